@@ -1,0 +1,34 @@
+"""Reading the shipped arrays, with errors that say what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from .base import DatasetError
+
+__all__ = ["read_arrays"]
+
+
+def read_arrays(file: Path, **shapes: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """Read named uint8 arrays of known shapes from an `.npz` file.
+
+    Raises:
+        DatasetError: The file is missing, damaged, or holds something else.
+    """
+    repair = f"Fetch {file.name} again, e.g. by `git checkout -- {file.name}` in its folder."
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in shapes}
+    except FileNotFoundError:
+        raise DatasetError(f"{file} is missing. {repair}") from None
+    except Exception as error:  # zipfile, zlib and numpy raise many kinds on damaged bytes
+        raise DatasetError(f"{file} is damaged ({error}). {repair}") from error
+    for name, shape in shapes.items():
+        found = arrays[name]
+        if found.shape != shape or found.dtype != np.uint8:
+            raise DatasetError(
+                f"{file}: {name} is {found.shape} {found.dtype}; expected {shape} uint8. {repair}"
+            )
+    return arrays
