@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from .base import SPLITS, Dataset, DatasetError, Images, LazyImages, Progress
 from .digits import load_digits
+from .mnist import load_fashion, load_kmnist, load_mnist
 
 __all__ = [
     "SPLITS",
@@ -19,6 +20,9 @@ __all__ = [
 
 _LOADERS: dict[str, Callable[[str, Progress | None], Dataset]] = {
     "digits": load_digits,
+    "fashion": load_fashion,
+    "mnist": load_mnist,
+    "kmnist": load_kmnist,
 }
 
 
