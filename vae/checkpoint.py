@@ -1,0 +1,343 @@
+"""Checkpoints: folders of safetensors and JSON, loaded strictly and safe to open."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import struct
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+import safetensors.torch
+import torch
+
+from .model import VAE, ConfigError, VAEConfig
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointError",
+    "data_folder",
+    "list_checkpoints",
+    "load_card",
+    "load_checkpoint",
+    "load_codes",
+    "read_tensors",
+    "save_card",
+    "save_checkpoint",
+    "save_codes",
+    "write_tensors",
+]
+
+FORMAT = "latent-space-explorer/1"
+_SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
+_LARGEST_HEADER = 1_000_000  # bytes
+_LARGEST_FILE = 1_000_000_000
+_BYTES = {"F16": 2, "F32": 4, "I64": 8}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read; the message names file, field, found and expected."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that can be opened.
+
+    Args:
+        name: as shown, and as `list_checkpoints` tells it from all others.
+        folder: where it lies.
+        shipped: whether it came with the program.
+    """
+
+    name: str
+    folder: Path
+    shipped: bool
+
+
+def data_folder() -> Path:
+    """Where everything that visitors make is kept: `$LATENT_DATA`, or `data/`."""
+    return Path(os.environ.get("LATENT_DATA") or _SHIPPED.parent / "data")
+
+
+def list_checkpoints() -> list[Checkpoint]:
+    """Names every checkpoint folder: the shipped ones, then what visitors saved or trained."""
+    found: dict[str, Checkpoint] = {}
+    places = [
+        (_SHIPPED, True),
+        (data_folder() / "checkpoints", False),
+        (data_folder() / "runs", False),
+    ]
+    for place, shipped in places:
+        for file in sorted(place.glob("*/model.safetensors")):
+            name = file.parent.name
+            if name not in found and _NAME.fullmatch(name):
+                found[name] = Checkpoint(name, file.parent, shipped)
+    return list(found.values())
+
+
+def save_checkpoint(
+    model: VAE, folder: str | Path, card: dict[str, Any] | None = None, *, half: bool = False
+) -> Path:
+    """Writes a model's weights and config, and its card if given.
+
+    Args:
+        model: any VAE.
+        folder: made if missing.
+        card: what `card.json` holds: dataset, training, metrics, licence.
+        half: rounds the weights to 16 bits, in the file alone.
+
+    Returns:
+        The folder.
+
+    Raises:
+        CheckpointError: if a weight is not finite (in 16 bits, with `half`).
+    """
+    folder = Path(folder)
+    dtype = torch.float16 if half else torch.float32
+    tensors = {k: v.detach().cpu().to(dtype).contiguous() for k, v in model.state_dict().items()}
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(
+                f"{name} is not finite; expected finite weights. Nothing was saved."
+            )
+    write_tensors(folder / "model.safetensors", tensors, {"config": model.config.to_dict()})
+    if card is not None:
+        save_card(folder, card)
+    return folder
+
+
+def load_checkpoint(folder: str | Path) -> VAE:
+    """Loads a model in eval mode.
+
+    Every claim of the header is checked against the config and the file's size before any tensor
+    is read.
+
+    Args:
+        folder: a checkpoint's, or a training run's.
+
+    Raises:
+        CheckpointError: naming the file, the field, what was found and what was expected.
+    """
+    file = Path(folder) / "model.safetensors"
+    header = _read_header(file)
+    config = _read_config(file, header)
+    with torch.device("meta"):
+        expected = {k: tuple(v.shape) for k, v in VAE(config).state_dict().items()}
+    found = {k: tuple(v["shape"]) for k, v in header.items() if k != "__metadata__"}
+    missing, extra = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
+    if missing:
+        raise CheckpointError(f"{file}: tensor {missing[0]} is missing ({len(missing)} in all).")
+    if extra:
+        raise CheckpointError(
+            f"{file}: tensor {extra[0]} was not expected ({len(extra)} in all); "
+            "the config describes no such layer."
+        )
+    for name, shape in expected.items():
+        if found[name] != shape:
+            raise CheckpointError(
+                f"{file}: tensor {name} has shape {found[name]}; the config expects {shape}."
+            )
+        if header[name]["dtype"] not in ("F16", "F32"):
+            raise CheckpointError(
+                f"{file}: tensor {name} has type {header[name]['dtype']}; expected F16 or F32."
+            )
+    state = {k: v.float() for k, v in _load(file, safetensors.torch.load_file).items()}
+    for name, tensor in state.items():
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(f"{file}: tensor {name} has values that are not finite.")
+    model = VAE(config)
+    model.load_state_dict(state)
+    return model.eval().requires_grad_(False)
+
+
+def save_codes(folder: str | Path, codes: dict[str, np.ndarray]) -> None:
+    """Writes codes and embeddings of a checkpoint's reference images.
+
+    Args:
+        folder: the checkpoint's.
+        codes: `mean` `(N, D)`, `variance` `(N, D)`, `index` `(N,)` rows of the reference split,
+            `pca` `(N, 2)`, `tsne` `(N, 2)`, and `kl`, `elbo` `(N,)` in nats if variational.
+    """
+    arrays = {k: np.ascontiguousarray(v) for k, v in codes.items()}
+    small = {
+        k: v.astype(np.int64) if k == "index" else v.astype(np.float32) for k, v in arrays.items()
+    }
+    write_tensors(
+        Path(folder) / "codes.safetensors", {k: torch.from_numpy(v) for k, v in small.items()}, {}
+    )
+
+
+def load_codes(folder: str | Path) -> dict[str, np.ndarray]:
+    """Reads what `save_codes` wrote.
+
+    Raises:
+        CheckpointError: if the file is missing or damaged.
+    """
+    return read_tensors(Path(folder) / "codes.safetensors")[0]
+
+
+def save_card(folder: str | Path, card: dict[str, Any]) -> None:
+    """Writes `card.json`."""
+    _write(
+        Path(folder) / "card.json", json.dumps(card, indent=1, allow_nan=False).encode() + b"\n"
+    )
+
+
+def load_card(folder: str | Path) -> dict[str, Any]:
+    """Reads `card.json`; an empty card where there is none.
+
+    Raises:
+        CheckpointError: if it is not a JSON object.
+    """
+    file = Path(folder) / "card.json"
+    if not file.exists():
+        return {}
+    try:
+        card = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise CheckpointError(f"{file}: not JSON ({error}).") from error
+    if not isinstance(card, dict):
+        raise CheckpointError(f"{file}: found {type(card).__name__}; expected an object.")
+    return card
+
+
+def write_tensors(file: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    """Writes a safetensors file under a temporary name and renames it.
+
+    Args:
+        file: its folder is made if missing.
+        tensors: by name.
+        metadata: each value is stored as JSON, beside the format version.
+    """
+    header = {"format": FORMAT} | {k: json.dumps(v) for k, v in metadata.items()}
+    _write(file, safetensors.torch.save(tensors, metadata=header))
+
+
+def read_tensors(file: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Reads arrays and metadata that `write_tensors` wrote.
+
+    Raises:
+        CheckpointError: if the file is missing, damaged, foreign or has values not finite.
+    """
+    header = _read_header(file)
+    metadata = {}
+    for key, text in header.get("__metadata__", {}).items():
+        if key != "format":
+            try:
+                metadata[key] = json.loads(text)
+            except ValueError as error:
+                raise CheckpointError(f"{file}: header field {key} is not JSON.") from error
+    arrays = _load(file, safetensors.numpy.load_file)
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise CheckpointError(f"{file}: tensor {name} has values that are not finite.")
+    return arrays, metadata
+
+
+def _write(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(file)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _load(file: Path, reader: Any) -> dict[str, Any]:
+    try:
+        return reader(file)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise CheckpointError(f"{file}: cannot be read ({error}).") from error
+
+
+def _read_header(file: Path) -> dict[str, Any]:
+    """Reads and checks the header, so that a lying one costs neither time nor memory."""
+    if not file.is_file():
+        raise CheckpointError(f"{file}: no such file; expected a checkpoint folder that holds it.")
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        start = stream.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+        if not 2 <= length <= _LARGEST_HEADER or 8 + length > size:
+            raise CheckpointError(
+                f"{file}: the header claims {length} bytes of a file of {size}; "
+                "expected a safetensors file, whole and unchanged."
+            )
+        text = stream.read(length)
+    if size > _LARGEST_FILE:
+        raise CheckpointError(f"{file}: {size} bytes; at most {_LARGEST_FILE} are read.")
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"{file}: the header is not JSON; expected a safetensors file."
+        ) from error
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+        found = metadata.get("format") if isinstance(metadata, dict) else None
+        raise CheckpointError(f"{file}: header field format is {found!r}; expected {FORMAT!r}.")
+    spans = []
+    for name, entry in header.items():
+        if name != "__metadata__":
+            spans.append(_check_entry(file, name, entry))
+    end = 0
+    for name, first, last in sorted(spans, key=lambda span: span[1:]):
+        if first != end:
+            raise CheckpointError(f"{file}: tensor {name} starts at byte {first}; expected {end}.")
+        end = last
+    if 8 + length + end != size:
+        raise CheckpointError(
+            f"{file}: {size} bytes long; its header describes {8 + length + end}. "
+            "It is truncated or was changed: fetch it again."
+        )
+    return header
+
+
+def _check_entry(file: Path, name: str, entry: Any) -> tuple[str, int, int]:
+    try:
+        shape, (first, last), dtype = entry["shape"], entry["data_offsets"], entry["dtype"]
+        numbers = [*shape, first, last]
+        well_formed = all(type(n) is int and 0 <= n < 2**40 for n in numbers) and len(shape) <= 8
+    except (TypeError, KeyError, ValueError):
+        well_formed = False
+    if not well_formed:
+        raise CheckpointError(
+            f"{file}: tensor {name} is described wrongly; expected dtype, shape, offsets."
+        )
+    if dtype not in _BYTES:
+        raise CheckpointError(
+            f"{file}: tensor {name} has type {dtype}; expected {', '.join(_BYTES)}."
+        )
+    expected = math.prod(shape) * _BYTES[dtype]
+    if last - first != expected:
+        raise CheckpointError(
+            f"{file}: tensor {name} of shape {tuple(shape)} needs {expected} bytes; "
+            f"the header gives it {last - first}."
+        )
+    return name, first, last
+
+
+def _read_config(file: Path, header: dict[str, Any]) -> VAEConfig:
+    text = header["__metadata__"].get("config")
+    try:
+        return VAEConfig.from_dict(json.loads(text))
+    except ConfigError as error:
+        raise CheckpointError(f"{file}: header field config: {error}") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"{file}: header field config is not JSON: {str(text)[:80]!r}."
+        ) from error

@@ -1,0 +1,341 @@
+"""The variational autoencoder: encoder x → q(z|x), decoder z → p(x|z), prior p(z) = N(0, I)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, Independent, Normal, constraints
+
+from .likelihoods import LIKELIHOODS, likelihood, observe, parameters_per_pixel
+
+__all__ = ["VAE", "ConfigError", "Decoder", "Delta", "Encoder", "VAEConfig"]
+
+SLOPE = 0.1  # of every LeakyReLU
+_LARGEST = 50_000_000  # parameters; a file that asks for more is refused before memory is taken
+
+
+class ConfigError(ValueError):
+    """A configuration that no network can be built from."""
+
+
+@dataclass(frozen=True)
+class VAEConfig:
+    """What a VAE is made of.
+
+    Args:
+        image_shape: (channels, height, width): 1 or 3 channels, 8 to 128 pixels a side.
+        latent_dim: D, 1 to 512.
+        likelihood: one of `LIKELIHOODS`.
+        variational: False gives a standard autoencoder, whose q(z|x) is a point.
+        channels: of the convolutions, finest first; each level halves the image. Empty: an MLP.
+        hidden: widths of the fully connected layers, from the image towards the code.
+        sigma_floor: smallest deviation that `gaussian` may predict, of a pixel range of 1.
+        sigma: the deviation of `gaussian_fixed`.
+
+    Raises:
+        ConfigError: names the field, what was found and what was expected.
+    """
+
+    image_shape: tuple[int, int, int]
+    latent_dim: int = 16  # enough for most small images; 2 makes the map the latent space
+    likelihood: str = "bernoulli"
+    variational: bool = True
+    channels: tuple[int, ...] = (32, 64)  # two halvings: 28 → 14 → 7
+    hidden: tuple[int, ...] = (256,)
+    sigma_floor: float = 1 / 64  # four grey levels: quantisation is invisible below it
+    sigma: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("image_shape", "channels", "hidden"):
+            value = getattr(self, name)
+            _expect(
+                isinstance(value, list | tuple) and all(_is_int(v) for v in value),
+                f"{name} is {value!r}; expected a list of whole numbers.",
+            )
+            object.__setattr__(self, name, tuple(value))
+        _expect(
+            len(self.image_shape) == 3
+            and self.image_shape[0] in (1, 3)
+            and all(8 <= side <= 128 for side in self.image_shape[1:]),
+            f"image_shape is {self.image_shape}; expected (channels, height, width) with 1 or 3 "
+            "channels and 8 to 128 pixels a side.",
+        )
+        _expect(
+            _is_int(self.latent_dim) and 1 <= self.latent_dim <= 512,
+            f"latent_dim is {self.latent_dim!r}; expected a whole number from 1 to 512.",
+        )
+        _expect(
+            self.likelihood in LIKELIHOODS,
+            f"likelihood is {self.likelihood!r}; expected one of {', '.join(LIKELIHOODS)}.",
+        )
+        _expect(
+            isinstance(self.variational, bool),
+            f"variational is {self.variational!r}; expected true or false.",
+        )
+        for name, longest in (("channels", 6), ("hidden", 6)):
+            value = getattr(self, name)
+            _expect(
+                len(value) <= longest and all(1 <= width <= 4096 for width in value),
+                f"{name} is {value}; expected at most {longest} widths from 1 to 4096.",
+            )
+        halvings = 2 ** len(self.channels)
+        _expect(
+            all(side % halvings == 0 for side in self.image_shape[1:]),
+            f"channels has {len(self.channels)} levels, each of which halves the image, but "
+            f"{self.image_shape[1]}×{self.image_shape[2]} is not divisible by {halvings}; "
+            "use fewer levels, or channels=() for a fully connected network.",
+        )
+        for name in ("sigma_floor", "sigma"):
+            value = getattr(self, name)
+            _expect(
+                isinstance(value, int | float) and math.isfinite(value) and 0 < value <= 1,
+                f"{name} is {value!r}; expected a number above 0 and at most 1.",
+            )
+        size = self.parameter_count()
+        _expect(
+            size <= _LARGEST,
+            f"channels, hidden and latent_dim ask for {size:,} parameters; at most "
+            f"{_LARGEST:,} are allowed.",
+        )
+
+    @property
+    def coarse_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) between the convolutions and the linear layers."""
+        c, h, w = self.image_shape
+        scale = 2 ** len(self.channels)
+        return (self.channels[-1] if self.channels else c, h // scale, w // scale)
+
+    def parameter_count(self) -> int:
+        """Parameters of encoder and decoder, computed without building them."""
+        c = self.image_shape[0]
+        p = parameters_per_pixel(self.likelihood)
+        flat = math.prod(self.coarse_shape)
+        outward = [flat, *self.hidden]
+        count = sum(a * b + b for a, b in zip(outward, outward[1:], strict=False))
+        count += (outward[-1] + 1) * self.latent_dim * (2 if self.variational else 1)
+        inward = [self.latent_dim, *reversed(self.hidden), flat if self.channels else flat * p]
+        count += sum(a * b + b for a, b in zip(inward, inward[1:], strict=False))
+        finest = [c, *self.channels]
+        count += sum(16 * a * b + b for a, b in zip(finest, finest[1:], strict=False))
+        if self.channels:
+            up = [*reversed(self.channels), self.full_width]
+            count += sum(16 * a * b + b for a, b in zip(up, up[1:], strict=False))
+            count += (9 * self.full_width + 1) * c * p
+        return count
+
+    @property
+    def full_width(self) -> int:
+        """Channels that the decoder keeps at full resolution, before its last convolution."""
+        return max(self.channels[0] // 2, 8)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON can hold them."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, fields: object) -> VAEConfig:
+        """Reads what `to_dict` wrote.
+
+        Raises:
+            ConfigError: for anything but an object with known fields and valid values.
+        """
+        _expect(
+            isinstance(fields, dict), f"config is {type(fields).__name__}; expected an object."
+        )
+        known = set(cls.__dataclass_fields__)
+        unknown = sorted(map(str, set(fields) - known))
+        _expect(not unknown, f"config has unknown fields {unknown}; expected {sorted(known)}.")
+        _expect("image_shape" in fields, "config has no image_shape.")
+        return cls(**fields)
+
+
+class Delta(Distribution):
+    """All mass on one point: what a standard autoencoder's encoder returns.
+
+    Args:
+        point: `(..., D)`; event `(D,)`.
+    """
+
+    arg_constraints = {"point": constraints.real_vector}  # noqa: RUF012
+    support = constraints.real_vector
+    has_rsample = True
+
+    def __init__(self, point: Tensor, validate_args: bool | None = None) -> None:
+        self.point = point
+        super().__init__(point.shape[:-1], point.shape[-1:], validate_args=validate_args)
+
+    @property
+    def mean(self) -> Tensor:
+        """The point."""
+        return self.point
+
+    @property
+    def variance(self) -> Tensor:
+        """Zero."""
+        return torch.zeros_like(self.point)
+
+    def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+        """The point, once for every sample asked for."""
+        return self.point.expand(torch.Size(sample_shape) + self.point.shape)
+
+
+class _Observe(nn.Module):
+    """Grey images as the likelihood sees them, so that codes are the same everywhere."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def forward(self, x: Tensor) -> Tensor:
+        return observe(self.name, x)
+
+
+class Encoder(nn.Module):
+    r"""Amortised inference: one network gives :math:`q(z|x) = N(\mu, \sigma^2)` for every image.
+
+    References:
+        Auto-encoding variational Bayes (Kingma and Welling, 2013).
+    """
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        self.variational = config.variational
+        layers: list[nn.Module] = [_Observe(config.likelihood)]
+        width = config.image_shape[0]
+        for channels in config.channels:
+            layers += [nn.Conv2d(width, channels, 4, 2, 1), nn.LeakyReLU(SLOPE)]
+            width = channels
+        layers.append(nn.Flatten())
+        width = math.prod(config.coarse_shape)
+        for hidden in config.hidden:
+            layers += [nn.Linear(width, hidden), nn.LeakyReLU(SLOPE)]
+            width = hidden
+        layers.append(nn.Linear(width, config.latent_dim * (2 if self.variational else 1)))
+        self.network = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Independent | Delta:
+        """Gives q(z|x) with batch `(B,)` and event `(D,)` for images `(B, C, H, W)` in [0, 1]."""
+        out = self.network(x)
+        if not self.variational:
+            return Delta(out)
+        mean, log_variance = out.chunk(2, dim=-1)
+        # exp stays finite in float32, and σ never becomes exactly 0.
+        return Independent(Normal(mean, torch.exp(0.5 * log_variance.clamp(-20, 20))), 1)
+
+
+class Decoder(nn.Module):
+    """p(x|z): linear layers, transposed convolutions, one convolution at full resolution.
+
+    The last convolution is there because transposed convolutions of stride 2 leave a faint
+    texture. Nothing in the network needs more than a short kernel to run in a browser.
+    """
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        per_pixel = parameters_per_pixel(config.likelihood)
+        layers: list[nn.Module] = []
+        width = config.latent_dim
+        for hidden in reversed(config.hidden):
+            layers += [nn.Linear(width, hidden), nn.LeakyReLU(SLOPE)]
+            width = hidden
+        c, h, w = config.image_shape
+        if config.channels:
+            layers += [nn.Linear(width, math.prod(config.coarse_shape)), nn.LeakyReLU(SLOPE)]
+            layers.append(nn.Unflatten(1, config.coarse_shape))
+            up = [*reversed(config.channels), config.full_width]
+            for wide, narrow in zip(up, up[1:], strict=False):
+                layers += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1), nn.LeakyReLU(SLOPE)]
+            layers.append(nn.Conv2d(config.full_width, per_pixel * c, 3, padding=1))
+        else:
+            layers.append(nn.Linear(width, per_pixel * c * h * w))
+            layers.append(nn.Unflatten(1, (per_pixel * c, h, w)))
+        self.network = nn.Sequential(*layers)
+        if config.likelihood == "gaussian":
+            self._start_with_one_sigma()
+
+    def _start_with_one_sigma(self) -> None:
+        weight, bias = self.deviation_head()
+        nn.init.zeros_(weight)
+        nn.init.constant_(bias, math.log(0.04 / 0.96))
+
+    def deviation_head(self) -> tuple[Tensor, Tensor]:
+        """The part of the last layer's weight and bias that gives a Gaussian's deviations.
+
+        Returns views; raises nothing, but means something for `gaussian` alone.
+        """
+        last = next(m for m in reversed(self.network) if isinstance(m, nn.Conv2d | nn.Linear))
+        half = last.weight.shape[0] // 2
+        return last.weight.data[half:], last.bias.data[half:]
+
+    def forward(self, z: Tensor) -> Independent:
+        """Gives p(x|z) with batch `(B,)` and event `(C, H, W)` for codes `(B, D)`."""
+        config = self.config
+        return likelihood(config.likelihood, self.network(z), config.sigma_floor, config.sigma)
+
+    def layers(self) -> list[dict[str, Any]]:
+        """The network in order, as the browser's decoder reads it: type, sizes, tensor names."""
+        described = []
+        for index, layer in enumerate(self.network):
+            names = {"weight": f"network.{index}.weight", "bias": f"network.{index}.bias"}
+            if isinstance(layer, nn.Linear):
+                sizes = {"in": layer.in_features, "out": layer.out_features}
+                described.append({"type": "linear", **names, **sizes})
+            elif isinstance(layer, nn.LeakyReLU):
+                described.append({"type": "leaky_relu", "slope": layer.negative_slope})
+            elif isinstance(layer, nn.Unflatten):
+                described.append({"type": "reshape", "shape": list(layer.unflattened_size)})
+            else:
+                kind = "conv2d" if type(layer) is nn.Conv2d else "conv_transpose2d"
+                sizes = {"in": layer.in_channels, "out": layer.out_channels}
+                sizes |= {"kernel": layer.kernel_size[0], "stride": layer.stride[0]}
+                described.append({"type": kind, **names, **sizes, "padding": layer.padding[0]})
+        return described
+
+
+class VAE(nn.Module):
+    """Encoder, decoder and prior; `config.variational=False` makes it a standard autoencoder."""
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)
+        self.register_buffer("_zero", torch.zeros(config.latent_dim), persistent=False)
+
+    @property
+    def latent_dim(self) -> int:
+        """D."""
+        return self.config.latent_dim
+
+    @property
+    def prior(self) -> Independent:
+        """p(z) = N(0, I), event `(D,)`."""
+        return Independent(Normal(self._zero, torch.ones_like(self._zero)), 1)
+
+    def observe(self, x: Tensor) -> Tensor:
+        """Images as this model's likelihood sees them: thresholded at ½ for `bernoulli`."""
+        return observe(self.config.likelihood, x)
+
+    def forward(self, x: Tensor) -> tuple[Independent | Delta, Tensor, Independent]:
+        """One pass: q(z|x), a reparameterised draw z = μ + σ·ε, and p(x|z).
+
+        Args:
+            x: images `(B, C, H, W)` in [0, 1].
+        """
+        posterior = self.encoder(x)
+        z = posterior.rsample()
+        return posterior, z, self.decoder(z)
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _expect(condition: bool, sentence: str) -> None:
+    if not condition:
+        raise ConfigError(sentence)

@@ -1,0 +1,120 @@
+"""Two-dimensional pictures of codes: PCA and t-SNE, both able to place new codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import openTSNE
+
+__all__ = ["PCA", "TSNE", "fit_pca", "fit_tsne"]
+
+
+@dataclass(frozen=True)
+class PCA:
+    """The directions in which codes vary most.
+
+    Args:
+        mean: `(D,)`.
+        components: `(K, D)`, orthonormal rows, widest first.
+        deviations: `(K,)`, standard deviation of the codes along each.
+    """
+
+    mean: np.ndarray
+    components: np.ndarray
+    deviations: np.ndarray
+
+    def transform(self, codes: np.ndarray) -> np.ndarray:
+        """Projects codes `(N, D)` to `(N, K)`."""
+        return (np.asarray(codes) - self.mean) @ self.components.T
+
+    def inverse(self, at: np.ndarray) -> np.ndarray:
+        """Places positions `(N, K)` back in the latent space, `(N, D)`."""
+        return np.asarray(at) @ self.components + self.mean
+
+    def residual(self, codes: np.ndarray) -> np.ndarray:
+        """What the projection does not show: `(N, D)`, orthogonal to every component."""
+        return np.asarray(codes) - self.inverse(self.transform(codes))
+
+
+def fit_pca(codes: np.ndarray, components: int = 2) -> PCA:
+    """Fits PCA by singular values; each component's largest entry is positive.
+
+    Args:
+        codes: `(N, D)`.
+        components: K ≤ D.
+    """
+    codes = np.asarray(codes, dtype=np.float64)
+    mean = codes.mean(0)
+    _, singular, rows = np.linalg.svd(codes - mean, full_matrices=False)
+    rows = rows[:components]
+    signs = np.sign(rows[np.arange(len(rows)), np.abs(rows).argmax(1)])
+    deviations = singular[:components] / np.sqrt(max(len(codes) - 1, 1))
+    return PCA(
+        mean.astype(np.float32),
+        (rows * signs[:, None]).astype(np.float32),
+        deviations.astype(np.float32),
+    )
+
+
+class TSNE:
+    """A t-SNE embedding that can place codes it was not fitted on.
+
+    It has no inverse: positions between points mean nothing by themselves.
+
+    References:
+        Visualizing data using t-SNE (van der Maaten and Hinton, 2008); openTSNE: a modular Python
+        library for t-SNE dimensionality reduction and embedding (Poličar et al., 2024).
+
+    Args:
+        codes: `(N, D)` that the embedding shows.
+        embedding: `(N, 2)`, their places, if known: nothing is then fitted.
+        perplexity: about how many neighbours each code keeps close.
+        seed: of the randomised parts.
+    """
+
+    def __init__(
+        self,
+        codes: np.ndarray,
+        embedding: np.ndarray | None = None,
+        *,
+        perplexity: float = 30,
+        seed: int = 0,
+    ) -> None:
+        codes = np.asarray(codes, dtype=np.float64)
+        limit = (len(codes) - 1) / 3
+        if not 1 < perplexity <= limit:
+            raise ValueError(
+                f"perplexity is {perplexity}; {len(codes)} codes allow more than 1, up to {limit:g}."
+            )
+        self.perplexity = perplexity
+        affinities = openTSNE.affinity.PerplexityBasedNN(
+            codes, perplexity=perplexity, random_state=seed, n_jobs=1
+        )
+        if embedding is None:
+            start = openTSNE.initialization.pca(codes, random_state=seed)
+        else:
+            start = np.asarray(embedding, dtype=np.float64)
+        self._embedding = openTSNE.TSNEEmbedding(
+            start, affinities, negative_gradient_method="fft", n_jobs=1, random_state=seed
+        )
+        if embedding is None:
+            self._embedding.optimize(250, exaggeration=12, momentum=0.5, inplace=True)
+            self._embedding.optimize(500, momentum=0.8, inplace=True)
+
+    @property
+    def embedding(self) -> np.ndarray:
+        """`(N, 2)`."""
+        return np.asarray(self._embedding, dtype=np.float32)
+
+    def place(self, codes: np.ndarray) -> np.ndarray:
+        """Finds places for new codes `(M, D)` among the old ones: `(M, 2)`."""
+        codes = np.atleast_2d(np.asarray(codes, dtype=np.float64))
+        perplexity = min(self.perplexity, 5)
+        placed = self._embedding.transform(codes, perplexity=perplexity)
+        return np.asarray(placed, dtype=np.float32)
+
+
+def fit_tsne(codes: np.ndarray, *, perplexity: float = 30, seed: int = 0) -> TSNE:
+    """Embeds codes `(N, D)` in two dimensions."""
+    return TSNE(codes, perplexity=perplexity, seed=seed)
