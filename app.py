@@ -1,0 +1,24 @@
+"""Latent Space Explorer: `streamlit run app.py`, or `uvicorn app:app` for many visitors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import streamlit as st
+
+from pages.ui.routes import live_routes, warm
+
+
+@asynccontextmanager
+async def lifespan(app: st.App) -> AsyncIterator[None]:
+    """Loads models before the first visitor comes, instead of once for each of the first."""
+    warm()
+    yield
+
+
+app = st.App(
+    "pages/router.py",
+    routes=live_routes(st.get_option("server.baseUrlPath")),
+    lifespan=lifespan,
+)

@@ -1,0 +1,55 @@
+"""A decoder as the browser reads it: one safetensors file that describes its own network."""
+
+from __future__ import annotations
+
+import json
+
+import safetensors.torch
+import torch
+
+from .model import VAE
+
+__all__ = ["DEVIATION_WHITE", "decoder_bytes", "decoder_info"]
+
+DEVIATION_WHITE = 0.25  # the deviation drawn as white, of a pixel range of 1
+
+
+def decoder_info(model: VAE) -> dict[str, object]:
+    """What the browser has to know besides the weights.
+
+    Returns:
+        `layers` (in order, see `Decoder.layers`), `image_shape` (C, H, W), `likelihood`,
+        `latent_dim`, `sigma_floor`, `sigma` and `deviation_white`.
+    """
+    config = model.config
+    return {
+        "layers": model.decoder.layers(),
+        "image_shape": list(config.image_shape),
+        "likelihood": config.likelihood,
+        "latent_dim": config.latent_dim,
+        "sigma_floor": config.sigma_floor,
+        "sigma": config.sigma,
+        "deviation_white": DEVIATION_WHITE,
+    }
+
+
+def decoder_bytes(model: VAE) -> bytes:
+    """Packs a model's decoder for the browser.
+
+    A tensor is sent in 16 bits where that changes none of its numbers, as for every checkpoint
+    stored so, and in 32 bits otherwise: what the browser computes is always this very decoder.
+
+    Returns:
+        A safetensors file; its header's metadata holds `decoder_info` as JSON under `decoder`.
+        The same model gives the same bytes.
+    """
+    state = model.decoder.state_dict()
+    tensors = {name: _shortest(state[name]) for name in sorted(state)}
+    metadata = {"decoder": json.dumps(decoder_info(model), separators=(",", ":"))}
+    return safetensors.torch.save(tensors, metadata=metadata)
+
+
+def _shortest(tensor: torch.Tensor) -> torch.Tensor:
+    full = tensor.detach().cpu().float().contiguous()
+    half = full.half()
+    return half if torch.equal(half.float(), full) else full
