@@ -1,0 +1,30 @@
+"""The one script that every visit runs first: it lists the pages and opens the asked-for one.
+
+A page appears in the navigation as soon as its file exists.
+"""
+
+from pathlib import Path
+
+import streamlit as st
+
+PAGES = (  # file, title, icon, what the page is for
+    ("map.py", "Map", "explore", "Walk through the latent space: every place is decoded live."),
+    ("interpolate.py", "Interpolate", "timeline", "Morph one picture into another, step by step."),
+    ("concepts.py", "Concepts", "add_circle", "Add a concept, such as glasses, to any picture."),
+    ("train.py", "Train", "model_training", "Train a model and watch it learn."),
+    ("learn.py", "Learn", "school", "What a variational autoencoder is, by touching it."),
+)
+
+st.set_page_config(
+    page_title="Latent Space Explorer", page_icon=":material/explore:", layout="wide"
+)
+here = Path(__file__).parent
+page = st.navigation(
+    [
+        st.Page(here / file, title=title, icon=f":material/{icon}:", help=about)
+        for file, title, icon, about in PAGES
+        if (here / file).exists()
+    ],
+    position="top",
+)
+page.run()

@@ -1,0 +1,1 @@
+"""What the pages share: the visitor's session, figures, images and the live components."""

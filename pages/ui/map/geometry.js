@@ -1,0 +1,206 @@
+// From the picture to latents and back: pure functions, no document.
+
+// A typed array out of Plotly's {dtype, bdata}; other arrays pass through.
+function typed(spec) {
+  if (!spec || !spec.bdata) return spec
+  const kinds = {
+    f4: Float32Array, f8: Float64Array, i1: Int8Array, u1: Uint8Array,
+    i2: Int16Array, u2: Uint16Array, i4: Int32Array, u4: Uint32Array,
+  }
+  const bytes = Uint8Array.from(atob(spec.bdata), (c) => c.charCodeAt(0))
+  return new kinds[spec.dtype](bytes.buffer)
+}
+
+const dot = (a, b) => {
+  let sum = 0
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i]
+  return sum
+}
+
+// z(x, y) = origin + x·u + y·v with orthonormal u and v. What the plane does not show is
+// taken from `origin`, or from a pinned code when one is kept.
+function linearFamily({ origin, u, v }, kept = null) {
+  const project = (z) => {
+    const offset = Float64Array.from(z, (value, i) => value - origin[i])
+    return [dot(offset, u), dot(offset, v)]
+  }
+  let base = Float64Array.from(origin)
+  if (kept) {
+    const [x, y] = project(kept)
+    base = Float64Array.from(kept, (value, i) => value - x * u[i] - y * v[i])
+  }
+  return {
+    approximate: false,
+    project,
+    at(x, y) {
+      const z = new Float32Array(base.length)
+      for (let i = 0; i < z.length; i++) z[i] = base[i] + x * u[i] + y * v[i]
+      return { z, presence: 1 }
+    },
+    // Axes of the two-sigma ellipse of a diagonal Gaussian, seen on the plane.
+    ellipse(variance) {
+      let [a, b, c] = [0, 0, 0]
+      for (let i = 0; i < variance.length; i++) {
+        a += variance[i] * u[i] * u[i]
+        b += variance[i] * u[i] * v[i]
+        c += variance[i] * v[i] * v[i]
+      }
+      const middle = (a + c) / 2
+      const half = Math.hypot((a - c) / 2, b)
+      return {
+        major: 2 * Math.sqrt(Math.max(middle + half, 0)),
+        minor: 2 * Math.sqrt(Math.max(middle - half, 0)),
+        angle: Math.atan2(middle + half - a, b || 1e-30),
+      }
+    },
+  }
+}
+
+// A t-SNE map has no inverse: a place is decoded as the weighted mean of its nearest codes,
+// and `presence` falls to 0 where nothing is near.
+function nearestFamily(grid, codes, dimensions) {
+  const spacing = grid.spacing()
+  const row = (i) => codes.subarray(i * dimensions, (i + 1) * dimensions)
+  return {
+    approximate: true,
+    at(x, y) {
+      const near = grid.nearest(x, y, 12)
+      const z = new Float32Array(dimensions)
+      const width = 0.75 * Math.max(spacing, near[0].distance)
+      let total = 0
+      for (const { index, distance } of near) {
+        const weight = Math.exp(-0.5 * (distance / width) ** 2)
+        const code = row(index)
+        for (let i = 0; i < dimensions; i++) z[i] += weight * code[i]
+        total += weight
+      }
+      for (let i = 0; i < dimensions; i++) z[i] /= total
+      const away = near[0].distance / spacing
+      return { z, presence: Math.max(0.12, Math.min(1, 1 - (away - 2) / 8)) }
+    },
+    project(z) {
+      const near = nearestCodes(codes, dimensions, z, 5)
+      let [x, y, total] = [0, 0, 0]
+      for (const { index, distance } of near) {
+        const weight = 1 / (distance * distance + 1e-9)
+        x += weight * grid.x[index]
+        y += weight * grid.y[index]
+        total += weight
+      }
+      return [x / total, y / total]
+    },
+    ellipse: () => null,
+  }
+}
+
+// The k codes nearest to z in the latent space itself, by a plain scan.
+function nearestCodes(codes, dimensions, z, k = 1) {
+  const best = []
+  const count = codes.length / dimensions
+  let limit = Infinity
+  for (let n = 0, at = 0; n < count; n++, at += dimensions) {
+    let sum = 0
+    for (let i = 0; i < dimensions; i++) {
+      const d = codes[at + i] - z[i]
+      sum += d * d
+    }
+    if (sum >= limit) continue
+    let place = best.length
+    while (place > 0 && best[place - 1].distance > sum) place--
+    best.splice(place, 0, { index: n, distance: sum })
+    if (best.length > k) best.pop()
+    if (best.length === k) limit = best[k - 1].distance
+  }
+  for (const entry of best) entry.distance = Math.sqrt(entry.distance)
+  return best
+}
+
+// A grid of cells over 2-D positions, so that 60,000 points are searched as fast as 500.
+class Grid {
+  constructor(x, y) {
+    this.x = x
+    this.y = y
+    const finite = (a) => a.reduce(
+      ([low, high], v) => [Math.min(low, v), Math.max(high, v)], [Infinity, -Infinity])
+    const [[left, right], [bottom, top]] = [finite(x), finite(y)]
+    this.side = Math.max(1, Math.ceil(Math.sqrt(x.length / 2)))
+    this.left = left
+    this.bottom = bottom
+    this.cell = Math.max((right - left) / this.side, (top - bottom) / this.side) || 1
+    this.cells = new Map()
+    for (let i = 0; i < x.length; i++) {
+      const key = this.key(this.column(x[i]), this.row(y[i]))
+      const cell = this.cells.get(key)
+      if (cell) cell.push(i)
+      else this.cells.set(key, [i])
+    }
+  }
+
+  column(x) { return Math.min(this.side, Math.max(0, Math.floor((x - this.left) / this.cell))) }
+
+  row(y) { return Math.min(this.side, Math.max(0, Math.floor((y - this.bottom) / this.cell))) }
+
+  key(column, row) { return column * (this.side + 1) + row }
+
+  nearest(x, y, k, wanted = null) {
+    const [column, row] = [this.column(x), this.row(y)]
+    const best = []
+    for (let ring = 0; ring <= this.side; ring++) {
+      for (let i = column - ring; i <= column + ring; i++) {
+        const edge = Math.abs(i - column) === ring
+        for (let j = row - ring; j <= row + ring; j += edge ? 1 : 2 * ring || 1) {
+          if (i < 0 || j < 0 || i > this.side || j > this.side) continue
+          for (const index of this.cells.get(this.key(i, j)) || []) {
+            if (wanted && !wanted[index]) continue
+            const distance = Math.hypot(this.x[index] - x, this.y[index] - y)
+            if (best.length === k && distance >= best[k - 1].distance) continue
+            let place = best.length
+            while (place > 0 && best[place - 1].distance > distance) place--
+            best.splice(place, 0, { index, distance })
+            if (best.length > k) best.pop()
+          }
+        }
+      }
+      // Whatever lies in a farther ring is at least `ring` cells away.
+      if (best.length === k && best[k - 1].distance <= ring * this.cell) break
+    }
+    return best
+  }
+
+  // The rows whose position lies in a rectangle.
+  inside(left, right, bottom, top) {
+    const found = []
+    for (let i = this.column(left); i <= this.column(right); i++) {
+      for (let j = this.row(bottom); j <= this.row(top); j++) {
+        for (const n of this.cells.get(this.key(i, j)) || []) {
+          const [x, y] = [this.x[n], this.y[n]]
+          if (x >= left && x <= right && y >= bottom && y <= top) found.push(n)
+        }
+      }
+    }
+    return found
+  }
+
+  // Median distance of a point to its nearest neighbour, over a sample.
+  spacing() {
+    const step = Math.max(1, Math.floor(this.x.length / 400))
+    const distances = []
+    for (let i = 0; i < this.x.length; i += step) {
+      const pair = this.nearest(this.x[i], this.y[i], 2)
+      if (pair.length === 2) distances.push(pair[1].distance)
+    }
+    distances.sort((a, b) => a - b)
+    return distances[distances.length >> 1] || 1
+  }
+}
+
+// Is (x, y) inside the closed polygon? By the parity of crossings.
+function insidePolygon(x, y, xs, ys) {
+  let inside = false
+  for (let i = 0, j = xs.length - 1; i < xs.length; j = i++) {
+    if (ys[i] > y !== ys[j] > y && x < ((xs[j] - xs[i]) * (y - ys[i])) / (ys[j] - ys[i]) + xs[i]) {
+      inside = !inside
+    }
+  }
+  return inside
+}
