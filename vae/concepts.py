@@ -1,4 +1,4 @@
-"""Concept vectors: a direction of the latent space that means something, and how to combine them."""
+"""Concept vectors: directions of the latent space that mean something, and their arithmetic."""
 
 from __future__ import annotations
 

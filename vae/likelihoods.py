@@ -27,7 +27,9 @@ _NEAR_HALF = 0.1
 class ContinuousBernoulli(Distribution):
     r"""The density of a grey value in [0, 1] that is proportional to a Bernoulli's formula.
 
-    .. math:: \log p(x) = x \lambda - \mathrm{softplus}(\lambda) + \log\frac{\lambda}{\tanh(\lambda / 2)}
+    .. math::
+        \log p(x) = x \lambda - \mathrm{softplus}(\lambda)
+        + \log\frac{\lambda}{\tanh(\lambda / 2)}
 
     Computed from the logits :math:`\lambda` throughout: the mean reaches 0 and 1 as closely as
     float32 can tell, where clamped probabilities turn black into grey.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -115,15 +116,15 @@ class VAEConfig:
         p = parameters_per_pixel(self.likelihood)
         flat = math.prod(self.coarse_shape)
         outward = [flat, *self.hidden]
-        count = sum(a * b + b for a, b in zip(outward, outward[1:], strict=False))
+        count = sum(a * b + b for a, b in pairwise(outward))
         count += (outward[-1] + 1) * self.latent_dim * (2 if self.variational else 1)
         inward = [self.latent_dim, *reversed(self.hidden), flat if self.channels else flat * p]
-        count += sum(a * b + b for a, b in zip(inward, inward[1:], strict=False))
+        count += sum(a * b + b for a, b in pairwise(inward))
         finest = [c, *self.channels]
-        count += sum(16 * a * b + b for a, b in zip(finest, finest[1:], strict=False))
+        count += sum(16 * a * b + b for a, b in pairwise(finest))
         if self.channels:
             up = [*reversed(self.channels), self.full_width]
-            count += sum(16 * a * b + b for a, b in zip(up, up[1:], strict=False))
+            count += sum(16 * a * b + b for a, b in pairwise(up))
             count += (9 * self.full_width + 1) * c * p
         return count
 
@@ -248,7 +249,7 @@ class Decoder(nn.Module):
             layers += [nn.Linear(width, math.prod(config.coarse_shape)), nn.LeakyReLU(SLOPE)]
             layers.append(nn.Unflatten(1, config.coarse_shape))
             up = [*reversed(config.channels), config.full_width]
-            for wide, narrow in zip(up, up[1:], strict=False):
+            for wide, narrow in pairwise(up):
                 layers += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1), nn.LeakyReLU(SLOPE)]
             layers.append(nn.Conv2d(config.full_width, per_pixel * c, 3, padding=1))
         else:

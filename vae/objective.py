@@ -51,7 +51,7 @@ def elbo(model: VAE, x: Tensor, *, generator: torch.Generator | None = None) -> 
     References:
         Auto-encoding variational Bayes (Kingma and Welling, 2013).
     """
-    _refuse_autoencoder(model, "an ELBO")
+    _refuse_autoencoder(model, "ELBO")
     x = model.observe(x)
     posterior = model.encoder(x)
     z = _draw(posterior, generator)
@@ -178,7 +178,7 @@ def log_evidence(
             count = min(chunk, samples - start)
             # Equal shares of the parts (stratified), wherever the chunk starts.
             part = (torch.arange(start, start + count, device=x.device)) % len(parts)
-            eps = torch.randn(count, model.latent_dim, generator=generator, device=x.device)
+            eps = _noise((count, model.latent_dim), generator, loc)
             locs = torch.stack([p.base_dist.loc for p in parts])[part]
             scales = torch.stack([p.base_dist.scale for p in parts])[part]
             z = locs + scales * eps
@@ -192,13 +192,16 @@ def log_evidence(
 
 def _draw(posterior: Independent, generator: torch.Generator | None) -> Tensor:
     mean = posterior.mean
-    eps = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
-    return mean + posterior.base_dist.scale * eps
+    return mean + posterior.base_dist.scale * _noise(mean.shape, generator, mean)
+
+
+def _noise(shape: tuple[int, ...], generator: torch.Generator | None, like: Tensor) -> Tensor:
+    device = like.device if generator is None else generator.device
+    return torch.randn(shape, generator=generator, device=device, dtype=like.dtype).to(like.device)
 
 
 def _refuse_autoencoder(model: VAE, what: str) -> None:
     if not model.config.variational:
         raise ValueError(
-            f"A standard autoencoder has no {what.removeprefix('an ')}: its encoder gives a point, "
-            "not a distribution. Use a model with variational=True."
+            f"A standard autoencoder has no {what}: its encoder gives a point, not a distribution. Use a model with variational=True."
         )

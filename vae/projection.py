@@ -85,7 +85,8 @@ class TSNE:
         limit = (len(codes) - 1) / 3
         if not 1 < perplexity <= limit:
             raise ValueError(
-                f"perplexity is {perplexity}; {len(codes)} codes allow more than 1, up to {limit:g}."
+                f"perplexity is {perplexity}; {len(codes)} codes allow more than 1 "
+                f"and at most {limit:g}."
             )
         self.perplexity = perplexity
         affinities = openTSNE.affinity.PerplexityBasedNN(
