@@ -1,12 +1,15 @@
-"""Datasets by name: `load_dataset("digits")`."""
+"""Datasets by name, or from a folder or archive of pictures: `load_dataset("digits")`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from .base import SPLITS, Dataset, DatasetError, Images, LazyImages, Progress
 from .digits import load_digits
+from .folder import load_folder, read_image
 from .mnist import load_fashion, load_kmnist, load_mnist
+from .photographs import load_celeba, load_svhn
 
 __all__ = [
     "SPLITS",
@@ -16,36 +19,67 @@ __all__ = [
     "LazyImages",
     "dataset_names",
     "load_dataset",
+    "read_image",
 ]
 
-_LOADERS: dict[str, Callable[[str, Progress | None], Dataset]] = {
+_LOADERS: dict[str, Callable[..., Dataset]] = {
     "digits": load_digits,
     "fashion": load_fashion,
     "mnist": load_mnist,
     "kmnist": load_kmnist,
+    "svhn": load_svhn,
+    "celeba": load_celeba,
 }
+_SCALED = ("celeba",)  # those whose images are scaled as they are read
 
 
 def dataset_names() -> tuple[str, ...]:
-    """Names that `load_dataset` knows."""
+    """Names that `load_dataset` knows; those after the third may need a download."""
     return tuple(_LOADERS)
 
 
-def load_dataset(name: str, split: str = "test", progress: Progress | None = None) -> Dataset:
+def load_dataset(
+    name: str | Path,
+    split: str = "test",
+    progress: Progress | None = None,
+    *,
+    image_shape: tuple[int, int, int] | None = None,
+) -> Dataset:
     """Load one split of a dataset.
 
     Args:
-        name: One of `dataset_names()`.
+        name: One of `dataset_names()`, or the path of a folder or `.zip` of pictures, in class
+            folders or with an `attributes.csv` (`file, attribute, …`).
         split: `"train"` or `"test"`.
-        progress: Told how far a download or a drawing is.
+        progress: Told how far a download, a drawing or a check is.
+        image_shape: `(C, H, W)` wanted. Pictures of one's own are cropped and scaled to it, by
+            default to `(3, 64, 64)`; of the others it must be the shape.
 
     Raises:
-        DatasetError: Unknown name or split, or data that are missing or damaged.
+        DatasetError: Unknown name or split, another shape, or data that are missing or damaged.
     """
     if split not in SPLITS:
         raise DatasetError(f"There is no split {split!r}; choose {' or '.join(SPLITS)}.")
-    if name not in _LOADERS:
+    scaled = {} if image_shape is None else {"image_shape": tuple(image_shape)}
+    if name in _LOADERS:
+        dataset = _LOADERS[name](split, progress, **(scaled if name in _SCALED else {}))
+    elif _is_path(name):
+        dataset = load_folder(name, split, progress, **scaled)
+    else:
         raise DatasetError(
-            f"There is no dataset named {name!r}; choose one of {', '.join(dataset_names())}."
+            f"There is no dataset {str(name)!r}; choose one of {', '.join(dataset_names())}, or "
+            "give the path of a folder or .zip of pictures."
         )
-    return _LOADERS[name](split, progress)
+    if image_shape is not None and dataset.images.shape[1:] != tuple(image_shape):
+        raise DatasetError(
+            f"Images of {name} are {dataset.images.shape[1:]}; expected {tuple(image_shape)}. "
+            "Choose the dataset that the model was made for."
+        )
+    return dataset
+
+
+def _is_path(name: str | Path) -> bool:
+    path = Path(name)
+    if not str(name).strip():  # "" would mean the folder that the program was started in
+        return False
+    return path.is_dir() or path.suffix.lower() == ".zip" or len(path.parts) > 1

@@ -15,12 +15,7 @@ import numpy as np
 
 from .base import DatasetError, Progress
 
-__all__ = ["data_folder", "download", "read_arrays", "read_idx"]
-
-
-def data_folder() -> Path:
-    """Folder of what visitors make and fetch: `$LATENT_DATA`, else `data` here."""
-    return Path(os.environ.get("LATENT_DATA") or "data")
+__all__ = ["download", "read_arrays", "read_idx"]
 
 
 def read_arrays(file: Path, **shapes: tuple[int, ...]) -> dict[str, np.ndarray]:
@@ -31,7 +26,7 @@ def read_arrays(file: Path, **shapes: tuple[int, ...]) -> dict[str, np.ndarray]:
     """
     repair = f"Fetch {file.name} again, e.g. by `git checkout -- {file.name}` in its folder."
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in shapes}
     except FileNotFoundError:
         raise DatasetError(f"{file} is missing. {repair}") from None

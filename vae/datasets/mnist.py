@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..checkpoint import data_folder
 from .base import Dataset, DatasetError, Images, Progress
-from .files import data_folder, download, read_arrays, read_idx
+from .files import download, read_arrays, read_idx
 
 __all__ = ["build", "load_fashion", "load_kmnist", "load_mnist"]
 
