@@ -371,6 +371,25 @@ def test_a_set_that_cannot_be_fetched_says_so(tmp_path, monkeypatch):
             loader("test")
 
 
+def test_faces_are_drawn_with_progress(monkeypatch):
+    from vae.datasets import faces
+
+    def draw_two(split, progress):
+        progress(1, 2)
+        progress(2, 2)
+        images = np.full((2, 3, 64, 64), 51, np.uint8)
+        return images, {"hat": np.array([split == "train", False])}
+
+    monkeypatch.setattr(faces, "load_faces", draw_two)
+    reports = []
+    data = load_dataset("faces", "train", lambda done, what: reports.append(done))
+    assert reports == [0.5, 1.0]
+    assert torch.allclose(data.images[0], torch.full((3, 64, 64), 0.2))
+    assert data.attributes["hat"].tolist() == [True, False]
+    assert len(load_dataset("faces")) == 2  # progress is not demanded
+    assert data.labels is None and data.licence
+
+
 # Folders and archives
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from .base import SPLITS, Dataset, DatasetError, Images, LazyImages, Progress
 from .digits import load_digits
 from .folder import load_folder, read_image
@@ -22,9 +24,28 @@ __all__ = [
     "read_image",
 ]
 
+
+def _load_faces(split: str, progress: Progress | None = None) -> Dataset:
+    from .faces import load_faces  # imported when wanted: most loads are of something else
+
+    def report(done: int, total: int) -> None:
+        if progress:
+            progress(done / total, f"Drawing {total:,} faces, once")
+
+    images, attributes = load_faces(split, report)
+    return Dataset(
+        name="faces",
+        split=split,
+        images=Images(torch.from_numpy(images)),
+        attributes={name: torch.from_numpy(values) for name, values in attributes.items()},
+        licence="Drawn by this program; nobody's photograph",
+    )
+
+
 _LOADERS: dict[str, Callable[..., Dataset]] = {
     "digits": load_digits,
     "fashion": load_fashion,
+    "faces": _load_faces,
     "mnist": load_mnist,
     "kmnist": load_kmnist,
     "svhn": load_svhn,
@@ -34,7 +55,11 @@ _SCALED = ("celeba",)  # those whose images are scaled as they are read
 
 
 def dataset_names() -> tuple[str, ...]:
-    """Names that `load_dataset` knows; those after the third may need a download."""
+    """Names that `load_dataset` knows.
+
+    `digits`, `faces` and the test images of `fashion` are always there; the others are fetched
+    where they are not yet on this machine.
+    """
     return tuple(_LOADERS)
 
 
