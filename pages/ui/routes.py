@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import gzip
 import hashlib
 import threading
@@ -19,13 +18,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pages.ui import session
+from pages.ui.map.serve import map_routes
 from vae.browser import DEVIATION_WHITE, decoder_bytes, decoder_info
 from vae.checkpoint import Checkpoint, CheckpointError, list_checkpoints, load_checkpoint
-from vae.model import VAE
+from vae.model import Decoder
 
 __all__ = ["live_routes", "warm"]
 
 _DECODER = Path(__file__).parent / "decoder"
+_MOST_BYTES = 16_000_000  # of a decoder that a browser is given
+_LARGEST = 1_000_000  # of a code's numbers: far outside any data, and no layer overflows yet
 _FOR_EVER = "public, max-age=31536000, immutable"
 _SCRIPTS = {
     "decoder.js": "text/javascript",
@@ -46,8 +49,9 @@ class _Refusal(Exception):
 class _Opened:
     """A checkpoint's decoder, ready to be sent or run."""
 
-    model: VAE
-    file: bytes = field(repr=False)
+    decoder: Decoder
+    info: dict[str, object]
+    file: bytes | None = field(repr=False)  # None: too large to be run in a browser
     digest: str
 
 
@@ -71,16 +75,12 @@ def live_routes(base: str = "") -> list[Route]:
         Route(f"{live}/decoders/{{name}}", _answer(_manifest)),
         Route(f"{live}/decoders/{{name}}/{{digest}}.safetensors", _answer(_weights)),
         Route(f"{live}/decode/{{name}}", _answer(_decode), methods=["POST"]),
+        *map_routes(live),
     ]
 
 
 def warm() -> None:
-    """Loads the shipped decoders and Plotly, then keeps them out of the garbage collector.
-
-    Streamlit collects garbage after every run of a script; walking all that torch, scikit-learn
-    and Plotly have allocated takes it longer than our own code.
-    """
-    torch.set_num_threads(1)  # single decodes are quicker so, and visitors share the cores
+    """Loads the shipped decoders, Plotly and what `session.warm` opens."""
     for checkpoint in list_checkpoints():
         if checkpoint.shipped:
             try:
@@ -88,8 +88,7 @@ def warm() -> None:
             except _Refusal:
                 continue  # the page that opens it says why
     _plotly_gzip()
-    gc.collect()
-    gc.freeze()
+    session.warm()  # last, as it keeps all that is loaded out of the garbage collector
 
 
 def _answer(handle):  # noqa: ANN001, ANN202
@@ -142,19 +141,17 @@ def _cached(request: Request, content: bytes, tag: str, media_type: str) -> Resp
 async def _manifest(request: Request) -> Response:
     name = request.path_params["name"]
     opened = await run_in_threadpool(_open, name)
-    info = decoder_info(opened.model)
-    del info["layers"]
     place = quote(name, safe="")
-    where = {
-        "url": f"decoders/{place}/{opened.digest}.safetensors",
-        "decode": f"decode/{place}",
-        "bytes": len(opened.file),
-    }
-    return JSONResponse({"name": name, **where, **info}, headers={"Cache-Control": "no-cache"})
+    url = f"decoders/{place}/{opened.digest}.safetensors" if opened.file else None
+    where = {"name": name, "url": url, "decode": f"decode/{place}", "digest": opened.digest}
+    info = {key: value for key, value in opened.info.items() if key != "layers"}
+    return JSONResponse({**where, **info}, headers={"Cache-Control": "no-cache"})
 
 
 async def _weights(request: Request) -> Response:
     opened = await run_in_threadpool(_open, request.path_params["name"])
+    if opened.file is None:
+        raise _Refusal(404, "This decoder is too large for a browser; the app decodes it.")
     if request.path_params["digest"] != opened.digest:
         raise _Refusal(404, "This decoder has changed since the page was opened: reload the page.")
     # Weights do not shrink; "identity" keeps Streamlit's middleware from trying at every request.
@@ -164,7 +161,8 @@ async def _weights(request: Request) -> Response:
 
 async def _decode(request: Request) -> Response:
     opened = await run_in_threadpool(_open, request.path_params["name"])
-    expected = 4 * opened.model.latent_dim
+    latent_dim = opened.decoder.config.latent_dim
+    expected = 4 * latent_dim
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -175,21 +173,23 @@ async def _decode(request: Request) -> Response:
         raise _Refusal(
             400,
             f"The code has {found} bytes; expected {expected}: "
-            f"{opened.model.latent_dim} numbers of 4 bytes, little-endian.",
+            f"{latent_dim} numbers of 4 bytes, little-endian.",
         )
     z = torch.from_numpy(np.frombuffer(bytes(body), dtype="<f4").astype(np.float32))
-    if not torch.isfinite(z).all():
-        raise _Refusal(400, "The code has numbers that are not finite; expected finite ones.")
-    content = await run_in_threadpool(_picture, opened.model, z)
+    if not (z.abs() <= _LARGEST).all():  # false for NaN, too
+        raise _Refusal(
+            400, f"The code has numbers beyond ±{_LARGEST:,} or not finite; expected smaller ones."
+        )
+    content = await run_in_threadpool(_picture, opened.decoder, z)
     headers = {"Cache-Control": "no-store", "Content-Encoding": "identity"}
     return Response(content, media_type="application/octet-stream", headers=headers)
 
 
 @torch.inference_mode()
-def _picture(model: VAE, z: torch.Tensor) -> bytes:
-    likelihood = model.decoder(z[None])
+def _picture(decoder: Decoder, z: torch.Tensor) -> bytes:
+    likelihood = decoder(z[None])
     planes = [likelihood.mean]
-    if model.config.likelihood == "gaussian":
+    if decoder.config.likelihood == "gaussian":
         planes.append(likelihood.stddev / DEVIATION_WHITE)
     grey = torch.cat(planes).nan_to_num(0).mul(255).round().clamp(0, 255)
     return grey.to(torch.uint8).numpy().tobytes()
@@ -216,4 +216,6 @@ def _open(name: str) -> _Opened:
 def _load(checkpoint: Checkpoint, changed: int) -> _Opened:
     model = load_checkpoint(checkpoint.folder)
     file = decoder_bytes(model)
-    return _Opened(model, file, hashlib.sha256(file).hexdigest()[:32])
+    digest = hashlib.sha256(file).hexdigest()[:32]
+    kept = file if len(file) <= _MOST_BYTES else None
+    return _Opened(model.decoder, decoder_info(model), kept, digest)

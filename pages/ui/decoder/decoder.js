@@ -15,7 +15,6 @@
 // means (C, H, W), then the deviations. `latest` and `latestMany` draw into the same pictures
 // again and again: use them inside the callback, or copy them.
 
-const MOST_BYTES = 16e6; // of a decoder that is run here
 const IN_FLIGHT = 2; // requests to the server, or decodes for one pointer
 const LINGER = 10_000; // ms that idle workers are kept, for the next page that wants them
 
@@ -312,12 +311,12 @@ class Decoder {
   }
 }
 
-const engines = new Map(); // url → Promise<Engine>, shared by all components of a page
+const engines = new Map(); // which decoder → Promise<Engine>, shared by all components of a page
 
 function release(engine) {
   if (engine.handles.size) return;
   setTimeout(() => {
-    if (engine.handles.size || engine.opening) return;
+    if (engine.handles.size) return;
     engine.stop();
     engines.delete(engine.key);
   }, LINGER);
@@ -332,7 +331,7 @@ async function startEngine(live, manifest) {
     engine.grow(IN_FLIGHT);
     return engine;
   };
-  if (manifest.bytes > MOST_BYTES)
+  if (!manifest.url)
     return server("The decoder is too large for the browser: the server decodes.");
   if (!globalThis.WebAssembly || !WebAssembly.validate(SIMD))
     return server("This browser lacks WebAssembly SIMD: the server decodes.");
@@ -369,7 +368,7 @@ export async function openDecoder(base, name) {
   const live = liveFolder(base);
   const path = String(name).split("/").map(encodeURIComponent).join("/");
   const manifest = await get(new URL(`decoders/${path}`, live)).then((reply) => reply.json());
-  const key = new URL(manifest.url, live).href;
+  const key = new URL(`${manifest.decode}#${manifest.digest}`, live).href;
   if (!engines.has(key)) {
     const starting = startEngine(live, manifest);
     engines.set(key, starting);

@@ -31,7 +31,10 @@ function tensors(header, bytes, start) {
     const part = bytes.slice(start + from, start + to);
     if (entry.dtype === "F32") return new Float32Array(part);
     if (entry.dtype !== "F16") throw new Error(`Tensor ${name} is ${entry.dtype}; expected F16.`);
-    return Float32Array.from(new Uint16Array(part), (bits) => table[bits]);
+    const packed = new Uint16Array(part);
+    const values = new Float32Array(packed.length);
+    for (let i = 0; i < values.length; i++) values[i] = table[packed[i]];
+    return values;
   };
 }
 

@@ -1,0 +1,92 @@
+"""Walk through a model's latent space: every place on the map is decoded as the pointer passes.
+
+The browser decodes; on a click Python adds the original, nats, and the nearest real images.
+"""
+
+import streamlit as st
+
+from pages.ui import details, figures, place, session
+from pages.ui.map import latent_map, live_picture
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    ref = session.choose_model()
+    maps, colours = figures.projections(ref), figures.colours(ref)
+    first, axes, _ = figures.first_view(ref)
+    projection = st.selectbox(
+        "Map",
+        list(maps),
+        index=list(maps).index(first),
+        format_func=maps.get,
+        key="projection",
+        bind="query-params",
+        help="Latent axes and the PCA plane can be decoded anywhere. t-SNE shows groups best, "
+        "but has no way back: between points the nearest codes are averaged.",
+    )
+    deep = ref.mean.shape[1] > 2
+    if projection == "latent" and deep:
+        dimensions = [int(k) for k in ref.order]
+        axes = tuple(
+            st.selectbox(
+                f"{name} axis",
+                dimensions,
+                index=k,
+                format_func=lambda k: figures.axis_name(ref, k),
+                key=f"{name}-axis",
+                bind="query-params",
+                help="Sorted by how much each dimension tells, on average.",
+            )
+            for k, name in enumerate("xy")
+        )
+    colour = st.selectbox(
+        "Colour", list(colours), format_func=colours.get, key="colour", bind="query-params"
+    )
+    keep = "mean"
+    if projection != "tsne" and deep:
+        keep = st.selectbox(
+            f"The other {ref.mean.shape[1] - 2} dimensions",
+            ["mean", "pinned"],
+            format_func={"mean": "Mean code", "pinned": "As in the last pin"}.get,
+            key="keep",
+            bind="query-params",
+            help="A plane shows two dimensions. The decoder needs all of them: the others are "
+            "taken from here.",
+        )
+    with st.popover("Place", icon=":material/add_location_alt:", width="content"):
+        place.place_controls(ref)
+
+
+@st.fragment
+def explore() -> None:
+    """The map and what is pinned: a click reruns only this."""
+    left, right = st.columns([2, 1], gap="medium")
+    pins = session.pins(ref.name)
+    with left:
+        latent_map(
+            ref,
+            projection,
+            axes,
+            colour,
+            key="map",
+            keep=keep,
+            pins=pins,
+            on_pin=lambda value: place.pin_clicked(ref, value),
+            on_group=lambda name, rows: session.set_group(ref, name, rows),
+        )
+        with st.container(horizontal=True, vertical_alignment="center"):
+            place.own_things(ref)
+            st.download_button(
+                "Points as CSV",
+                lambda: place.points_csv(ref, projection, axes),
+                f"{ref.name}-points.csv",
+                "text/csv",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+    with right:
+        live_picture("map")
+        if pins:
+            details.show_pin(ref, pins[-1])
+            details.show_evidence(ref, pins[-1])
+
+
+explore()

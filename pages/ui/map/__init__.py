@@ -1,0 +1,131 @@
+"""The live map: a scatter of codes on which every place is decoded under the pointer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import streamlit as st
+
+from pages.ui import figures, images, session
+from pages.ui.reference import Reference
+
+__all__ = ["latent_map", "live_picture"]
+
+_HERE = Path(__file__).parent
+
+
+def _read(*names: str) -> str:
+    return "\n".join((_HERE / name).read_text(encoding="utf-8") for name in names)
+
+
+# Without isolated styles: inside a shadow root Plotly's events and lasso break.
+_MAP = st.components.v2.component(
+    "latent_map",
+    html=_read("map.html"),
+    css=_read("map.css"),
+    js=_read("geometry.js", "map.js"),
+    isolate_styles=False,
+)
+_LIVE = st.components.v2.component(
+    "live_picture",
+    html=_read("live.html"),
+    css=_read("live.css"),
+    js=_read("live.js"),
+    isolate_styles=False,
+)
+
+
+def live_picture(view: str) -> None:
+    """Shows, enlarged, what a map decodes.
+
+    Args:
+        view: ties it to the map that is given the same word.
+    """
+    invitation = (
+        "Move the pointer over the map: every place is decoded as you go. Click to keep one. "
+        "On a phone, drag and tap; on a keyboard, arrows and Enter."
+    )
+    _LIVE(key=f"live-{view}", data={"view": view, "invitation": invitation})
+
+
+def latent_map(
+    ref: Reference,
+    projection: str,
+    axes: tuple[int, int],
+    colour: str,
+    *,
+    key: str,
+    keep: str = "mean",
+    pins: Sequence[session.Pin] = (),
+    on_pin: Callable[[dict[str, Any]], None],
+    on_group: Callable[[str, list[int]], None],
+) -> None:
+    """Draws the map.
+
+    Args:
+        ref: the model and its codes.
+        projection: "latent", "pca" or "tsne".
+        axes: dimensions of the latent axes, from 0.
+        colour: a key of `figures.colours`.
+        key: of the component, and the word of its `live_picture`.
+        keep: where the dimensions that a plane does not show come from: "mean" or "pinned".
+        pins: drawn on the map; the last one is the pinned one.
+        on_pin: told of a click: {"kind", "row", "z", "approximate", "model"}, as the browser sent
+            it, so not to be trusted.
+        on_group: told of a lasso: "A" or "B", and rows.
+    """
+    live = f"/live/maps/{quote(ref.name, safe='')}/{ref.stamp}"
+    tile, columns = images.atlas_layout(len(ref), ref.shape[1])
+    view = f"{ref.name}, {figures.PROJECTIONS[projection]}, coloured by {colour}"
+
+    def heard_pin() -> None:
+        if isinstance(value := st.session_state[key].pinned, dict):
+            on_pin(value)
+
+    def heard_group() -> None:
+        value = st.session_state[key].grouped
+        if isinstance(value, dict) and value.get("model") == ref.name:
+            name, rows = value.get("group"), value.get("rows")
+            if name in ("A", "B") and isinstance(rows, list):
+                on_group(name, rows)
+
+    _MAP(
+        key=key,
+        data={
+            "base": session.base_path(),
+            "view": key,
+            "model": ref.name,
+            "stamp": ref.stamp,
+            "description": f"Map of {len(ref)} codes: {view}. Arrow keys move the probe, "
+            "Enter pins it, plus and minus zoom.",
+            "figure": session.map_figure(ref, projection, axes, colour),
+            "family": figures.plane(ref, projection, axes),
+            "keep": keep,
+            "codes": f"{live}/codes.bin",
+            "atlas": {"url": f"{live}/atlas.jpg", "tile": tile, "columns": columns},
+            "count": len(ref),
+            "dimensions": ref.mean.shape[1],
+            "wholeSpace": ref.mean.shape[1] == 2,
+            "shape": list(ref.shape),
+            "classes": list(ref.classes),
+            "spacing": ref.spacing,
+            "opacity": figures.opacity(ref),
+            "pins": [_pin(p) for p in pins],
+            "groups": {name: session.group(ref.name, name).tolist() for name in "AB"},
+        },
+        on_pinned_change=heard_pin,
+        on_grouped_change=heard_group,
+    )
+
+
+def _pin(pin: session.Pin) -> dict[str, Any]:
+    return {
+        "kind": pin.kind,
+        "row": pin.row,
+        "z": pin.z.tolist(),
+        "label": str(pin.number),
+        "variance": None if pin.variance is None else pin.variance.tolist(),
+    }

@@ -1,0 +1,209 @@
+"""A checkpoint as the pages use it: the model, its reference images and their codes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae import VAE, elbo, load_checkpoint
+from vae.checkpoint import Checkpoint, load_card, load_codes
+from vae.datasets import Dataset, DatasetError
+from vae.latent import neighbours
+from vae.projection import fit_pca
+
+__all__ = ["Reference", "read_reference"]
+
+_MOST = 5_000  # images encoded for a checkpoint that came without codes
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A model, the real images it is shown with, and where they lie in its latent space.
+
+    Args:
+        name: the checkpoint's.
+        stamp: changes whenever its files do.
+        model: in eval mode.
+        card: what `card.json` says.
+        dataset: the split that `index` counts in.
+        index: `(N,)` which images of the dataset these are.
+        mean: codes `(N, D)`: posterior means.
+        variance: `(N, D)` posterior variances; zeros for a standard autoencoder.
+        embeddings: 2-D positions `(N, 2)` by name: "pca", and "tsne" where it was computed.
+        kl: `(N,)` in nats, None for a standard autoencoder.
+        elbo: `(N,)` in nats, likewise.
+    """
+
+    name: str
+    stamp: str
+    model: VAE
+    card: dict[str, Any]
+    dataset: Dataset
+    index: np.ndarray
+    mean: np.ndarray = field(repr=False)
+    variance: np.ndarray = field(repr=False)
+    embeddings: dict[str, np.ndarray] = field(repr=False)
+    kl: np.ndarray | None = field(repr=False)
+    elbo: np.ndarray | None = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def variational(self) -> bool:
+        """False for a standard autoencoder, which has neither KL nor ELBO."""
+        return self.model.config.variational
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.model.config.image_shape
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; empty where the images have none."""
+        return tuple(self.dataset.classes or ())
+
+    @functools.cached_property
+    def class_of(self) -> np.ndarray:
+        """`(N,)` class of each image, -1 where there are no classes."""
+        if self.dataset.labels is None or not self.classes:
+            return np.full(len(self), -1)
+        return self.dataset.labels.numpy()[self.index]
+
+    @functools.cached_property
+    def attributes(self) -> dict[str, np.ndarray]:
+        """`(N,)` bool by name."""
+        return {k: v.numpy()[self.index] for k, v in self.dataset.attributes.items()}
+
+    @functools.cached_property
+    def order(self) -> np.ndarray:
+        """Dimensions `(D,)`, most informative first: by mean KL, else by the codes' variance."""
+        return np.argsort(-self.information, kind="stable")
+
+    @functools.cached_property
+    def information(self) -> np.ndarray:
+        """`(D,)` mean KL of each dimension in nats; variance for a standard autoencoder."""
+        if not self.variational:
+            return self.mean.var(0)
+        return 0.5 * (self.mean**2 + self.variance - np.log(self.variance) - 1).mean(0)
+
+    @functools.cached_property
+    def deviation(self) -> np.ndarray:
+        """`(D,)` standard deviation of the codes: the natural unit of a slider."""
+        return self.mean.std(0)
+
+    @functools.cached_property
+    def components(self) -> np.ndarray:
+        """`(2, D)` orthonormal axes of the PCA plane that `embeddings["pca"]` shows."""
+        return fit_pca(self.mean, min(2, self.mean.shape[1])).components
+
+    @functools.cached_property
+    def spacing(self) -> dict[str, float]:
+        """How far a code lies from its nearest neighbour: "usual" (median), "far" (95 %)."""
+        some = np.linspace(0, len(self) - 1, min(500, len(self))).astype(int)
+        _, distances = neighbours(self.mean, self.mean[some], 2)
+        usual, far = np.quantile(distances[:, -1], (0.5, 0.95))
+        return {"usual": float(usual), "far": float(far)}
+
+    @functools.cached_property
+    def fitted(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean `(D,)` and covariance `(D, D)` of the codes, posterior variances included."""
+        covariance = np.cov(self.mean, rowvar=False).reshape(2 * self.mean.shape[1:])
+        return self.mean.mean(0), covariance + np.diag(self.variance.mean(0))
+
+    def image(self, row: int) -> Tensor:
+        """One reference image `(C, H, W)` in [0, 1]."""
+        return self.dataset.images[int(self.index[row])]
+
+    def title(self, row: int) -> str:
+        """What to call a reference image: its id and, where it has one, its class."""
+        label = self.classes[self.class_of[row]] if self.class_of[row] >= 0 else ""
+        return f"#{self.index[row]}" + (f" · {label}" if label else "")
+
+    def verdict(self, z: np.ndarray) -> tuple[float, str]:
+        """Distance of a code `(D,)` from its nearest real code, and what to think of it."""
+        distance = float(neighbours(self.mean, z, 1)[1][0])
+        if distance <= self.spacing["far"]:
+            return distance, "inside the data"
+        near = distance <= 2 * self.spacing["far"]
+        return distance, "at the edge of the data" if near else "far from any data"
+
+
+def read_reference(
+    checkpoint: Checkpoint, stamp: str, load: Callable[[str, str], Dataset]
+) -> Reference:
+    """Reads a checkpoint's folder and its images; computes the codes where it has none.
+
+    Args:
+        checkpoint: which.
+        stamp: kept in the reference.
+        load: gives a dataset by name and split.
+
+    Raises:
+        CheckpointError: a damaged checkpoint.
+        DatasetError: its images cannot be had, or are not those it was made with.
+    """
+    model = load_checkpoint(checkpoint.folder)
+    card = load_card(checkpoint.folder)
+    name = card.get("dataset")
+    if not isinstance(name, str):
+        raise DatasetError("Its card names no dataset, so there are no real images to show.")
+    data = load(name, str(card.get("split", "test")))
+    if tuple(data.images.shape[1:]) != model.config.image_shape:
+        raise DatasetError(
+            f"It takes images of shape {model.config.image_shape}; those of {name} "
+            f"are {tuple(data.images.shape[1:])}."
+        )
+    if (checkpoint.folder / "codes.safetensors").exists():
+        codes = load_codes(checkpoint.folder)
+    else:
+        codes = _encode(model, data)
+    index = codes["index"]
+    d = model.latent_dim
+    if codes["mean"].shape != (len(index), d) or not 0 <= index.min() <= index.max() < len(data):
+        raise DatasetError(
+            f"Its codes are {codes['mean'].shape} for images up to {index.max()}; expected "
+            f"{d} dimensions and images below {len(data)}. Compute them again."
+        )
+    pca = fit_pca(codes["mean"], min(2, d)).transform(codes["mean"])
+    embeddings = {"pca": np.pad(pca, ((0, 0), (0, 2 - pca.shape[1])))}
+    if "tsne" in codes:
+        embeddings["tsne"] = codes["tsne"]
+    variational = model.config.variational
+    return Reference(
+        name=checkpoint.name,
+        stamp=stamp,
+        model=model,
+        card=card,
+        dataset=data,
+        index=index,
+        mean=codes["mean"],
+        variance=codes["variance"],
+        embeddings=embeddings,
+        kl=codes.get("kl") if variational else None,
+        elbo=codes.get("elbo") if variational else None,
+    )
+
+
+@torch.no_grad()
+def _encode(model: VAE, data: Dataset) -> dict[str, np.ndarray]:
+    index = np.arange(min(_MOST, len(data)))
+    parts: dict[str, list[np.ndarray]] = {}
+    generator = torch.Generator().manual_seed(0)
+    for start in range(0, len(index), 250):
+        x = data.images[start : min(start + 250, len(index))]
+        posterior = model.encoder(x)
+        found = {"mean": posterior.mean, "variance": posterior.variance}
+        if model.config.variational:
+            bound = elbo(model, x, generator=generator)
+            found |= {"kl": bound.kl, "elbo": bound.elbo}
+        for key, value in found.items():
+            parts.setdefault(key, []).append(value.numpy())
+    return {"index": index} | {k: np.concatenate(v) for k, v in parts.items()}
