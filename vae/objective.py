@@ -203,5 +203,6 @@ def _noise(shape: tuple[int, ...], generator: torch.Generator | None, like: Tens
 def _refuse_autoencoder(model: VAE, what: str) -> None:
     if not model.config.variational:
         raise ValueError(
-            f"A standard autoencoder has no {what}: its encoder gives a point, not a distribution. Use a model with variational=True."
+            f"A standard autoencoder has no {what}: its encoder gives a point, not "
+            "a distribution. Use a model with variational=True."
         )

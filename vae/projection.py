@@ -60,7 +60,8 @@ def fit_pca(codes: np.ndarray, components: int = 2) -> PCA:
 class TSNE:
     """A t-SNE embedding that can place codes it was not fitted on.
 
-    It has no inverse: positions between points mean nothing by themselves.
+    It has no inverse: positions between points mean nothing by themselves. `embedding` `(N, 2)`
+    holds the places of the codes it was fitted on.
 
     References:
         Visualizing data using t-SNE (van der Maaten and Hinton, 2008); openTSNE: a modular Python
@@ -102,18 +103,17 @@ class TSNE:
         if embedding is None:
             self._embedding.optimize(250, exaggeration=12, momentum=0.5, inplace=True)
             self._embedding.optimize(500, momentum=0.8, inplace=True)
-
-    @property
-    def embedding(self) -> np.ndarray:
-        """`(N, 2)`."""
-        return np.asarray(self._embedding, dtype=np.float32)
+            start = self._embedding
+        self.embedding = np.array(start, dtype=np.float32)
 
     def place(self, codes: np.ndarray) -> np.ndarray:
         """Finds places for new codes `(M, D)` among the old ones: `(M, 2)`."""
         codes = np.atleast_2d(np.asarray(codes, dtype=np.float64))
         perplexity = min(self.perplexity, 5)
-        placed = self._embedding.transform(codes, perplexity=perplexity)
-        return np.asarray(placed, dtype=np.float32)
+        placed = np.asarray(self._embedding.transform(codes, perplexity=perplexity))
+        # openTSNE centres the old points where they lie while it places new ones.
+        moved = np.asarray(self._embedding)[0] - self.embedding[0]
+        return (placed - moved).astype(np.float32)
 
 
 def fit_tsne(codes: np.ndarray, *, perplexity: float = 30, seed: int = 0) -> TSNE:

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import torch
+
+from vae.latent import grid, lerp, neighbours, plane, slerp
+
+RNG = np.random.default_rng(0)
+
+
+def pair(d=5, a=1.0, b=3.0):
+    u, v = RNG.normal(size=(2, d))
+    return (a * u / np.linalg.norm(u)).astype("f4"), (b * v / np.linalg.norm(v)).astype("f4")
+
+
+@pytest.mark.parametrize("walk", [lerp, slerp])
+@pytest.mark.parametrize("d", [1, 2, 5, 64])
+def test_ends_are_exact_and_swapping_them_reverses_the_path(walk, d):
+    a, b = pair(d)
+    path = walk(a, b, 9)
+    assert path.shape == (9, d)
+    assert np.array_equal(path[0], a) and np.array_equal(path[-1], b)
+    np.testing.assert_allclose(path, walk(b, a, 9)[::-1], atol=1e-5)
+
+
+def test_slerp_turns_evenly_and_changes_its_norm_linearly():
+    a, b = pair()
+    path = slerp(a, b, 9).astype("f8")
+    norms = np.linalg.norm(path, axis=1)
+    np.testing.assert_allclose(norms, np.linspace(1, 3, 9), atol=1e-5)
+    unit = path / norms[:, None]
+    turns = np.arccos((unit[1:] * unit[:-1]).sum(1))
+    np.testing.assert_allclose(turns, turns.mean(), atol=1e-3)
+
+
+@pytest.mark.parametrize("degrees", [1e-6, 170, 176, 179.99, 180])
+def test_slerp_stays_bounded_with_unequal_norms_at_nearly_opposite_ends(degrees):
+    angle = np.radians(degrees)
+    path = slerp(np.array([1.0, 0]), 3 * np.array([np.cos(angle), np.sin(angle)]), 50)
+    assert np.linalg.norm(path, axis=1).max() <= 3 + 1e-5
+
+
+@pytest.mark.parametrize("b", [[2.0, 2.0], [-1.0, -1.0], [0.0, 0.0]])
+def test_slerp_is_lerp_where_there_is_no_arc(b):
+    a = np.array([1.0, 1.0])
+    np.testing.assert_allclose(slerp(a, np.array(b), 7), lerp(a, np.array(b), 7))
+
+
+def test_paths_overshoot_and_keep_the_kind_of_their_ends():
+    a, b = torch.zeros(3), torch.ones(3)
+    assert torch.allclose(lerp(a, b, np.array([1.5])), torch.full((1, 3), 1.5))
+    assert isinstance(slerp(a, b, 4), torch.Tensor)
+    with pytest.raises(ValueError, match="expected two codes"):
+        lerp(a, torch.ones(4), 3)
+
+
+def test_plane_and_grid_place_points_where_they_are_read():
+    at = grid((-1, 1), (-2, 2), 3, 2)
+    assert at.tolist() == [[-1, 2], [0, 2], [1, 2], [-1, -2], [0, -2], [1, -2]]
+    z = plane(np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), np.array([0, 0, 2.0]), at)
+    assert z[0].tolist() == [1, -1, 4] and z.shape == (6, 3)
+
+
+def test_neighbours_are_the_nearest_codes_in_order():
+    codes = RNG.normal(size=(300, 8)).astype("f4")
+    queries = RNG.normal(size=(4, 8)).astype("f4")
+    rows, distances = neighbours(codes, queries, 6)
+    full = np.linalg.norm(queries[:, None] - codes[None], axis=-1)
+    np.testing.assert_allclose(distances, np.sort(full, 1)[:, :6], rtol=1e-4)
+    np.testing.assert_array_equal(rows, np.argsort(full, 1)[:, :6])
+    one, at = neighbours(codes, codes[17], 1)
+    assert one.tolist() == [17] and at[0] == 0
+    assert len(neighbours(codes[:3], codes[0], 10)[0]) == 3
+    with pytest.raises(ValueError, match="dimensions"):
+        neighbours(codes, np.zeros(3), 2)

@@ -1,0 +1,151 @@
+import math
+
+import pytest
+import torch
+from torch.distributions import Independent, Normal, kl_divergence
+
+from vae import VAE, ConfigError, VAEConfig, elbo
+from vae.likelihoods import LIKELIHOODS
+from vae.model import Delta
+from vae.objective import objective
+
+SHAPES = [
+    ((1, 8, 8), (), ()),
+    ((1, 8, 8), (), (5,)),
+    ((3, 32, 24), (6, 10), (12,)),
+    ((3, 128, 128), (4, 4, 4, 4), (8, 6)),
+]
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize(("shape", "channels", "hidden"), SHAPES)
+def test_networks_return_distributions_of_the_promised_shapes(likelihood, shape, channels, hidden):
+    config = VAEConfig(shape, 3, likelihood, channels=channels, hidden=hidden)
+    model = VAE(config)
+    x = torch.rand(2, *shape)
+    posterior, z, p = model(x)
+    assert (posterior.batch_shape, posterior.event_shape) == ((2,), (3,))
+    assert (p.batch_shape, p.event_shape) == ((2,), shape)
+    assert z.shape == (2, 3) and model.prior.event_shape == (3,)
+    assert 0 <= p.mean.min() and p.mean.max() <= 1
+    assert (p.variance > 0).all()
+    assert sum(t.numel() for t in model.parameters()) == config.parameter_count()
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_layer_list_computes_what_the_decoder_computes(likelihood):
+    config = VAEConfig((3, 16, 16), 5, likelihood, channels=(4, 6), hidden=(7,))
+    decoder = VAE(config).decoder
+    state, f = decoder.state_dict(), torch.nn.functional
+    z = h = torch.randn(2, 5)
+    for layer in decoder.layers():
+        w, b = state.get(layer.get("weight")), state.get(layer.get("bias"))
+        if layer["type"] == "linear":
+            h = f.linear(h, w, b)
+        elif layer["type"] == "leaky_relu":
+            h = f.leaky_relu(h, layer["slope"])
+        elif layer["type"] == "reshape":
+            h = h.reshape(2, *layer["shape"])
+        elif layer["type"] == "conv_transpose2d":
+            h = f.conv_transpose2d(h, w, b, layer["stride"], layer["padding"])
+        else:
+            h = f.conv2d(h, w, b, layer["stride"], layer["padding"])
+    torch.testing.assert_close(h, decoder.network(z))
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("variational", [True, False])
+def test_every_parameter_gets_a_gradient_from_the_objective(likelihood, variational):
+    torch.manual_seed(0)
+    config = VAEConfig((1, 16, 16), 3, likelihood, variational, channels=(4, 6), hidden=(7,))
+    model = VAE(config)
+    for _ in range(2):  # a Gaussian's deviation starts with weights of zero
+        x = model.observe(torch.rand(8, 1, 16, 16))
+        model.zero_grad()
+        (-objective(model, x, torch.randn(8, 3)).value).backward()
+        torch.optim.SGD(model.parameters(), 1e-6).step()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_kl_sends_the_decoder_no_gradient_and_the_encoder_some():
+    model = VAE(VAEConfig((1, 8, 8), 3, channels=(4,), hidden=(6,)))
+    elbo(model, torch.rand(4, 1, 8, 8)).kl.sum().backward()
+    assert all(p.grad is None for p in model.decoder.parameters())
+    assert all(p.grad.abs().sum() > 0 for p in model.encoder.parameters())
+
+
+def test_reparameterised_gradients_are_those_of_the_chain_rule():
+    torch.manual_seed(1)
+    model = VAE(VAEConfig((1, 8, 8), 3, channels=(), hidden=(6,))).double().requires_grad_(False)
+    x = model.observe(torch.rand(4, 1, 8, 8, dtype=torch.float64))
+    posterior = model.encoder(x)
+    mu = posterior.mean.clone().requires_grad_()
+    sigma = posterior.stddev.clone().requires_grad_()
+    eps = torch.randn_like(mu)
+    z = mu + sigma * eps
+    z.retain_grad()
+    model.decoder(z).log_prob(x).sum().backward()
+    torch.testing.assert_close(mu.grad, z.grad)
+    torch.testing.assert_close(sigma.grad, z.grad * eps)
+    mu.grad = sigma.grad = None
+    q = Independent(Normal(mu, sigma), 1)
+    prior = Independent(Normal(torch.zeros_like(mu), torch.ones_like(mu)), 1)
+    kl_divergence(q, prior).sum().backward()
+    torch.testing.assert_close(mu.grad, mu.detach())
+    torch.testing.assert_close(sigma.grad, sigma.detach() - 1 / sigma.detach())
+
+
+def test_bernoulli_codes_do_not_depend_on_who_thresholds():
+    model = VAE(VAEConfig((1, 8, 8), 3, channels=(4,), hidden=(6,)))
+    x = torch.rand(4, 1, 8, 8)
+    torch.testing.assert_close(model.encoder(x).mean, model.encoder((x >= 0.5).float()).mean)
+
+
+def test_gaussian_starts_with_one_sigma_and_keeps_its_floor():
+    model = VAE(VAEConfig((3, 16, 16), 4, "gaussian", sigma_floor=0.05))
+    sigma = model.decoder(torch.randn(6, 4)).stddev.detach()
+    assert sigma.min() == pytest.approx(sigma.max().item())
+    model.decoder.deviation_head()[1].fill_(-100)
+    lowest = model.decoder(torch.randn(6, 4)).stddev.min().item()
+    assert lowest == pytest.approx(0.05)
+
+
+def test_autoencoder_encodes_to_points():
+    model = VAE(VAEConfig((1, 8, 8), 3, variational=False))
+    q = model.encoder(torch.rand(5, 1, 8, 8))
+    assert isinstance(q, Delta) and (q.batch_shape, q.event_shape) == ((5,), (3,))
+    assert torch.equal(q.rsample(), q.mean) and q.variance.abs().sum() == 0
+    assert q.rsample((7,)).shape == (7, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"image_shape": (2, 28, 28)}, "image_shape"),
+        ({"image_shape": (1, 7, 28)}, "image_shape"),
+        ({"image_shape": (1, 129, 128)}, "image_shape"),
+        ({"image_shape": "big"}, "image_shape"),
+        ({"latent_dim": 0}, "latent_dim"),
+        ({"latent_dim": 2.5}, "latent_dim"),
+        ({"latent_dim": True}, "latent_dim"),
+        ({"likelihood": "poisson"}, "bernoulli"),
+        ({"channels": (8, 8, 8)}, "divisible by 8"),
+        ({"channels": (0,)}, "channels"),
+        ({"hidden": (10**9,)}, "hidden"),
+        ({"hidden": (4096,) * 6, "channels": ()}, "parameters"),
+        ({"sigma_floor": 0}, "sigma_floor"),
+        ({"sigma": math.nan}, "sigma"),
+        ({"variational": "no"}, "variational"),
+    ],
+)
+def test_bad_configs_say_what_is_wrong(fields, word):
+    with pytest.raises(ConfigError, match=word):
+        VAEConfig(**{"image_shape": (1, 28, 28)} | fields)
+
+
+def test_config_survives_json_and_refuses_strangers():
+    config = VAEConfig((3, 64, 64), 40, "gaussian", channels=(24, 48), hidden=(9,))
+    assert VAEConfig.from_dict(config.to_dict()) == config
+    for fields in ({}, [], {"image_shape": [1, 28, 28], "layers": 3}):
+        with pytest.raises(ConfigError):
+            VAEConfig.from_dict(fields)

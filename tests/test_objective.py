@@ -1,0 +1,131 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Independent, MultivariateNormal, Normal
+
+from vae import VAE, VAEConfig, elbo, load_checkpoint, load_dataset, log_evidence
+from vae.objective import kl_per_dimension, objective
+
+
+class Affine(nn.Module):
+    """x → an Independent Normal with a linear mean and one deviation."""
+
+    def __init__(self, weight, bias, sigma, shape):
+        super().__init__()
+        self.weight, self.bias, self.sigma, self.shape = weight, bias, sigma, shape
+
+    def forward(self, x):
+        mean = (x.flatten(1) @ self.weight.T + self.bias).reshape(-1, *self.shape)
+        return Independent(Normal(mean, self.sigma.expand_as(mean)), len(self.shape))
+
+
+@pytest.fixture
+def linear_gaussian():
+    """A VAE whose evidence is a normal density and whose encoder is the exact posterior.
+
+    Columns of W are orthogonal, so that the exact posterior has independent dimensions
+    (probabilistic principal component analysis, Tipping and Bishop, 1999).
+    """
+    torch.manual_seed(0)
+    model = VAE(VAEConfig((1, 8, 8), 3, "gaussian_fixed")).double()
+    w = torch.linalg.qr(torch.randn(64, 3).double())[0] * torch.tensor([2.0, 1.0, 0.5]).double()
+    b, s = torch.randn(64).double(), torch.tensor(0.3).double()
+    precision = torch.eye(3).double() + w.T @ w / s**2
+    gain = torch.linalg.solve(precision, w.T) / s**2
+    model.decoder = Affine(w, b, s, (1, 8, 8))
+    model.encoder = Affine(gain, -gain @ b, precision.diagonal().rsqrt(), (3,))
+    evidence = MultivariateNormal(b, w @ w.T + s**2 * torch.eye(64).double())
+    x = evidence.sample((16,))
+    return model, x.reshape(16, 1, 8, 8), evidence.log_prob(x)
+
+
+def test_elbo_with_the_exact_posterior_is_the_evidence_on_average(linear_gaussian):
+    model, x, evidence = linear_gaussian
+    q, prior = model.encoder(x), model.prior
+    z = q.rsample((4_000,))
+    reconstruction = torch.stack([model.decoder(d).log_prob(x) for d in z])
+    kl = elbo(model, x).kl
+    torch.testing.assert_close(reconstruction.mean(0) - kl, evidence, atol=0.15, rtol=0)
+    # The bound is tight draw by draw once the KL is read at the same draw.
+    pointwise = reconstruction[0] - (q.log_prob(z[0]) - prior.log_prob(z[0]))
+    torch.testing.assert_close(pointwise, evidence)
+
+
+@pytest.mark.parametrize("proposal", ["mixture", "posterior"])
+def test_log_evidence_approaches_the_closed_form(linear_gaussian, proposal):
+    model, x, evidence = linear_gaussian
+    estimate = log_evidence(model, x, 400, proposal, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(estimate, evidence, atol=0.3, rtol=0)
+    assert (elbo(model, x).elbo <= evidence + 6).all()
+
+
+def test_log_evidence_does_not_depend_on_chunks(linear_gaussian):
+    model, x, _ = linear_gaussian
+    whole, parts = (
+        log_evidence(model, x[:2], 3_000, generator=torch.Generator().manual_seed(0), chunk=c)
+        for c in (3_000, 7)
+    )
+    torch.testing.assert_close(whole, parts, atol=0.1, rtol=0)
+
+
+def test_kl_is_the_written_formula_and_its_monte_carlo_estimate():
+    torch.manual_seed(0)
+    model = VAE(VAEConfig((1, 8, 8), 3)).double()
+    x = torch.rand(5, 1, 8, 8).double()
+    q = model.encoder(x)
+    mu, variance = q.mean, q.variance
+    written = 0.5 * (variance + mu**2 - 1 - variance.log()).sum(-1)
+    torch.testing.assert_close(elbo(model, x).kl, written)
+    torch.testing.assert_close(kl_per_dimension(q).sum(-1), written)
+    z = q.sample((200_000,))
+    sampled = (q.log_prob(z) - model.prior.log_prob(z)).mean(0)
+    torch.testing.assert_close(sampled, written, atol=0.02, rtol=0)
+
+
+def test_elbo_keeps_its_meaning_whatever_is_optimised():
+    torch.manual_seed(0)
+    model = VAE(VAEConfig((1, 8, 8), 3))
+    x, eps = model.observe(torch.rand(5, 1, 8, 8)), torch.randn(5, 3)
+    plain = objective(model, x, eps)
+    for beta in (0.0, 4.0):
+        other = objective(model, x, eps, beta=beta)
+        torch.testing.assert_close(other.reconstruction, plain.reconstruction)
+        torch.testing.assert_close(other.kl, plain.kl)
+        expected = (plain.reconstruction - beta * plain.kl).mean()
+        torch.testing.assert_close(other.value, expected)
+    floor = objective(model, x, eps, free_bits=100.0)
+    torch.testing.assert_close(floor.value, plain.reconstruction.mean() - 300)
+
+
+def test_log_evidence_agrees_with_quadrature_on_digits():
+    model = load_checkpoint("checkpoints/digits")
+    x = load_dataset("digits", "test").images[:24]
+    axis = torch.linspace(-6, 6, 481)
+    z = torch.cartesian_prod(axis, axis)
+    seen = model.observe(x).flatten(1)
+    total = torch.full((len(x),), -math.inf)
+    for part in z.split(8_000):
+        logits = model.decoder(part).base_dist.logits.flatten(1)
+        log_px = logits @ seen.T - nn.functional.softplus(logits).sum(1, keepdim=True)
+        joint = log_px + model.prior.log_prob(part)[:, None]
+        total = torch.logaddexp(total, joint.logsumexp(0))
+    truth = total + 2 * math.log(12 / 480)
+    estimate = log_evidence(model, x, 300, generator=torch.Generator().manual_seed(0))
+    assert (estimate - truth).mean().abs() <= 0.5
+    bound = torch.stack([elbo(model, x).elbo for _ in range(20)]).mean(0)
+    assert (bound <= truth + 0.5).all()
+
+
+def test_autoencoder_has_neither_elbo_nor_evidence():
+    model = VAE(VAEConfig((1, 8, 8), 3, variational=False))
+    for measure in (elbo, log_evidence):
+        with pytest.raises(ValueError, match="standard autoencoder"):
+            measure(model, torch.rand(2, 1, 8, 8))
+
+
+@pytest.mark.parametrize("arguments", [{"proposal": "prior"}, {"samples": 0}])
+def test_log_evidence_refuses_what_it_cannot_do(arguments):
+    with pytest.raises(ValueError, match="expected"):
+        log_evidence(VAE(VAEConfig((1, 8, 8), 3)), torch.rand(2, 1, 8, 8), **arguments)
