@@ -1,0 +1,253 @@
+"""Everything `python -m vae evaluate` reports of a checkpoint, on held-out images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .checkpoint import load_card, load_checkpoint, save_card
+from .classifier import Classifier, load_classifier
+from .datasets import Dataset, load_dataset
+from .model import VAE
+from .objective import elbo, log_evidence
+from .training import ACTIVE
+
+__all__ = [
+    "FittedGaussian",
+    "attribute_survival",
+    "decode",
+    "evaluate",
+    "precision_recall",
+    "psnr",
+]
+
+_SAMPLES = 1_000  # drawn for precision and recall
+_BATCH = 250
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class FittedGaussian:
+    """A normal distribution with the mean and covariance of a model's codes.
+
+    Args:
+        mean: `(D,)`.
+        covariance: `(D, D)`.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+    @classmethod
+    def fit(cls, means: np.ndarray, variances: np.ndarray | None = None) -> FittedGaussian:
+        """Fits the aggregate posterior.
+
+        Args:
+            means: posterior means `(N, D)`.
+            variances: posterior variances `(N, D)`; their average is added to the covariance.
+        """
+        covariance = np.atleast_2d(np.cov(np.asarray(means, dtype=np.float64), rowvar=False))
+        if variances is not None:
+            covariance = covariance + np.diag(np.asarray(variances, dtype=np.float64).mean(0))
+        return cls(means.mean(0).astype(np.float64), covariance)
+
+    def sample(self, count: int, seed: int) -> np.ndarray:
+        """Draws `(count, D)` float32."""
+        rng = np.random.default_rng(seed)
+        drawn = rng.multivariate_normal(self.mean, self.covariance, count, method="eigh")
+        return drawn.astype(np.float32)
+
+    def distance(self, z: np.ndarray) -> np.ndarray:
+        """Mahalanobis distances `(N,)` of codes `(N, D)`: about √D for the codes themselves."""
+        centred = np.atleast_2d(z).astype(np.float64) - self.mean
+        solved = np.linalg.solve(self.covariance + 1e-9 * np.eye(len(self.mean)), centred.T)
+        return np.sqrt(np.maximum((centred.T * solved).sum(0), 0))
+
+
+@torch.no_grad()
+def decode(model: VAE, z: np.ndarray | Tensor) -> Tensor:
+    """Mean pictures `(N, C, H, W)` of codes `(N, D)`, a batch at a time."""
+    z = torch.as_tensor(z, dtype=torch.float32)
+    return torch.cat([model.decoder(part).mean for part in z.split(_BATCH)])
+
+
+def psnr(x: Tensor, y: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of each image in decibels, `(B,)`, for pixels in [0, 1]."""
+    error = (x - y).square().flatten(1).mean(1)
+    return -10 * torch.log10(error.clamp(min=1e-10))
+
+
+@torch.no_grad()
+def attribute_survival(
+    judge: Classifier, x: Tensor, data: Dataset, start: int = 0
+) -> dict[str, float]:
+    """Share of images that show an attribute whose reconstruction still shows it.
+
+    Args:
+        judge: of the same dataset.
+        x: reconstructions `(B, C, H, W)` of `data.images[start:start + B]`.
+        data: knows the truth.
+        start: row of the first.
+
+    Returns:
+        By attribute, 0…1; under `class` for data with classes.
+    """
+    answers = torch.cat([judge.answers(part) for part in x.split(_BATCH)])
+    rows = slice(start, start + len(x))
+    if judge.exclusive:
+        return {"class": (answers.float().argmax(1) == data.labels[rows]).float().mean().item()}
+    shares = {}
+    for column, name in enumerate(judge.names):
+        has = data.attributes[name][rows]
+        if has.any():
+            shares[name] = answers[has, column].float().mean().item()
+    return shares
+
+
+def precision_recall(real: Tensor, generated: Tensor, k: int = 3) -> tuple[float, float]:
+    """How much of what is generated looks real, and how much of the real can be generated.
+
+    A picture counts as realistic if its features lie within some real picture's distance to its
+    k-th real neighbour; recall is the same with the roles exchanged.
+
+    Args:
+        real: features `(N, F)`.
+        generated: features `(M, F)`.
+        k: neighbours.
+
+    Returns:
+        Precision and recall, 0…1.
+
+    References:
+        Improved precision and recall metric for assessing generative models (Kynkäänniemi et al.,
+        2019).
+    """
+
+    def covered(inside: Tensor, of: Tensor) -> float:
+        radii = torch.cdist(of, of).kthvalue(min(k + 1, len(of)), dim=1).values
+        return (torch.cdist(inside, of) <= radii).any(1).float().mean().item()
+
+    return covered(generated, real), covered(real, generated)
+
+
+@torch.no_grad()
+def evaluate(
+    folder: str | Path,
+    *,
+    dataset: str | None = None,
+    images: int | None = None,
+    evidence_images: int = 200,
+    evidence_samples: int = 500,
+    seed: int = 0,
+    save: bool = False,
+    log: Log = lambda sentence: None,
+) -> dict[str, Any]:
+    """Measures a checkpoint on held-out images.
+
+    Args:
+        folder: the checkpoint's.
+        dataset: by default the card's.
+        images: how many of the test split, all by default.
+        evidence_images: of these, how many for log p(x); 0 leaves it out.
+        evidence_samples: importance samples for each.
+        seed: of all noise.
+        save: also writes the figures into the card, under `metrics`.
+        log: told what is being done.
+
+    Returns:
+        `elbo`, `reconstruction`, `kl`, `log_evidence` (nats per image), `active_units`, `psnr`
+        (decibels), `attribute_survival` (by name, 0…1), `sample_precision` and `sample_recall`
+        (of draws from N(0, I); `precision` and `recall` hold them for every source), `n`. None
+        where a figure has no meaning.
+
+    Raises:
+        CheckpointError: if the checkpoint cannot be read.
+        DatasetError: if its data cannot be had.
+    """
+    model = load_checkpoint(folder)
+    card = load_card(folder)
+    name = dataset or card.get("dataset")
+    if not name:
+        raise ValueError(f"{folder}: the card names no dataset; pass --dataset.")
+    data = load_dataset(name, "test")
+    judge = load_classifier(name)
+    n = min(images or len(data.images), len(data.images))
+    generator = torch.Generator().manual_seed(seed)
+    log(f"Encoding {n:,} images of {name}.")
+    terms, decibels, means, variances, pictures = [], [], [], [], []
+    for start in range(0, n, _BATCH):
+        x = model.observe(data.images[start : min(start + _BATCH, n)])
+        posterior = model.encoder(x)
+        y = model.decoder(posterior.mean).mean
+        if model.config.variational:
+            bound = elbo(model, x, generator=generator)
+            terms.append(torch.stack([bound.reconstruction, bound.kl]))
+        decibels.append(psnr(x, y))
+        means.append(posterior.mean)
+        variances.append(posterior.variance)
+        pictures.append(y)
+    codes, y = torch.cat(means), torch.cat(pictures)
+    report: dict[str, Any] = {"elbo": None, "reconstruction": None, "kl": None}
+    if model.config.variational:
+        reconstruction, kl = torch.cat(terms, 1).mean(1).tolist()
+        report = {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
+    report["log_evidence"] = None
+    if model.config.variational and evidence_images:
+        x = data.images[: min(evidence_images, n)]
+        log(f"Estimating log p(x) of {len(x)} images with {evidence_samples} samples each.")
+        estimate = log_evidence(model, x, evidence_samples, generator=generator)
+        report["log_evidence"] = estimate.mean().item()
+    report["active_units"] = int((codes.var(0) > ACTIVE).sum())
+    report["psnr"] = torch.cat(decibels).mean().item()
+    report["attribute_survival"] = attribute_survival(judge, y, data) if judge else None
+    log("Judging samples.")
+    fitted = FittedGaussian.fit(codes.numpy(), torch.cat(variances).numpy())
+    report |= _sample_quality(model, judge, data, y, fitted, seed)
+    report |= {"dataset": name, "n": n}
+    if save:
+        save_card(folder, card | {"metrics": report})
+    return report
+
+
+def _sample_quality(
+    model: VAE,
+    judge: Classifier | None,
+    data: Dataset,
+    reconstructions: Tensor,
+    fitted: FittedGaussian,
+    seed: int,
+) -> dict[str, Any]:
+    if judge is None or len(data.images) < 2 * _SAMPLES:
+        half = len(data.images) // 2
+    else:
+        half = _SAMPLES
+    if judge is None or half < 100:
+        return dict.fromkeys(("sample_precision", "sample_recall", "precision", "recall"))
+
+    def features(x: Tensor) -> Tensor:
+        return torch.cat([judge.features(part) for part in x.split(_BATCH)])
+
+    real = features(model.observe(data.images[:half]))
+    sources = {
+        "held_out": model.observe(data.images[half : 2 * half]),
+        "reconstructions": reconstructions[half : 2 * half],
+        "fitted_gaussian": decode(model, fitted.sample(_SAMPLES, seed)),
+    }
+    if model.config.variational:
+        rng = np.random.default_rng(seed)
+        sources["prior"] = decode(model, rng.standard_normal((_SAMPLES, model.latent_dim)))
+    measured = {k: precision_recall(real, features(v)) for k, v in sources.items() if len(v)}
+    prior = measured.get("prior", (None, None))
+    return {
+        "sample_precision": prior[0],
+        "sample_recall": prior[1],
+        "precision": {k: v[0] for k, v in measured.items()},
+        "recall": {k: v[1] for k, v in measured.items()},
+    }
