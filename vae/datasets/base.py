@@ -89,15 +89,6 @@ class LazyImages:
         stacked = torch.stack(images) if images else torch.empty(0, *self._shape[1:]).byte()
         return stacked.reshape(*index.shape, *self._shape[1:]).float().div_(255)
 
-    def load(self, progress: Progress | None = None) -> Images:
-        """Read all images into memory."""
-        images = torch.empty(self._shape, dtype=torch.uint8)
-        for i in range(len(self)):
-            images[i] = self._read(i)
-            if progress and i % 100 == 0:
-                progress(i / len(self), f"Reading {len(self):,} images")
-        return Images(images)
-
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
