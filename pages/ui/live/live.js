@@ -1,0 +1,281 @@
+// Sliders that act while they are dragged: the browser decodes, Python hears on release.
+
+const instances = new WeakMap()
+
+function element(tag, { text, ...properties } = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties)
+  if (text !== undefined) made.textContent = text
+  made.append(...children)
+  return made
+}
+
+function put(canvas, picture) {
+  if (canvas.width !== picture.width || canvas.height !== picture.height) {
+    canvas.width = picture.width
+    canvas.height = picture.height
+    canvas.classList.toggle("pixelated", picture.height <= 32)
+  }
+  canvas.getContext("2d").putImageData(picture, 0, 0)
+}
+
+class LiveDecoder {
+  constructor(root) {
+    this.root = root
+    this.screens = root.querySelector(".live-screens")
+    this.rows = root.querySelector(".live-rows")
+    this.square = root.querySelector(".live-square")
+    this.status = root.querySelector(".live-status")
+    this.bindSquare()
+  }
+
+  async update(data, send) {
+    this.send = send
+    const before = this.data
+    this.data = data
+    this.root.style.setProperty("--live-size", `${data.size}px`)
+    this.root.style.setProperty("--live-aspect", `${data.shape[2]} / ${data.shape[1]}`)
+    if (before?.token !== data.token) this.values = [...data.values]
+    if (before?.layout !== data.layout) this.build()
+    this.square.hidden = data.weighting !== "bilinear"
+    this.show()
+    try {
+      if (!this.decoder || before?.model !== data.model) {
+        this.decoder?.close()
+        this.decoder = null
+        const root = new URL(data.base || "/", location.href).href.replace(/\/$/, "")
+        const { openDecoder } = await import(`${root}/live/decoder.js`)
+        const decoder = await openDecoder(root, data.model)
+        if (this.closed || this.data.model !== data.model) return decoder.close()
+        this.decoder = decoder
+        this.root.dataset.exact = decoder.exact
+      }
+      this.status.textContent = this.decoder.exact ? ""
+        : "This browser cannot run the decoder, so the server decodes."
+      this.drawStills()
+      this.moved(-1)
+      this.drawSquare()
+      this.root.dataset.ready = data.layout
+    } catch (error) {
+      this.status.textContent = error.message
+    }
+  }
+
+  build() {
+    const { bases, sliders, strip, before, gaussian, weighting } = this.data
+    this.live = []
+    this.stills = []
+    const screen = (kind, caption, label) => {
+      const canvas = element("canvas", { width: 1, height: 1, role: "img", ariaLabel: label })
+      this.screens.append(element("figure", { className: kind }, canvas,
+        element("figcaption", { text: caption })))
+      return canvas
+    }
+    this.screens.replaceChildren()
+    for (const { title } of bases) {
+      if (before) this.stills.push(screen("live-still", `${title}, before`, `${title}, before`))
+      this.live.push({
+        mean: screen("live-now", before ? "now · generated" : title, `${title}, decoded now`),
+        sigma: gaussian && bases.length === 1
+          ? screen("live-sigma", "predicted deviation", "Predicted deviation of every pixel") : null,
+      })
+    }
+    this.rows.replaceChildren()
+    this.inputs = []
+    this.strips = []
+    if (weighting === "bilinear") return
+    sliders.forEach((slider, k) => {
+      const id = `${this.data.key}-${k}`
+      const input = element("input", {
+        type: "range", id, min: slider.low, max: slider.high, step: slider.step,
+      })
+      const output = element("output", { htmlFor: id })
+      const header = element("header", {}, element("label", { htmlFor: id, text: slider.label }))
+      if (this.data.play && sliders.length === 1) header.append(this.playButton())
+      header.append(output)
+      const frames = Array.from({ length: strip }, (_, i) => element("canvas", {
+        width: 1, height: 1, role: "img",
+        ariaLabel: `${slider.label}: ${this.frameValue(slider, i).toFixed(2)}`,
+        onclick: () => { this.set(k, this.frameValue(slider, i)); this.release() },
+      }))
+      this.rows.append(element("div", { className: "live-row" }, header, input,
+        element("div", { className: "live-strip" }, ...frames)))
+      input.oninput = () => { this.stop(); this.set(k, Number(input.value)) }
+      input.onchange = () => this.release()
+      input.ondblclick = () => { this.set(k, slider.value); this.release() }
+      this.inputs.push({ input, output })
+      this.strips.push(frames)
+    })
+  }
+
+  frameValue(slider, i) {
+    const { strip } = this.data
+    return strip < 2 ? slider.low
+      : slider.low + ((slider.high - slider.low) * i) / (strip - 1)
+  }
+
+  playButton() {
+    this.player = element("button", { type: "button", text: "Play", onclick: () => {
+      if (this.playing) { this.stop(); this.release(); return }
+      this.player.textContent = "Pause"
+      const { low, high } = this.data.sliders[0]
+      const started = performance.now()
+      const from = (this.values[0] - low) / (high - low)
+      const frame = (now) => {
+        // There and back in four seconds each way.
+        const phase = (from + (now - started) / 4000) % 2
+        this.set(0, low + (high - low) * (phase < 1 ? phase : 2 - phase))
+        this.playing = requestAnimationFrame(frame)
+      }
+      this.playing = requestAnimationFrame(frame)
+    } })
+    return this.player
+  }
+
+  stop() {
+    if (!this.playing) return
+    cancelAnimationFrame(this.playing)
+    this.playing = null
+    this.player.textContent = "Play"
+  }
+
+  set(k, value) {
+    this.values[k] = value
+    this.show()
+    this.moved(k)
+  }
+
+  show() {
+    this.inputs.forEach(({ input, output }, k) => {
+      const slider = this.data.sliders[k]
+      if (Number(input.value) !== this.values[k]) input.value = this.values[k]
+      output.textContent = `${this.values[k].toFixed(2)}${slider.unit ? ` ${slider.unit}` : ""}`
+    })
+    if (this.data.weighting === "bilinear") {
+      const mark = this.square.querySelector(".live-mark")
+      mark.style.left = `calc(${100 * this.values[0]}% - 10px)`
+      mark.style.top = `calc(${100 * this.values[1]}% - 10px)`
+    }
+  }
+
+  // Decodes where the sliders stand now. The newest wins; strips follow after the large pictures.
+  moved(k) {
+    if (!this.decoder) return
+    const codes = codesAt(this.data, this.values)
+    const paint = (picture, i) => {
+      put(this.live[i].mean, picture.mean)
+      if (this.live[i].sigma && picture.deviation) put(this.live[i].sigma, picture.deviation)
+    }
+    if (codes.length === 1) {
+      this.decoder.latest(codes[0], (picture) => {
+        paint(picture, 0)
+        this.root.dispatchEvent(new CustomEvent("decoded", { detail: { values: this.values } }))
+      })
+    }
+    const zs = []
+    const canvases = []
+    if (codes.length > 1) codes.forEach((z, i) => { zs.push(z); canvases.push([i]) })
+    this.strips.forEach((frames, j) => {
+      if (j === k) return // along its own slider nothing changes
+      frames.forEach((canvas, i) => {
+        const values = [...this.values]
+        values[j] = this.frameValue(this.data.sliders[j], i)
+        zs.push(codesAt(this.data, values)[0])
+        canvases.push(canvas)
+      })
+    })
+    if (!zs.length) return
+    const flat = new Float32Array(zs.length * zs[0].length)
+    zs.forEach((z, i) => flat.set(z, i * z.length))
+    this.decoder.latestMany(flat, zs.length, (pictures) => {
+      pictures.forEach((picture, i) => {
+        const canvas = canvases[i]
+        if (Array.isArray(canvas)) paint(picture, canvas[0])
+        else put(canvas, picture.mean)
+      })
+    })
+  }
+
+  async drawStills() {
+    const rest = this.data.weighting === "linear" ? this.data.vectors.map(() => 0) : this.values
+    const codes = codesAt(this.data, rest)
+    for (const [i, canvas] of this.stills.entries()) {
+      put(canvas, (await this.decoder.decode(codes[i])).mean)
+    }
+  }
+
+  // The whole square of pictures between four corners.
+  async drawSquare() {
+    const { weighting, shape: [, height, width], steps } = this.data
+    if (weighting !== "bilinear") return
+    const ticket = (this.squareTicket = {})
+    const zs = []
+    for (let j = 0; j < steps; j++) {
+      for (let i = 0; i < steps; i++) {
+        zs.push(codesAt(this.data, [i / (steps - 1), j / (steps - 1)])[0])
+      }
+    }
+    const flat = new Float32Array(zs.length * zs[0].length)
+    zs.forEach((z, i) => flat.set(z, i * z.length))
+    const pictures = await this.decoder.decodeMany(flat, zs.length)
+    if (ticket !== this.squareTicket) return
+    const canvas = this.square.querySelector("canvas")
+    canvas.width = steps * width
+    canvas.height = steps * height
+    canvas.classList.toggle("pixelated", height <= 32)
+    const context = canvas.getContext("2d")
+    pictures.forEach((picture, i) =>
+      context.putImageData(picture.mean, (i % steps) * width, Math.floor(i / steps) * height))
+  }
+
+  bindSquare() {
+    const follow = (event) => {
+      const box = this.square.getBoundingClientRect()
+      const clip = (v) => Math.max(0, Math.min(1, v))
+      this.values = [clip((event.clientX - box.left) / box.width),
+        clip((event.clientY - box.top) / box.height)]
+      this.show()
+      this.moved(-1)
+    }
+    this.square.onpointerdown = (event) => {
+      this.square.setPointerCapture(event.pointerId)
+      follow(event)
+    }
+    this.square.onpointermove = (event) => {
+      if (event.buttons || event.pointerType === "mouse") follow(event)
+    }
+    this.square.onpointerup = () => this.release()
+    this.square.onkeydown = (event) => {
+      const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
+      if (event.key === "Enter") this.release()
+      if (!move[event.key]) return
+      event.preventDefault()
+      this.values = this.values.map((v, k) =>
+        Math.max(0, Math.min(1, v + 0.02 * move[event.key][k])))
+      this.show()
+      this.moved(-1)
+    }
+  }
+
+  release() {
+    this.send("values", [...this.values])
+  }
+
+  close() {
+    this.closed = true
+    this.stop()
+    this.decoder?.close()
+  }
+}
+
+export default function ({ data, parentElement, setStateValue }) {
+  let live = instances.get(parentElement)
+  if (!live) {
+    live = new LiveDecoder(parentElement.querySelector(".live-decoder"))
+    instances.set(parentElement, live)
+  }
+  live.update(data, setStateValue)
+  return () => {
+    live.close()
+    instances.delete(parentElement)
+  }
+}
