@@ -1,14 +1,15 @@
 """The drawn data set: its splits, drawn by several processes and kept in the user's cache."""
 
-import functools
 import hashlib
+import math
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
@@ -101,7 +102,7 @@ def _split(name: str) -> tuple[int, int]:
 def _read(path: Path, count: int) -> np.ndarray | None:
     # The archive carries a checksum, so damage anywhere in the file is noticed here.
     with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        with np.load(path) as archive:
+        with path.open("rb") as file, np.load(file) as archive:
             images = archive["images"]
         if images.shape == (count, 3, SIZE, SIZE) and images.dtype == np.uint8:
             return images
@@ -117,6 +118,9 @@ def _write(path: Path, images: np.ndarray) -> None:
             with os.fdopen(handle, "wb") as file:
                 np.savez(file, images=images)
             Path(name).replace(path)
+            for old in path.parent.glob(path.name.replace(VERSION, "*")):
+                if old != path:
+                    old.unlink(missing_ok=True)
         finally:
             Path(name).unlink(missing_ok=True)
 
@@ -132,59 +136,73 @@ def draw_people(
     Args:
         count: How many people.
         seed: Seed of `sample_people`.
-        progress: Called with the number of pictures drawn and to be drawn.
+        progress: Called with the number of pictures drawn and to be drawn, from this thread. What
+            it raises ends the drawing and reaches the caller.
         workers: How many processes; one for each core by default.
 
     Returns:
         The pictures, `(count, 3, 64, 64)`, `uint8`.
     """
     images = np.empty((count, 3, SIZE, SIZE), dtype=np.uint8)
-    workers = workers or len(os.sched_getaffinity(0))
-    share = -(-count // workers)
-    spans = [(k, min(k + share, count)) for k in range(0, count, share)]
+    share = -(-count // (workers or os.cpu_count() or 1))
+    spans = [range(k, min(k + share, count)) for k in range(0, count, share)]
     done = [0] * len(spans)
+    cancelled = threading.Event()
+
+    def fill(number: int) -> None:
+        span = spans[number]
+        for index, picture in zip(span, _pictures(seed, span), strict=False):
+            images[index] = picture
+            done[number] += 1
+            if cancelled.is_set():
+                break
+
     with ThreadPoolExecutor(len(spans)) as pool:
-        tasks = {
-            pool.submit(_fill, images, seed, span, functools.partial(done.__setitem__, k))
-            for k, span in enumerate(spans)
-        }
-        while tasks:
-            finished, tasks = wait(tasks, timeout=0.2)
-            for task in finished:
-                task.result()
-            if progress:
-                progress(sum(done), count)
+        tasks = {pool.submit(fill, number) for number in range(len(spans))}
+        try:
+            while tasks:
+                finished, tasks = wait(tasks, timeout=0.2)
+                for task in finished:
+                    task.result()
+                if progress:
+                    progress(sum(done), count)
+        finally:
+            cancelled.set()
     return images
 
 
-def _fill(
-    images: np.ndarray, seed: int, span: tuple[int, int], report: Callable[[int], None]
-) -> None:
-    start, stop = span
+def _pictures(seed: int, span: range) -> Iterator[np.ndarray]:
+    start = span.start
+    with suppress(OSError):
+        for picture in _worker(seed, span):
+            yield picture
+            start += 1
+    # Where no worker could be started, or it ended early, the rest is drawn here: slower, but an
+    # error then reaches the caller.
+    for person in sample_people(span.stop - start, seed, start=start):
+        yield _picture(person)
+
+
+def _worker(seed: int, span: range) -> Iterator[np.ndarray]:
     # A fresh interpreter with one line to run: unlike multiprocessing it neither forks a server
     # full of threads nor imports the caller's main script again. Started beside this package, so
     # that it imports this package alone and not torch with the ones around it.
-    code = f"from {_HERE.name}.load import _serve; _serve({seed}, {start}, {stop})"
-    command = [sys.executable, "-c", code]
-    with subprocess.Popen(command, cwd=_HERE.parent, stdout=subprocess.PIPE) as worker:
-        for index in range(start, stop):
-            picture = worker.stdout.read(images[index].nbytes)
-            if len(picture) < images[index].nbytes:
-                break
-            images[index] = np.frombuffer(picture, dtype=np.uint8).reshape(images[index].shape)
-            report(index + 1 - start)
-        else:
-            return
-    # The worker ended early: finish its share here, where an error reaches the caller.
-    for here, late in enumerate(sample_people(stop - index, seed, start=index), index):
-        images[here] = _picture(late)
-        report(here + 1 - start)
+    code = f"from {_HERE.name}.load import _serve; _serve({seed}, {span.start}, {span.stop})"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([sys.executable, "-c", code], cwd=_HERE.parent, **pipes) as worker:
+        try:
+            shape = (3, SIZE, SIZE)
+            size = math.prod(shape)
+            while len(picture := worker.stdout.read(size)) == size:
+                yield np.frombuffer(picture, dtype=np.uint8).reshape(shape)
+        finally:
+            worker.kill()
 
 
-def _picture(one: Person) -> np.ndarray:
-    return draw(one).transpose(2, 0, 1)
+def _picture(person: Person) -> np.ndarray:
+    return draw(person).transpose(2, 0, 1)
 
 
 def _serve(seed: int, start: int, stop: int) -> None:
-    for one in sample_people(stop - start, seed, start=start):
-        sys.stdout.buffer.write(_picture(one).tobytes())
+    for person in sample_people(stop - start, seed, start=start):
+        sys.stdout.buffer.write(_picture(person).tobytes())
