@@ -1,0 +1,40 @@
+# `make run` opens the app, `make test` runs everything; both set up .venv first.
+PYTHON ?= python3
+PORT ?= 8501
+BIN := .venv/bin
+
+.PHONY: run test lint bench kernel setup
+
+run: .venv/app
+	$(BIN)/uvicorn app:app --host 127.0.0.1 --port $(PORT) --no-access-log
+
+test: .venv/dev
+	$(BIN)/python -m pytest -q -rs
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: .venv/dev
+	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python benchmarks/training.py
+
+kernel: .venv/dev
+	$(BIN)/python pages/ui/decoder/build.py
+
+setup: .venv/dev
+
+# uv installs in seconds what pip takes minutes for; the machine's own is used if it has one.
+.venv/uv:
+	$(PYTHON) -c "import sys; sys.exit('Python %d.%d found; 3.11 or newer is needed: make PYTHON=python3.12' % sys.version_info[:2] if sys.version_info < (3, 11) else 0)"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	touch $@
+
+.venv/app: .venv/uv requirements.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+	touch $@
+
+.venv/dev: .venv/app requirements-dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
+	touch $@
