@@ -32,6 +32,7 @@ __all__ = [
     "save_card",
     "save_checkpoint",
     "save_codes",
+    "write_file",
     "write_tensors",
 ]
 
@@ -39,7 +40,7 @@ FORMAT = "latent-space-explorer/1"
 _SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
 _LARGEST_HEADER = 1_000_000  # bytes
 _LARGEST_FILE = 1_000_000_000
-_BYTES = {"F16": 2, "F32": 4, "I64": 8}
+_BYTES = {"U8": 1, "F16": 2, "F32": 4, "I64": 8}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -186,7 +187,7 @@ def load_codes(folder: str | Path) -> dict[str, np.ndarray]:
 
 def save_card(folder: str | Path, card: dict[str, Any]) -> None:
     """Writes `card.json`."""
-    _write(
+    write_file(
         Path(folder) / "card.json", json.dumps(card, indent=1, allow_nan=False).encode() + b"\n"
     )
 
@@ -218,7 +219,7 @@ def write_tensors(file: Path, tensors: dict[str, torch.Tensor], metadata: dict[s
         metadata: each value is stored as JSON, beside the format version.
     """
     header = {"format": FORMAT} | {k: json.dumps(v) for k, v in metadata.items()}
-    _write(file, safetensors.torch.save(tensors, metadata=header))
+    write_file(file, safetensors.torch.save(tensors, metadata=header))
 
 
 def read_tensors(file: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -242,7 +243,8 @@ def read_tensors(file: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     return arrays, metadata
 
 
-def _write(file: Path, content: bytes) -> None:
+def write_file(file: Path, content: bytes) -> None:
+    """Writes a file under a temporary name and renames it; its folder is made if missing."""
     file.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:

@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from .batches import batches, generator, steps_per_epoch
+from .distributed import Group
 from .likelihoods import training_target
 from .model import VAE, ConfigError
 from .objective import elbo, kl_per_dimension, objective
@@ -28,7 +30,7 @@ __all__ = [
 ACTIVE = 0.01  # variance of a dimension's posterior mean above which it is active
 
 
-class TrainingError(RuntimeError):
+class TrainingError(ValueError):
     """Training that cannot go on; the message says why and what to do."""
 
 
@@ -151,15 +153,19 @@ class Progress:
 
 @dataclass
 class TrainingState:
-    """What must be kept to go on exactly: the optimizer and the step; noise follows from both.
+    """What must be kept to go on exactly: order and noise follow from the seed and the step.
 
     Args:
         step: steps taken.
         optimizer: as `torch.optim.Adam.state_dict` gives it.
+        beta: set by hand while training; from then on it takes the place of the schedule.
+        learning_rate: set by hand while training; the decay goes on from it.
     """
 
     step: int = 0
     optimizer: dict[str, Any] = field(default_factory=dict)
+    beta: float | None = None
+    learning_rate: float | None = None
 
 
 def train(
@@ -170,88 +176,147 @@ def train(
     heldout: Tensor | None = None,
     state: TrainingState | None = None,
     report_every: int = 1,
+    group: Group | None = None,
+    workers: int = 0,
 ) -> Iterator[Progress]:
     """Trains a model in place, a report at a time; stop it by closing the generator.
 
     Order and noise of each step follow from the seed and the step's number alone, so a run that
-    is resumed from a state goes on exactly as if it had never stopped.
+    is resumed from a state goes on exactly as if it had never stopped. Noise is drawn for the
+    whole batch and each process takes its part, so several reach what one alone would.
 
     Args:
         model: trained in place, on its own device.
-        images: `(N, C, H, W)`: a uint8 tensor, held in memory and batched by index, or anything
-            that gives float batches in [0, 1] when indexed by a tensor of rows.
+        images: `(N, C, H, W)`: a uint8 tensor or `Images`, batched by index, or anything that
+            gives float images in [0, 1] when it is indexed by a list of rows.
         config: how.
         heldout: images `(M, C, H, W)` in [0, 1] to measure at the end of each epoch.
-        state: filled in as training goes; pass one that was saved to go on from it.
-        report_every: steps between reports.
+        state: filled in as training goes; pass one that was saved to go on from it. Its beta and
+            learning rate may be changed between reports.
+        report_every: steps between reports; each gives the mean over these steps.
+        group: the processes that train together.
+        workers: processes that read images ahead where they are not in memory.
 
     Raises:
         TrainingError: if there are no images, or the objective is no longer finite.
+        DatasetError: if an image cannot be read.
     """
     count = len(images)
     if count == 0:
         raise TrainingError("There are no images to train on; choose a dataset that has some.")
     state = state if state is not None else TrainingState()
     device = next(model.parameters()).device
+    group = group or Group(device=device)
     model.requires_grad_(True).train().to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), config.learning_rate, fused=True)
-    if state.optimizer:
-        optimizer.load_state_dict(state.optimizer)
-    per_epoch = math.ceil(count / config.batch_size)
+    _restore(optimizer, state.optimizer)
+    forward: nn.Module = _Forward(model)
+    if group.size > 1:
+        forward = nn.parallel.DistributedDataParallel(forward, broadcast_buffers=False)
+    per_epoch = steps_per_epoch(count, config.batch_size)
     steps = per_epoch * config.epochs
-    since, seen = time.perf_counter(), 0
-    order: tuple[int, Tensor] | None = None
-    while state.step < steps:
-        epoch, position = divmod(state.step, per_epoch)
-        if order is None or order[0] != epoch:
-            order = epoch, torch.randperm(count, generator=_generator(config.seed, epoch, 1))
-        rows = order[1][position * config.batch_size : (position + 1) * config.batch_size]
-        x = _batch(images, rows, device)
-        noise = _generator(config.seed, state.step, 2)
-        target = training_target(
-            model.config.likelihood, x, torch.rand(x.shape, generator=noise).to(device)
-        )
-        eps = torch.randn(len(x), model.latent_dim, generator=noise).to(device)
+    totals = torch.zeros(3, device=device)  # reconstruction, KL and images since the last report
+    since = time.perf_counter()
+    source = batches(
+        images, config.batch_size, config.seed, state.step, steps, group=group, workers=workers
+    )
+    for x, size in source:
+        part, weight = group.share(size)
         passed = state.step / per_epoch
-        beta = config.beta * (min(1.0, passed / config.beta_warmup) if config.beta_warmup else 1.0)
-        rate = config.learning_rate * _schedule(state.step, steps)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        shared = passed < config.shared_sigma
-        result = objective(
-            model, target, eps, beta=beta, free_bits=config.free_bits, detail=config.detail
-        )
+        beta = state.beta
+        if beta is None:
+            risen = min(1.0, passed / config.beta_warmup) if config.beta_warmup else 1.0
+            beta = config.beta * risen
+        rate = state.learning_rate or config.learning_rate
+        rate *= _schedule(state.step, steps)
+        for settings in optimizer.param_groups:
+            settings["lr"] = rate
+        noise = generator(config.seed, state.step, 2, device)
+        target = x
+        if model.config.likelihood in ("bernoulli", "gaussian"):
+            spread = torch.rand((size, *x.shape[1:]), generator=noise, device=device)[part]
+            target = training_target(model.config.likelihood, x, spread)
+        eps = torch.randn((size, model.latent_dim), generator=noise, device=device)[part]
+        value, reconstruction, kl = forward(target, eps, beta, config.free_bits, config.detail)
         optimizer.zero_grad()
-        (-result.value).backward()
-        if not torch.isfinite(result.value):
-            raise TrainingError(
-                f"The objective is {result.value.item()} at step {state.step + 1}; expected a "
-                "finite number. Lower the learning rate, or raise sigma_floor."
-            )
-        if model.config.likelihood == "gaussian" and shared:
+        (-value * (weight * group.size)).backward()  # DistributedDataParallel divides by the size
+        if model.config.likelihood == "gaussian" and passed < config.shared_sigma:
             _share_sigma(model)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 10 * math.prod(x.shape[1:]) ** 0.5)
+        # A step that is out of all proportion would undo hundreds of good ones.
+        norm = nn.utils.clip_grad_norm_(model.parameters(), 10 * math.prod(x.shape[1:]) ** 0.5)
+        # A GPU would have to wait for this, so it is asked only now and then.
+        if (device.type == "cpu" or state.step % 20 == 0) and not math.isfinite(norm):
+            raise TrainingError(
+                f"The objective is not finite at step {state.step + 1}, or its slope is not. "
+                "Lower the learning rate, or raise sigma_floor."
+            )
         optimizer.step()
         state.step += 1
-        seen += len(x)
+        with torch.no_grad():
+            totals[0] += reconstruction.sum() * (weight > 0)
+            totals[1] += kl.sum() * (weight > 0)
+            totals[2] += len(x) * (weight > 0)
         ended = state.step % per_epoch == 0
         if ended or state.step % report_every == 0:
             state.optimizer = optimizer.state_dict()
-            now = time.perf_counter()
-            measured = evaluate_heldout(model, heldout) if ended and heldout is not None else None
+            summed, kl_sum, seen = group.sum(totals).tolist()
+            totals.zero_()
+            if not math.isfinite(summed):
+                raise TrainingError(
+                    f"The objective is not finite at step {state.step}. "
+                    "Lower the learning rate, or raise sigma_floor."
+                )
+            speed = seen / max(time.perf_counter() - since, 1e-9)
+            measure = ended and heldout is not None and group.writes
             yield Progress(
                 step=state.step,
                 epoch=state.step / per_epoch,
                 steps=steps,
-                reconstruction=result.reconstruction.mean().item(),
-                kl=result.kl.mean().item(),
+                reconstruction=summed / seen,
+                kl=kl_sum / seen,
                 beta=beta,
                 learning_rate=rate,
-                images_per_second=seen / max(now - since, 1e-9),
-                heldout=measured,
+                images_per_second=speed,
+                heldout=evaluate_heldout(model, heldout) if measure else None,
             )
-            since, seen = time.perf_counter(), 0
+            since = time.perf_counter()
     model.eval()
+
+
+class _Forward(nn.Module):
+    """One call for the whole objective, which DistributedDataParallel can wrap."""
+
+    def __init__(self, model: VAE) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, x: Tensor, eps: Tensor, beta: float, free_bits: float, detail: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        # Densities are sums over thousands of pixels: the networks may use 16 bits, they may not.
+        hooks = []
+        if x.device.type == "cuda":
+            hooks = [
+                network.register_forward_hook(lambda _module, _inputs, out: out.float())
+                for network in (self.model.encoder.network, self.model.decoder.network)
+            ]
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=bool(hooks)):
+            result = objective(self.model, x, eps, beta=beta, free_bits=free_bits, detail=detail)
+        for hook in hooks:
+            hook.remove()
+        return result.value, result.reconstruction, result.kl
+
+
+def _restore(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    for index, moments in saved.get("state", {}).items():
+        parameter = optimizer.param_groups[0]["params"][index]
+        # Of the parameter's own memory layout, which the fused optimizer takes for granted.
+        optimizer.state[parameter] = {
+            name: moment.clone().float()
+            if name == "step"
+            else torch.empty_like(parameter).copy_(moment)
+            for name, moment in moments.items()
+        }
 
 
 @torch.no_grad()
@@ -293,10 +358,6 @@ def _batch(images: Any, rows: Tensor | slice, device: torch.device) -> Tensor:
     if x.dtype == torch.uint8:
         x = x.to(device).float().div_(255)
     return x.to(device, memory_format=torch.channels_last)
-
-
-def _generator(seed: int, number: int, stream: int) -> torch.Generator:
-    return torch.Generator().manual_seed((seed * 1_000_003 + number) * 4 + stream)
 
 
 def _schedule(step: int, steps: int) -> float:

@@ -1,0 +1,154 @@
+"""The command line: `python -m vae train | encode | evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from .checkpoint import list_checkpoints
+from .likelihoods import LIKELIHOODS
+from .runs import RunConfig, RunError, read_config
+from .trainer import estimate, run
+from .training import TrainingConfig
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; its exit status is 0 if all went well."""
+    parser = argparse.ArgumentParser(prog="python -m vae", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_train(commands.add_parser("train", help="train a model, or go on with one"))
+    _add_evaluate(commands.add_parser("evaluate", help="measure a checkpoint"))
+    options = parser.parse_args(arguments)
+    try:
+        return options.command(options)
+    except ValueError as error:  # all that the library raises on purpose
+        print(f"{error}", file=sys.stderr)
+        return 2
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_train)
+    parser.add_argument("--out", metavar="FOLDER", help="where the run is kept")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--estimate", action="store_true", help="only measure how long it takes")
+    parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--queue", action="store_true", help="wait until the app has room for it")
+    data = parser.add_argument_group("data and network")
+    data.add_argument("--dataset", help="digits, fashion, faces, …, or a folder or zip of images")
+    data.add_argument("--from", dest="start", metavar="CHECKPOINT", help="start from its weights")
+    data.add_argument("--likelihood", choices=LIKELIHOODS)
+    data.add_argument(
+        "--autoencoder", action="store_true", help="no noise, no KL: points as codes"
+    )
+    data.add_argument("--latent-dim", type=int, metavar="D")
+    data.add_argument(
+        "--channels", type=_widths, metavar="C,C", help="of the convolutions, or `none`"
+    )
+    data.add_argument(
+        "--hidden", type=_widths, metavar="H,H", help="of the linear layers, or `none`"
+    )
+    how = parser.add_argument_group("training")
+    for field in fields(TrainingConfig):
+        kind = int if field.type == "int" else float
+        how.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=kind,
+            metavar="N" if kind is int else "X",
+            help=f"{field.default} by default",
+        )
+    how.add_argument("--threads", type=int, metavar="N", help="half of the cores by default")
+
+
+def _train(options: argparse.Namespace) -> int:
+    if options.out is None and not options.estimate:
+        raise RunError("There is no --out: name the folder that the run is to be kept in.")
+    model = {
+        name: getattr(options, name)
+        for name in ("likelihood", "latent_dim", "channels", "hidden")
+        if getattr(options, name) is not None
+    }
+    if options.autoencoder:
+        model["variational"] = False
+    training = {
+        field.name: getattr(options, field.name)
+        for field in fields(TrainingConfig)
+        if getattr(options, field.name) is not None
+    }
+    other = {k: getattr(options, k) for k in ("dataset", "start", "threads")}
+    other = {k: v for k, v in other.items() if v is not None}
+    config: RunConfig | None = None
+    if options.resume and options.out and (Path(options.out) / "config.json").exists():
+        saved = read_config(options.out)
+        config = replace(
+            saved,
+            **other,
+            model=saved.model | model,
+            training=replace(saved.training, **training),
+        )
+    elif other.get("dataset"):
+        config = RunConfig(**other, model=model, training=TrainingConfig(**training))
+    elif not options.resume:
+        raise RunError("There is no --dataset: name one, such as digits, or a folder of images.")
+    if options.estimate:
+        return _estimate(config, options)
+    if hasattr(os, "nice"):
+        os.nice(10)  # the app, and whoever else is at this machine, go first
+    status = run(
+        options.out, config, resume=options.resume, queue=options.queue, device=options.device
+    )
+    print(
+        f"{options.out}: {status.message}",
+        file=sys.stderr if options.json or status.state == "failed" else sys.stdout,
+    )
+    if options.json:
+        print(json.dumps({"folder": options.out, "state": status.state, "step": status.step}))
+    return 0 if status.state in ("finished", "stopped") else 1
+
+
+def _estimate(config: RunConfig | None, options: argparse.Namespace) -> int:
+    if config is None:
+        raise RunError("There is nothing to estimate: name a --dataset.")
+    found = estimate(config, options.device)
+    if options.json:
+        print(json.dumps(found))
+    else:
+        print(
+            f"{found['seconds_per_epoch']:.1f} seconds per epoch, "
+            f"{found['seconds'] / 60:.1f} minutes in all "
+            f"({found['images_per_second']:.0f} images a second, "
+            f"{found['parameters']:,} parameters)"
+        )
+    return 0
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_evaluate)
+    parser.add_argument("folder", help="a checkpoint's folder or name")
+    parser.add_argument("--concepts", action="store_true", help="measure its concept vectors")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from .evaluation import evaluate
+
+    named = {checkpoint.name: checkpoint.folder for checkpoint in list_checkpoints()}
+    folder = options.folder if Path(options.folder).exists() else named.get(options.folder)
+    found: dict[str, Any] = evaluate(folder or options.folder, concepts=options.concepts)
+    print(json.dumps(found) if options.json else json.dumps(found, indent=2))
+    return 0
+
+
+def _widths(text: str) -> list[int]:
+    if text in ("", "none", "0"):
+        return []
+    return [int(part) for part in text.split(",")]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
