@@ -24,19 +24,18 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     )
     deep = ref.mean.shape[1] > 2
     if projection == "latent" and deep:
-        dimensions = [int(k) for k in ref.order]
-        axes = tuple(
-            st.selectbox(
+        axes = ()
+        for name in "xy":
+            others = [int(k) for k in ref.order if k not in axes]
+            chosen = st.selectbox(
                 f"{name} axis",
-                dimensions,
-                index=k,
-                format_func=lambda k: figures.axis_name(ref, k),
+                others,
+                format_func=lambda k: f"z{k + 1}",
                 key=f"{name}-axis",
                 bind="query-params",
-                help="Sorted by how much each dimension tells, on average.",
+                help="Latent dimensions, those that tell most first.",
             )
-            for k, name in enumerate("xy")
-        )
+            axes = (*axes, chosen)
     colour = st.selectbox(
         "Colour", list(colours), format_func=colours.get, key="colour", bind="query-params"
     )

@@ -15,10 +15,10 @@ PAGES = (  # file, title, icon, what the page is for
     ("learn.py", "Learn", "school", "What a variational autoencoder is, by touching it."),
 )
 
-st.set_page_config(
-    page_title="Latent Space Explorer", page_icon=":material/explore:", layout="wide"
-)
 here = Path(__file__).parent
+st.set_page_config(
+    page_title="Latent Space Explorer", page_icon=here / "ui" / "icon.png", layout="wide"
+)
 page = st.navigation(
     [
         st.Page(here / file, title=title, icon=f":material/{icon}:", help=about)

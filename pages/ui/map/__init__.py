@@ -26,7 +26,7 @@ _MAP = st.components.v2.component(
     "latent_map",
     html=_read("map.html"),
     css=_read("map.css"),
-    js=_read("geometry.js", "map.js"),
+    js=_read("geometry.js", "layers.js", "screens.js", "map.js"),
     isolate_styles=False,
 )
 _LIVE = st.components.v2.component(

@@ -167,14 +167,16 @@ class Grid {
     return best
   }
 
-  // The rows whose position lies in a rectangle.
-  inside(left, right, bottom, top) {
+  // The wanted rows whose position lies in a rectangle; null if they are more than `most`.
+  inside(left, right, bottom, top, wanted, most) {
     const found = []
     for (let i = this.column(left); i <= this.column(right); i++) {
       for (let j = this.row(bottom); j <= this.row(top); j++) {
         for (const n of this.cells.get(this.key(i, j)) || []) {
           const [x, y] = [this.x[n], this.y[n]]
-          if (x >= left && x <= right && y >= bottom && y <= top) found.push(n)
+          if (!wanted[n] || x < left || x > right || y < bottom || y > top) continue
+          if (found.length === most) return null
+          found.push(n)
         }
       }
     }

@@ -1,0 +1,214 @@
+// What lies over and under the points: pictures, groups, pins, a sheet of decoded images.
+
+const CROWD = 160 // pictures of real images appear when at most so many points are in view
+
+const theme = (element, name) => getComputedStyle(element).getPropertyValue(`--st-${name}`).trim()
+
+class Layers {
+  constructor(map) {
+    this.map = map
+    this.over = map.root.querySelector(".map-overlay")
+    this.under = map.root.querySelector(".map-sheet")
+    this.shown = { thumbnails: true, sheet: false }
+  }
+
+  stamp(context, row, x, y, size) {
+    const { tile, columns } = this.map.data.atlas
+    context.drawImage(this.atlas, (row % columns) * tile, Math.floor(row / columns) * tile,
+      tile, tile, x, y, size, size)
+  }
+
+  loadAtlas() {
+    const { base, atlas } = this.map.data
+    if (this.atlasUrl !== atlas.url) this.atlas = this.atlasLoading = null
+    this.atlasUrl = atlas.url
+    this.atlasLoading ??= new Promise((resolve) => {
+      const image = new Image()
+      image.onload = () => {
+        if (this.atlasUrl === atlas.url) this.atlas = image
+        resolve(image)
+        this.drawOverlay()
+      }
+      image.onerror = () => resolve(null)
+      image.src = new URL(base + atlas.url, location.href).href
+    })
+    return this.atlasLoading
+  }
+
+  fit(canvas) {
+    const scale = window.devicePixelRatio || 1
+    const [width, height] = [this.map.stageEl.clientWidth, this.map.stageEl.clientHeight]
+    if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
+      canvas.width = Math.round(width * scale)
+      canvas.height = Math.round(height * scale)
+    }
+    const context = canvas.getContext("2d")
+    context.setTransform(scale, 0, 0, scale, 0, 0)
+    context.clearRect(0, 0, width, height)
+    return context
+  }
+
+  // Pictures of real images, groups, what was searched for, pins and placed items.
+  drawOverlay() {
+    const axes = this.map.axes()
+    if (!axes || !this.map.grid || !this.map.family) return
+    const [xa, ya] = axes
+    const context = this.fit(this.over)
+    context.save()
+    context.beginPath()
+    context.rect(xa._offset, ya._offset, xa._length, ya._length)
+    context.clip()
+    if (this.shown.thumbnails) this.drawThumbnails(context, xa, ya)
+    const primary = theme(this.map.root, "primary-color")
+    for (const [name, colour] of [["A", theme(this.map.root, "orange-color")],
+      ["B", theme(this.map.root, "violet-color")]]) {
+      this.ring(context, this.map.data.groups[name] || [], colour, 4.5)
+    }
+    if (this.map.found) this.ring(context, this.map.found, primary, 7)
+    for (const pin of this.map.data.pins) this.drawPin(context, pin, primary)
+    context.restore()
+  }
+
+  drawThumbnails(context, xa, ya) {
+    const rows = this.map.grid.inside(xa.p2d(0), xa.p2d(xa._length), ya.p2d(ya._length), ya.p2d(0),
+      this.map.visible, CROWD)
+    if (!rows?.length) return
+    if (!this.atlas) { this.loadAtlas(); return }
+    const size = Math.max(22, Math.min(56, 0.5 * Math.sqrt(
+      (this.map.stageEl.clientWidth * this.map.stageEl.clientHeight) / rows.length)))
+    context.imageSmoothingEnabled = this.map.data.shape[1] > 32
+    context.strokeStyle = theme(this.map.root, "border-color")
+    for (const row of rows) {
+      const [x, y] = this.map.toPixels(this.map.grid.x[row], this.map.grid.y[row])
+      this.stamp(context, row, x + 5, y - size - 5, size)
+      context.strokeRect(x + 5, y - size - 5, size, size)
+    }
+  }
+
+  ring(context, rows, colour, radius) {
+    context.strokeStyle = colour
+    context.lineWidth = 2
+    context.beginPath()
+    for (const row of rows) {
+      const [x, y] = this.map.toPixels(this.map.grid.x[row], this.map.grid.y[row])
+      context.moveTo(x + radius, y)
+      context.arc(x, y, radius, 0, 2 * Math.PI)
+    }
+    context.stroke()
+  }
+
+  positionOf(pin) {
+    const { grid, family } = this.map
+    return pin.row >= 0 ? [grid.x[pin.row], grid.y[pin.row]] : family.project(pin.z)
+  }
+
+  drawPin(context, pin, colour) {
+    const [dx, dy] = this.positionOf(pin)
+    const [x, y] = this.map.toPixels(dx, dy)
+    const oval = pin.variance && this.map.family.ellipse(pin.variance)
+    if (oval) {
+      const [xa, ya] = this.map.axes()
+      const [sx, sy] = [xa._m, ya._m].map(Math.abs)
+      context.save()
+      context.translate(x, y)
+      context.scale(sx, -sy)
+      context.rotate(oval.angle)
+      context.beginPath()
+      context.ellipse(0, 0, oval.major, oval.minor, 0, 0, 2 * Math.PI)
+      context.restore()
+      context.strokeStyle = colour
+      context.lineWidth = 1.5
+      context.stroke()
+    }
+    context.beginPath()
+    context.arc(x, y, 6, 0, 2 * Math.PI)
+    context.fillStyle = pin.kind === "real" ? colour : theme(this.map.root, "background-color")
+    context.fill()
+    context.lineWidth = 3
+    context.strokeStyle = colour
+    context.stroke()
+    context.font = `600 12px ${theme(this.map.root, "font")}`
+    context.lineWidth = 4
+    context.strokeStyle = theme(this.map.root, "background-color")
+    context.strokeText(pin.label, x + 10, y + 4)
+    context.fillStyle = theme(this.map.root, "text-color")
+    context.fillText(pin.label, x + 10, y + 4)
+  }
+
+  // Decoded pictures on a lattice, laid behind the points. Small batches let the pointer through.
+  async drawSheet() {
+    const ticket = (this.sheetTicket = {})
+    const axes = this.map.axes()
+    if (!axes || !this.map.decoder) return
+    const [xa, ya] = axes
+    const step = this.map.data.shape[1] <= 32 ? 40 : 56
+    const [columns, rows] = [Math.ceil(xa._length / step), Math.ceil(ya._length / step)]
+    const [, height, width] = this.map.data.shape
+    const bitmap = new OffscreenCanvas(columns * width, rows * height)
+    const context = bitmap.getContext("2d")
+    const small = new OffscreenCanvas(width, height)
+    const corner = [xa.p2d(0), ya.p2d(0), xa.p2d(columns * step), ya.p2d(rows * step)]
+    const { dimensions } = this.map.data
+    const batch = 8
+    for (let start = 0; start < columns * rows; start += batch) {
+      const count = Math.min(batch, columns * rows - start)
+      const zs = new Float32Array(count * dimensions)
+      const presences = []
+      for (let k = 0; k < count; k++) {
+        const [i, j] = [(start + k) % columns, Math.floor((start + k) / columns)]
+        const at = this.map.family.at(xa.p2d((i + 0.5) * step), ya.p2d((j + 0.5) * step))
+        zs.set(at.z, k * dimensions)
+        presences.push(at.presence)
+      }
+      const pictures = await this.map.decoder.decodeMany(zs, count)
+      if (ticket !== this.sheetTicket || !this.shown.sheet) return
+      pictures.forEach((picture, k) => {
+        small.getContext("2d").putImageData(picture.mean, 0, 0)
+        context.globalAlpha = presences[k]
+        context.drawImage(small, ((start + k) % columns) * width,
+          Math.floor((start + k) / columns) * height)
+      })
+      this.sheet = { bitmap, corner }
+      if (start % 32 === 0) this.paintSheet()
+    }
+    this.paintSheet()
+  }
+
+  paintSheet() {
+    const context = this.fit(this.under)
+    const axes = this.map.axes()
+    if (!this.shown.sheet || !this.sheet || !axes) return
+    const [xa, ya] = axes
+    const [x0, y0, x1, y1] = this.sheet.corner
+    const [left, top] = this.map.toPixels(x0, y0)
+    const [right, bottom] = this.map.toPixels(x1, y1)
+    context.beginPath()
+    context.rect(xa._offset, ya._offset, xa._length, ya._length)
+    context.clip()
+    context.imageSmoothingEnabled = this.map.data.shape[1] > 32
+    context.globalAlpha = 0.85
+    context.drawImage(this.sheet.bitmap, left, top, right - left, bottom - top)
+  }
+
+  async save() {
+    const [width, height] = [this.map.stageEl.clientWidth, this.map.stageEl.clientHeight]
+    const url = await globalThis.Plotly.toImage(this.map.plotEl, {
+      format: "png", width, height, scale: 2,
+    })
+    const image = new Image()
+    image.src = url
+    await image.decode()
+    const canvas = new OffscreenCanvas(2 * width, 2 * height)
+    const context = canvas.getContext("2d")
+    context.fillStyle = theme(this.map.root, "background-color")
+    context.fillRect(0, 0, canvas.width, canvas.height)
+    for (const layer of [this.under, image, this.over]) {
+      if (layer.width) context.drawImage(layer, 0, 0, canvas.width, canvas.height)
+    }
+    const link = document.createElement("a")
+    link.href = URL.createObjectURL(await canvas.convertToBlob({ type: "image/png" }))
+    link.download = `${this.map.data.model}-map.png`
+    link.click()
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000)
+  }
+}
