@@ -219,7 +219,12 @@ def write_tensors(file: Path, tensors: dict[str, torch.Tensor], metadata: dict[s
         metadata: each value is stored as JSON, beside the format version.
     """
     header = {"format": FORMAT} | {k: json.dumps(v) for k, v in metadata.items()}
-    write_file(file, safetensors.torch.save(tensors, metadata=header))
+    content = safetensors.torch.save(tensors, metadata=header)
+    # Sorted, so that the same tensors give the same bytes; the library's order is random.
+    length = struct.unpack("<Q", content[:8])[0]
+    start = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True, separators=(",", ":"))
+    padded = start.encode() + b" " * (-len(start.encode()) % 8)
+    write_file(file, struct.pack("<Q", len(padded)) + padded + content[8 + length :])
 
 
 def read_tensors(file: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

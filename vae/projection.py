@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import openTSNE
 
 __all__ = ["PCA", "TSNE", "fit_pca", "fit_tsne"]
 
@@ -82,6 +81,8 @@ class TSNE:
         perplexity: float = 30,
         seed: int = 0,
     ) -> None:
+        import openTSNE  # brings in scikit-learn and pandas: seconds that only t-SNE should cost
+
         codes = np.asarray(codes, dtype=np.float64)
         limit = (len(codes) - 1) / 3
         if not 1 < perplexity <= limit:
