@@ -325,9 +325,8 @@ function release(engine) {
 async function startEngine(live, manifest) {
   const asked = new URL(manifest.decode, live).href;
   const server = (reason) => {
-    const engine = new Engine(
-      manifest, false, reason, () => new ServerRunner(asked, manifest), IN_FLIGHT,
-    ); // prettier-ignore
+    const newRunner = () => new ServerRunner(asked, manifest);
+    const engine = new Engine(manifest, false, reason, newRunner, IN_FLIGHT);
     engine.grow(IN_FLIGHT);
     return engine;
   };

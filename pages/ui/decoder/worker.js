@@ -230,15 +230,15 @@ function build(info, tensor, instance) {
   const isContinuous = info.likelihood === "continuous_bernoulli" ? 1 : 0;
   const deviation = result + 4 * pixels;
   const raw = result + pictureBytes;
+  const { sigma_floor: floor, deviation_white: white } = info;
+  const about = [pixels, lastStep, channels, deviations, isContinuous, floor, white];
+  const picture = [last, ...about, result, deviation];
   const short = new Uint8Array(memory, result, pictureBytes);
   const long = new Uint8Array(memory, result, pictureBytes + rawBytes);
   return (code, buffer, withRaw) => {
     floats.set(code, plan.z);
     kernel.run(stepsAt, count);
-    kernel.paint(
-      last, pixels, lastStep, channels, deviations, isContinuous, info.sigma_floor,
-      info.deviation_white, result, deviation, withRaw ? raw : 0,
-    ); // prettier-ignore
+    kernel.paint(...picture, withRaw ? raw : 0);
     const from = withRaw ? long : short;
     const to = buffer?.byteLength === from.length ? buffer : new ArrayBuffer(from.length);
     new Uint8Array(to).set(from);
