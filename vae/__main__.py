@@ -135,11 +135,16 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    from .edits import evaluate_concepts
     from .evaluation import evaluate
+
+    def log(sentence: str) -> None:
+        print(sentence, file=sys.stderr, flush=True)
 
     named = {checkpoint.name: checkpoint.folder for checkpoint in list_checkpoints()}
     folder = options.folder if Path(options.folder).exists() else named.get(options.folder)
-    found: dict[str, Any] = evaluate(folder or options.folder, concepts=options.concepts)
+    measure = evaluate_concepts if options.concepts else evaluate
+    found: dict[str, Any] = measure(folder or options.folder, log=log)
     print(json.dumps(found) if options.json else json.dumps(found, indent=2))
     return 0
 

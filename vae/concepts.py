@@ -1,11 +1,35 @@
-"""Concept vectors: directions of the latent space that mean something, and their arithmetic."""
+"""Concept vectors: directions of the latent space that mean something, and how good they are."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
-__all__ = ["concept_vector"]
+__all__ = [
+    "ReportCard",
+    "adjusted_vectors",
+    "bootstrap_cosines",
+    "concept_vector",
+    "cosines",
+    "orthogonalised",
+    "pair_cosine",
+    "probe_vector",
+    "report_card",
+    "separation",
+    "sides",
+]
+
+Estimator = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+_RESAMPLES = 100
+_RANDOM = 200  # random directions that a vector is compared with
+_FEWEST = 4  # codes on a side below which nothing can be held out
+
+
+# Estimators ---------------------------------------------------------------------------------
 
 
 def concept_vector(
@@ -27,23 +51,297 @@ def concept_vector(
         Deep feature interpolation and its kin go back to the analogies of Distributed
         representations of words and phrases (Mikolov et al., 2013).
     """
-    groups = []
-    for name, group in (("z_with", z_with), ("z_without", z_without)):
-        codes = group.detach().cpu().numpy() if isinstance(group, Tensor) else np.asarray(group)
-        codes = np.atleast_2d(codes)
-        if codes.ndim != 2 or len(codes) == 0:
-            raise ValueError(
-                f"{name} has shape {codes.shape}; expected (N, D) with at least one code."
-            )
-        groups.append(codes)
-    if groups[0].shape[1] != groups[1].shape[1]:
-        raise ValueError(
-            f"z_with has {groups[0].shape[1]} dimensions, z_without {groups[1].shape[1]}; "
-            "expected codes of one model."
-        )
-    vector = groups[0].mean(0, dtype=np.float64) - groups[1].mean(0, dtype=np.float64)
+    ours, others = _groups(z_with, z_without)
+    vector = ours.mean(0) - others.mean(0)
     return (
         z_with.new_tensor(vector.tolist())
         if isinstance(z_with, Tensor)
         else vector.astype(np.float32)
     )
+
+
+def adjusted_vectors(
+    codes: np.ndarray, attributes: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """What each attribute adds to a code, all the others held fixed.
+
+    The coefficients of one least-squares fit of the codes on all attributes at once and a
+    constant. Where attributes go together in the sample, the difference of means mixes them; the
+    joint fit takes them apart. Where they cannot be told apart at all (one is a sum of the
+    others), the smallest coefficients that fit are given.
+
+    Args:
+        codes: `(N, D)`.
+        attributes: bool or 0…1, `(N,)` each, by name.
+
+    Returns:
+        `(D,)` for each name.
+
+    Raises:
+        ValueError: if there is no attribute, or one has another length than the codes.
+    """
+    codes = np.asarray(codes, dtype=np.float64)
+    if not attributes:
+        raise ValueError("There is no attribute to fit the codes on; expected one or more.")
+    columns = [np.asarray(v, dtype=np.float64) for v in attributes.values()]
+    for name, column in zip(attributes, columns, strict=True):
+        if column.shape != (len(codes),):
+            raise ValueError(
+                f"Attribute {name} has shape {column.shape}; expected ({len(codes)},), "
+                "one value a code."
+            )
+    # Centred, so that among dependent attributes the smallest fit does not spend the constant.
+    table = np.stack(columns, 1)
+    fit = np.linalg.lstsq(table - table.mean(0), codes - codes.mean(0), rcond=1e-10)[0]
+    return {name: row.astype(np.float32) for name, row in zip(attributes, fit, strict=True)}
+
+
+def orthogonalised(vector: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
+    """What is left of a vector when every direction that the others span is taken away.
+
+    If the others were estimated from a sample in which they go with this concept, this takes away
+    too much: part of the concept itself. `adjusted_vectors` does not.
+
+    Args:
+        vector: `(D,)`.
+        others: vectors `(D,)`, none or more; they may depend on each other.
+
+    Returns:
+        `(D,)`.
+    """
+    vector = np.asarray(vector, dtype=np.float64)
+    if not len(others):
+        return vector.astype(np.float32)
+    span = np.stack([np.asarray(v, dtype=np.float64) for v in others], 1)
+    return (vector - span @ np.linalg.lstsq(span, vector, rcond=None)[0]).astype(np.float32)
+
+
+def probe_vector(z_with: np.ndarray, z_without: np.ndarray) -> np.ndarray:
+    """The normal of a linear probe: the direction along which a line best tells the groups apart.
+
+    It is scaled to the length of the difference of means, so that strengths compare.
+
+    Args:
+        z_with: codes `(N, D)`.
+        z_without: codes `(M, D)`.
+
+    Returns:
+        `(D,)`.
+
+    References:
+        Understanding intermediate layers using linear classifier probes (Alain and Bengio, 2016).
+    """
+    from sklearn.linear_model import LogisticRegression  # takes a second to import
+
+    ours, others = _groups(z_with, z_without)
+    codes = np.concatenate([ours, others])
+    spread = codes.std(0) + 1e-9
+    side = np.r_[np.ones(len(ours)), np.zeros(len(others))]
+    probe = LogisticRegression(max_iter=1000, class_weight="balanced").fit(codes / spread, side)
+    normal = probe.coef_[0] / spread
+    length = np.linalg.norm(ours.mean(0) - others.mean(0))
+    return (normal * (length / max(np.linalg.norm(normal), 1e-12))).astype(np.float32)
+
+
+def sides(
+    attributes: Mapping[str, np.ndarray], name: str, excluded: Sequence[str] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Who is on the two sides of a concept.
+
+    Those without are those who show neither the attribute nor one that excludes it: glasses are
+    added to a bare face, so wearers of sunglasses are on neither side. Where the excluding ones
+    leave nobody (classes, of which everybody has one), those without are all the others.
+
+    Args:
+        attributes: bool, `(N,)` each, by name.
+        name: the concept's attribute.
+        excluded: attributes that nobody has together with it.
+
+    Returns:
+        Who is with and who is without, bool `(N,)`.
+    """
+    with_it = np.asarray(attributes[name], dtype=bool)
+    bare = ~with_it
+    for other in excluded:
+        bare = bare & ~np.asarray(attributes[other], dtype=bool)
+    return with_it, bare if bare.any() else ~with_it
+
+
+# How good a vector is -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ReportCard:
+    """What is known of a vector before it is used. None where there were too few examples.
+
+    Args:
+        n_with: examples that show the concept.
+        n_without: examples that do not.
+        length: Euclidean.
+        stability: median cosine between vectors of two bootstrap resamples: 1 if the choice of
+            examples does not matter, about 0 for noise.
+        stability_low: their 5 % quantile.
+        cohens_d: distance of the two sides' projections in pooled standard deviations, on
+            examples that the vector was not made from.
+        auc: how often an example with it projects further than one without, likewise.
+        random_auc: the same for random directions, whichever way round is better, on average.
+        random_auc_high: their 95 % quantile.
+    """
+
+    n_with: int
+    n_without: int
+    length: float
+    stability: float | None
+    stability_low: float | None
+    cohens_d: float | None
+    auc: float | None
+    random_auc: float | None
+    random_auc_high: float | None
+
+
+def report_card(
+    z_with: np.ndarray,
+    z_without: np.ndarray,
+    vector: np.ndarray | None = None,
+    estimator: Estimator = concept_vector,
+    held_out: tuple[np.ndarray, np.ndarray] | None = None,
+    seed: int = 0,
+) -> ReportCard:
+    """Says how far a vector can be trusted.
+
+    Args:
+        z_with: codes `(N, D)` that it was made from.
+        z_without: codes `(M, D)`, likewise.
+        vector: `(D,)`; by default what the estimator makes of both.
+        estimator: of vectors from two groups; resampled, and fitted on folds.
+        held_out: codes with and without that the vector was not made from. By default each half
+            of the examples is projected on the vector of the other half.
+        seed: of resampling, folds and random directions.
+    """
+    ours, others = _groups(z_with, z_without)
+    made = estimator(ours, others) if vector is None else np.asarray(vector)
+    rng = np.random.default_rng(seed)
+    found = bootstrap_cosines(ours, others, estimator, seed=seed)
+    stability = tuple(np.quantile(found, (0.5, 0.05)).tolist()) if len(found) else (None, None)
+    few = min(len(ours), len(others)) < _FEWEST
+    d = auc = random = high = None
+    if held_out is not None and min(map(len, held_out)):
+        pairs = [(made, *held_out)]
+    elif held_out is None and not few:
+        halves = [rng.permutation(len(side)) % 2 for side in (ours, others)]
+        pairs = [
+            (estimator(ours[halves[0] != k], others[halves[1] != k]),
+             ours[halves[0] == k], others[halves[1] == k])
+            for k in (0, 1)
+        ]  # fmt: skip
+    else:
+        pairs = []
+    if pairs:
+        figures = np.array([separation(*pair) for pair in pairs])
+        d, auc = figures.mean(0).tolist()
+        _, a, b = pairs[0]
+        areas = [separation(v, a, b)[1] for v in rng.standard_normal((_RANDOM, ours.shape[1]))]
+        better = np.maximum(areas, 1 - np.array(areas))
+        random, high = float(better.mean()), float(np.quantile(better, 0.95))
+    length = float(np.linalg.norm(made))
+    return ReportCard(len(ours), len(others), length, *stability, d, auc, random, high)
+
+
+def bootstrap_cosines(
+    z_with: np.ndarray,
+    z_without: np.ndarray,
+    estimator: Estimator = concept_vector,
+    resamples: int = _RESAMPLES,
+    seed: int = 0,
+) -> np.ndarray:
+    """Cosines between vectors of two resamples each, drawn with replacement.
+
+    Returns:
+        `(resamples // 2,)`; empty where a side has fewer than two examples.
+    """
+    ours, others = _groups(z_with, z_without)
+    if min(len(ours), len(others)) < 2:
+        return np.empty(0)
+    rng = np.random.default_rng(seed)
+
+    def one() -> np.ndarray:
+        return estimator(
+            ours[rng.integers(len(ours), size=len(ours))],
+            others[rng.integers(len(others), size=len(others))],
+        )
+
+    return np.array([_cosine(one(), one()) for _ in range(resamples // 2)])
+
+
+def separation(
+    vector: np.ndarray, z_with: np.ndarray, z_without: np.ndarray
+) -> tuple[float, float]:
+    """How far apart two groups lie along a vector.
+
+    Args:
+        vector: `(D,)`.
+        z_with: codes `(N, D)`.
+        z_without: codes `(M, D)`.
+
+    Returns:
+        Cohen's d (difference of the mean projections in pooled standard deviations; nan below two
+        codes a side) and the area under the ROC curve: the chance that a code with projects
+        further than one without, ties counting half.
+    """
+    a, b = (np.asarray(z, dtype=np.float64) @ vector for z in (z_with, z_without))
+    d = float("nan")
+    if min(len(a), len(b)) > 1:
+        freedom = len(a) + len(b) - 2
+        pooled = ((len(a) - 1) * a.var(ddof=1) + (len(b) - 1) * b.var(ddof=1)) / freedom
+        d = float((a.mean() - b.mean()) / max(np.sqrt(pooled), 1e-12))
+    ordered = np.sort(b)
+    below = np.searchsorted(ordered, a, "left")
+    not_above = np.searchsorted(ordered, a, "right")
+    return d, float((below + not_above).mean() / (2 * len(b)))
+
+
+def pair_cosine(z_with: np.ndarray, z_without: np.ndarray) -> float | None:
+    """Mean cosine between the differences of pairs: 1 if every pair says the same.
+
+    Args:
+        z_with: codes `(N, D)`.
+        z_without: codes `(N, D)`, each the partner of the one in the same row.
+
+    Returns:
+        None for fewer than two pairs.
+    """
+    steps = np.asarray(z_with, dtype=np.float64) - np.asarray(z_without, dtype=np.float64)
+    n = len(steps)
+    return None if n < 2 else float((cosines(steps).sum() - n) / (n * (n - 1)))
+
+
+def cosines(vectors: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+    """Cosines `(K, K)` between K vectors `(D,)`; 0 with a vector of length 0, itself excepted."""
+    table = np.atleast_2d(np.asarray(vectors, dtype=np.float64))
+    unit = table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-12)
+    found = np.clip(unit @ unit.T, -1, 1)
+    np.fill_diagonal(found, 1)
+    return found
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    return float(cosines([a, b])[0, 1])
+
+
+def _groups(*groups: np.ndarray | Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Two groups as `(N, D)` float64, checked."""
+    found = []
+    for name, group in zip(("z_with", "z_without"), groups, strict=True):
+        codes = group.detach().cpu().numpy() if isinstance(group, Tensor) else np.asarray(group)
+        codes = np.atleast_2d(codes).astype(np.float64)
+        if codes.ndim != 2 or len(codes) == 0:
+            raise ValueError(
+                f"{name} has shape {codes.shape}; expected (N, D) with at least one code."
+            )
+        found.append(codes)
+    if found[0].shape[1] != found[1].shape[1]:
+        raise ValueError(
+            f"z_with has {found[0].shape[1]} dimensions, z_without {found[1].shape[1]}; "
+            "expected codes of one model."
+        )
+    return found[0], found[1]

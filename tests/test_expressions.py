@@ -1,0 +1,70 @@
+"""Typed arithmetic gives the written sum, and nothing else is ever understood."""
+
+import numpy as np
+import pytest
+
+from vae.expressions import ExpressionError, combine, parse
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A − B + C", {"A": 1, "B": -1, "C": 1}),
+        ("0.5·glasses − smile", {"glasses": 0.5, "smile": -1}),
+        ("0.5*glasses - smile", {"glasses": 0.5, "smile": -1}),
+        ("-(a + 2·b)/4 × 2", {"a": -0.5, "b": -1}),
+        ('a·2 - "black hat"', {"a": 2, "black hat": -1}),
+        ("a − a", {"a": 0}),
+        ("--a", {"a": 1}),
+        ("Lächeln", {"Lächeln": 1}),
+        (".5*a + 1e-1*a", {"a": 0.6}),
+    ],
+)
+def test_sums(text, expected):
+    assert parse(text) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "position"),
+    [
+        ("", 0),
+        ("a +", 3),
+        ("(a", 2),
+        ("a)", 1),
+        ("a b", 2),
+        ("a*b", 1),
+        ("1 + a", 0),
+        ("a/0", 1),
+        ("a/b", 1),
+        ("a.__class__", 1),
+        ("__import__('os')", 11),
+        ("$", 0),
+        ("1e999*a", 0),
+    ],
+)
+def test_anything_else_is_refused_with_its_place(text, position):
+    with pytest.raises(ExpressionError) as refused:
+        parse(text)
+    assert refused.value.position == position
+    assert f"character {position + 1}" in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["(" * 400 + "a", "-" * 400 + "a", "a" * 600])
+def test_size_is_limited(text):
+    with pytest.raises(ExpressionError):
+        parse(text)
+
+
+def test_images_make_a_place_or_a_direction():
+    rng = np.random.default_rng(0)
+    a, b, c, smile = rng.standard_normal((4, 5))
+    images, vectors = {"A": a, "B": b, "C": c}, {"smile": smile}
+    z, place = combine("A − B + C + 2·smile", vectors, images)
+    assert place
+    assert np.allclose(z, a - b + c + 2 * smile, atol=1e-6)
+    assert combine("A − B", vectors, images)[1] is False
+    assert combine("(A+B+C)/3", vectors, images)[1] is True
+    with pytest.raises(ExpressionError, match="add up to 2"):
+        combine("A + B", vectors, images)
+    with pytest.raises(ExpressionError, match="did you mean smile"):
+        combine("A + smlie", vectors, images)

@@ -1,0 +1,241 @@
+"""What an edit by a concept vector did: judged by a classifier, and held against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .checkpoint import load_card, load_checkpoint
+from .classifier import Classifier, accuracy, load_classifier
+from .concepts import adjusted_vectors, sides
+from .datasets import Dataset, load_dataset
+from .evaluation import attribute_survival, decode
+from .model import VAE
+
+__all__ = [
+    "STRENGTHS",
+    "answers",
+    "attribute_table",
+    "encode",
+    "evaluate_concepts",
+    "excluded_by",
+    "rmse",
+    "true_pictures",
+]
+
+STRENGTHS = np.arange(0.5, 1.5001, 0.125)
+"""Strengths among which an attribute's best one is chosen."""
+
+_TRAIN = 5_000  # training images that vectors are estimated from
+_BATCH = 250
+_ACCURATE, _SURVIVES = 0.99, 0.95  # what makes an attribute judged
+
+Log = Callable[[str], None]
+
+
+@torch.no_grad()
+def encode(model: VAE, data: Dataset, rows: np.ndarray) -> np.ndarray:
+    """Posterior means `(N, D)` of some images of a dataset."""
+    parts = [torch.from_numpy(part) for part in np.split(rows, range(_BATCH, len(rows), _BATCH))]
+    return torch.cat([model.encoder(model.observe(data.images[p])).mean for p in parts]).numpy()
+
+
+@torch.no_grad()
+def answers(judge: Classifier, x: Tensor) -> np.ndarray:
+    """What a judge sees in images `(N, C, H, W)`: bool `(N, K)`."""
+    return torch.cat([judge.answers(part) for part in x.split(_BATCH)]).numpy()
+
+
+def rmse(x: Tensor, y: Tensor) -> np.ndarray:
+    """Root mean squared difference of each picture, `(N,)`, for pixels in [0, 1]."""
+    return (x - y).square().flatten(1).mean(1).sqrt().numpy()
+
+
+def attribute_table(data: Dataset, rows: np.ndarray | slice = slice(None)) -> dict[str, Any]:
+    """Who shows what, bool `(N,)` by name: a dataset's attributes, or its classes as attributes.
+
+    Returns:
+        Empty where the data have neither.
+    """
+    if data.attributes:
+        return {name: values.numpy()[rows] for name, values in data.attributes.items()}
+    if data.labels is None:
+        return {}
+    labels = data.labels.numpy()[rows]
+    names = data.classes or tuple(map(str, range(int(data.labels.max()) + 1)))
+    return {name: labels == k for k, name in enumerate(names)}
+
+
+def excluded_by(data: Dataset, name: str) -> tuple[str, ...]:
+    """Attributes that nobody has together with this one."""
+    if data.attributes:
+        if data.name != "faces":
+            return ()
+        from .datasets.faces import EXCLUSIVE
+
+        return tuple(n for pair in EXCLUSIVE if name in pair for n in pair if n != name)
+    return tuple(n for n in attribute_table(data, slice(0, 1)) if n != name)
+
+
+def true_pictures(data: Dataset, rows: np.ndarray, name: str, value: bool = True) -> Tensor | None:
+    """The same people drawn with one attribute set: what an edit should give.
+
+    Args:
+        data: where these are no drawn faces, nothing is known.
+        rows: `(N,)` which.
+        name: of the attribute.
+        value: with it or without.
+
+    Returns:
+        `(N, C, H, W)` in [0, 1], or None.
+    """
+    if data.name != "faces":
+        return None
+    from .datasets.faces import counterfactual, draw, person
+
+    drawn = [draw(counterfactual(person(data.split, int(r)), **{name: value})) for r in rows]
+    if not drawn:
+        return torch.empty(0, *data.images.shape[1:])
+    return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).float().div(255)
+
+
+def evaluate_concepts(
+    folder: str | Path,
+    *,
+    images: int | None = None,
+    seed: int = 0,
+    log: Log = lambda sentence: None,
+) -> dict[str, Any]:
+    """Adds every attribute to held-out images that lack it and has a classifier look.
+
+    Vectors come from the codes of the first 5,000 training images, by one least-squares fit on
+    all attributes (`concepts.adjusted_vectors`). They are added to the codes of all test images
+    that show neither the attribute nor one that excludes it: the others cannot simply be given
+    it. One half of these chooses the best strength, all figures come from the other half.
+
+    An attribute is judged if the classifier is at least 99 % right on real test images and at
+    least 95 % of those who show it still do in their reconstruction. Errors are root mean squared
+    differences of pixels in 0…1 from the picture of the same person drawn with the attribute.
+
+    Args:
+        folder: a checkpoint's.
+        images: how many test images, all by default.
+        seed: of the halves and of the random directions.
+        log: told what is being done.
+
+    Returns:
+        `attributes`: by judged attribute `n` (people edited), `success` (the share on whom it is
+        then seen) at strength 1, `best_strength`, `success_at_best`, `leakage` at best (largest
+        share for whom another judged attribute's answer changes, those aside that exclude it, and
+        which one, `leaks_into`), `counterfactual_error` at best, `do_nothing_error` (of the
+        unedited reconstruction), `model_of_truth_error` (of the drawn truth, encoded and
+        decoded). `random_direction`: the same for directions of the same length, another one for
+        every person, at the same strengths. `not_judged`: reasons by attribute.
+
+    Raises:
+        CheckpointError: if the checkpoint cannot be read.
+        DatasetError: if its data cannot be had.
+    """
+    model, name = load_checkpoint(folder), load_card(folder).get("dataset")
+    if not name:
+        raise ValueError(f"{folder}: the card names no dataset; expected one to measure on.")
+    judge, data = load_classifier(name), load_dataset(name, "test")
+    report: dict[str, Any] = {"dataset": name, "attributes": {}, "random_direction": {}}
+    report["not_judged"] = {}
+    if judge is None or not data.attributes:
+        why = "has no classifier" if data.attributes else "has no attributes"
+        return report | {"n": 0, "reason": f"{name} {why}, so that no edit can be judged."}
+    train = load_dataset(name, "train")
+    log(f"Estimating vectors from {min(_TRAIN, len(train)):,} training images.")
+    rows = np.arange(min(_TRAIN, len(train)))
+    vectors = adjusted_vectors(encode(model, train, rows), attribute_table(train, rows))
+    n = min(images or len(data), len(data))
+    log(f"Encoding {n:,} test images.")
+    bench = _Bench(model, judge, data, encode(model, data, np.arange(n)))
+    judged, report["not_judged"] = _judged(judge, data, bench.unedited)
+    rng = np.random.default_rng(seed)
+    for attribute in judged:
+        log(f"Adding {attribute}.")
+        found = bench.measure(attribute, vectors[attribute], judged, rng)
+        report["attributes"][attribute], report["random_direction"][attribute] = found
+    return report | {"n": n, "estimator": "adjusted", "vectors_from": len(rows)}
+
+
+def _judged(
+    judge: Classifier, data: Dataset, unedited: Tensor
+) -> tuple[list[str], dict[str, str]]:
+    right = accuracy(judge, data)
+    survival = attribute_survival(judge, unedited, data)
+    judged, reasons = [], {}
+    for name in judge.names:
+        if right[name] < _ACCURATE:
+            reasons[name] = f"the classifier is right on {right[name]:.1%} of real images"
+        elif survival.get(name, 0) < _SURVIVES:
+            reasons[name] = f"{survival.get(name, 0):.1%} survive reconstruction"
+        else:
+            judged.append(name)
+    return judged, reasons
+
+
+class _Bench:
+    """Held-out images, encoded, decoded and judged once, on which edits are measured."""
+
+    def __init__(self, model: VAE, judge: Classifier, data: Dataset, codes: np.ndarray) -> None:
+        self.model, self.judge, self.data, self.codes = model, judge, data, codes
+        self.unedited = decode(model, codes)
+        self.before = answers(judge, self.unedited)
+        self.table = attribute_table(data, slice(0, len(codes)))
+
+    def measure(
+        self, name: str, vector: np.ndarray, judged: list[str], rng: np.random.Generator
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        excluded = excluded_by(self.data, name)
+        outside = [other for other in judged if other != name and other not in excluded]
+        eligible = np.flatnonzero(sides(self.table, name, excluded)[1])
+        order = rng.permutation(eligible)
+        choose, rows = np.sort(order[::2]), np.sort(order[1::2])
+
+        def effect(who: np.ndarray, step: np.ndarray) -> tuple[float, dict[str, float], Tensor]:
+            y = decode(self.model, (self.codes[who] + step).astype(np.float32))
+            after = answers(self.judge, y)
+            column = self.judge.names.index
+            flips = {
+                o: float((after[:, column(o)] != self.before[who, column(o)]).mean())
+                for o in outside
+            }
+            return float(after[:, column(name)].mean()), flips, y
+
+        def worst(flips: Mapping[str, float]) -> float:
+            return max(flips.values(), default=0.0)
+
+        tried = [effect(choose, s * vector)[:2] for s in STRENGTHS]
+        gains = [success - worst(flips) for success, flips in tried]
+        best = float(STRENGTHS[int(np.argmax(gains))])
+        truth = true_pictures(self.data, rows, name)
+        directions = rng.standard_normal((len(rows), len(vector)))
+        directions *= np.linalg.norm(vector) / np.linalg.norm(directions, axis=1, keepdims=True)
+
+        def figures(step: np.ndarray) -> dict[str, Any]:
+            success = effect(rows, step)[0]
+            at_best, flips, y = effect(rows, best * step)
+            found: dict[str, Any] = {"n": len(rows), "success": success, "best_strength": best}
+            found |= {"success_at_best": at_best, "leakage": worst(flips)}
+            found |= {"leaks_into": max(flips, key=flips.get, default=None)}
+            found |= self._errors(rows, y, truth)
+            return found
+
+        return figures(vector), figures(directions)
+
+    def _errors(self, rows: np.ndarray, y: Tensor, truth: Tensor | None) -> dict[str, Any]:
+        names = ("counterfactual_error", "do_nothing_error", "model_of_truth_error")
+        if truth is None or not len(rows):
+            return dict.fromkeys(names)
+        with torch.no_grad():
+            codes = torch.cat([self.model.encoder(t).mean for t in truth.split(_BATCH)])
+        pictures = (y, self.unedited[rows], decode(self.model, codes))
+        return {k: float(rmse(p, truth).mean()) for k, p in zip(names, pictures, strict=True)}
