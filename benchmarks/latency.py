@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import TimeoutError as Late
 
 HERE = Path(__file__).resolve().parent
 SECONDS = 5.0
@@ -209,11 +210,13 @@ def stock(browser: Browser, url: str) -> float:
         page.mouse.click(x, y)
         try:
             page.wait_for_function(f"times.length > {click}", timeout=20_000)
-        except Exception:
+        except Late:
             page.evaluate("times.push(NaN)")  # a click that hit the same point again
         page.wait_for_timeout(300)
     times = [t for t in page.evaluate("times")[2:] if t is not None and t == t]
     page.close()
+    if not times:
+        sys.exit("The stock app showed no picture after any click; is its model listed?")
     return statistics.median(times)
 
 
