@@ -55,7 +55,7 @@ __all__ = ["estimate", "prepare", "run"]
 
 _LINES = 2_000  # of metrics a run leaves, whatever its length
 _HELDOUT = 2_000  # images measured after each epoch
-_SAVE = 10.0  # seconds between checkpoints, at least
+_SAVE = 5.0  # seconds between checkpoints
 
 
 def prepare(config: RunConfig) -> tuple[Dataset, Dataset, VAE]:
@@ -195,7 +195,7 @@ class _Trainer:
         self.state = TrainingState()
         self.seconds = 0.0  # spent training, over all resumptions
         self._window: list[Progress] = []
-        self._saved = 0.0
+        self._saved = time.monotonic()
         self._changes: list[dict[str, Any]] = []
         self._seen: tuple[int, Control] = (0, Control())
         self._singles = 0
@@ -310,8 +310,8 @@ class _Trainer:
                 ended = progress.step % per_epoch == 0
                 if ended or progress.step % every == 0:
                     self._write_metrics(progress)
-                    due = time.monotonic() - self._saved > _SAVE
-                    if due or (ended and self._saved == 0):
+                    first = ended and not (self.folder / "state.safetensors").exists()
+                    if first or time.monotonic() - self._saved > _SAVE:
                         self._save(model)
                 if ended:
                     snapshots.take(model, progress.step // per_epoch)
@@ -432,8 +432,8 @@ class _Trainer:
 
     def _save(self, model: VAE) -> None:
         tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
-        for index, moments in self.state.optimizer.get("state", {}).items():
-            tensors |= {f"adam.{index}.{k}": v for k, v in moments.items()}
+        for kind, moments in (("means", self.state.means), ("squares", self.state.squares)):
+            tensors |= {f"{kind}.{i:03d}": moment for i, moment in enumerate(moments)}
         write_tensors(
             self.folder / "state.safetensors",
             {k: v.detach().float().cpu().contiguous() for k, v in tensors.items()},
@@ -465,23 +465,20 @@ class _Trainer:
         found = json.loads(self.group.text_from_first(json.dumps(found)))
         if not found:
             return
-        moments: dict[int, dict[str, torch.Tensor]] = {}
-        weights = {}
+        kinds: dict[str, dict[str, torch.Tensor]] = {"model": {}, "means": {}, "squares": {}}
         for name, shape in found["shapes"].items():
             tensor = tensors.get(name, torch.empty(shape)).to(self.group.device)
-            tensor = self.group.from_first(tensor)
             kind, rest = name.split(".", 1)
-            if kind == "model":
-                weights[rest] = tensor
-            else:
-                index, moment = rest.split(".")
-                moments.setdefault(int(index), {})[moment] = tensor
-        model.load_state_dict(weights)
+            kinds[kind][rest] = self.group.from_first(tensor)
+        model.load_state_dict(kinds["model"])
         self.state = TrainingState(
-            found["step"], {"state": moments}, found["beta"], found["learning_rate"]
+            found["step"],
+            [kinds["means"][i] for i in sorted(kinds["means"])],
+            [kinds["squares"][i] for i in sorted(kinds["squares"])],
+            found["beta"],
+            found["learning_rate"],
         )
         self.seconds = found["seconds"]
-        self._saved = time.monotonic()
 
     def _rewind(self, step: int, per_epoch: int) -> None:
         """Takes back what was reported after the step that training goes on from."""

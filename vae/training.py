@@ -157,13 +157,15 @@ class TrainingState:
 
     Args:
         step: steps taken.
-        optimizer: as `torch.optim.Adam.state_dict` gives it.
+        means: Adam's running mean of each parameter's gradient.
+        squares: Adam's running mean of its square.
         beta: set by hand while training; from then on it takes the place of the schedule.
         learning_rate: set by hand while training; the decay goes on from it.
     """
 
     step: int = 0
-    optimizer: dict[str, Any] = field(default_factory=dict)
+    means: list[Tensor] = field(default_factory=list)
+    squares: list[Tensor] = field(default_factory=list)
     beta: float | None = None
     learning_rate: float | None = None
 
@@ -208,8 +210,11 @@ def train(
     device = next(model.parameters()).device
     group = group or Group(device=device)
     model.requires_grad_(True).train().to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(model.parameters(), config.learning_rate, fused=True)
-    _restore(optimizer, state.optimizer)
+    parameters = list(model.parameters())
+    # Of each parameter's own memory layout, which the fused update takes for granted.
+    for moments in (state.means, state.squares):
+        old = moments or [torch.zeros_like(p) for p in parameters]
+        moments[:] = [torch.empty_like(p).copy_(m) for p, m in zip(parameters, old, strict=True)]
     forward: nn.Module = _Forward(model)
     if group.size > 1:
         forward = nn.parallel.DistributedDataParallel(forward, broadcast_buffers=False)
@@ -229,8 +234,6 @@ def train(
             beta = config.beta * risen
         rate = state.learning_rate or config.learning_rate
         rate *= _schedule(state.step, steps)
-        for settings in optimizer.param_groups:
-            settings["lr"] = rate
         noise = generator(config.seed, state.step, 2, device)
         target = x
         if model.config.likelihood in ("bernoulli", "gaussian"):
@@ -238,27 +241,26 @@ def train(
             target = training_target(model.config.likelihood, x, spread)
         eps = torch.randn((size, model.latent_dim), generator=noise, device=device)[part]
         value, reconstruction, kl = forward(target, eps, beta, config.free_bits, config.detail)
-        optimizer.zero_grad()
+        model.zero_grad()
         (-value * (weight * group.size)).backward()  # DistributedDataParallel divides by the size
         if model.config.likelihood == "gaussian" and passed < config.shared_sigma:
             _share_sigma(model)
         # A step that is out of all proportion would undo hundreds of good ones.
-        norm = nn.utils.clip_grad_norm_(model.parameters(), 10 * math.prod(x.shape[1:]) ** 0.5)
+        norm = nn.utils.clip_grad_norm_(parameters, 10 * math.prod(x.shape[1:]) ** 0.5)
         # A GPU would have to wait for this, so it is asked only now and then.
         if (device.type == "cpu" or state.step % 20 == 0) and not math.isfinite(norm):
             raise TrainingError(
                 f"The objective is not finite at step {state.step + 1}, or its slope is not. "
                 "Lower the learning rate, or raise sigma_floor."
             )
-        optimizer.step()
         state.step += 1
+        _adam(parameters, state, rate)
         with torch.no_grad():
             totals[0] += reconstruction.sum() * (weight > 0)
             totals[1] += kl.sum() * (weight > 0)
             totals[2] += len(x) * (weight > 0)
         ended = state.step % per_epoch == 0
         if ended or state.step % report_every == 0:
-            state.optimizer = optimizer.state_dict()
             summed, kl_sum, seen = group.sum(totals).tolist()
             totals.zero_()
             if not math.isfinite(summed):
@@ -307,16 +309,27 @@ class _Forward(nn.Module):
         return result.value, result.reconstruction, result.kl
 
 
-def _restore(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
-    for index, moments in saved.get("state", {}).items():
-        parameter = optimizer.param_groups[0]["params"][index]
-        # Of the parameter's own memory layout, which the fused optimizer takes for granted.
-        optimizer.state[parameter] = {
-            name: moment.clone().float()
-            if name == "step"
-            else torch.empty_like(parameter).copy_(moment)
-            for name, moment in moments.items()
-        }
+@torch.no_grad()
+def _adam(parameters: list[Tensor], state: TrainingState, rate: float) -> None:
+    """Adam (Kingma and Ba, 2014) by the operation that `torch.optim.Adam(fused=True)` calls.
+
+    The class itself imports torch's compiler first, which takes longer than training on digits.
+    """
+    torch._fused_adam_(
+        parameters,
+        [p.grad for p in parameters],
+        state.means,
+        state.squares,
+        [],
+        [torch.full((), float(state.step), device=p.device) for p in parameters],
+        lr=rate,
+        beta1=0.9,
+        beta2=0.999,
+        weight_decay=0.0,
+        eps=1e-8,
+        amsgrad=False,
+        maximize=False,
+    )
 
 
 @torch.no_grad()
