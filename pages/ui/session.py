@@ -13,7 +13,7 @@ Each visitor's own things lie in `st.session_state`, under these keys:
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,6 +42,7 @@ __all__ = [
     "map_figure",
     "pins",
     "reference",
+    "remember",
     "remove_pin",
     "select_pin",
     "set_group",
@@ -151,6 +152,22 @@ def _atlas(name: str, stamp: str) -> bytes:
 def atlas(ref: Reference) -> bytes:
     """All reference images in one small picture, as `images.atlas` lays them out."""
     return _atlas(ref.name, ref.stamp)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _remember(key: tuple[Any, ...], _compute: Callable[[], Any]) -> Any:
+    return _compute()
+
+
+def remember(ref: Reference, key: tuple[Any, ...], compute: Callable[[], Any]) -> Any:
+    """Computes something about a model once for all visitors.
+
+    Args:
+        ref: the model.
+        key: tells it from everything else that is kept: text, numbers, bytes.
+        compute: called where it is not yet known. Never change what it gave.
+    """
+    return _remember((ref.name, ref.stamp, *key), compute)
 
 
 def warm() -> None:
