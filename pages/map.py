@@ -50,8 +50,11 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
             help="A plane shows two dimensions. The decoder needs all of them: the others are "
             "taken from here.",
         )
-    with st.popover("Place", icon=":material/add_location_alt:", width="content"):
-        place.place_controls(ref)
+    with st.popover(
+        "Place", icon=":material/add_location_alt:", key="place", on_change="rerun"
+    ) as popover:
+        if popover.open:
+            place.place_controls(ref)
 
 
 @st.fragment

@@ -94,15 +94,17 @@ def _say_what_is_shown(ref: Reference, pin: Pin) -> None:
         words.append("This model sees pixels as black or white, cut at ½.")
     if config.likelihood == "gaussian":
         words.append(
-            f"White deviation is {images.DEVIATION_WHITE:.2f} or more of the pixel range; the "
-            f"model may not go below {config.sigma_floor:.3f}."
+            f"In the deviation white is {images.DEVIATION_WHITE:.2f} of the pixel range or more; "
+            f"its floor is {config.sigma_floor:.3f}."
         )
+    if pin.variance is not None:
+        words.append("The ellipse on the map is two deviations of its posterior.")
     if words:
         st.caption(" ".join(words))
-    if pin.kind == "upload" and verdict == "far from any data":
+    if pin.image is not None and ref.is_foreign(pin.image):
         st.warning(
-            "This picture lies far from everything the model was trained on, so expect a poor "
-            "reconstruction.",
+            "This picture is far from the images that the model knows: farther from its nearest "
+            "one than 99 % of those are from theirs. Expect a poor reconstruction.",
             icon=":material/warning:",
         )
 

@@ -135,6 +135,34 @@ class Reference:
         near = distance <= 2 * self.spacing["far"]
         return distance, "at the edge of the data" if near else "far from any data"
 
+    @functools.cached_property
+    def _thumbnails(self) -> np.ndarray:
+        small = [
+            _small(self.dataset.images[torch.from_numpy(self.index[start : start + 500])])
+            for start in range(0, len(self), 500)
+        ]
+        return np.concatenate(small)
+
+    @functools.cached_property
+    def _image_spacing(self) -> float:
+        some = np.linspace(0, len(self) - 1, min(300, len(self))).astype(int)
+        _, distances = neighbours(self._thumbnails, self._thumbnails[some], 2)
+        return float(np.quantile(distances[:, -1], 0.99))
+
+    def is_foreign(self, x: Tensor) -> bool:
+        """Whether an image `(C, H, W)` is unlike all that the model is shown with.
+
+        The encoder puts any picture somewhere among the codes, so pictures are compared: foreign
+        is what is farther from its nearest reference image than 99 % of those are from theirs.
+        """
+        _, distance = neighbours(self._thumbnails, _small(x[None])[0], 1)
+        return float(distance[0]) > self._image_spacing
+
+
+def _small(x: Tensor) -> np.ndarray:
+    """Images `(B, C, H, W)` as rows of about 16 × 16 pixels."""
+    return torch.nn.functional.adaptive_avg_pool2d(x, 16).flatten(1).numpy()
+
 
 def read_reference(
     checkpoint: Checkpoint, stamp: str, load: Callable[[str, str], Dataset]

@@ -1,0 +1,50 @@
+"""Small untrained models with real images, for tests of pages that need some model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vae import VAE, VAEConfig, elbo, load_checkpoint, load_dataset, save_checkpoint
+from vae.checkpoint import save_codes
+from vae.projection import fit_pca
+
+COUNT = 300
+CONFIGS = {
+    "tiny-plane": VAEConfig((1, 28, 28), latent_dim=2, channels=(8,), hidden=(24,)),
+    "tiny-gaussian": VAEConfig(
+        (1, 28, 28), latent_dim=5, likelihood="gaussian", channels=(8,), hidden=(24,)
+    ),
+    "tiny-autoencoder": VAEConfig(
+        (1, 28, 28), latent_dim=3, variational=False, channels=(8,), hidden=(24,)
+    ),
+}
+
+
+@torch.no_grad()
+def make(folder: Path, names: tuple[str, ...] = tuple(CONFIGS)) -> None:
+    """Writes the models as checkpoints, codes of 300 test digits included."""
+    x = load_dataset("digits", "test").images[:COUNT]
+    for name in names:
+        torch.manual_seed(1)
+        model = VAE(CONFIGS[name])
+        for parameter in model.parameters():
+            parameter.mul_(2.5)  # so that different codes give different pictures
+        save_checkpoint(model, folder / name, {"dataset": "digits", "split": "test"})
+        model = load_checkpoint(folder / name)
+        posterior = model.encoder(x)
+        codes = posterior.mean.numpy()
+        rng = np.random.default_rng(0)
+        arrays = {
+            "mean": codes,
+            "variance": posterior.variance.numpy(),
+            "index": np.arange(COUNT),
+            "pca": fit_pca(codes).transform(codes),
+            "tsne": codes[:, :2] * 3 + 0.01 * rng.standard_normal((COUNT, 2)),
+        }
+        if model.config.variational:
+            bound = elbo(model, x)
+            arrays |= {"kl": bound.kl.numpy(), "elbo": bound.elbo.numpy()}
+        save_codes(folder / name, arrays)
