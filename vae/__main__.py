@@ -12,8 +12,9 @@ from typing import Any
 
 from .checkpoint import list_checkpoints
 from .likelihoods import LIKELIHOODS
-from .runs import RunConfig, RunError, read_config
-from .trainer import estimate, run
+from .preparation import estimate
+from .run_folder import RunConfig, RunError, read_config
+from .trainer import run
 from .training import TrainingConfig
 
 

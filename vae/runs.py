@@ -1,16 +1,8 @@
-"""A training run on disk: the folder is all that the one who trains and those who watch share.
-
-`config.json` what was asked for; `status.json` where it is, with a heartbeat; `metrics.jsonl` one
-line a report; `control.json` what watchers want of it; `changes.jsonl` what of that took effect,
-and at which step; `snapshots/` samples, reconstructions and codes of some epochs;
-`state.safetensors` all that is needed to go on exactly; and a checkpoint's own files.
-"""
+"""The app's training runs: started in processes of their own, queued, resumed, saved, deleted."""
 
 from __future__ import annotations
 
-import fcntl
 import io
-import json
 import os
 import re
 import shutil
@@ -18,153 +10,41 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from .checkpoint import (
-    data_folder,
-    list_checkpoints,
-    read_tensors,
-    write_file,
+from .checkpoint import data_folder, list_checkpoints
+from .run_folder import (
+    RunConfig,
+    RunError,
+    Status,
+    control,
+    is_alive,
+    lock,
+    read_config,
+    read_status,
+    write_json,
 )
-from .model import ConfigError
-from .training import TrainingConfig
 
 __all__ = [
-    "Control",
-    "Position",
     "Run",
-    "RunConfig",
-    "RunError",
-    "Status",
-    "control",
+    "begin",
     "delete_run",
     "export_run",
-    "is_alive",
+    "hold",
     "list_runs",
-    "list_snapshots",
-    "lock",
-    "read_config",
-    "read_control",
-    "read_metrics",
-    "read_snapshot",
-    "read_status",
     "resume_run",
     "runs_folder",
     "save_run",
-    "snapshot_file",
     "start_run",
-    "write_json",
+    "turn",
 ]
 
-LIVE = ("waiting", "starting", "running", "paused", "finishing")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _QUEUE = 4  # runs that may wait; each waits in a process of its own
 _ROOT = Path(__file__).resolve().parent.parent
-
-
-class RunError(ValueError):
-    """Something that cannot be done with a run; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """What a run was asked to do.
-
-    Args:
-        dataset: a name or path that `load_dataset` knows.
-        model: fields of `VAEConfig`; `image_shape` follows from the data.
-        training: how.
-        start: folder of the checkpoint whose weights to start from.
-        preset: name of the preset it came from.
-        threads: of the processor; half of the cores, at most 8, by default.
-    """
-
-    dataset: str
-    model: dict[str, Any] = field(default_factory=dict)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    start: str | None = None
-    preset: str | None = None
-    threads: int = field(default_factory=lambda: max(1, min(8, (os.cpu_count() or 1) // 2)))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON can hold them."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, fields: Any) -> RunConfig:
-        """Reads what `to_dict` wrote.
-
-        Raises:
-            ConfigError: for anything but an object with known fields and valid values.
-        """
-        try:
-            return cls(**{**fields, "training": TrainingConfig(**fields["training"])})
-        except (TypeError, KeyError) as error:
-            raise ConfigError(f"The run's config is not one of ours ({error}).") from error
-
-
-@dataclass(frozen=True)
-class Status:
-    """Where a run is.
-
-    Args:
-        state: `waiting`, `starting`, `running`, `paused`, `finishing`, `finished`, `stopped`,
-            `failed`, or `interrupted` if its process is gone without a word.
-        message: a sentence for visitors.
-        step: steps taken.
-        steps: in all.
-        epoch: passes over the images, fractional.
-        epochs: in all.
-        images_per_second: lately.
-        seconds_left: to the end, or None while unknown.
-        beta: weight of the KL in force.
-        learning_rate: in force.
-        parameters: of the network.
-        heartbeat: when the process last wrote this, in seconds since 1970.
-        pid: of the process.
-    """
-
-    state: str = "starting"
-    message: str = ""
-    step: int = 0
-    steps: int = 0
-    epoch: float = 0.0
-    epochs: int = 0
-    images_per_second: float = 0.0
-    seconds_left: float | None = None
-    beta: float | None = None
-    learning_rate: float | None = None
-    parameters: int = 0
-    heartbeat: float = 0.0
-    pid: int = 0
-
-    @property
-    def live(self) -> bool:
-        """Whether a process is at work on it, or waits to be."""
-        return self.state in LIVE
-
-
-@dataclass(frozen=True)
-class Control:
-    """What watchers want of a run.
-
-    Args:
-        action: `run`, `pause` or `stop`.
-        single: single steps asked for while it is paused, counted from its beginning.
-        beta: weight of the KL from now on, or None to leave the schedule alone.
-        learning_rate: highest one from now on, or None.
-    """
-
-    action: str = "run"
-    single: int = 0
-    beta: float | None = None
-    learning_rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -180,19 +60,6 @@ class Run:
     folder: Path
 
 
-@dataclass(frozen=True)
-class Position:
-    """How far a reader of `metrics.jsonl` has come.
-
-    Args:
-        file: tells a file from the one that took its place when the run was resumed.
-        offset: bytes read.
-    """
-
-    file: int = 0
-    offset: int = 0
-
-
 def runs_folder() -> Path:
     """Where the app keeps its runs."""
     return data_folder() / "runs"
@@ -203,145 +70,6 @@ def list_runs() -> list[Run]:
     files = [f for f in runs_folder().glob("*/config.json") if _NAME.fullmatch(f.parent.name)]
     files.sort(key=lambda file: file.stat().st_mtime, reverse=True)
     return [Run(file.parent.name, file.parent) for file in files]
-
-
-def read_config(folder: str | Path) -> RunConfig:
-    """Reads what a run was asked to do.
-
-    Raises:
-        RunError: there is no run in the folder, or its config is damaged.
-    """
-    file = Path(folder) / "config.json"
-    try:
-        return RunConfig.from_dict(json.loads(file.read_bytes()))
-    except FileNotFoundError:
-        raise RunError(f"{folder} holds no run: {file.name} is missing.") from None
-    except (OSError, ValueError) as error:
-        raise RunError(f"{file} cannot be read ({error}).") from error
-
-
-def read_status(folder: str | Path) -> Status:
-    """Reads where a run is; never fails."""
-    folder = Path(folder)
-    try:
-        fields = json.loads((folder / "status.json").read_bytes())
-        status = Status(**{k: v for k, v in fields.items() if k in Status.__dataclass_fields__})
-    except (OSError, ValueError, TypeError, AttributeError):
-        status = Status()
-    if status.live and not is_alive(folder):
-        started = _age(folder / "config.json") < 20 and status.state == "starting"
-        if not started:
-            message = "The process ended without a word. Resume it: it goes on where it was saved."
-            return Status(**{**asdict(status), "state": "interrupted", "message": message})
-    return status
-
-
-def is_alive(folder: str | Path) -> bool:
-    """Whether a process on this machine works on a run, or waits to."""
-    file = Path(folder) / "run.lock"
-    if not file.exists():
-        return False
-    with file.open() as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
-
-
-@contextmanager
-def lock(file: Path) -> Iterator[bool]:
-    """Holds a file's lock, which ends with the process however it ends.
-
-    Yields:
-        False if another process holds it.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-        else:
-            yield True
-
-
-def read_metrics(
-    folder: str | Path, after: Position | None = None
-) -> tuple[list[dict[str, Any]], Position, bool]:
-    """Reads the lines that were added since, leaving out a torn last one.
-
-    Args:
-        folder: the run's.
-        after: where the last call ended.
-
-    Returns:
-        The new rows, where to go on, and whether the reader must forget what it has, because the
-        run was resumed from an earlier step.
-    """
-    after = after or Position()
-    try:
-        with (Path(folder) / "metrics.jsonl").open("rb") as stream:
-            found = os.fstat(stream.fileno())
-            fresh = found.st_ino != after.file or found.st_size < after.offset
-            offset = 0 if fresh else after.offset
-            stream.seek(offset)
-            text = stream.read()
-    except OSError:
-        return [], Position(), after.offset > 0
-    whole = text[: text.rfind(b"\n") + 1]
-    rows = []
-    for line in whole.splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and "step" in row:
-            rows.append(row)
-    return rows, Position(found.st_ino, offset + len(whole)), fresh and after.offset > 0
-
-
-def read_control(folder: str | Path) -> Control:
-    """Reads what watchers want; anything unusable counts as nothing wanted."""
-    try:
-        fields = json.loads((Path(folder) / "control.json").read_bytes())
-        wanted = Control(**{k: v for k, v in fields.items() if k in Control.__dataclass_fields__})
-    except (OSError, ValueError, TypeError, AttributeError):
-        return Control()
-    beta, rate = wanted.beta, wanted.learning_rate
-    return Control(
-        wanted.action if wanted.action in ("run", "pause", "stop") else "run",
-        wanted.single if type(wanted.single) is int else 0,
-        beta if isinstance(beta, int | float) and 0 <= beta <= 1_000 else None,
-        rate if isinstance(rate, int | float) and 0 < rate <= 1 else None,
-    )
-
-
-def control(
-    folder: str | Path,
-    action: str | None = None,
-    *,
-    single: bool = False,
-    beta: float | None = None,
-    learning_rate: float | None = None,
-) -> None:
-    """Tells a run what to do; it looks between two steps.
-
-    Args:
-        folder: the run's.
-        action: `run`, `pause` or `stop`; as it was by default.
-        single: pause, but take one more step.
-        beta: weight of the KL from now on.
-        learning_rate: highest one from now on.
-    """
-    now = read_control(folder)
-    wanted = Control(
-        "pause" if single else action or now.action,
-        now.single + single,
-        now.beta if beta is None else beta,
-        now.learning_rate if learning_rate is None else learning_rate,
-    )
-    write_json(Path(folder) / "control.json", asdict(wanted))
 
 
 def start_run(config: RunConfig, name: str | None = None) -> Run:
@@ -433,39 +161,85 @@ def export_run(folder: str | Path) -> bytes:
     return packed.getvalue()
 
 
-def list_snapshots(folder: str | Path) -> list[int]:
-    """Epochs of which a run keeps pictures and codes, in order; 0 is before training."""
-    files = (Path(folder) / "snapshots").glob("[0-9]*.safetensors")
-    return sorted(int(file.stem) for file in files)
-
-
-def read_snapshot(folder: str | Path, epoch: int | None = None) -> dict[str, np.ndarray]:
-    """Reads a run's pictures and codes of one epoch.
+def begin(folder: Path, config: RunConfig | None, resume: bool) -> RunConfig:
+    """Writes what a run is to do, or reads it if the run is resumed.
 
     Args:
         folder: the run's.
-        epoch: one of `list_snapshots`; None gives what all epochs share.
-
-    Returns:
-        `samples` and `reconstructions` `(16, C, H, W)` uint8, `codes` `(N, D)` and `map` `(N, 2)`,
-        their places in a plane that turns as little as possible from epoch to epoch. For None:
-        `originals` `(16, C, H, W)` uint8 and, where the data have them, `labels` `(N,)`.
+        config: what to do; may be left out if it is resumed.
+        resume: whether to go on with what the folder holds; with an empty one, it begins.
 
     Raises:
-        CheckpointError: if there is none, or it is damaged.
+        RunError: the folder holds another run, or none to resume.
     """
-    return read_tensors(snapshot_file(folder, epoch))[0]
+    file = folder / "config.json"
+    if file.exists() and resume:
+        saved = read_config(folder)
+        if config is not None and config != saved:
+            raise RunError(
+                f"{folder} was begun with other settings; a resumed run keeps its own. Leave the "
+                "others out, or choose another folder."
+            )
+        return saved
+    never = not (folder / "state.safetensors").exists()
+    if file.exists() and not (never and read_status(folder).state == "failed"):
+        raise RunError(
+            f"{folder} holds a run already. Add --resume to go on with it, or choose another "
+            "folder."
+        )
+    if config is None:
+        raise RunError(f"{folder} holds no run that could be resumed.")
+    write_json(file, config.to_dict())
+    return config
 
 
-def snapshot_file(folder: str | Path, epoch: int | None) -> Path:
-    """Where a run keeps the pictures and codes of an epoch, or what all epochs share."""
-    name = "shared" if epoch is None else f"{epoch:06d}"
-    return Path(folder) / "snapshots" / f"{name}.safetensors"
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Keeps a run for this process; however it ends, the run is free again.
+
+    Raises:
+        RunError: another process works on it.
+    """
+    for _ in range(20):  # a watcher that looks whether we are here holds the lock for a moment
+        with lock(folder / "run.lock") as held:
+            if held:
+                yield
+                return
+        time.sleep(0.05)
+    raise RunError(f"Another process works on {folder}. Wait for it, or stop it.")
 
 
-def write_json(file: Path, value: Any) -> None:
-    """Writes a JSON file under a temporary name and renames it."""
-    write_file(file, json.dumps(value, indent=1, allow_nan=False).encode() + b"\n")
+@contextmanager
+def turn(folder: Path, say: Callable[[str], None], stopped: Callable[[], bool]) -> Iterator[bool]:
+    """Waits until the server allows one more run, and keeps the place while it lasts.
+
+    `$LATENT_RUNS` says how many may train at a time, 1 by default; a place is a file's lock, so
+    it is free again however its holder ended.
+
+    Args:
+        folder: the run's; the one whose config is older goes first.
+        say: told what it waits for.
+        stopped: asked whether to give up.
+
+    Yields:
+        False if it gave up.
+    """
+    allowed = max(1, int(os.environ.get("LATENT_RUNS", "1")))
+    own = (folder / "config.json").stat().st_mtime
+    while not stopped():
+        ahead = sum(
+            read_status(other.folder).state in ("waiting", "starting")
+            and (other.folder / "config.json").stat().st_mtime < own
+            for other in list_runs()
+        )
+        for number in range(0 if ahead else allowed):
+            with lock(runs_folder() / f".place-{number}") as held:
+                if held:
+                    yield True
+                    return
+        say(f"Waiting for the run at work{f' and {ahead} more' if ahead else ''}.")
+        time.sleep(0.5)
+    yield False
 
 
 def _launch(folder: Path) -> None:
@@ -493,10 +267,3 @@ def _new_folder(place: Path, name: str) -> Path:
     except FileExistsError:
         raise RunError(f"{name} exists already; choose another name.") from None
     return place / name
-
-
-def _age(file: Path) -> float:
-    try:
-        return time.time() - file.stat().st_mtime
-    except OSError:
-        return float("inf")

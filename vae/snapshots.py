@@ -12,7 +12,7 @@ from .checkpoint import write_tensors
 from .datasets import Dataset
 from .model import VAE
 from .projection import fit_pca
-from .runs import list_snapshots, read_snapshot, snapshot_file
+from .run_folder import list_snapshots, read_snapshot, snapshot_file
 from .training import TrainingConfig
 
 __all__ = ["Snapshots"]

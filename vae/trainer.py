@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import math
 import os
@@ -12,7 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,110 +20,36 @@ import torch
 
 from .batches import in_memory
 from .checkpoint import (
-    list_checkpoints,
     load_checkpoint,
     read_tensors,
     save_checkpoint,
     write_file,
     write_tensors,
 )
-from .datasets import Dataset, load_dataset
 from .distributed import Group, join, leave
-from .model import VAE, ConfigError, VAEConfig
+from .model import VAE
+from .preparation import explain, prepare
 from .reference import write_reference
-from .runs import (
+from .run_folder import (
     Control,
     RunConfig,
     RunError,
     Status,
-    list_runs,
     list_snapshots,
-    lock,
-    read_config,
     read_control,
     read_metrics,
-    read_status,
-    runs_folder,
     snapshot_file,
     write_json,
 )
+from .runs import begin, hold, turn
 from .snapshots import Snapshots
-from .training import Progress, TrainingError, TrainingState, steps_per_epoch, train
+from .training import Progress, TrainingState, steps_per_epoch, train
 
-__all__ = ["estimate", "prepare", "run"]
+__all__ = ["run"]
 
 _LINES = 2_000  # of metrics a run leaves, whatever its length
 _HELDOUT = 2_000  # images measured after each epoch
 _SAVE = 5.0  # seconds between checkpoints
-
-
-def prepare(config: RunConfig) -> tuple[Dataset, Dataset, VAE]:
-    """Loads the data and builds the network, with weights that follow from the seed.
-
-    Returns:
-        Images to train on, held-out images, and the model.
-
-    Raises:
-        DatasetError: the data cannot be used.
-        ConfigError: no network can be built as asked.
-        CheckpointError: the weights to start from cannot be read.
-    """
-    shape = None
-    if config.start:
-        model = load_checkpoint(_checkpoint(config.start))
-        shape = model.config.image_shape
-    data = load_dataset(config.dataset, "train", image_shape=shape)
-    heldout = load_dataset(config.dataset, "test", image_shape=shape)
-    if config.start:
-        for name, value in config.model.items():
-            found = getattr(model.config, name)
-            if found != (tuple(value) if isinstance(value, list) else value):
-                raise ConfigError(
-                    f"{name} is {value} here and {found} in {config.start}. Leave it out: the "
-                    "network is the checkpoint's."
-                )
-    else:
-        if len(data) == 0:
-            raise TrainingError("There are no images to train on; choose a dataset with some.")
-        torch.manual_seed(config.training.seed)
-        model = VAE(VAEConfig.from_dict({**config.model, "image_shape": data.images.shape[1:]}))
-    return data, heldout, model
-
-
-def estimate(config: RunConfig, device: str = "auto", batches: int = 5) -> dict[str, float]:
-    """Measures a few steps.
-
-    Args:
-        config: what would be trained.
-        device: `cpu`, `cuda` or `auto`.
-        batches: to measure, after two that warm up.
-
-    Returns:
-        `seconds_per_epoch`, `seconds`, `images_per_second`, `images` and `parameters`.
-    """
-    torch.set_num_threads(config.threads)
-    group = join(device)
-    data, _, model = prepare(config)
-    model.to(group.device)
-    per_epoch = steps_per_epoch(len(data), config.training.batch_size)
-    training = replace(config.training, epochs=math.ceil((batches + 2) / per_epoch))
-    since, seen = 0.0, 0
-    for progress in train(model, data.images, training, group=group):
-        if progress.step == 2 or (per_epoch == 1 and progress.step == 1):
-            since, seen = time.perf_counter(), 0
-        seen += min(config.training.batch_size, len(data))
-        if progress.step >= batches + 2:
-            break
-    seen -= min(config.training.batch_size, len(data))
-    speed = max(seen, 1) / max(time.perf_counter() - since, 1e-9)
-    leave(group)
-    return {
-        "seconds_per_epoch": len(data) / speed,
-        "seconds": len(data) / speed * config.training.epochs,
-        "images_per_second": speed,
-        "images": len(data),
-        "parameters": model.config.parameter_count(),
-    }
 
 
 def run(
@@ -168,12 +93,15 @@ def _first(
 ) -> Status:
     stop = threading.Event()
     try:
-        with _signals(stop), _locked(folder):
-            config = _begin(folder, config, resume)
+        with _signals(stop), hold(folder):
+            config = begin(folder, config, resume)
             trainer = _Trainer(folder, config, group, stop)
-            with trainer.heartbeat(), _slot(trainer, queue) as begins:
+            with trainer.heartbeat(), trainer.turn() if queue else nullcontext(True) as begins:
                 group.text_from_first(json.dumps(config.to_dict()) if begins else "")
-                return trainer.run() if begins else trainer.status
+                if not begins:
+                    trainer.say("stopped", "Stopped while it was waiting.")
+                    return trainer.status
+                return trainer.run()
     except RunError:
         group.text_from_first("")
         raise
@@ -207,7 +135,7 @@ class _Trainer:
         except _Stopped:
             self.say("stopped", "Stopped. It can be resumed where it was saved.")
         except BaseException as error:
-            self.say("failed", _sentence(error) + self._kept())
+            self.say("failed", explain(error) + self._kept())
             if not isinstance(error, ValueError | OSError | MemoryError):
                 with (
                     contextlib.suppress(OSError),
@@ -219,6 +147,14 @@ class _Trainer:
     def say(self, state: str, message: str, **fields: Any) -> None:
         """Changes the status; the heartbeat writes it."""
         self.status = replace(self.status, state=state, message=message, **fields)
+
+    def turn(self) -> AbstractContextManager[bool]:
+        """Waits until the server allows one more run; False if it was stopped meanwhile."""
+        return turn(
+            self.folder,
+            lambda sentence: self.say("waiting", sentence),
+            lambda: self.stop.is_set() or read_control(self.folder).action == "stop",
+        )
 
     @contextmanager
     def heartbeat(self) -> Iterator[None]:
@@ -495,66 +431,6 @@ class _Trainer:
         return ""
 
 
-def _begin(folder: Path, config: RunConfig | None, resume: bool) -> RunConfig:
-    file = folder / "config.json"
-    if file.exists() and resume:
-        saved = read_config(folder)
-        if config is not None and config != saved:
-            raise RunError(
-                f"{folder} was begun with other settings; a resumed run keeps its own. Leave the "
-                "others out, or choose another folder."
-            )
-        return saved
-    never = not (folder / "state.safetensors").exists()
-    if file.exists() and not (never and read_status(folder).state == "failed"):
-        raise RunError(
-            f"{folder} holds a run already. Add --resume to go on with it, or choose another "
-            "folder."
-        )
-    if config is None:
-        raise RunError(f"{folder} holds no run that could be resumed.")
-    write_json(file, config.to_dict())
-    return config
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    for _ in range(20):  # a watcher that looks whether we are here holds the lock for a moment
-        with lock(folder / "run.lock") as held:
-            if held:
-                yield
-                return
-        time.sleep(0.05)
-    raise RunError(f"Another process works on {folder}. Wait for it, or stop it.")
-
-
-@contextmanager
-def _slot(trainer: _Trainer, queue: bool) -> Iterator[bool]:
-    """Waits for its turn; False if it was stopped meanwhile."""
-    if not queue:
-        yield True
-        return
-    allowed = max(1, int(os.environ.get("LATENT_RUNS", "1")))
-    own = (trainer.folder / "config.json").stat().st_mtime
-    while True:
-        ahead = sum(
-            read_status(other.folder).state == "waiting"
-            and (other.folder / "config.json").stat().st_mtime < own
-            for other in list_runs()
-        )
-        for number in range(allowed if not ahead else 0):
-            with lock(runs_folder() / f".slot-{number}") as held:
-                if held:
-                    yield True
-                    return
-        message = "Waiting for the run before it." if not ahead else f"Waiting: {ahead} go first."
-        trainer.say("waiting", message)
-        if trainer.stop.wait(0.5) or read_control(trainer.folder).action == "stop":
-            trainer.say("stopped", "Stopped while it was waiting.")
-            yield False
-            return
-
-
 @contextmanager
 def _signals(stop: threading.Event) -> Iterator[None]:
     """Lets the first Ctrl+C or kill end the run in order, and the second at once."""
@@ -572,22 +448,3 @@ def _signals(stop: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _checkpoint(name: str) -> Path:
-    return {c.name: c.folder for c in list_checkpoints()}.get(name, Path(name))
-
-
-def _sentence(error: BaseException) -> str:
-    text = str(error)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return "The disk is full. Free some space, then resume."
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "allocate memory" in text
-    ):
-        return "Memory ran out. Choose a smaller network or fewer images in a batch."
-    if isinstance(error, ValueError) and type(error) is not ValueError:
-        return text
-    if isinstance(error, OSError):
-        return f"{error.filename or 'A file'} cannot be used ({error.strerror or text})."
-    return f"Training ended unexpectedly ({type(error).__name__}: {text[:200]})."
