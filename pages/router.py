@@ -7,24 +7,29 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.ui.learn import STEPS
+
 PAGES = (  # file, title, icon, what the page is for
     ("map.py", "Map", "explore", "Walk through the latent space: every place is decoded live."),
     ("interpolate.py", "Interpolate", "timeline", "Morph one picture into another, step by step."),
     ("concepts.py", "Concepts", "add_circle", "Add a concept, such as glasses, to any picture."),
     ("train.py", "Train", "model_training", "Train a model and watch it learn."),
-    ("learn.py", "Learn", "school", "What a variational autoencoder is, by touching it."),
 )
+LEARN = tuple((s.file, f"{n} · {s.title}", s.icon, s.about) for n, s in enumerate(STEPS, 1))
 
 here = Path(__file__).parent
 st.set_page_config(
     page_title="Latent Space Explorer", page_icon=here / "ui" / "icon.png", layout="wide"
 )
 page = st.navigation(
-    [
-        st.Page(here / file, title=title, icon=f":material/{icon}:", help=about)
-        for file, title, icon, about in PAGES
-        if (here / file).exists()
-    ],
+    {
+        section: [
+            st.Page(here / file, title=title, icon=f":material/{icon}:", help=about)
+            for file, title, icon, about in entries
+            if (here / file).exists()
+        ]
+        for section, entries in (("", PAGES), ("Learn", LEARN))
+    },
     position="top",
 )
 page.run()

@@ -1,0 +1,239 @@
+"""The frame of the Learn pages: steps, formulas with coloured terms, things to try, details.
+
+A page reads: `begin`, its picture, `formula`, `to_try`, `details`, `end`.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from pages.ui import images
+from pages.ui.reference import Reference
+
+__all__ = [
+    "STEPS",
+    "TERMS",
+    "Step",
+    "begin",
+    "choose_image",
+    "coloured",
+    "details",
+    "end",
+    "formula",
+    "seed",
+    "term",
+    "to_try",
+]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One page of the lecture.
+
+    Args:
+        file: in `pages/`; its stem is the page's address.
+        title: of the page.
+        icon: a Material icon's name.
+        about: what it shows, in one sentence.
+    """
+
+    file: str
+    title: str
+    icon: str
+    about: str
+
+
+STEPS = (
+    Step(
+        "learn_autoencoder.py",
+        "Autoencoder or variational?",
+        "compare",
+        "The same network with and without noise: gaps, continuity, samples.",
+    ),
+    Step(
+        "learn_elbo.py",
+        "The ELBO is a bound",
+        "vertical_align_bottom",
+        "Below the evidence by exactly the distance between q and the true posterior.",
+    ),
+    Step(
+        "learn_terms.py",
+        "Two terms pulling",
+        "swap_horiz",
+        "Reconstruction against KL, and what beta does to the latent space.",
+    ),
+    Step(
+        "learn_likelihoods.py",
+        "What the decoder says",
+        "blur_on",
+        "Three likelihoods for one pixel, why pictures blur, and why sums are of logs.",
+    ),
+    Step(
+        "learn_reparameterisation.py",
+        "Reparameterisation",
+        "conversion_path",
+        "How a gradient gets through a random draw.",
+    ),
+    Step(
+        "learn_amortised.py",
+        "Amortised inference",
+        "bolt",
+        "One network guesses every posterior: how fast, and how far off.",
+    ),
+    Step(
+        "learn_arithmetic.py",
+        "Latent arithmetic",
+        "calculate",
+        "With glasses minus without: a direction, and how good it is.",
+    ),
+)
+
+# One colour a term, the same in formulas and pictures; each has a contrast of 3 or more with the
+# light and the dark page.
+TERMS = {
+    "reconstruction": "#3b7dd8",
+    "kl": "#d9701c",
+    "elbo": "#2f9e5b",
+    "evidence": "#8f68d0",
+    "gap": "#dc4b63",
+    "noise": "#2a97a5",
+    "mean": "#3b7dd8",
+    "deviation": "#d9701c",
+    "prior": "#7f8a9e",
+    "posterior": "#dc4b63",
+}
+
+
+def begin(file: str, sentences: str) -> None:
+    """Writes the head of a page: which step it is, the ways on, and what it is about.
+
+    Args:
+        file: the page's, as in `STEPS`.
+        sentences: two.
+    """
+    number = [step.file for step in STEPS].index(file)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.header(f"{number + 1} · {STEPS[number].title}", anchor=False, width="stretch")
+        for by, label, key in ((-1, "Previous", "P"), (1, "Next", "N")):
+            target = number + by
+            missing = not _exists(target)
+            if st.button(
+                label,
+                icon=f":material/arrow_{'back' if by < 0 else 'forward'}:",
+                icon_position="left" if by < 0 else "right",
+                shortcut=key,
+                disabled=missing,
+                help=None if missing else STEPS[target].title,
+                key=f"step{by:+d}",
+                width="content",
+            ):
+                st.switch_page(STEPS[target].file)
+    st.markdown(sentences)
+
+
+def end(file: str) -> None:
+    """Writes the foot of a page: links to its neighbours, which open in a new tab as well."""
+    number = [step.file for step in STEPS].index(file)
+    st.divider()
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        for target, way in ((number - 1, "back"), (number + 1, "forward")):
+            if _exists(target):
+                step = STEPS[target]
+                st.page_link(
+                    step.file,
+                    label=f"{target + 1} · {step.title}",
+                    icon=f":material/arrow_{way}:",
+                    icon_position="left" if way == "back" else "right",
+                )
+
+
+def term(name: str, latex: str) -> str:
+    r"""LaTeX in the colour of a term.
+
+    Args:
+        name: a key of `TERMS`.
+        latex: such as `r"\log p(x)"`.
+    """
+    return rf"\textcolor{{{TERMS[name]}}}{{{latex}}}"
+
+
+def formula(latex: str, *words: tuple[str, str, str]) -> None:
+    r"""Writes a formula, and below it what its terms mean.
+
+    Args:
+        latex: with terms coloured by `term`.
+        words: name of the colour, the term's LaTeX, and what it is in plain words.
+    """
+    with st.container(border=True):
+        st.latex(latex)
+        if words:
+            st.caption("  ·  ".join(f"${term(name, tex)}$ {text}" for name, tex, text in words))
+
+
+def to_try(*things: str) -> None:
+    """Lists what a visitor might do next, each in one sentence."""
+    with st.container(border=True):
+        st.markdown("**What to try**\n" + "".join(f"\n- {thing}" for thing in things))
+
+
+def details(title: str, icon: str = "unfold_more") -> AbstractContextManager[object]:
+    """A folded part of a page, for those who want to know more."""
+    return st.expander(title, icon=f":material/{icon}:")
+
+
+def seed(key: str = "seed", help: str | None = None) -> int:
+    """Shows the seed of all draws on a page; part of the address, so a link gives the same.
+
+    Args:
+        key: of the widget and in the address.
+        help: what is drawn from it.
+    """
+    text = help or "All random numbers on this page come from it: the same seed, the same page."
+    with st.container(width=140):
+        return int(st.number_input("Seed", 0, 9_999, 0, key=key, bind="query-params", help=text))
+
+
+def choose_image(ref: Reference, *, key: str = "image", default: int = 0, width: int = 96) -> int:
+    """Lets the visitor choose one of a model's real images by number, and shows it.
+
+    Args:
+        ref: the model.
+        key: of the widget and in the address.
+        default: row that is shown first.
+        width: of the picture in pixels.
+
+    Returns:
+        A row of `ref.mean`.
+    """
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        row = st.number_input(
+            "Real image",
+            0,
+            len(ref) - 1,
+            min(default, len(ref) - 1),
+            key=key,
+            bind="query-params",
+            width=150,
+            help="Images that training never saw. The number is part of the address.",
+        )
+        row = int(row)
+        st.image(
+            images.data_url(ref.image(row), 2 * width),
+            width=width,
+            alt=f"Real image {ref.title(row)}",
+        )
+    return row
+
+
+def coloured(name: str, text: str) -> str:
+    """Words in the colour of a term, for Markdown, in the way of `term`."""
+    return rf"$\textcolor{{{TERMS[name]}}}{{\textsf{{{text}}}}}$"
+
+
+def _exists(number: int) -> bool:
+    pages = Path(__file__).parent.parent
+    return 0 <= number < len(STEPS) and (pages / STEPS[number].file).exists()
