@@ -132,6 +132,9 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_evaluate)
     parser.add_argument("folder", help="a checkpoint's folder or name")
     parser.add_argument("--concepts", action="store_true", help="measure its concept vectors")
+    parser.add_argument("--dataset", help="by default the one that the card names")
+    parser.add_argument("--images", type=int, metavar="N", help="only the first N held-out images")
+    parser.add_argument("--save", action="store_true", help="write the figures into the card too")
     parser.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
 
 
@@ -144,8 +147,14 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     named = {checkpoint.name: checkpoint.folder for checkpoint in list_checkpoints()}
     folder = options.folder if Path(options.folder).exists() else named.get(options.folder)
-    measure = evaluate_concepts if options.concepts else evaluate
-    found: dict[str, Any] = measure(folder or options.folder, log=log)
+    folder = folder or options.folder
+    found: dict[str, Any]
+    if options.concepts:
+        found = evaluate_concepts(folder, log=log)
+    else:
+        found = evaluate(
+            folder, dataset=options.dataset, images=options.images, save=options.save, log=log
+        )
     print(json.dumps(found) if options.json else json.dumps(found, indent=2))
     return 0
 
