@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import streamlit as st
 
@@ -79,6 +79,7 @@ def latent_map(
     """
     live = f"/live/maps/{quote(ref.name, safe='')}/{ref.stamp}"
     tile, columns = images.atlas_layout(len(ref), ref.shape[1])
+    drawn = urlencode({"projection": projection, "x": axes[0], "y": axes[1], "colour": colour})
     view = f"{ref.name}, {figures.PROJECTIONS[projection]}, coloured by {colour}"
 
     def heard_pin() -> None:
@@ -101,7 +102,7 @@ def latent_map(
             "stamp": ref.stamp,
             "description": f"Map of {len(ref)} codes: {view}. Arrow keys move the probe, "
             "Enter pins it, plus and minus zoom.",
-            "figure": session.map_figure(ref, projection, axes, colour),
+            "figure": f"{live}/figure.json?{drawn}",
             "family": figures.plane(ref, projection, axes),
             "keep": keep,
             "codes": f"{live}/codes.bin",

@@ -97,7 +97,7 @@ class LatentMap {
     const { figure } = this.data
     const dark = this.readTheme()
     if (this.drawn === figure && this.drawnTheme === dark) return
-    const parsed = JSON.parse(figure)
+    const parsed = await this.fetchFigure(figure)
     for (const trace of parsed.data) {
       for (const name of ["x", "y", "customdata"]) trace[name] = typed(trace[name])
       if (!WEBGL) trace.type = "scatter"
@@ -134,6 +134,12 @@ class LatentMap {
     if (!this.bound) this.bindPlot()
     this.root.dataset.ready = layout.uirevision
     this.markerOpacity()
+  }
+
+  async fetchFigure(path) {
+    const answer = await fetch(new URL(this.data.base + path, location.href))
+    if (!answer.ok) throw new Error("This map could not be fetched; reload the page.")
+    return answer.json()
   }
 
   readTheme() {
