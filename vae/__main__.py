@@ -8,11 +8,15 @@ import os
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
-from .checkpoint import list_checkpoints
+import torch
+
+from .checkpoint import load_checkpoint, write_tensors
+from .datasets import SPLITS, load_dataset
+from .distributed import join, leave
 from .likelihoods import LIKELIHOODS
-from .preparation import estimate
+from .preparation import estimate, find_checkpoint
+from .reference import encode
 from .run_folder import RunConfig, RunError, read_config
 from .trainer import run
 from .training import TrainingConfig
@@ -23,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m vae", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_train(commands.add_parser("train", help="train a model, or go on with one"))
+    _add_encode(commands.add_parser("encode", help="compute the codes of a dataset's images"))
     _add_evaluate(commands.add_parser("evaluate", help="measure a checkpoint"))
     options = parser.parse_args(arguments)
     try:
@@ -103,6 +108,8 @@ def _train(options: argparse.Namespace) -> int:
     status = run(
         options.out, config, resume=options.resume, queue=options.queue, device=options.device
     )
+    if os.environ.get("RANK", "0") != "0":  # one process speaks for all
+        return 0 if status.state in ("finished", "stopped") else 1
     print(
         f"{options.out}: {status.message}",
         file=sys.stderr if options.json or status.state == "failed" else sys.stdout,
@@ -128,6 +135,31 @@ def _estimate(config: RunConfig | None, options: argparse.Namespace) -> int:
     return 0
 
 
+def _add_encode(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_encode)
+    parser.add_argument("folder", help="a checkpoint's folder or name")
+    parser.add_argument("--dataset", required=True, help="a name, or a folder or zip of images")
+    parser.add_argument("--split", choices=SPLITS, default="test")
+    parser.add_argument("--out", required=True, metavar="FILE.safetensors")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+
+
+def _encode(options: argparse.Namespace) -> int:
+    group = join(options.device)
+    try:
+        model = load_checkpoint(find_checkpoint(options.folder)).to(group.device)
+        data = load_dataset(options.dataset, options.split, image_shape=model.config.image_shape)
+        codes = encode(model, data.images, group=group, workers=2)
+        if group.writes:
+            header = {"checkpoint": options.folder, "dataset": options.dataset}
+            tensors = {name: torch.from_numpy(values) for name, values in codes.items()}
+            write_tensors(Path(options.out), tensors, header | {"split": options.split})
+            print(f"{options.out}: codes of {len(data):,} images.")
+    finally:
+        leave(group)
+    return 0
+
+
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_evaluate)
     parser.add_argument("folder", help="a checkpoint's folder or name")
@@ -145,10 +177,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     def log(sentence: str) -> None:
         print(sentence, file=sys.stderr, flush=True)
 
-    named = {checkpoint.name: checkpoint.folder for checkpoint in list_checkpoints()}
-    folder = options.folder if Path(options.folder).exists() else named.get(options.folder)
-    folder = folder or options.folder
-    found: dict[str, Any]
+    folder = find_checkpoint(options.folder)
     if options.concepts:
         found = evaluate_concepts(folder, log=log)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from .datasets import DatasetError, Images
 from .distributed import Group
 
-__all__ = ["batches", "generator", "in_memory", "steps_per_epoch"]
+__all__ = ["batches", "generator", "in_memory", "in_order", "steps_per_epoch"]
 
 _FITS = 2 << 30  # bytes of images that are kept in memory; larger sets are read as they are needed
 
@@ -88,13 +88,36 @@ def in_memory(images: Any, workers: int = 0, fits: int = _FITS) -> Any:
     if getattr(images, "uint8", images) is not None or math.prod(images.shape) > fits:
         return images
     held = torch.empty(images.shape, dtype=torch.uint8)
-    rows = [list(range(i, min(i + 64, len(images)))) for i in range(0, len(images), 64)]
-    loader = DataLoader(_ByRows(images), batch_sampler=rows, num_workers=workers, collate_fn=_same)
-    for chosen, x in zip(rows, loader, strict=True):
+    start = 0
+    for x in in_order(images, range(len(images)), 64, workers):
+        held[start : start + len(x)] = x.mul(255).round_().byte()
+        start += len(x)
+    return Images(held)
+
+
+def in_order(images: Any, rows: Sequence[int], batch: int, workers: int = 0) -> Iterator[Tensor]:
+    """Yields images `(b, C, H, W)` in [0, 1] of the rows given, read ahead if they lie on disk.
+
+    Args:
+        images: of a dataset.
+        rows: in the order wanted.
+        batch: images at a time.
+        workers: processes that read.
+
+    Raises:
+        DatasetError: an image is broken; the sentence names it.
+    """
+    parts = [list(rows[i : i + batch]) for i in range(0, len(rows), batch)]
+    if getattr(images, "uint8", images) is not None:
+        yield from (images[part] for part in parts)
+        return
+    loader = DataLoader(
+        _ByRows(images), batch_sampler=parts, num_workers=workers, collate_fn=_same
+    )
+    for x in loader:
         if isinstance(x, str):
             raise DatasetError(x)
-        held[chosen[0] : chosen[-1] + 1] = x.mul(255).round_().byte()
-    return Images(held)
+        yield x
 
 
 def generator(seed: int, number: int, stream: int, device: torch.device) -> torch.Generator:

@@ -17,7 +17,7 @@ from .model import VAE, ConfigError, VAEConfig
 from .run_folder import RunConfig
 from .training import TrainingError, steps_per_epoch, train
 
-__all__ = ["estimate", "explain", "prepare"]
+__all__ = ["estimate", "explain", "find_checkpoint", "prepare"]
 
 
 def prepare(config: RunConfig) -> tuple[Dataset, Dataset, VAE]:
@@ -33,7 +33,7 @@ def prepare(config: RunConfig) -> tuple[Dataset, Dataset, VAE]:
     """
     shape = None
     if config.start:
-        model = load_checkpoint(_checkpoint(config.start))
+        model = load_checkpoint(find_checkpoint(config.start))
         shape = model.config.image_shape
     data = load_dataset(config.dataset, "train", image_shape=shape)
     heldout = load_dataset(config.dataset, "test", image_shape=shape)
@@ -105,5 +105,8 @@ def explain(error: BaseException) -> str:
     return f"Training ended unexpectedly ({type(error).__name__}: {text[:200]})."
 
 
-def _checkpoint(name: str) -> Path:
+def find_checkpoint(name: str) -> Path:
+    """The folder of a checkpoint, given by its name or by the folder itself."""
+    if Path(name).is_dir():
+        return Path(name)
     return {c.name: c.folder for c in list_checkpoints()}.get(name, Path(name))

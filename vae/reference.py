@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from .batches import in_order
 from .checkpoint import save_codes
 from .datasets import Dataset
+from .distributed import Group
 from .model import VAE
 from .objective import elbo
 from .projection import fit_pca, fit_tsne
@@ -20,43 +23,57 @@ __all__ = ["encode", "write_reference"]
 @torch.no_grad()
 def encode(
     model: VAE,
-    images: object,
-    rows: np.ndarray | None = None,
+    images: Any,
     *,
+    limit: int | None = None,
     batch: int = 250,
-    progress: Callable[[float], None] | None = None,
+    group: Group | None = None,
+    workers: int = 0,
+    progress: Callable[[int], None] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Encodes images, always with the same noise for the ELBO.
+    """Encodes images; the noise of the ELBO is the same every time, however many processes share.
 
     Args:
         model: on any device.
         images: `(N, C, H, W)`, of a dataset.
-        rows: `(M,)` of the images to take; all by default.
+        limit: takes at most so many of the first images.
         batch: images at a time.
-        progress: told the part that is done.
+        group: the processes that share the work; each gets all codes.
+        workers: processes that read images from disk.
+        progress: told how many images this process has encoded.
 
     Returns:
         `mean`, `variance` `(M, D)`, `index` `(M,)`; `kl`, `elbo` `(M,)` in nats if variational.
     """
-    rows = np.arange(len(images)) if rows is None else np.asarray(rows)
+    group = group or Group()
+    count = len(images) if limit is None else min(limit, len(images))
+    starts = range(0, count, batch)
+    share = starts[len(starts) * group.rank // group.size :][
+        : len(starts) * (group.rank + 1) // group.size - len(starts) * group.rank // group.size
+    ]
     device = next(model.parameters()).device
-    parts: dict[str, list[torch.Tensor]] = {}
-    for start in range(0, len(rows), batch):
-        chosen = torch.from_numpy(rows[start : start + batch])
-        x = images[chosen].to(device)
+    wide, single = (count, model.latent_dim), (count,)
+    shapes = {"mean": wide, "variance": wide}
+    if model.config.variational:
+        shapes |= {"kl": single, "elbo": single}
+    codes = {name: torch.zeros(shape, device=device) for name, shape in shapes.items()}
+    first = share[0] if len(share) else 0
+    last = min(share[-1] + batch, count) if len(share) else 0
+    read = in_order(images, range(first, last), batch, workers)
+    for start, batch_images in zip(share, read, strict=True):
+        x = batch_images.to(device)
         posterior = model.encoder(x)
         found = {"mean": posterior.mean, "variance": posterior.variance}
         if model.config.variational:
-            # Seeded by the first row, so that it does not matter who encodes which part.
-            noise = torch.Generator(device).manual_seed(int(chosen[0]))
-            bound = elbo(model, x, generator=noise)
+            bound = elbo(model, x, generator=torch.Generator(device).manual_seed(start))
             found |= {"kl": bound.kl, "elbo": bound.elbo}
         for name, values in found.items():
-            parts.setdefault(name, []).append(values.float().cpu())
+            codes[name][start : start + len(x)] = values
         if progress:
-            progress(min(start + batch, len(rows)) / len(rows))
-    codes = {name: torch.cat(values).numpy() for name, values in parts.items()}
-    return codes | {"index": rows.astype(np.int64)}
+            progress(start + len(x) - first)
+    # Every row is zero but in one process.
+    arrays = {name: group.sum(values).cpu().numpy() for name, values in codes.items()}
+    return arrays | {"index": np.arange(count, dtype=np.int64)}
 
 
 def write_reference(
@@ -84,7 +101,7 @@ def write_reference(
         and `tsne` `(N, 2)`.
     """
     if codes is None:
-        codes = encode(model, dataset.images, np.arange(min(limit, len(dataset))))
+        codes = encode(model, dataset.images, limit=limit)
     mean = codes["mean"]
     pca = fit_pca(mean, 2)
     missing = 2 - len(pca.components)  # a latent space of one dimension lies on a line

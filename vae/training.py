@@ -217,7 +217,7 @@ def train(
         moments[:] = [torch.empty_like(p).copy_(m) for p, m in zip(parameters, old, strict=True)]
     forward: nn.Module = _Forward(model)
     if group.size > 1:
-        forward = nn.parallel.DistributedDataParallel(forward, broadcast_buffers=False)
+        forward = nn.parallel.DistributedDataParallel(forward, forward_sync_buffers=False)
     per_epoch = steps_per_epoch(count, config.batch_size)
     steps = per_epoch * config.epochs
     totals = torch.zeros(3, device=device)  # reconstruction, KL and images since the last report
