@@ -1,8 +1,20 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
-from vae.latent import grid, lerp, neighbours, plane, slerp
+from vae.latent import (
+    bilinear,
+    density,
+    grid,
+    lerp,
+    neighbours,
+    plane,
+    reach,
+    slerp,
+    stretches,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -72,3 +84,72 @@ def test_neighbours_are_the_nearest_codes_in_order():
     assert len(neighbours(codes[:3], codes[0], 10)[0]) == 3
     with pytest.raises(ValueError, match="dimensions"):
         neighbours(codes, np.zeros(3), 2)
+
+
+def test_a_square_has_its_four_codes_in_the_corners_and_paths_as_its_sides():
+    corners = RNG.normal(size=(4, 6)).astype("f4")
+    at = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
+    np.testing.assert_array_equal(bilinear(corners, at), corners)
+    t = np.linspace(0, 1, 5)
+    sides = {
+        (0, 1): np.stack([t, 0 * t], 1),
+        (2, 3): np.stack([t, 0 * t + 1], 1),
+        (0, 2): np.stack([0 * t, t], 1),
+    }
+    for (i, j), along in sides.items():
+        np.testing.assert_allclose(
+            bilinear(corners, along), lerp(corners[i], corners[j], 5), atol=1e-6
+        )
+    np.testing.assert_allclose(bilinear(corners, [[0.5, 0.5]])[0], corners.mean(0), atol=1e-6)
+    with pytest.raises(ValueError, match="four codes"):
+        bilinear(corners[:3], at)
+
+
+def test_a_square_is_symmetric_under_swaps():
+    corners, at = RNG.normal(size=(4, 3)), RNG.random((20, 2))
+    mirrored = bilinear(corners[[1, 0, 3, 2]], np.stack([1 - at[:, 0], at[:, 1]], 1))
+    turned = bilinear(corners[[0, 2, 1, 3]], at[:, ::-1])
+    for other in (mirrored, turned):
+        np.testing.assert_allclose(bilinear(corners, at), other, atol=1e-6)
+
+
+def test_reach_is_the_distance_of_neighbours_and_grows_with_the_scale():
+    lattice = np.stack(np.meshgrid(np.arange(8.0), np.arange(8.0)), -1).reshape(-1, 2)
+    assert reach(lattice) == pytest.approx(1)
+    codes = RNG.normal(size=(200, 4))
+    assert reach(3 * codes) == pytest.approx(3 * reach(codes), rel=1e-5)
+    assert reach(codes, 0.5) < reach(codes, 0.95)
+    assert reach(codes[:1]) == np.inf
+
+
+@pytest.mark.parametrize("shift", [0, 100])
+def test_density_counts_the_codes_within_reach(shift):
+    codes = RNG.normal(size=(400, 5)) + shift
+    path = lerp(codes[0], codes[1], 9).astype("f8")
+    full = np.linalg.norm(path[:, None] - codes[None], axis=-1)
+    for radius in (0.5, 1.5, 3):
+        np.testing.assert_array_equal(density(codes, path, radius), (full <= radius).sum(1))
+    assert density(codes, codes[:9], 1e-3).min() >= 1
+    assert density(codes, path + 50, 3).max() == 0
+
+
+def test_density_along_a_path_is_symmetric_under_swap():
+    codes = RNG.normal(size=(300, 3)).astype("f4")
+    there, back = lerp(codes[3], codes[7], 15), lerp(codes[7], codes[3], 15)
+    counts = density(codes, there, 0.7)
+    np.testing.assert_array_equal(counts, density(codes, back, 0.7)[::-1])
+    assert counts.max() > counts.min()
+
+
+def test_stretches_cover_exactly_the_points_where_something_holds():
+    at = np.linspace(-0.5, 1.5, 21)
+    for _ in range(20):
+        inside = RNG.random(21) < 0.5
+        found = stretches(inside, at)
+        covered = np.zeros(21, dtype=bool)
+        for start, end in found:
+            covered |= (at >= start) & (at <= end)
+        np.testing.assert_array_equal(covered, inside)
+        assert all(a[1] < b[0] for a, b in itertools.pairwise(found))
+    assert stretches(np.ones(21, dtype=bool), at) == [(-0.5, 1.5)]
+    assert stretches(np.zeros(21, dtype=bool), at) == []

@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-__all__ = ["grid", "lerp", "neighbours", "plane", "slerp"]
+__all__ = [
+    "bilinear",
+    "density",
+    "grid",
+    "lerp",
+    "neighbours",
+    "plane",
+    "reach",
+    "slerp",
+    "stretches",
+]
 
 _ALMOST = 1e-6  # radians from parallel or opposite, where a rotation has no plane
 
@@ -89,6 +99,27 @@ def slerp(a: object, b: object, steps: int | np.ndarray) -> np.ndarray | Tensor:
     return _like(path, like)
 
 
+def bilinear(corners: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Blends four codes as their places in a square say.
+
+    Args:
+        corners: `(4, D)`: top left, top right, bottom left, bottom right.
+        at: `(N, 2)`: x to the right and y down, each 0 at the top left and 1 at the other end.
+
+    Returns:
+        `(N, D)`, exact in the corners.
+
+    Raises:
+        ValueError: if there are not four corners.
+    """
+    corners = np.asarray(corners, dtype=np.float64)
+    if corners.ndim != 2 or len(corners) != 4:
+        raise ValueError(f"The corners have shape {corners.shape}; expected four codes (4, D).")
+    x, y = np.atleast_2d(np.asarray(at, dtype=np.float64)).T
+    weights = np.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], 1)
+    return (weights @ corners).astype(np.float32)
+
+
 def plane(origin: np.ndarray, first: np.ndarray, second: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Places points of a plane in the latent space: origin + x · first + y · second.
 
@@ -146,3 +177,57 @@ def neighbours(codes: np.ndarray, z: np.ndarray, k: int) -> tuple[np.ndarray, np
         rows.append(near)
         distances.append(np.sqrt(squared[near]))
     return (rows[0], distances[0]) if single else (np.stack(rows), np.stack(distances))
+
+
+def reach(codes: np.ndarray, quantile: float = 0.95, sample: int = 500) -> float:
+    """How far a code lies from its nearest neighbour: the radius within which data count as near.
+
+    Args:
+        codes: `(N, D)`.
+        quantile: the radius is as long as for this share of the codes.
+        sample: codes that are asked, spread evenly.
+
+    Returns:
+        A Euclidean distance; infinity for a single code, which has no neighbour.
+    """
+    if len(codes) < 2:
+        return float("inf")
+    some = np.linspace(0, len(codes) - 1, min(sample, len(codes))).astype(int)
+    _, distances = neighbours(codes, np.asarray(codes)[some], 2)
+    return float(np.quantile(distances[:, 1], quantile))
+
+
+def density(codes: np.ndarray, path: np.ndarray, radius: float) -> np.ndarray:
+    """Counts the codes within a radius of each point of a path.
+
+    Args:
+        codes: `(N, D)`.
+        path: `(M, D)`.
+        radius: Euclidean, such as `reach(codes)`: where the count is 0, the path has left the
+            data, farther from any code than most codes are from each other.
+
+    Returns:
+        `(M,)` int.
+    """
+    # Centred on the path, so that the squares stay small beside their differences.
+    centre = np.asarray(path, dtype=np.float64).mean(0)
+    points, all_ = np.asarray(path) - centre, np.asarray(codes) - centre
+    squared = (points**2).sum(1)[:, None] + (all_**2).sum(1) - 2 * points @ all_.T
+    return (squared <= radius**2 + 1e-9).sum(1)
+
+
+def stretches(inside: np.ndarray, at: np.ndarray) -> list[tuple[float, float]]:
+    """Finds where along a path something holds.
+
+    Args:
+        inside: bool `(M,)`, whether it holds at each point.
+        at: `(M,)` positions of the points, rising.
+
+    Returns:
+        Start and end of each stretch; between two points the border lies half-way.
+    """
+    at = np.asarray(at, dtype=np.float64)
+    borders = np.r_[at[0], (at[1:] + at[:-1]) / 2, at[-1]]
+    steps = np.diff(np.r_[0, np.asarray(inside, dtype=int), 0])
+    begun, ended = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+    return [(float(borders[i]), float(borders[j])) for i, j in zip(begun, ended, strict=True)]
