@@ -74,16 +74,7 @@ def explore() -> None:
             on_pin=lambda value: place.pin_clicked(ref, value),
             on_group=lambda name, rows: session.set_group(ref, name, rows),
         )
-        with st.container(horizontal=True, vertical_alignment="center"):
-            place.own_things(ref)
-            st.download_button(
-                "Points as CSV",
-                lambda: place.points_csv(ref, projection, axes),
-                f"{ref.name}-points.csv",
-                "text/csv",
-                icon=":material/download:",
-                on_click="ignore",
-            )
+        place.own_things(ref, projection, axes)
     with right:
         live_picture("map")
         if pins:

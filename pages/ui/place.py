@@ -64,8 +64,8 @@ def place_controls(ref: Reference) -> None:
         session.add_pin(chosen)
 
 
-def own_things(ref: Reference) -> None:
-    """Lists the visitor's pins and groups, each with a way to let go of it."""
+def own_things(ref: Reference, projection: str, axes: tuple[int, int]) -> None:
+    """Lists the visitor's pins and groups, with a way to let go of each; gives the map as CSV."""
     pins = session.pins(ref.name)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if pins:
@@ -98,6 +98,15 @@ def own_things(ref: Reference) -> None:
                     on_click=session.set_group,
                     args=(ref, name, ()),
                 )
+        st.space("stretch")
+        st.download_button(
+            "Points as CSV",
+            lambda: points_csv(ref, projection, axes),
+            f"{ref.name}-points.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
 
 
 def points_csv(ref: Reference, projection: str, axes: tuple[int, int]) -> bytes:

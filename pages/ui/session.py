@@ -188,18 +188,15 @@ def warm() -> None:
     gc.freeze()
 
 
-def choose_model(label: str = "Model", *, variational: bool = False) -> Reference:
+def choose_model(label: str = "Model") -> Reference:
     """Lets the visitor choose a model, the same on every page, and opens it.
 
     Stops the page with a sentence where there is none or it cannot be opened.
 
     Args:
         label: of the select box.
-        variational: leaves out standard autoencoders.
     """
     names = [c.name for c in list_checkpoints()]
-    if variational:
-        names = [n for n in names if not n.endswith("-autoencoder")] or names
     if not names:
         st.error("There is no model yet. Train one: python -m vae train --help tells how.")
         st.stop()

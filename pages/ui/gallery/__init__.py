@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = [
     "choose_sample",
     "choose_upload",
     "draw_samples",
+    "real_pin",
 ]
 
 _HERE = Path(__file__).parent
@@ -222,9 +224,8 @@ def choose_upload(ref: Reference, *, key: str) -> Pin | None:
         x = 1 - x
     posterior = ref.model.encoder(x[None])
     variance = posterior.variance[0].numpy() if ref.variational else None
-    return Pin(
-        ref.name, "upload", posterior.mean[0].numpy(), file.name, variance=variance, image=x
-    )
+    title = re.sub(r"[^\w .-]", "_", file.name)[-40:]  # labels are Markdown
+    return Pin(ref.name, "upload", posterior.mean[0].numpy(), title, variance=variance, image=x)
 
 
 def choose_item(ref: Reference, *, key: str, label: str = "Start from") -> Pin | None:
