@@ -78,8 +78,8 @@ def explore() -> None:
     with right:
         live_picture("map")
         if pins:
-            details.show_pin(ref, pins[-1])
-            details.show_evidence(ref, pins[-1])
+            slot = details.show_pin(ref, pins[-1])
+            details.show_evidence(ref, pins[-1], slot)
 
 
 explore()

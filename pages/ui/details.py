@@ -7,6 +7,7 @@ import math
 import numpy as np
 import streamlit as st
 import torch
+from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
 from pages.ui import images
@@ -15,7 +16,7 @@ from pages.ui.session import Pin
 from vae import elbo, log_evidence
 from vae.latent import neighbours
 
-__all__ = ["KIND_BADGES", "show_evidence", "show_pin"]
+__all__ = ["KIND_BADGES", "nats", "original", "show_evidence", "show_pin"]
 
 KIND_BADGES = {  # what it is, colour, icon
     "real": ("Real image", "green", ":material/photo_camera:"),
@@ -24,16 +25,35 @@ KIND_BADGES = {  # what it is, colour, icon
     "generated": ("Generated", "blue", ":material/auto_awesome:"),
 }
 _EVIDENCE_SAMPLES, _EVIDENCE_PARTS = 240, 6
+_HELP = {  # in nats for this one image, summed over pixels and dimensions
+    "KL": "How much the code tells about this image: the distance of its posterior from the "
+    "prior.",
+    "Reconstruction": "Mean log-likelihood of the image under its own codes. Models of another "
+    "likelihood are not comparable.",
+    "ELBO": "Reconstruction minus KL: a lower bound of the log evidence.",
+    "Log evidence": f"log p(x), by importance sampling with {_EVIDENCE_SAMPLES} samples from a "
+    "mixture around the posterior and the prior.",
+}
+
+
+def nats(value: float) -> str:
+    """A number of nats with its unit and a true minus sign."""
+    digits = 1 if abs(value) < 1_000 else 0
+    return f"{value:,.{digits}f} nats".replace("-", "−")
 
 
 @torch.no_grad()
-def show_pin(ref: Reference, pin: Pin, width: int = 104) -> None:
+def show_pin(ref: Reference, pin: Pin, width: int = 104) -> DeltaGenerator | None:
     """Shows a pin at once; what takes longer is left to `show_evidence`.
 
     Args:
         ref: the pin's model.
         pin: what to show.
         width: of each picture, in pixels.
+
+    Returns:
+        The slot for `show_evidence`; None where there is no evidence: for a generated picture,
+        which is no observation, and for a standard autoencoder.
     """
     name, colour, icon = KIND_BADGES[pin.kind]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -50,15 +70,18 @@ def show_pin(ref: Reference, pin: Pin, width: int = 104) -> None:
         alt=[f"{words}: {pin.title}" for words, _ in pictures],
     )
     _say_what_is_shown(ref, pin)
+    slot = None
     if x is not None and ref.variational:
         bound = elbo(ref.model, x[None], generator=torch.Generator().manual_seed(0))
+        terms = {"KL": bound.kl, "Reconstruction": bound.reconstruction, "ELBO": bound.elbo}
         with st.container(horizontal=True, gap="medium"):
-            st.metric("KL", f"{bound.kl.item():.1f} nats", width="content")
-            st.metric("Reconstruction", f"{bound.reconstruction.item():.0f} nats", width="content")
-            st.metric("ELBO", f"{bound.elbo.item():.0f} nats", width="content")
+            for term, value in terms.items():
+                st.metric(term, nats(value.item()), width="content", help=_HELP[term])
+            slot = st.empty()
     _show_neighbours(ref, pin)
     with st.expander("Its code, z", icon=":material/data_array:"):
         st.code(np.array2string(pin.z, precision=3, max_line_width=48), language=None)
+    return slot
 
 
 def original(ref: Reference, pin: Pin) -> Tensor | None:
@@ -121,28 +144,23 @@ def _show_neighbours(ref: Reference, pin: Pin, count: int = 6) -> None:
     )
 
 
-def show_evidence(ref: Reference, pin: Pin) -> None:
+def show_evidence(ref: Reference, pin: Pin, slot: DeltaGenerator | None) -> None:
     """Estimates log p(x) in parts, so that the next click need not wait for the last one.
 
     Args:
-        ref: a model; nothing is shown for a standard autoencoder.
-        pin: nothing is shown for a generated one, which is no observation.
+        ref: the pin's model.
+        pin: what to estimate it for.
+        slot: as `show_pin` gave it.
     """
-    x = original(ref, pin)
-    if x is None or not ref.variational:
+    if slot is None:
         return
-    slot = st.empty()
+    x = original(ref, pin)[None]
     generator = torch.Generator().manual_seed(0)
-    share = _EVIDENCE_SAMPLES // _EVIDENCE_PARTS
     total = torch.tensor(-math.inf)
     for part in range(1, _EVIDENCE_PARTS + 1):
-        slot.caption(f"Log evidence: estimating, {part} of {_EVIDENCE_PARTS}…")
-        found = log_evidence(ref.model, x[None], samples=share, generator=generator)[0]
-        total = torch.logaddexp(total, found)
+        slot.metric("Log evidence", f"… {part} of {_EVIDENCE_PARTS}", width="content")
+        samples = _EVIDENCE_SAMPLES // _EVIDENCE_PARTS
+        found = log_evidence(ref.model, x, samples=samples, generator=generator)
+        total = torch.logaddexp(total, found[0])
     value = total.item() - math.log(_EVIDENCE_PARTS)
-    slot.metric(
-        "Log evidence, log p(x)",
-        f"{value:.1f} nats",
-        help=f"Estimated by importance sampling with {_EVIDENCE_SAMPLES} samples from a mixture "
-        "around the posterior and the prior. The ELBO is a lower bound of it.",
-    )
+    slot.metric("Log evidence", nats(value), width="content", help=_HELP["Log evidence"])
