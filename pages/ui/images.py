@@ -15,7 +15,7 @@ from torch import Tensor
 from vae.browser import DEVIATION_WHITE
 from vae.datasets.folder import read_image
 
-__all__ = ["atlas", "atlas_layout", "data_url", "deviation", "png", "read_upload", "sheet"]
+__all__ = ["atlas", "atlas_layout", "data_url", "deviation", "gif", "png", "read_upload", "sheet"]
 
 _ATLAS_SIDE = 4_096  # pixels; browsers of phones refuse much larger pictures
 _LARGEST_UPLOAD = 20_000_000  # bytes
@@ -49,6 +49,22 @@ def png(x: Tensor, height: int | None = None) -> bytes:
 def data_url(x: Tensor, height: int | None = None) -> str:
     """The same as a `data:` URL, which travels with the page and needs no request of its own."""
     return "data:image/png;base64," + base64.b64encode(png(x, height)).decode()
+
+
+def gif(x: Tensor, height: int, seconds: float) -> bytes:
+    """Encodes pictures `(N, C, H, W)` in [0, 1] as an animation that repeats for ever.
+
+    Args:
+        x: grey or RGB.
+        height: in pixels.
+        seconds: for which each picture is shown; GIF counts in hundredths.
+    """
+    first, *rest = [Image.open(io.BytesIO(png(picture, height))) for picture in x]
+    out = io.BytesIO()
+    first.save(
+        out, "GIF", save_all=True, append_images=rest, duration=round(1000 * seconds), loop=0
+    )
+    return out.getvalue()
 
 
 def deviation(sigma: Tensor) -> Tensor:

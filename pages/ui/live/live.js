@@ -23,6 +23,11 @@ class LiveDecoder {
     this.root = root
     this.screens = root.querySelector(".live-screens")
     this.rows = root.querySelector(".live-rows")
+    this.tracks = new Tracks(root.querySelector(".live-tracks"), (t, done) => {
+      this.stop()
+      this.set(0, t)
+      if (done) this.release()
+    })
     this.square = root.querySelector(".live-square")
     this.status = root.querySelector(".live-status")
     this.bindSquare()
@@ -36,6 +41,8 @@ class LiveDecoder {
     this.root.style.setProperty("--live-aspect", `${data.shape[2]} / ${data.shape[1]}`)
     if (before?.token !== data.token) this.values = [...data.values]
     if (before?.layout !== data.layout) this.build()
+    this.root.dataset.weighting = data.weighting
+    if (data.tracks) this.buildTracks()
     this.square.hidden = data.weighting !== "bilinear"
     this.show()
     try {
@@ -52,6 +59,7 @@ class LiveDecoder {
       this.status.textContent = this.decoder.exact ? ""
         : "This browser cannot run the decoder, so the server decodes."
       this.drawStills()
+      await this.drawEnds()
       this.moved(-1)
       this.drawSquare()
       this.root.dataset.ready = data.layout
@@ -79,6 +87,17 @@ class LiveDecoder {
           ? screen("live-sigma", "predicted deviation", "Predicted deviation of every pixel") : null,
       })
     }
+    this.fade = this.data.crossfade
+      ? screen("live-still", "Cross-fade of the two pictures", "Cross-fade of the two pictures") : null
+    this.near = null
+    if (this.data.nearest) {
+      this.near = element("img", { alt: "" })
+      this.near.classList.toggle("pixelated", this.data.shape[1] <= 32)
+      this.screens.append(element("figure", { className: "live-still" }, this.near,
+        element("figcaption", { text: "Nearest real image" })))
+    }
+    this.fades = null
+    this.ends = null
     this.rows.replaceChildren()
     this.inputs = []
     this.strips = []
@@ -105,6 +124,35 @@ class LiveDecoder {
       this.inputs.push({ input, output })
       this.strips.push(frames)
     })
+    if (this.fade) {
+      this.fades = Array.from({ length: strip }, () => element("canvas", { width: 1, height: 1 }))
+      this.rows.append(element("section", { className: "track" },
+        this.tracks.header("The same steps as a cross-fade of the two pictures, not a latent path"),
+        element("div", { className: "live-strip" }, ...this.fades)))
+    }
+  }
+
+  buildTracks() {
+    const { tracks, shape, strip, outside, sliders: [slider] } = this.data
+    this.root.style.setProperty("--live-frames", strip)
+    this.root.dataset.aligned = true
+    this.tracks.build({ tracks, pixelated: shape[1] <= 32, low: slider.low, high: slider.high })
+    this.strips[0].forEach((canvas, i) => {
+      const t = this.frameValue(slider, i)
+      canvas.classList.toggle("live-outside", outside.some(([from, to]) => from <= t && t <= to))
+    })
+  }
+
+  // The two pictures at the ends of a path, and their cross-fades.
+  async drawEnds() {
+    if (!this.fade) return
+    const flat = Float32Array.from([...codesAt(this.data, [0])[0], ...codesAt(this.data, [1])[0]])
+    const ticket = (this.endsTicket = {})
+    const ends = (await this.decoder.decodeMany(flat, 2)).map((picture) => picture.mean)
+    if (ticket !== this.endsTicket) return
+    this.ends = ends
+    this.fades.forEach((canvas, i) =>
+      put(canvas, crossfade(...ends, this.frameValue(this.data.sliders[0], i))))
   }
 
   frameValue(slider, i) {
@@ -150,6 +198,14 @@ class LiveDecoder {
       if (Number(input.value) !== this.values[k]) input.value = this.values[k]
       output.textContent = `${this.values[k].toFixed(2)}${slider.unit ? ` ${slider.unit}` : ""}`
     })
+    if (this.data.tracks) this.tracks.move(this.values[0])
+    if (this.near) {
+      const { which, items } = this.data.nearest
+      const { low, high } = this.data.sliders[0]
+      const part = (this.values[0] - low) / (high - low)
+      const { url, alt } = items[which[Math.round(part * (which.length - 1))]]
+      if (this.near.alt !== alt) Object.assign(this.near, { src: url, alt, title: alt })
+    }
     if (this.data.weighting === "bilinear") {
       const mark = this.square.querySelector(".live-mark")
       mark.style.left = `calc(${100 * this.values[0]}% - 10px)`
@@ -161,6 +217,7 @@ class LiveDecoder {
   moved(k) {
     if (!this.decoder) return
     const codes = codesAt(this.data, this.values)
+    if (this.ends) put(this.fade, crossfade(...this.ends, this.values[0]))
     const paint = (picture, i) => {
       put(this.live[i].mean, picture.mean)
       if (this.live[i].sigma && picture.deviation) put(this.live[i].sigma, picture.deviation)

@@ -1,0 +1,38 @@
+"""Walk from one picture to another: along a path, inside a square, or along single directions.
+
+The browser decodes every step; Python measures how near to the data the path runs.
+"""
+
+import streamlit as st
+
+from pages.ui import session
+from pages.ui.interpolate import path_view, square_view, traversal_view
+
+VIEWS = {
+    "path": ("Path", path_view),
+    "corners": ("Four corners", square_view),
+    "traversals": ("Traversals", traversal_view),
+}
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(width=280):
+        ref = session.choose_model()
+    view = st.segmented_control(
+        "Walk",
+        list(VIEWS),
+        default="path",
+        required=True,
+        format_func=lambda name: VIEWS[name][0],
+        key="walk",
+        bind="query-params",
+        persist_state="session",
+    )
+
+
+@st.fragment
+def walk() -> None:
+    """The chosen walk: what is moved in it reruns only this."""
+    VIEWS[view][1](ref)
+
+
+walk()
