@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,18 @@ from .checkpoint import load_card, load_checkpoint
 from .classifier import Classifier, accuracy, load_classifier
 from .concepts import adjusted_vectors, sides
 from .datasets import Dataset, load_dataset
-from .evaluation import attribute_survival, decode
+from .evaluation import FittedGaussian, attribute_survival, decode
+from .latent import neighbours
 from .model import VAE
 
 __all__ = [
     "STRENGTHS",
+    "EditReport",
+    "Effect",
     "answers",
     "attribute_table",
+    "edit_report",
+    "effect_on_many",
     "encode",
     "evaluate_concepts",
     "excluded_by",
@@ -102,6 +108,118 @@ def true_pictures(data: Dataset, rows: np.ndarray, name: str, value: bool = True
     if not drawn:
         return torch.empty(0, *data.images.shape[1:])
     return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).float().div(255)
+
+
+# One edit, and the same edit on many ---------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class EditReport:
+    """What an edit did to one code.
+
+    Args:
+        before: what the judge thinks of the unedited decode, 0…1 by name; empty without a judge.
+        after: the same of the edited decode.
+        moved: Euclidean distance in the code.
+        unusual_before: the share of real codes nearer to the middle of the Gaussian fitted to
+            them (by Mahalanobis distance) than the unedited code, 0…1.
+        unusual: the same of the edited code.
+        nearest: row of the nearest real code.
+        nearest_distance: to it.
+        exclusive: whether the judge tells classes apart, of which it sees exactly one.
+    """
+
+    before: dict[str, float]
+    after: dict[str, float]
+    moved: float
+    unusual_before: float
+    unusual: float
+    nearest: int
+    nearest_distance: float
+    exclusive: bool = False
+
+    def sees(self, name: str) -> tuple[bool, bool]:
+        """Whether the judge sees an attribute before and after."""
+        return self._answer(self.before, name), self._answer(self.after, name)
+
+    def flipped(self, aside: Collection[str] = ()) -> list[str]:
+        """Names about which the judge has changed its mind, those aside left out."""
+        pairs = [(name, *self.sees(name)) for name in self.before if name not in aside]
+        return [name for name, before, after in pairs if before != after]
+
+    def _answer(self, seen: dict[str, float], name: str) -> bool:
+        if self.exclusive:
+            return seen[name] == max(seen.values())
+        return seen[name] > 0.5
+
+
+@torch.no_grad()
+def edit_report(
+    model: VAE,
+    judge: Classifier | None,
+    z: np.ndarray,
+    edited: np.ndarray,
+    codes: np.ndarray,
+    fitted: FittedGaussian,
+) -> EditReport:
+    """Judges one edit.
+
+    Args:
+        model: decodes.
+        judge: looks at the decoded pictures, if there is one.
+        z: code `(D,)` before.
+        edited: code `(D,)` after.
+        codes: of real images, `(N, D)`.
+        fitted: the codes' Gaussian.
+    """
+    both = np.stack([z, edited]).astype(np.float32)
+    before, after = {}, {}
+    if judge is not None:
+        seen = judge.probabilities(decode(model, both)).tolist()
+        before, after = (dict(zip(judge.names, row, strict=True)) for row in seen)
+    usual = np.sort(fitted.distance(codes))
+    shares = np.searchsorted(usual, fitted.distance(both)) / len(usual)
+    rows, distances = neighbours(codes, both[1], 1)
+    return EditReport(
+        before,
+        after,
+        moved=float(np.linalg.norm(both[1] - both[0])),
+        unusual_before=float(shares[0]),
+        unusual=float(shares[1]),
+        nearest=int(rows[0]),
+        nearest_distance=float(distances[0]),
+        exclusive=judge is not None and judge.exclusive,
+    )
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What an edit did to many codes.
+
+    Args:
+        n: how many.
+        shown: the share of whom the judge sees each name after the edit, 0…1.
+        flips: the share of whom its answer changed, 0…1.
+    """
+
+    n: int
+    shown: dict[str, float]
+    flips: dict[str, float]
+
+
+def effect_on_many(model: VAE, judge: Classifier, codes: np.ndarray, step: np.ndarray) -> Effect:
+    """Adds a step `(D,)`, or one for each, to codes `(N, D)` and has the judge compare."""
+    before = answers(judge, decode(model, codes))
+    after = answers(judge, decode(model, (codes + step).astype(np.float32)))
+    shown, flips = after.mean(0).tolist(), (after != before).mean(0).tolist()
+    return Effect(
+        len(codes),
+        dict(zip(judge.names, shown, strict=True)),
+        dict(zip(judge.names, flips, strict=True)),
+    )
+
+
+# The measurement -----------------------------------------------------------------------------
 
 
 def evaluate_concepts(

@@ -30,7 +30,7 @@ __all__ = [
     "fitted",
     "held_out",
     "judge",
-    "keep",
+    "keep_quietly",
     "pictures",
     "start",
     "table",
@@ -101,7 +101,7 @@ class Edit:
         return set(self.wishes).union(*(excluded(self.ref, name) for name in self.wishes))
 
 
-# What is known of a model ---------------------------------------------------------------------
+# What is known of a model ---
 
 
 def table(ref: Reference) -> dict[str, np.ndarray]:
@@ -166,26 +166,24 @@ def _ready(ref: Reference) -> dict[str, Made]:
     return found
 
 
-def keep(ref: Reference, made: Made) -> None:
-    """Adds a concept to the visitor's own and lets it act."""
-    name = made.concept.name
-    session.add_vector(ref.name, name, made.concept.vector, made=made)
-    key = _active_key(ref)
-    now = [n for n in st.session_state.get(key, []) if n != name]
-    st.session_state[key] = [name, *now][:MOST_SLIDERS]
+def keep_quietly(ref: Reference, made: Made) -> None:
+    """Adds a concept to the visitor's own."""
+    session.add_vector(ref.name, made.concept.name, made.concept.vector, made=made)
 
 
-# Widgets ----------------------------------------------------------------------------------------
-
-
-def _active_key(ref: Reference) -> str:
-    return f"concepts-{ref.name}"
+# Widgets ---
 
 
 def choose_concepts(ref: Reference) -> list[Made]:
     """Lets the visitor choose which concepts act."""
+    key = f"concepts-{ref.name}"
+    # A new one takes the first slider: its widget can only be set before it is drawn.
+    new = st.session_state.pop("concept-new", None)
+    if new is not None:
+        keep_quietly(ref, new)
+        now = [n for n in st.session_state.get(key, []) if n != new.concept.name]
+        st.session_state[key] = [new.concept.name, *now][:MOST_SLIDERS]
     known = concepts(ref)
-    key = _active_key(ref)
     if key not in st.session_state:
         first = [figures.words(n) for n in _FIRST if figures.words(n) in known] or list(known)
         st.session_state[key] = first[:2]
@@ -259,7 +257,7 @@ def pictures(found: Sequence[tuple[str, Tensor]], width: int = 104) -> None:
     )
 
 
-# Truth ------------------------------------------------------------------------------------------
+# Truth ---
 
 
 @torch.no_grad()

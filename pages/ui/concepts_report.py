@@ -21,7 +21,7 @@ _UNUSUAL = 0.99  # further out than so many real codes: an edited code has left 
 _LEAK = 0.05
 
 
-# After an edit ----------------------------------------------------------------------------------
+# After an edit ---
 
 
 def _report(edit: Edit) -> EditReport:
@@ -149,7 +149,7 @@ def show_pictures(edit: Edit) -> None:
     found = concepts.truth(edit)
     if found:
         shown += [("how it should be: drawn", found[0]), ("the model’s copy of that", found[1])]
-    concepts.pictures(shown)
+    concepts.pictures(shown, 88)
     if found:
         errors = [rmse(x[None], found[0][None])[0] for x in (after, before, found[1])]
         better = "closer to" if errors[0] < errors[1] else "no closer to"
@@ -255,7 +255,7 @@ def _region(edit: Edit) -> torch.Tensor:
     return region if region.any() and not region.all() else wide >= wide.median()
 
 
-# Dose and response ------------------------------------------------------------------------------
+# Dose and response ---
 
 
 def show_dose(edit: Edit) -> None:
@@ -308,7 +308,7 @@ def show_dose(edit: Edit) -> None:
     )
 
 
-# Before use -------------------------------------------------------------------------------------
+# Before use ---
 
 
 def _card(ref: Reference, made: Made) -> ReportCard | None:
@@ -352,6 +352,7 @@ def show_before(ref: Reference, active: list[Made]) -> None:
             rows.append(row | {"Verdict": "Made by arithmetic: nothing to test it on"})
             continue
         pair = pair_cosine(made.z_with, made.z_without) if made.paired else None
+        agree = {} if pair is None else {"Pairs agree": pair}
         rows.append(
             row
             | {
@@ -359,12 +360,12 @@ def show_before(ref: Reference, active: list[Made]) -> None:
                 "With": len(made.z_with),
                 "Without": len(made.z_without),
                 "Stability": card.stability,
-                "Pairs agree": pair,
                 "Cohen’s d": card.cohens_d,
                 "Held-out AUC": card.auc,
                 "Random AUC": card.random_auc,
                 "Length": card.length,
             }
+            | agree
         )
     number = st.column_config.NumberColumn
     st.dataframe(

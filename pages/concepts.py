@@ -1,0 +1,88 @@
+"""Concept vectors: add "glasses" to anybody, and see by how much it worked.
+
+The browser decodes while sliders move; on release Python judges the edit against the truth.
+"""
+
+import streamlit as st
+
+from pages.ui import concepts, concepts_make, concepts_report, concepts_views, session
+from pages.ui.live import Slider, live_sliders
+
+VIEWS = {
+    "after": "What the edit did",
+    "before": "Is the vector any good?",
+    "dose": "Dose and response",
+    "grid": "People × strengths",
+    "map": "On the map",
+    "lessons": "Three lessons",
+}
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    ref = session.choose_model()
+    active = concepts.choose_concepts(ref)
+pin = concepts.start(ref)
+
+with st.expander(
+    f"Start from another picture · now {pin.title}",
+    icon=":material/person_search:",
+    key="start-open",
+    on_change="rerun",
+) as chooser:
+    if chooser.open:
+        concepts.choose_start(ref)
+with st.expander(
+    "Make, combine, import or export a concept",
+    icon=":material/add_circle:",
+    key="make-open",
+    on_change="rerun",
+) as maker:
+    if maker.open:
+        concepts_make.show(ref, active)
+
+if not active:
+    st.info("Choose a concept above, or make one: two pictures are enough.")
+    st.stop()
+
+
+@st.fragment
+def edit_live() -> None:
+    """Sliders and what comes of them: letting go of one reruns only this."""
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        strengths = live_sliders(
+            ref,
+            [("picture", pin.z)],
+            [made.concept.vector for made in active],
+            [Slider(made.concept.name, -1.5, 2.0, 1.0, 0.05) for made in active],
+            key=f"strengths-{ref.name}-{'-'.join(made.concept.name for made in active)}",
+            before=True,
+        )
+    edit = concepts.Edit(ref, pin, active, strengths)
+    with right:
+        concepts_report.show_verdict(edit)
+        concepts_report.show_pictures(edit)
+    view = st.segmented_control(
+        "Show",
+        list(VIEWS),
+        default="after",
+        required=True,
+        format_func=VIEWS.get,
+        key="concept-view",
+        label_visibility="collapsed",
+        bind="query-params",
+    )
+    if view == "after":
+        concepts_report.show_after(edit)
+    elif view == "before":
+        concepts_report.show_before(ref, active)
+    elif view == "dose":
+        concepts_report.show_dose(edit)
+    elif view == "grid":
+        concepts_views.show_grid(edit)
+    elif view == "map":
+        concepts_views.show_map(edit)
+    else:
+        concepts_views.show_lessons(ref)
+
+
+edit_live()
