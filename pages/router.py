@@ -21,15 +21,21 @@ here = Path(__file__).parent
 st.set_page_config(
     page_title="Latent Space Explorer", page_icon=here / "ui" / "icon.png", layout="wide"
 )
-page = st.navigation(
-    {
-        section: [
-            st.Page(here / file, title=title, icon=f":material/{icon}:", help=about)
-            for file, title, icon, about in entries
-            if (here / file).exists()
-        ]
-        for section, entries in (("", PAGES), ("Learn", LEARN))
-    },
-    position="top",
-)
+sections = {
+    section: [
+        st.Page(
+            here / file,
+            title=title,
+            icon=f":material/{icon}:",
+            url_path="start" if file == "map.py" else None,
+            help=about,
+        )
+        for file, title, icon, about in entries
+        if (here / file).exists()
+    ]
+    for section, entries in (("", PAGES), ("Learn", LEARN))
+}
+# The first page lies at the root; its own name leads to it as well.
+sections[""].append(st.Page(here / "map.py", title="Map", url_path="map", visibility="hidden"))
+page = st.navigation(sections, position="top")
 page.run()

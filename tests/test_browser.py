@@ -189,6 +189,31 @@ def test_links_restore_a_state(visit):
     page.get_by_text("Generated, approximate").wait_for()
 
 
+def test_every_page_is_reached_by_its_address(page, app):
+    for file in sorted((ROOT / "pages").glob("*.py")):
+        if file.stem == "router":
+            continue
+        page.goto(f"{app}/{file.stem}")
+        page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+        assert page.get_by_role("dialog").count() == 0, f"{file.stem} is not found"
+        assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_the_view_survives_a_visit_to_another_page(visit):
+    page = visit()
+    page.get_by_role("button", name="Zoom in").click()
+    page.wait_for_timeout(300)
+    zoomed = view_range(page)
+    links = page.locator("[data-testid=stTopNavLink]")
+    if links.count() < 2:
+        pytest.skip("There is no other page yet.")
+    links.nth(1).click()
+    page.wait_for_selector(".latent-map", state="detached")
+    links.nth(0).click()
+    page.wait_for_selector('.latent-map[data-ready^="tiny-plane|"]')
+    assert view_range(page) == pytest.approx(zoomed)
+
+
 def test_a_lasso_makes_a_group(visit):
     page = visit()
     page.get_by_role("button", name="Lasso A").click()

@@ -124,6 +124,7 @@ class LatentMap {
     for (const axis of [layout.xaxis, layout.yaxis]) {
       Object.assign(axis, { gridcolor: line, zerolinecolor: line, linecolor: line })
     }
+    if (!this.bound) Object.assign(layout, this.storedView(layout))
     layout.newselection = { line: { color: theme(this.root, "primary-color"), width: 2 } }
     await globalThis.Plotly.react(this.plotEl, parsed.data, layout, {
       displayModeBar: false, scrollZoom: true, responsive: true, doubleClick: "reset",
@@ -134,6 +135,19 @@ class LatentMap {
     if (!this.bound) this.bindPlot()
     this.root.dataset.ready = layout.uirevision
     this.markerOpacity()
+  }
+
+  // The view outlives a visit to another page, as long as the map shows the same thing.
+  storedView({ uirevision, xaxis, yaxis }) {
+    const stored = JSON.parse(sessionStorage.getItem("latent-map") || "{}")
+    if (stored.uirevision !== uirevision) return {}
+    return { xaxis: { ...xaxis, range: stored.x }, yaxis: { ...yaxis, range: stored.y } }
+  }
+
+  storeView() {
+    const [xa, ya] = this.axes()
+    const { uirevision } = this.plotEl.layout
+    sessionStorage.setItem("latent-map", JSON.stringify({ uirevision, x: xa.range, y: ya.range }))
   }
 
   async fetchFigure(path) {
@@ -152,6 +166,7 @@ class LatentMap {
     this.plotEl.on("plotly_relayouting", redraw)
     this.plotEl.on("plotly_relayout", () => {
       redraw()
+      this.storeView()
       clearTimeout(this.sheetTimer)
       if (this.layers.shown.sheet) this.sheetTimer = setTimeout(() => this.layers.drawSheet(), 250)
     })
