@@ -25,6 +25,7 @@ __all__ = [
     "CheckpointError",
     "data_folder",
     "list_checkpoints",
+    "list_lab_checkpoints",
     "load_card",
     "load_checkpoint",
     "load_codes",
@@ -82,6 +83,12 @@ def list_checkpoints() -> list[Checkpoint]:
             if name not in found and _NAME.fullmatch(name):
                 found[name] = Checkpoint(name, file.parent, shipped)
     return list(found.values())
+
+
+def list_lab_checkpoints() -> list[Checkpoint]:
+    """Names the small shipped models that show one thing each: `lab/…`, in no list of models."""
+    files = sorted((_SHIPPED / "lab").glob("*/model.safetensors"))
+    return [Checkpoint(f"lab/{file.parent.name}", file.parent, True) for file in files]
 
 
 def save_checkpoint(

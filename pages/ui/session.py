@@ -25,7 +25,7 @@ from torch import Tensor
 from pages.ui import figures, images
 from pages.ui.reference import Reference, read_reference
 from vae import CheckpointError, DatasetError, list_checkpoints
-from vae.checkpoint import Checkpoint
+from vae.checkpoint import Checkpoint, list_lab_checkpoints
 from vae.datasets import Dataset, load_dataset
 
 __all__ = [
@@ -106,13 +106,13 @@ def reference(name: str) -> Reference:
     """Opens a checkpoint with its images and codes, read again only when its files change.
 
     Args:
-        name: as `list_checkpoints` gives it.
+        name: as `list_checkpoints` or `list_lab_checkpoints` gives it.
 
     Raises:
         CheckpointError: unknown or damaged.
         DatasetError: its images cannot be had.
     """
-    known = {c.name: c for c in list_checkpoints()}
+    known = {c.name: c for c in [*list_checkpoints(), *list_lab_checkpoints()]}
     if name not in known:
         raise CheckpointError(f"There is no model named {name!r}; choose one of {list(known)}.")
     folder = known[name].folder

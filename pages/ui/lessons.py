@@ -1,0 +1,266 @@
+"""What the first Learn pages compute, once for all visitors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import streamlit as st
+import torch
+from torch import Tensor
+
+from pages.ui import images, learn, session
+from pages.ui.gallery import draw_samples
+from pages.ui.plane import Field
+from pages.ui.reference import Reference
+from vae import CheckpointError, DatasetError
+from vae.classifier import Classifier, load_classifier
+from vae.latent import neighbours
+from vae.theory import (
+    DecodedGrid,
+    TruePosterior,
+    decode_grid,
+    expected_bound,
+    log_weights,
+    missed_mass,
+    running_bound,
+    true_posterior,
+)
+
+__all__ = [
+    "bound_curve",
+    "bounds_of",
+    "confidence",
+    "field",
+    "grid",
+    "missed",
+    "open_model",
+    "posterior",
+    "samples",
+    "show_samples",
+    "show_walk",
+    "threshold",
+    "walk",
+]
+
+FIELDS = {
+    "none": "Nothing",
+    "distance": "Distance to the nearest code",
+    "confidence": "How sure the classifier is",
+}
+
+
+def open_model(name: str) -> Reference:
+    """Opens a model that a page needs; where it cannot be had, says so and stops the page.
+
+    Args:
+        name: of a checkpoint, or `lab/…` for one of the small models of these pages.
+    """
+    try:
+        return session.reference(name)
+    except (CheckpointError, DatasetError) as problem:
+        st.error(f"This page needs the model {name}, which cannot be shown. {problem}")
+        st.stop()
+
+
+def bounds_of(ref: Reference, margin: float = 0.06) -> tuple[float, float, float, float]:
+    """The smallest square that holds all codes of a 2-D model, and a margin around it."""
+    low, high = ref.mean.min(0), ref.mean.max(0)
+    half = (high - low).max() * (0.5 + margin)
+    (x, y) = (low + high) / 2
+    return float(x - half), float(x + half), float(y - half), float(y + half)
+
+
+def judge(ref: Reference) -> Classifier | None:
+    """The independent classifier of a model's dataset; None where none is shipped."""
+    return session.remember(ref, ("judge",), lambda: load_classifier(ref.dataset.name))
+
+
+@torch.no_grad()
+def confidence(ref: Reference, x: Tensor) -> np.ndarray:
+    """The probability of the likeliest class for images `(B, C, H, W)`: `(B,)` in 0…1."""
+    parts = [judge(ref).probabilities(part).amax(1) for part in x.split(250)]
+    return torch.cat(parts).numpy()
+
+
+def threshold(ref: Reference) -> float:
+    """How sure the classifier is of 95 % of the real images, at least."""
+
+    def compute() -> float:
+        real = ref.dataset.images[torch.from_numpy(ref.index[:1_000])]
+        return float(np.quantile(confidence(ref, real), 0.05))
+
+    return session.remember(ref, ("threshold",), compute)
+
+
+@torch.no_grad()
+def _decode(ref: Reference, codes: np.ndarray) -> Tensor:
+    z = torch.from_numpy(np.asarray(codes, dtype=np.float32))
+    return torch.cat([ref.model.decoder(part).mean for part in z.split(250)])
+
+
+def field(ref: Reference, kind: str, colour: str, steps: int = 45) -> Field | None:
+    """What is shown behind the codes of a 2-D model.
+
+    Args:
+        ref: the model.
+        kind: a key of `FIELDS`.
+        colour: of the tint, #rrggbb.
+        steps: places along each axis.
+    """
+    if kind not in ("distance", "confidence"):
+        return None
+    x0, x1, y0, y1 = bounds_of(ref)
+    places = np.stack(np.meshgrid(np.linspace(x0, x1, steps), np.linspace(y0, y1, steps)), -1)
+    codes = places.reshape(-1, 2).astype(np.float32)
+    if kind == "distance":
+
+        def compute() -> np.ndarray:
+            found = np.concatenate([neighbours(ref.mean, z, 1)[1] for z in codes])
+            return (found / ref.spacing["usual"]).reshape(steps, steps)
+
+        values = session.remember(ref, ("field", kind, steps), compute)
+        name = "distance to the nearest code, in usual distances between neighbours"
+        return Field(values, name, colour, 1, 12, 1)
+    values = session.remember(
+        ref,
+        ("field", kind, steps),
+        lambda: confidence(ref, _decode(ref, codes)).reshape(steps, steps),
+    )
+    return Field(values, "the classifier's surest class", colour, 0.4, 1.0)
+
+
+def samples(ref: Reference, distribution: str, seed: int, count: int = 1_000) -> dict[str, object]:
+    """Decodes draws of a model, and asks the classifier.
+
+    Args:
+        ref: the model.
+        distribution: "prior" or "fitted".
+        seed: of the draws.
+        count: how many.
+
+    Returns:
+        {"shown": the first 40 `(40, C, H, W)`, "clear": how many the classifier is as sure of as
+        of 95 % of the real images}; "clear" is None where there is no classifier.
+    """
+
+    def compute() -> dict[str, object]:
+        decoded = _decode(ref, draw_samples(ref, distribution, count, seed))
+        clear = None
+        if judge(ref) is not None:
+            clear = int((confidence(ref, decoded) >= threshold(ref)).sum())
+        return {"shown": decoded[:40].clone(), "clear": clear}
+
+    return session.remember(ref, ("samples", distribution, seed, count), compute)
+
+
+def walk(ref: Reference, a: int, b: int, steps: int = 11) -> tuple[Tensor, np.ndarray | None]:
+    """Decodes the straight line between two images' codes; how sure the classifier is of each."""
+    t = np.linspace(0, 1, steps)[:, None]
+    decoded = _decode(ref, (1 - t) * ref.mean[a] + t * ref.mean[b])
+    return decoded, None if judge(ref) is None else confidence(ref, decoded)
+
+
+def show_samples(twins: dict[str, Reference], seed: int) -> None:
+    """Shows draws of each model, and how many of 1,000 the classifier takes for digits."""
+    st.subheader("Random codes, decoded", anchor=False)
+    ways = (("prior", "from $N(0, I)$"), ("fitted", "from a Gaussian fitted to its own codes"))
+    for column, (name, ref) in zip(st.columns(2, gap="medium"), twins.items(), strict=True):
+        column.markdown(f"**{name}**")
+        for part, (how, words) in zip(column.columns(2), ways, strict=True):
+            with part, st.spinner("Drawing 1,000 codes…"):
+                drawn = samples(ref, how, seed)
+            part.image(
+                images.data_url(images.sheet(drawn["shown"], 8), 280),
+                caption=words,
+                alt=f"Samples of the {name.lower()} {words}",
+            )
+            if drawn["clear"] is not None:
+                part.metric("look like a digit, of 1,000", f"{drawn['clear']:,}")
+
+
+def show_walk(twins: dict[str, Reference]) -> None:
+    """Shows the straight line between two images' codes, for each model."""
+    st.subheader("From one image to another", anchor=False)
+    first = next(iter(twins.values()))
+    with st.container(horizontal=True):
+        a = learn.choose_image(first, key="from", default=3, width=64)
+        b = learn.choose_image(first, key="to", default=10, width=64)
+    for name, ref in twins.items():
+        decoded, sure = walk(ref, a, b)
+        least = "" if sure is None else f"; the classifier's least sure step: {sure.min():.0%}"
+        st.image(
+            images.data_url(images.sheet(decoded, len(decoded)), 84),
+            caption=f"{name}, on the straight line between the two codes{least}",
+            alt=f"{name}: a walk between two images",
+        )
+
+
+def _with_progress(text: str, compute: Callable[[Callable[[float], None]], object]) -> object:
+    bar = st.progress(0.0, text)
+    try:
+        return compute(lambda part: bar.progress(min(part, 1.0), text))
+    finally:
+        bar.empty()
+
+
+def grid(ref: Reference) -> DecodedGrid:
+    """The lattice of a 2-D model, decoded once."""
+    return session.remember(
+        ref,
+        ("grid",),
+        lambda: _with_progress(
+            "Decoding the latent plane, once for all images…",
+            lambda tell: decode_grid(ref.model, progress=tell),
+        ),
+    )
+
+
+def posterior(ref: Reference, row: int) -> TruePosterior:
+    """The true posterior of one reference image."""
+    lattice = grid(ref)
+    return session.remember(
+        ref, ("posterior", row), lambda: true_posterior(lattice, ref.image(row))
+    )
+
+
+def missed(ref: Reference, count: int = 500) -> np.ndarray:
+    """For the first reference images, the part of the true posterior that q misses."""
+    lattice = grid(ref)
+
+    def compute() -> np.ndarray:
+        rows = torch.from_numpy(ref.index[:count])
+        parts = [missed_mass(lattice, ref.dataset.images[part]) for part in rows.split(50)]
+        return torch.cat(parts).numpy()
+
+    return session.remember(ref, ("missed", count), compute)
+
+
+def bound_curve(
+    ref: Reference, row: int, seed: int, most: int = 5_000
+) -> tuple[np.ndarray, np.ndarray, dict[int, tuple[float, float]]]:
+    """The importance-weighted bound of one image as its samples grow.
+
+    Args:
+        ref: a variational model.
+        row: of a reference image.
+        seed: of the draws.
+        most: samples.
+
+    Returns:
+        K of one run, thinned; its value; and the expected bound with its standard error by K.
+    """
+
+    def compute() -> tuple[np.ndarray, np.ndarray, dict[int, tuple[float, float]]]:
+        found = _with_progress(
+            f"Drawing {most:,} codes from q and decoding them…",
+            lambda tell: log_weights(
+                ref.model, ref.image(row), most, torch.Generator().manual_seed(seed), tell
+            ),
+        )
+        running = running_bound(found).numpy()
+        ks = np.unique(np.geomspace(1, most, 160).astype(int))
+        sizes = [k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000) if k <= most // 5]
+        return ks, running[ks - 1], {k: expected_bound(found, k) for k in sizes}
+
+    return session.remember(ref, ("bound", row, seed, most), compute)
