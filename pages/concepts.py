@@ -53,7 +53,7 @@ def edit_live() -> None:
             ref,
             [("picture", pin.z)],
             [made.concept.vector for made in active],
-            [Slider(made.concept.name, -1.5, 2.0, 1.0, 0.05) for made in active],
+            [Slider(made.concept.name, -1.0, 2.0, 1.0, 0.05) for made in active],
             key=f"strengths-{ref.name}-{'-'.join(made.concept.name for made in active)}",
             before=True,
         )

@@ -14,6 +14,7 @@ from torch import Tensor
 from pages.ui import concepts, figures, images
 from pages.ui.concepts import Edit
 from pages.ui.concepts_lessons import show_lessons
+from vae.concepts import sides
 from vae.evaluation import decode
 
 __all__ = ["labelled_sheet", "show_grid", "show_lessons", "show_map"]
@@ -144,17 +145,22 @@ def show_map(edit: Edit) -> None:
     at = place(ref.mean)
     figure = go.Figure()
     if made.target in concepts.table(ref):
-        shown = concepts.table(ref)[made.target]
-        parts = ((f"without {chosen.lower()}", ~shown), (f"with {chosen.lower()}", shown))
+        word, known = figures.words(made.target).lower(), concepts.table(ref)
+        aside = concepts.excluded(ref, made.target)
+        with_it, without = sides(known, made.target, aside)
+        parts = [(f"without {word}", without), (f"with {word}", with_it)]
+        if not (with_it | without).all():
+            others = " or ".join(figures.words(n).lower() for n in aside)
+            parts.append((f"{others} instead", ~(with_it | without)))
     else:
-        parts = (("real images", np.ones(len(ref), dtype=bool)),)
+        parts = [("real images", np.ones(len(ref), dtype=bool))]
     for k, (name, rows) in enumerate(parts):
         figure.add_scattergl(
             x=at[rows, 0],
             y=at[rows, 1],
             name=name,
             mode="markers",
-            marker={"size": 5, "opacity": 0.5, "color": figures.COLOURS[k]},
+            marker={"size": 5, "opacity": 0.5, "color": figures.COLOURS[(0, 1, 7)[k]]},
             text=[ref.title(int(r)) for r in np.flatnonzero(rows)],
             hovertemplate="%{text}<extra></extra>",
         )

@@ -116,6 +116,16 @@ class LiveDecoder {
         ariaLabel: `${slider.label}: ${this.frameValue(slider, i).toFixed(2)}`,
         onclick: () => { this.set(k, this.frameValue(slider, i)); this.release() },
       }))
+      if (slider.low < 0 && slider.high > 0) { // a tick, and a frame around the unchanged picture
+        input.setAttribute("list", `${id}-zero`)
+        header.append(element("datalist", { id: `${id}-zero` }, element("option", { value: "0" })))
+        frames.forEach((canvas, i) => {
+          if (Math.abs(this.frameValue(slider, i)) < 1e-9) {
+            canvas.style.boxShadow = "0 0 0 2px var(--st-text-color)"
+            canvas.title = "0: unchanged"
+          }
+        })
+      }
       this.rows.append(element("div", { className: "live-row" }, header, input,
         element("div", { className: "live-strip" }, ...frames)))
       input.oninput = () => { this.stop(); this.set(k, Number(input.value)) }
