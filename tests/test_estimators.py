@@ -68,6 +68,9 @@ def test_the_draw_passes_its_slope_on_and_finite_differences_agree(likelihood):
     torch.testing.assert_close(found.by_sigma, found.by_z * noise.double())
     assert found.by_z.abs().max() > 1e-3
     assert found.disagreement < 1e-5
+    part = pull(model, x[0], mean, sigma, noise, dimensions=(2, 0))
+    torch.testing.assert_close(part.finite_mean, found.finite_mean[[2, 0]])
+    torch.testing.assert_close(part.finite_sigma, found.finite_sigma[[2, 0]])
     assert model.decoder(torch.zeros(1, 3)).mean.dtype == torch.float32, "the model is left alone"
 
 

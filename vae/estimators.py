@@ -48,8 +48,9 @@ class Pull:
         by_z: `(D,)` ∂L/∂z by autograd, z taken as a number of its own.
         by_mean: `(D,)` ∂L/∂μ by autograd through the draw.
         by_sigma: `(D,)` ∂L/∂σ likewise.
-        finite_mean: `(D,)` ∂L/∂μ by central differences, no autograd at all.
-        finite_sigma: `(D,)` ∂L/∂σ likewise.
+        dimensions: the K that were also differenced.
+        finite_mean: `(K,)` ∂L/∂μ by central differences, no autograd at all.
+        finite_sigma: `(K,)` ∂L/∂σ likewise.
     """
 
     z: Tensor
@@ -57,19 +58,28 @@ class Pull:
     by_z: Tensor
     by_mean: Tensor
     by_sigma: Tensor
+    dimensions: tuple[int, ...]
     finite_mean: Tensor
     finite_sigma: Tensor
 
     @property
     def disagreement(self) -> float:
         """The largest difference between autograd and finite differences, of the largest slope."""
-        found = torch.cat([self.by_mean, self.by_sigma])
+        k = list(self.dimensions)
+        found = torch.cat([self.by_mean[k], self.by_sigma[k]])
         finite = torch.cat([self.finite_mean, self.finite_sigma])
         return ((found - finite).abs().max() / found.abs().max().clamp(min=1e-12)).item()
 
 
 def pull(
-    model: VAE, x: Tensor, mean: Tensor, sigma: Tensor, noise: Tensor, step: float = 1e-6
+    model: VAE,
+    x: Tensor,
+    mean: Tensor,
+    sigma: Tensor,
+    noise: Tensor,
+    *,
+    dimensions: Sequence[int] | None = None,
+    step: float = 1e-6,
 ) -> Pull:
     r"""Differentiates the reconstruction term through a reparameterised draw, in three ways.
 
@@ -86,6 +96,7 @@ def pull(
         mean: μ `(D,)`.
         sigma: σ `(D,)`.
         noise: ε `(D,)`.
+        dimensions: to difference, of D; all by default, at four decodes each.
         step: of the central differences.
 
     References:
@@ -103,8 +114,9 @@ def pull(
     by_z = torch.autograd.grad(value, free)[0]
     mu, spread = mean.clone().requires_grad_(), sigma.clone().requires_grad_()
     by_mean, by_sigma = torch.autograd.grad(level((mu + spread * noise)[None])[0], (mu, spread))
+    chosen = tuple(range(len(mean)) if dimensions is None else dimensions)
     with torch.no_grad():
-        shifts = step * torch.eye(len(mean), dtype=torch.float64)
+        shifts = step * torch.eye(len(mean), dtype=torch.float64)[list(chosen)]
         moved = [mean + s * shifts + sigma * noise for s in (1, -1)]
         widened = [mean + (sigma + s * shifts) * noise for s in (1, -1)]
         up_mean, down_mean, up_sigma, down_sigma = level(torch.cat(moved + widened)).chunk(4)
@@ -114,6 +126,7 @@ def pull(
         by_z,
         by_mean,
         by_sigma,
+        chosen,
         (up_mean - down_mean) / (2 * step),
         (up_sigma - down_sigma) / (2 * step),
     )

@@ -1,0 +1,93 @@
+"""Reparameterisation: how a gradient gets through a random draw.
+
+A visitor drags ε and sees z and its picture move; every slope is computed for that very draw.
+"""
+
+import numpy as np
+import streamlit as st
+
+from pages.ui import estimates, figures, learn, session
+from pages.ui.noise import REACH, noise_pad, released
+
+HERE = "learn_reparameterisation.py"
+
+learn.begin(
+    HERE,
+    "A draw from q(z|x) is written as a formula: the noise "
+    f"{learn.coloured('noise', 'ε')} is drawn, z is only computed from it. So z has a slope by "
+    f"{learn.coloured('mean', 'μ')} and by {learn.coloured('deviation', 'σ')}, and the encoder "
+    "can learn from what the decoder says of the draw.",
+)
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    ref = session.choose_model()
+    if not ref.variational or ref.mean.shape[1] < 2:
+        st.info("This page needs a variational model of two dimensions or more: choose another.")
+        st.stop()
+    row = learn.choose_image(ref)
+    seed = learn.seed()
+axes = figures.first_axes(ref)
+mean, sigma = estimates.posterior_of(ref, row)
+
+
+def take_noise() -> None:
+    """What was dragged becomes the state of the two fields, and so of the address."""
+    if (dragged := released("noise-pad")) is not None:
+        st.session_state["e1"], st.session_state["e2"] = dragged
+
+
+@st.fragment
+def hold_noise() -> None:
+    """The pad and its slopes: letting go reruns only this."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        noise = [
+            st.number_input(
+                f"ε{d + 1}", -REACH, REACH, start, 0.1, key=key, bind="query-params", width=130
+            )
+            for d, start, key in zip(axes, (1.2, -0.8), ("e1", "e2"), strict=True)
+        ]
+        times = st.select_slider(
+            "σ, times the encoder's",
+            estimates.WIDENINGS,
+            estimates.visible_widening(ref),
+            key="widen",
+            bind="query-params",
+            width=260,
+            help="At 1 the ellipses are q(z|x) itself, often too narrow to be seen.",
+        )
+    epsilon = np.zeros(len(mean))
+    epsilon[list(axes)] = noise
+    found = estimates.pull_at(ref, row, mean, times * sigma, epsilon, axes)
+    noise_pad(
+        ref, mean, times * sigma, axes, tuple(noise), key="noise-pad",
+        draws=np.random.default_rng(seed).standard_normal((120, 2)),
+        slope=found.by_z.numpy(), on_release=take_noise,
+    )  # fmt: skip
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        estimates.reparameterisation_formula()
+        estimates.show_slopes(found, epsilon)
+    with right:
+        learn.to_try(
+            "Drag ε: z makes the same move, stretched by σ and begun at μ.",
+            "Put ε at 0: z is μ, and σ has no slope at all.",
+            "Widen σ: the same ε goes further, and other digits come into reach.",
+            "Find a z where the arrows are short: there the picture fits the image well.",
+        )
+
+
+hold_noise()
+views = st.tabs(
+    ["Against the score function", "What detaching breaks"],
+    key="view",
+    on_change="rerun",
+    bind="query-params",
+)
+if views[0].open:
+    with views[0]:
+        estimates.compare_estimators(ref, row, seed)
+if views[1].open:
+    with views[1]:
+        estimates.compare_graphs(ref, row, seed)
+with learn.details("How it is computed"):
+    st.markdown(estimates.ABOUT_GRADIENTS)
+learn.end(HERE)
