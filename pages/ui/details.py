@@ -37,9 +37,9 @@ _HELP = {  # in nats for this one image, summed over pixels and dimensions
 
 
 def nats(value: float) -> str:
-    """A number of nats with its unit and a true minus sign."""
+    """A number of nats as it is shown, with a true minus sign."""
     digits = 1 if abs(value) < 1_000 else 0
-    return f"{value:,.{digits}f} nats".replace("-", "−")
+    return f"{value:,.{digits}f}".replace("-", "−")
 
 
 @torch.no_grad()
@@ -74,10 +74,11 @@ def show_pin(ref: Reference, pin: Pin, width: int = 104) -> DeltaGenerator | Non
     if x is not None and ref.variational:
         bound = elbo(ref.model, x[None], generator=torch.Generator().manual_seed(0))
         terms = {"KL": bound.kl, "Reconstruction": bound.reconstruction, "ELBO": bound.elbo}
-        with st.container(horizontal=True, gap="medium"):
+        with st.container(horizontal=True, gap="small"):
             for term, value in terms.items():
                 st.metric(term, nats(value.item()), width="content", help=_HELP[term])
             slot = st.empty()
+        st.caption("In nats, for this one image.")
     _show_neighbours(ref, pin)
     with st.expander("Its code, z", icon=":material/data_array:"):
         st.code(np.array2string(pin.z, precision=3, max_line_width=48), language=None)

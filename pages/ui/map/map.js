@@ -220,6 +220,7 @@ class LatentMap {
     if (!this.family || !this.decoder) return
     const { z, presence } = this.family.at(place.x, place.y)
     this.place = { ...place, z, presence }
+    this.screens.tip.hidden = false
     this.screens.moveTip()
     this.decoder.latest(z, (picture) => this.screens.paint(picture, presence, time))
     this.screens.tellSoon()

@@ -51,11 +51,10 @@ class Screens {
     const { px, py } = this.map.place
     const [width, height] = [this.map.stageEl.clientWidth, this.map.stageEl.clientHeight]
     const tipWidth = this.tipReal.hidden ? 120 : 230
-    const left = px + 22 + tipWidth < width ? px + 22 : px - 22 - tipWidth
+    const left = px + 22 + tipWidth < width ? px + 22 : Math.max(4, px - 22 - tipWidth)
     const top = Math.min(Math.max(py - 130, 4), height - 125)
     this.tip.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`
     this.probe.style.transform = `translate(${px}px, ${py}px)`
-    if (this.tip.hidden) this.tip.hidden = false
   }
 
   // Words and the nearest real image follow ten times a second: they cost layout.
@@ -93,7 +92,10 @@ class Screens {
 
   async showReal(row) {
     this.hovered = row
-    this.tipReal.hidden = row < 0
+    if (this.tipReal.hidden !== row < 0) {
+      this.tipReal.hidden = row < 0
+      this.moveTip()
+    }
     if (row < 0) return
     this.tipReal.querySelector("span").textContent = this.nameOf(row)
     const canvas = this.tipReal.querySelector("canvas")
