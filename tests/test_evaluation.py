@@ -1,0 +1,94 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from vae import VAE, VAEConfig, elbo, load_checkpoint, load_dataset, save_checkpoint
+from vae.checkpoint import load_card
+from vae.evaluation import FittedGaussian, decode, evaluate, precision_recall, psnr
+
+RNG = np.random.default_rng(0)
+KEYS = {
+    "elbo",
+    "reconstruction",
+    "kl",
+    "log_evidence",
+    "active_units",
+    "psnr",
+    "attribute_survival",
+    "sample_precision",
+    "sample_recall",
+    "n",
+}
+
+
+def test_evaluation_of_a_shipped_model_is_what_its_parts_say():
+    report = evaluate("checkpoints/digits", images=300, evidence_images=3, evidence_samples=50)
+    assert report.keys() >= KEYS and report["n"] == 300
+    model, x = load_checkpoint("checkpoints/digits"), load_dataset("digits").images[:300]
+    assert report["kl"] == pytest.approx(elbo(model, x).kl.mean().item(), rel=1e-4)
+    assert report["elbo"] == pytest.approx(report["reconstruction"] - report["kl"])
+    assert report["elbo"] == pytest.approx(elbo(model, x).elbo.mean().item(), abs=5)
+    seen = model.observe(x)
+    expected = psnr(seen, model.decoder(model.encoder(seen).mean).mean).mean().item()
+    assert report["psnr"] == pytest.approx(expected, rel=1e-4)
+    assert report["active_units"] == 2
+    assert 0 <= report["sample_precision"] <= 1 and 0 <= report["sample_recall"] <= 1
+    assert report["precision"]["held_out"] > 0.5
+    json.dumps(report, allow_nan=False)
+    again = evaluate("checkpoints/digits", images=300, evidence_images=3, evidence_samples=50)
+    assert again == report
+
+
+def test_an_autoencoder_has_null_where_a_figure_means_nothing(tmp_path):
+    model = VAE(VAEConfig((1, 28, 28), 2, variational=False))
+    save_checkpoint(model, tmp_path, {"dataset": "digits"})
+    report = evaluate(tmp_path, images=260, save=True)
+    nulls = ("elbo", "reconstruction", "kl", "log_evidence", "sample_precision", "sample_recall")
+    assert all(report[name] is None for name in nulls)
+    assert report["psnr"] > 0 and load_card(tmp_path)["metrics"] == report
+
+
+def test_a_card_without_a_dataset_says_what_to_pass(tmp_path):
+    save_checkpoint(VAE(VAEConfig((1, 28, 28), 2)), tmp_path, {})
+    with pytest.raises(ValueError, match="--dataset"):
+        evaluate(tmp_path)
+
+
+def test_precision_and_recall_tell_blur_from_collapse():
+    real, same = torch.randn(2, 400, 4)
+    high = precision_recall(real, same)
+    assert min(high) > 0.8
+    one_mode = 0.02 * torch.randn(400, 4)
+    precision, recall = precision_recall(real, one_mode)
+    assert precision > 0.9 and recall < 0.2
+    precision, recall = precision_recall(real, 4 * torch.randn(400, 4))
+    assert precision < 0.5
+    assert precision_recall(real, real + 50) == (0, 0)
+
+
+def test_psnr_is_its_formula():
+    x = torch.rand(3, 3, 8, 8)
+    torch.testing.assert_close(psnr(x, x + 0.1), torch.full((3,), 20.0))
+    assert torch.isfinite(psnr(x, x)).all()
+
+
+def test_fitted_gaussian_has_the_moments_and_distances_of_the_codes():
+    codes = (RNG.normal(size=(4_000, 3)) @ RNG.normal(size=(3, 3)) + 5).astype("f4")
+    fitted = FittedGaussian.fit(codes)
+    drawn = fitted.sample(40_000, seed=1)
+    np.testing.assert_allclose(drawn.mean(0), codes.mean(0), atol=0.1)
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(codes.T), atol=0.15)
+    assert np.mean(fitted.distance(codes) ** 2) == pytest.approx(3, rel=0.01)
+    assert fitted.distance(codes.mean(0))[0] == pytest.approx(0, abs=1e-3)
+    wider = FittedGaussian.fit(codes, np.full_like(codes, 0.5))
+    np.testing.assert_allclose(np.diag(wider.covariance - fitted.covariance), 0.5, rtol=1e-6)
+    assert FittedGaussian.fit(codes[:, :1]).sample(5, 0).shape == (5, 1)
+
+
+def test_decode_gives_every_picture_in_order():
+    model = VAE(VAEConfig((1, 8, 8), 2)).eval().requires_grad_(False)
+    z = RNG.normal(size=(501, 2)).astype("f4")
+    one = model.decoder(torch.from_numpy(z[[500]])).mean
+    torch.testing.assert_close(decode(model, z)[500:], one)
