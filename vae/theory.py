@@ -24,6 +24,7 @@ __all__ = [
     "exact_elbo",
     "expected_bound",
     "gradient_norms",
+    "log_posterior",
     "log_weights",
     "missed_mass",
     "posterior_gap",
@@ -148,6 +149,29 @@ def true_posterior(grid: DecodedGrid, x: Tensor) -> TruePosterior:
     mass = (log_mass - log_evidence).exp().double()
     density = mass.reshape(len(grid.side), -1) / grid.step**2
     return TruePosterior(log_evidence.item(), density.numpy(), mass.numpy())
+
+
+@torch.no_grad()
+def log_posterior(
+    model: VAE,
+    x: Tensor,
+    bounds: tuple[float, float, float, float],
+    log_evidence: float,
+    steps: int = 41,
+) -> np.ndarray:
+    """Log p(z|x) over a part of the plane: `(steps, steps)`, rows are the second latent axis.
+
+    Args:
+        model: variational, with `latent_dim` 2.
+        x: one image `(C, H, W)` in [0, 1].
+        bounds: (from, to) of the first axis, then of the second.
+        log_evidence: log p(x) in nats.
+        steps: codes a side.
+    """
+    first, second = torch.linspace(*bounds[:2], steps), torch.linspace(*bounds[2:], steps)
+    z = torch.cartesian_prod(second, first).flip(1)
+    found = _log_likelihood(model, z, model.observe(x[None])[0]) + model.prior.log_prob(z)
+    return (found - log_evidence).reshape(steps, steps).numpy()
 
 
 @torch.no_grad()

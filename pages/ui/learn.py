@@ -18,6 +18,7 @@ __all__ = [
     "STEPS",
     "TERMS",
     "Step",
+    "balance",
     "begin",
     "choose_image",
     "coloured",
@@ -174,6 +175,24 @@ def formula(latex: str, *words: tuple[str, str, str]) -> None:
             st.caption("  ·  ".join(f"${term(name, tex)}$ {text}" for name, tex, text in words))
 
 
+def balance(
+    whole: tuple[str, str, float], *parts: tuple[str, str, float], digits: int = 2
+) -> None:
+    """Writes an equation with its numbers: the whole is the sum of its parts.
+
+    Args:
+        whole: name of the colour, LaTeX, value.
+        parts: likewise.
+        digits: after the decimal point.
+    """
+
+    def braced(name: str, tex: str, value: float) -> str:
+        return term(name, rf"\underbrace{{{value:.{digits}f}}}_{{{tex}}}")
+
+    sides = [braced(*whole), " + ".join(braced(*part) for part in parts)]
+    st.latex(" = ".join(sides))
+
+
 def to_try(*things: str) -> None:
     """Lists what a visitor might do next, each in one sentence."""
     with st.container(border=True):
@@ -209,7 +228,7 @@ def choose_image(ref: Reference, *, key: str = "image", default: int = 0, width:
     Returns:
         A row of `ref.mean`.
     """
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content"):
         row = st.number_input(
             "Real image",
             0,

@@ -1,8 +1,9 @@
-"""What the first Learn pages compute, once for all visitors."""
+"""What the Learn pages share, and the lesson on autoencoders; computed once for all visitors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -16,31 +17,20 @@ from pages.ui.reference import Reference
 from vae import CheckpointError, DatasetError
 from vae.classifier import Classifier, load_classifier
 from vae.latent import neighbours
-from vae.theory import (
-    DecodedGrid,
-    TruePosterior,
-    decode_grid,
-    expected_bound,
-    log_weights,
-    missed_mass,
-    running_bound,
-    true_posterior,
-)
 
 __all__ = [
-    "bound_curve",
+    "FIELDS",
     "bounds_of",
     "confidence",
     "field",
-    "grid",
-    "missed",
+    "judge",
     "open_model",
-    "posterior",
     "samples",
     "show_samples",
     "show_walk",
     "threshold",
     "walk",
+    "with_progress",
 ]
 
 FIELDS = {
@@ -196,71 +186,10 @@ def show_walk(twins: dict[str, Reference]) -> None:
         )
 
 
-def _with_progress(text: str, compute: Callable[[Callable[[float], None]], object]) -> object:
+def with_progress(text: str, compute: Callable[[Callable[[float], None]], Any]) -> Any:
+    """Runs something long that tells how far it is, and shows that meanwhile."""
     bar = st.progress(0.0, text)
     try:
         return compute(lambda part: bar.progress(min(part, 1.0), text))
     finally:
         bar.empty()
-
-
-def grid(ref: Reference) -> DecodedGrid:
-    """The lattice of a 2-D model, decoded once."""
-    return session.remember(
-        ref,
-        ("grid",),
-        lambda: _with_progress(
-            "Decoding the latent plane, once for all images…",
-            lambda tell: decode_grid(ref.model, progress=tell),
-        ),
-    )
-
-
-def posterior(ref: Reference, row: int) -> TruePosterior:
-    """The true posterior of one reference image."""
-    lattice = grid(ref)
-    return session.remember(
-        ref, ("posterior", row), lambda: true_posterior(lattice, ref.image(row))
-    )
-
-
-def missed(ref: Reference, count: int = 500) -> np.ndarray:
-    """For the first reference images, the part of the true posterior that q misses."""
-    lattice = grid(ref)
-
-    def compute() -> np.ndarray:
-        rows = torch.from_numpy(ref.index[:count])
-        parts = [missed_mass(lattice, ref.dataset.images[part]) for part in rows.split(50)]
-        return torch.cat(parts).numpy()
-
-    return session.remember(ref, ("missed", count), compute)
-
-
-def bound_curve(
-    ref: Reference, row: int, seed: int, most: int = 5_000
-) -> tuple[np.ndarray, np.ndarray, dict[int, tuple[float, float]]]:
-    """The importance-weighted bound of one image as its samples grow.
-
-    Args:
-        ref: a variational model.
-        row: of a reference image.
-        seed: of the draws.
-        most: samples.
-
-    Returns:
-        K of one run, thinned; its value; and the expected bound with its standard error by K.
-    """
-
-    def compute() -> tuple[np.ndarray, np.ndarray, dict[int, tuple[float, float]]]:
-        found = _with_progress(
-            f"Drawing {most:,} codes from q and decoding them…",
-            lambda tell: log_weights(
-                ref.model, ref.image(row), most, torch.Generator().manual_seed(seed), tell
-            ),
-        )
-        running = running_bound(found).numpy()
-        ks = np.unique(np.geomspace(1, most, 160).astype(int))
-        sizes = [k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000) if k <= most // 5]
-        return ks, running[ks - 1], {k: expected_bound(found, k) for k in sizes}
-
-    return session.remember(ref, ("bound", row, seed, most), compute)

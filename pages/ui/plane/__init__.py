@@ -80,6 +80,7 @@ class Panel:
         ellipses: over the points.
         rings: circles of 1, 2 and 3 deviations of the prior.
         names: of the axes.
+        note: below the plane.
     """
 
     title: str
@@ -91,6 +92,7 @@ class Panel:
     ellipses: Sequence[Ellipse] = ()
     rings: bool = False
     names: tuple[str, str] = ("z₁", "z₂")
+    note: str = ""
 
 
 def live_planes(
@@ -198,6 +200,7 @@ def _panel(panel: Panel) -> dict[str, Any]:
         ],
         "rings": panel.rings,
         "names": list(panel.names),
+        "note": panel.note,
     }
 
 

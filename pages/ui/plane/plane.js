@@ -91,6 +91,7 @@ class Planes {
         const caption = element("figcaption")
         const screen = element("figure", { className: "plane-screen" }, caption)
         if (panel.model) screen.prepend(picture)
+        else stage.tabIndex = -1
         const title = element("h4", { text: panel.title })
         this.bind(stage, i)
         return { title, stage, still, over, picture, caption, screen }
@@ -134,6 +135,7 @@ class Planes {
     this.views.forEach(({ over, scale }, i) => {
       const { context, width, height } = fit(over)
       context.clearRect(0, 0, width, height)
+      if (!this.data.panels[i].model && !this.data.panels[i].field) return
       const [x, y] = [scale.x(codes[i][0]), scale.y(codes[i][1])]
       if (this.gaussian) {
         const [mx, my, sx, sy] = this.gaussian
@@ -168,7 +170,9 @@ class Planes {
   captions(codes) {
     const { panels } = this.data
     this.views.forEach(({ caption }, i) => {
-      const lines = [`z = (${codes[i].map((v) => v.toFixed(2)).join(", ")})`]
+      const { model, note } = panels[i]
+      const lines = note ? [note] : []
+      if (model) lines.push(`z = (${codes[i].map((v) => v.toFixed(2)).join(", ")})`)
       if (this.gaussian) {
         lines.push(`σ = (${this.gaussian.slice(2).map((v) => v.toFixed(3)).join(", ")})`)
       }
