@@ -41,7 +41,6 @@ class Facts:
         reach: the radius that they are counted in.
         outside: stretches of t where no code is within reach.
         nearest: rows of the nearest real image at each position, `(M,)`.
-        distances: to it, `(M,)`.
         norms: |z| at each position, `(M,)`.
         answers: the classifier's names and probabilities `(M,)`; empty where there is none.
         exclusive: whether the names are classes, of which one is right.
@@ -53,7 +52,6 @@ class Facts:
     reach: float
     outside: list[tuple[float, float]]
     nearest: np.ndarray
-    distances: np.ndarray
     norms: np.ndarray
     answers: dict[str, np.ndarray]
     exclusive: bool
@@ -83,7 +81,7 @@ def facts(
     z = along(a, b, way, at)
     radius = session.remember(ref, ("reach",), lambda: reach(ref.mean))
     counts = density(ref.mean, z, radius)
-    rows, distances = neighbours(ref.mean, z, 1)
+    rows, _ = neighbours(ref.mean, z, 1)
     judge = concepts.judge(ref)
     answers: dict[str, np.ndarray] = {}
     if judge is not None:
@@ -100,7 +98,6 @@ def facts(
         radius,
         stretches(counts == 0, at),
         rows[:, 0],
-        distances[:, 0],
         np.linalg.norm(z, axis=1),
         answers,
         bool(judge is not None and judge.exclusive),
@@ -145,7 +142,7 @@ def path_view(ref: Reference) -> None:
             persist_state="session",
             help="From half a path before A to half a path after B.",
         )
-        take = st.container()
+        take = st.container(horizontal=True, gap="small")
     overshoot = _OVERSHOOT if beyond else 0.0
     key = ("path", a.z.tobytes(), b.z.tobytes(), way, overshoot, frames)
     found = session.remember(ref, key, lambda: facts(ref, a.z, b.z, way, overshoot, frames))
@@ -341,11 +338,11 @@ def square_view(ref: Reference) -> None:
             "Pictures a side", (5, 7, 9, 11), 7, key="side", bind="query-params",
             persist_state="session",
         )  # fmt: skip
-        take = st.container()
+        take = st.container(horizontal=True, gap="small")
     with right:
         x, y = np.clip(ends.stand(ref, "square", [0.5, 0.5]), 0, 1).tolist()
         x, y = live_square(
-            ref, corners, key=f"square-{ref.name}", steps=steps, at=(x, y), size=240
+            ref, corners, key=f"square-{ref.name}", steps=steps, at=(x, y), size=300
         )
         z = bilinear(corners, [[x, y]])[0]
         _here(ref, z)
@@ -458,24 +455,25 @@ def traversal_view(ref: Reference) -> None:
                 )
             )  # fmt: skip
         here = slice((page - 1) * _AXES, page * _AXES)
-        _chart(kind, ref, weights, here)
+        if pages > 1:
+            _chart(kind, ref, weights, here)
         origins = {"A": "The picture A", "mean": "The mean of all codes"}
         origin = st.segmented_control(
             "Start from", list(origins), default="A", required=True, format_func=origins.get,
             key="origin", bind="query-params", persist_state="session",
         )  # fmt: skip
-        base = ref.mean.mean(0)
+        base, title = ref.mean.mean(0), "Mean code"
         if origin == "A":
             (a,) = _choose(ref, ("A",))
-            base = a.z
-        take = st.container()
+            base, title = a.z, f"A, {a.title}"
+        take = st.container(horizontal=True, gap="small")
     sliders = [Slider(name, -3, 3, 0, 0.05, "σ") for name in names[here]]
     view = f"{kind}-{page}"
     with right:
         at = np.clip(ends.stand(ref, view, [0.0] * len(sliders)), -3, 3).tolist()
         values = live_sliders(
             ref,
-            [("Moved along the directions · generated", base)],
+            [(title, base)],
             vectors[here],
             sliders,
             key=f"traverse-{ref.name}-{view}",

@@ -68,6 +68,10 @@ class Tracks {
         read.textContent = name ? `${name} ${text}` : text
       })
     }
+    for (const t of [0, 1]) {
+      if (this.low >= t || t >= this.high) continue
+      svg.append(drawing("path", { d: `M${x(t)},0V100`, class: "track-end" }))
+    }
     const line = element("div", { className: "track-line" })
     this.lines.push(line)
     const [top, bottom] = ends.map((text) => element("span", { text }))

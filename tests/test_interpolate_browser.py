@@ -1,0 +1,206 @@
+"""The interpolation page in a real Chromium, on the real server."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+import tiny
+
+ROOT = Path(__file__).resolve().parent.parent
+NOW = ".live-now canvas"
+
+PIXELS = """canvas => {
+    return Array.from(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data)
+}"""
+# Keeps every different picture that is painted on the large canvas from now on.
+WATCH = """canvas => {
+    const seen = (window.seen = new Set())
+    const look = () => {
+        const { width, height } = canvas
+        seen.add(canvas.getContext("2d").getImageData(0, 0, width, height).data.join())
+        requestAnimationFrame(look)
+    }
+    look()
+}"""
+
+
+@pytest.fixture(scope="module")
+def app(browser, tmp_path_factory):
+    """The address of the app with tiny models, served as `make run` does."""
+    data = tmp_path_factory.mktemp("data")
+    tiny.make(data / "checkpoints", ("tiny-gaussian",))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = (data / "log").open("w")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port), "--no-access-log"],
+        cwd=ROOT,
+        env=os.environ | {"LATENT_DATA": str(data)},
+        stdout=log,
+        stderr=log,
+    )
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
+            break
+        except OSError:
+            assert server.poll() is None, (data / "log").read_text()
+            time.sleep(0.2)
+    yield address
+    server.terminate()
+    server.wait(20)
+    log.close()
+
+
+@pytest.fixture
+def visit(page, app):
+    """A function that opens the page and waits until the decoder runs in the browser."""
+
+    def open_page(query: str = "a=3&b=8"):
+        page.goto(f"{app}/interpolate?model=tiny-gaussian&{query}")
+        page.wait_for_selector(".live-decoder[data-ready]")
+        assert page.get_attribute(".live-decoder", "data-exact") == "true"
+        return page
+
+    return open_page
+
+
+def address(page) -> dict[str, str]:
+    return {k: v[0] for k, v in parse_qs(urlsplit(page.url).query).items()}
+
+
+def pixels(page, selector: str) -> list[int]:
+    return page.locator(selector).evaluate(PIXELS)
+
+
+def drag(page, start: float, end: float) -> None:
+    """Drags the slider between two parts of its track, and lets go."""
+    box = page.locator(".live-row input[type=range]").bounding_box()
+    at = [box["x"] + 8 + part * (box["width"] - 16) for part in (start, end)]
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(at[0], y)
+    page.mouse.down()
+    for x in np.linspace(*at, 40):
+        page.mouse.move(x, y)
+        page.wait_for_timeout(25)
+
+
+def test_the_picture_moves_while_the_slider_is_dragged_without_the_server(visit):
+    page = visit()
+    page.wait_for_timeout(500)
+    requests, frames = [], []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("websocket", lambda socket: frames.append(socket.url))
+    page.locator(NOW).evaluate(WATCH)
+    drag(page, 0.5, 0.95)
+    page.wait_for_timeout(300)
+    seen = page.evaluate("window.seen.size")
+    assert seen > 10
+    assert not [url for url in requests if not url.startswith("data:")], requests
+    assert not frames
+    assert address(page)["at"] == "0.5", "nothing is told to the server while dragging"
+    page.mouse.up()
+    page.wait_for_function("!location.search.includes('at=0.5&') && !/at=0.5$/.test(location)")
+    assert float(address(page)["at"]) == pytest.approx(0.95, abs=0.02)
+
+
+def test_the_ends_of_the_path_are_the_ends_of_the_strip(visit):
+    page = visit("a=3&b=8&at=0")
+    page.wait_for_timeout(300)
+    first = pixels(page, NOW)
+    strip = "section:nth-of-type(1)"
+    assert pixels(page, ".live-row .live-strip canvas:first-child") == first
+    assert pixels(page, f".live-rows {strip} canvas:first-child") == first
+    last = pixels(page, ".live-row .live-strip canvas:last-child")
+    assert last != first
+    page.get_by_role("button", name="Swap").click()
+    for _ in range(50):
+        page.wait_for_timeout(100)
+        if pixels(page, NOW) == last:
+            break
+    assert pixels(page, NOW) == last
+    assert (address(page)["a"], address(page)["b"]) == ("8", "3")
+
+
+def test_a_picture_is_chosen_from_the_gallery(visit):
+    page = visit()
+    page.get_by_role("button", name="Choose A").click()
+    page.get_by_role("option", name="Real image #21 ").click()
+    page.get_by_role("img", name="A: #21 ").wait_for()
+    page.wait_for_url("**a=21**")
+
+
+def test_it_plays_there_and_back(visit):
+    page = visit()
+    page.locator(NOW).evaluate(WATCH)
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("window.seen.size > 10")
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Play").wait_for()
+
+
+def test_a_link_restores_all_that_was_chosen(visit):
+    page = visit("a=17&b=4&at=1.25&way=Arc&overshoot=true&frames=5")
+    assert page.locator(".live-row .live-strip canvas").count() == 5
+    assert page.locator(".live-row output").inner_text() == "1.25"
+    assert page.get_by_role("radio", name="Arc").is_checked()
+    before = pixels(page, NOW)
+    page.get_by_role("button", name="Take it away").click()
+    link = page.locator("[data-testid=stCode]").inner_text().strip()
+    page.goto("about:blank")
+    page.goto(link)
+    page.wait_for_selector(".live-decoder[data-ready]")
+    page.wait_for_timeout(300)
+    assert page.locator(".live-row output").inner_text() == "1.25"
+    assert pixels(page, NOW) == before
+
+
+def test_the_film_strip_is_taken_away(visit):
+    page = visit()
+    page.get_by_role("button", name="Take it away").click()
+    for name, magic in (("PNG", b"\x89PNG"), ("GIF", b"GIF8"), ("NPZ", b"PK")):
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name=name).click()
+        assert Path(waiting.value.path()).read_bytes().startswith(magic)
+
+
+def test_the_square_follows_the_pointer_and_has_the_pictures_in_its_corners(visit):
+    page = visit("walk=Four+corners&a=3&b=8&c=11&d=4")
+    page.wait_for_timeout(500)
+    box = page.locator(".live-square").bounding_box()
+    corners = set()
+    for x, y in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        page.mouse.move(
+            box["x"] + 1 + x * (box["width"] - 2), box["y"] + 1 + y * (box["height"] - 2)
+        )
+        page.wait_for_timeout(200)
+        corners.add(tuple(pixels(page, NOW)))
+    assert len(corners) == 4
+    page.mouse.click(box["x"] + 0.25 * box["width"], box["y"] + 0.75 * box["height"])
+    page.wait_for_url("**at=0.25*")
+    assert [float(v) for v in address(page)["at"].split(",")] == pytest.approx(
+        [0.25, 0.75], abs=0.01
+    )
+
+
+def test_a_traversal_moves_one_direction(visit):
+    page = visit("walk=Traversals&a=3")
+    page.wait_for_timeout(500)
+    before = pixels(page, NOW)
+    assert pixels(page, ".live-still canvas") == before
+    box = page.locator(".live-row input[type=range]").first.bounding_box()
+    page.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2)
+    page.wait_for_url("**at=2.*")
+    assert pixels(page, NOW) != before
+    assert pixels(page, ".live-still canvas") == before
