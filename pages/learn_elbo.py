@@ -12,8 +12,8 @@ from pages.ui.plane import live_planes
 FILE = "learn_elbo.py"
 learn.begin(
     FILE,
-    "How likely a model finds an image, $\\log p(x)$, is an integral over all codes; the ELBO is a "
-    "bound from below that needs only the codes which the encoder proposes. What is lost is "
+    "How likely a model finds an image, $\\log p(x)$, is an integral over all codes; the ELBO is "
+    "a bound from below that needs only codes which the encoder proposes. What is lost is "
     "exactly the distance of that proposal, q, from the true posterior.",
 )
 ref = lessons.open_model("digits")

@@ -1,0 +1,72 @@
+"""A decoder gives a distribution for every pixel, not a picture: what that says and costs.
+
+Three likelihoods on one image, pixel by pixel; and why their product is computed in logarithms.
+"""
+
+import streamlit as st
+
+from pages.ui import densities, learn, lessons
+
+FILE = "learn_likelihoods.py"
+learn.begin(
+    FILE,
+    "A decoder does not draw a picture: it gives a distribution for every pixel, and the picture "
+    "that is shown is its mean. Which distribution decides what an error costs, and whether the "
+    "model may say where it is unsure.",
+)
+ref = lessons.open_model("digits")
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    row = learn.choose_image(ref, default=3, width=64)
+    seed = learn.seed()
+x = ref.image(row)
+
+
+@st.fragment
+def pixels() -> None:
+    """The three readings, and the curve of the pixel that was clicked."""
+    at = densities.read_pixels(x)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        st.markdown(
+            "**What a larger deviation forgives, and what it costs** "
+            f"(row {at[0]}, column {at[1]})"
+        )
+        chart = densities.forgiveness(x, at)
+        st.plotly_chart(chart, key="forgiveness", config={"displayModeBar": False})
+    with right:
+        st.markdown("**Why the picture blurs**")
+        densities.blur(ref, row)
+        st.caption(
+            "Images that share a code get one answer, and the mean is the one that costs least. "
+            "Here with two latent dimensions, where many share."
+        )
+
+
+pixels()
+mean, width = learn.term("mean", r"m"), learn.term("deviation", r"\sigma")
+learn.formula(
+    rf"\log p(x \mid z) = \sum_{{\text{{pixels}}}} \;\; x \log {mean} + (1 - x) \log (1 - {mean})"
+    rf"\quad\text{{or}}\quad -\tfrac12 \left(\frac{{x - {mean}}}{{{width}}}\right)^{{\!2}}"
+    rf" - \log {width} - \tfrac12 \log 2\pi",
+    ("mean", r"m", "the mean that the decoder gives, different for every pixel and every z"),
+    ("deviation", r"\sigma", "its deviation: large forgives an error, but costs log σ everywhere"),
+)
+st.subheader("Multiply the pixels, and watch the product vanish", anchor=False)
+st.fragment(densities.underflow)(x)
+st.markdown("**Averaging likelihoods**")
+densities.averaging(x, seed)
+learn.to_try(
+    "Move over the edge of a stroke, then over the empty ground: where is the Gaussian unsure, "
+    "and what does it earn where it is sure? Its floor of 1/64 keeps that from being unbounded.",
+    "Click a pixel: is the decoder's σ near the best one, the size of the error?",
+    "Multiply the Gaussian's densities: those above 1 make the product overflow instead.",
+)
+with learn.details("How this is measured"):
+    st.markdown(
+        "Three small models with eight latent dimensions, trained alike but for the likelihood; "
+        "each image is decoded at the mean of its posterior. Bernoulli sees black and white, cut "
+        "at ½. A probability of black and white and a density of grey values are not the same "
+        "thing: nats of different likelihoods are never compared. The product is formed by multiplying "
+        "in each precision, not worked out from the logs."
+    )
+learn.end(FILE)

@@ -1,0 +1,83 @@
+"""Pictures of what a decoder says of every pixel, read pixel by pixel under one pointer."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+__all__ = ["Reading", "live_pixels"]
+
+_HERE = Path(__file__).parent
+_PIXELS = st.components.v2.component(
+    "live_pixels",
+    html=(_HERE / "pixels.html").read_text(encoding="utf-8"),
+    css=(_HERE / "pixels.css").read_text(encoding="utf-8"),
+    js=(_HERE / "pixels.js").read_text(encoding="utf-8"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What one likelihood says.
+
+    Args:
+        title: its name.
+        pictures: caption and values in 0…1 `(H, W)` of each picture.
+        lines: what is written of a pixel; `{name}` is replaced by its value.
+        values: `(H, W)` by name.
+        colours: CSS by name, for the values that have one.
+        total: below all, in nats.
+    """
+
+    title: str
+    pictures: Sequence[tuple[str, np.ndarray]]
+    lines: Sequence[str]
+    values: dict[str, np.ndarray]
+    colours: dict[str, str]
+    total: str
+
+
+def live_pixels(
+    readings: Sequence[Reading], *, key: str, start: tuple[int, int]
+) -> tuple[int, int]:
+    """Shows pictures of one size; the same pixel of each is read under the pointer.
+
+    Args:
+        readings: side by side.
+        key: of the component.
+        start: row and column that are read at first.
+
+    Returns:
+        Row and column that the visitor last clicked.
+    """
+    height, width = readings[0].pictures[0][1].shape
+    at = start
+    found = st.session_state.get(key, {}).get("pixel")
+    if isinstance(found, list) and len(found) == 2 and all(type(v) is int for v in found):
+        at = (min(max(found[0], 0), height - 1), min(max(found[1], 0), width - 1))
+    data = {
+        "size": [height, width],
+        "at": list(at),
+        "readings": [
+            {
+                "title": r.title,
+                "pictures": [[name, _packed(v.clip(0, 1))] for name, v in r.pictures],
+                "lines": list(r.lines),
+                "values": {name: _packed(v) for name, v in r.values.items()},
+                "colours": r.colours,
+                "total": r.total,
+            }
+            for r in readings
+        ],
+    }
+    _PIXELS(key=key, data=data, on_pixel_change=lambda: None)
+    return at
+
+
+def _packed(values: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
