@@ -111,11 +111,12 @@ def show_slopes(found: Pull, noise: np.ndarray) -> None:
         row("∂L/∂σ", "autograd through the draw", found.by_sigma[k]),
         row("∂L/∂σ", "finite differences", found.finite_sigma),
     ]
+    level = f"{found.reconstruction:,.2f}".replace("-", "−")
     names = ("Slope", "How", *(f"dimension {d + 1}" for d in k))
     with st.container(border=True):
         st.markdown(
-            f"**L = log p(x|z) = −{-found.reconstruction:,.2f} nats at this z.** Its slopes are in "
-            "nats per unit. The dark arrows point along ∂L/∂z, at z and, just the same, at μ."
+            f"**L = log p(x|z) = {level} nats at this z.** Its slopes are in nats per unit. The "
+            "dark arrows point along ∂L/∂z, at z and, just the same, at μ."
         )
         st.table(dict(zip(names, zip(*rows, strict=True), strict=True)), hide_index=True)
         st.caption(

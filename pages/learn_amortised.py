@@ -1,0 +1,77 @@
+"""Amortised inference: one network guesses every image's posterior, at once and a little wrong.
+
+A visitor draws a digit and sees its code; a search by gradient steps shows what the guess costs.
+"""
+
+import streamlit as st
+
+from pages.ui import amortised, images, learn, session
+
+HERE = "learn_amortised.py"
+
+learn.begin(
+    HERE,
+    "The encoder has learnt to guess "
+    f"{learn.coloured('posterior', 'q(z|x)')} for images it has never seen, in one pass. "
+    "Optimising μ and σ for one image alone takes hundreds of passes and ends higher: the "
+    f"difference is the {learn.coloured('gap', 'amortisation gap')}.",
+)
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    ref = session.choose_model()
+    if not ref.variational or ref.mean.shape[1] < 2:
+        st.info("This page needs a variational model of two dimensions or more: choose another.")
+        st.stop()
+    steps = st.select_slider(
+        "Gradient steps of the search",
+        amortised.STEPS,
+        100,
+        key="steps",
+        bind="query-params",
+        width=260,
+        help="Of Adam, with 8 draws each, on μ and σ of this one image. The decoder stays as it "
+        "is.",
+    )
+    seed = learn.seed()
+
+left, middle, right = st.columns([5, 3, 6], gap="medium")
+with left:
+    x, title = amortised.choose_image(ref)
+guess = amortised.encode_now(ref, x)
+with middle:
+    st.image(images.data_url(ref.model.observe(x[None])[0], 224), title, 160, alt=title)
+    st.metric("Encoded in", amortised.milliseconds(guess.seconds))
+    code = ", ".join(f"{guess.mean[k]:.2f} ± {guess.sigma[k]:.2f}" for k in ref.order[:2])
+    st.metric("Code, μ ± σ" if len(ref.order) == 2 else "First two of its code", code)
+with right:
+    chart = st.empty()
+with chart:
+    amortised.show_map(ref, guess, None)
+result = st.container()
+columns = st.columns([3, 2], gap="medium")
+with columns[0]:
+    learn.formula(
+        learn.term("gap", r"\text{gap}")
+        + r" = \max_{\mu,\,\sigma}\; \mathrm{ELBO}(x;\, \mu, \sigma) - "
+        + r"\mathrm{ELBO}(x;\, "
+        + learn.term("posterior", r"\mu(x), \sigma(x)")
+        + ")",
+        ("posterior", r"\mu(x), \sigma(x)", "one network's guess for this image"),
+        ("gap", r"\text{gap}", "what the guess gives away, in nats"),
+    )
+with columns[1]:
+    learn.to_try(
+        "Draw an ordinary 1, then a crossed 7: which one does the encoder guess well?",
+        "Scribble: the code is still there at once, and the gap grows.",
+        "Take 400 steps from the prior: does the search reach the encoder's answer?",
+    )
+with result, st.spinner("Optimising μ and σ for this image…", show_time=True):
+    found = amortised.search(ref, x, steps, seed)
+with chart:
+    amortised.show_map(ref, guess, found)
+with result:
+    amortised.show_search(ref, guess, found)
+st.subheader("What a code costs", anchor=False)
+amortised.encoder_cost(ref, guess, found)
+with learn.details("How it is computed"):
+    st.markdown(amortised.ABOUT)
+learn.end(HERE)
