@@ -206,6 +206,7 @@ def seen(before: bool, after: bool, other: bool = False, unusual: float = 0.5) -
         (seen(False, True, other=True), 0.99, 0.0, "fair", "Also changed: “smile”"),
         (seen(False, True, unusual=0.999), 0.99, 0.0, "fair", "left the region"),
         (seen(False, False), 0.99, 0.0, "bad", "does not see"),
+        (seen(True, True), 0.99, 0.0, "good", "before, too"),
     ],
 )
 def test_the_verdict_follows_the_figures(report, works, leak, kind, words):
@@ -233,3 +234,14 @@ def test_a_sheet_frames_the_unchanged_column_and_a_gif_moves():
     film = Image.open(io.BytesIO(concepts_views._gif(ref.model, starts, 9 * vector, -1.0, 1.0)))
     assert film.n_frames > 10
     assert film.size == (192, 96)
+
+
+def test_an_own_concept_can_be_forgotten():
+    at = visit(make_open=True)
+    fine(at.button(key="label-make").click().run())
+    (name,) = (n for _, n in at.session_state["vectors"])
+    at.session_state["make-how"] = "files"
+    at.run()
+    fine(at.button(key=f"forget-{name}").click().run())
+    assert name not in acting(at)
+    assert not at.session_state["vectors"]

@@ -193,6 +193,7 @@ def choose_concepts(ref: Reference) -> list[Made]:
         list(known),
         key=key,
         max_selections=MOST_SLIDERS,
+        persist_state="session",
         help="Each gets a slider. Those of the dataset are ready; make your own beside.",
     )
     return [known[name] for name in names]

@@ -339,6 +339,12 @@ def _files(ref: Reference, active: Sequence[Made]) -> None:
                     "Card", card, f"{ref.name}-concepts.json", "application/json",
                     on_click="ignore", icon=":material/description:", key="export-card",
                 )  # fmt: skip
+        for made in own:
+            st.button(
+                f"Forget {made.concept.name}", key=f"forget-{made.concept.name}", type="tertiary",
+                icon=":material/close:", on_click=session.remove_vector,
+                args=(ref.name, made.concept.name),
+            )  # fmt: skip
     with right:
         st.markdown("**Import**")
         file = st.file_uploader("Vectors of this model", type=["safetensors"], key="import")

@@ -92,9 +92,12 @@ def verdict(edit: Edit, report: EditReport, effect: Effect | None) -> tuple[str,
         rest = {n: s for n, s in effect.flips.items() if n not in edit.aside}
         if rest and not report.exclusive:
             leaking, leak = max(rest.items(), key=lambda item: item[1])
+    there = [n for n, value in edit.wishes.items() if report.sees(n) == (value, value)]
     if missed:
         still = "still sees" if not edit.wishes[missed[0]] else "does not see"
         words = [f"It fails here: the independent classifier {still} {_word(missed[0])}."]
+    elif len(there) == len(edit.wishes):
+        words = [f"Nothing to do here: the independent classifier saw {wished} before, too."]
     else:
         words = [f"It works here: the independent classifier sees {wished}."]
     if shares:
@@ -219,8 +222,7 @@ def _table_of_answers(edit: Edit, report: EditReport, effect: Effect | None) -> 
             "": role or ("changed" if saw != sees else ""),
         }
         if effect is not None:
-            row["Others: seen"] = effect.shown[name]
-            row["Others: changed"] = effect.flips[name]
+            row["Changed for others"] = effect.flips[name]
         rows.append(row)
     rows.sort(key=lambda row: -abs(row["After"] - row["Before"]))
     share = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
@@ -228,12 +230,13 @@ def _table_of_answers(edit: Edit, report: EditReport, effect: Effect | None) -> 
         rows,
         hide_index=True,
         height=38 + 35 * min(len(rows), 8),
-        column_config={
-            name: share for name in ("Before", "After", "Others: seen", "Others: changed")
-        },
+        column_config={name: share for name in ("Before", "After", "Changed for others")},
     )
     if effect is not None:
-        st.caption(f"Others: the same edit on {effect.n} held-out images that need it.")
+        st.caption(
+            f"Others: the same edit on {effect.n} held-out images that need it, and the share for "
+            "whom the answer changes."
+        )
 
 
 @torch.no_grad()

@@ -44,6 +44,7 @@ __all__ = [
     "reference",
     "remember",
     "remove_pin",
+    "remove_vector",
     "select_pin",
     "set_group",
     "vectors",
@@ -258,3 +259,9 @@ def add_vector(model: str, name: str, vector: np.ndarray, **about: Any) -> None:
     """Keeps a concept vector `(D,)` under a name, with whatever is to be known about it."""
     kept = st.session_state.setdefault("vectors", {})
     st.session_state["vectors"] = kept | {(model, name): {"vector": np.asarray(vector), **about}}
+
+
+def remove_vector(model: str, name: str) -> None:
+    """Forgets a concept vector of the visitor's."""
+    kept = st.session_state.get("vectors", {})
+    st.session_state["vectors"] = {k: v for k, v in kept.items() if k != (model, name)}
