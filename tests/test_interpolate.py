@@ -211,7 +211,7 @@ def test_a_path_file_holds_codes_positions_and_settings():
     rng = np.random.default_rng(1)
     a, b = rng.standard_normal((2, 5)).astype("f4")
     at = np.linspace(0, 1, 7)
-    content = interpolate.path_file(a, b, at, "slerp", model="mine", overshoot=0.0)
+    content = interpolate.path_file(a, b, at, "slerp", {"model": "mine", "overshoot": 0.0})
     with np.load(io.BytesIO(content)) as file:
         np.testing.assert_array_equal(file["z"], slerp(a, b, at))
         np.testing.assert_array_equal(file["z"][[0, -1]], [a, b])

@@ -104,7 +104,9 @@ def facts(
     )
 
 
-def path_file(a: np.ndarray, b: np.ndarray, at: np.ndarray, way: str, **about: Any) -> bytes:
+def path_file(
+    a: np.ndarray, b: np.ndarray, at: np.ndarray, way: str, about: dict[str, Any]
+) -> bytes:
     """A path as `.npz`: `z` (N, D), `t` (N,), the ends `a` and `b`, and `settings` as JSON."""
     out = io.BytesIO()
     settings = json.dumps({"way": way, **about})
@@ -184,8 +186,8 @@ def path_view(ref: Reference) -> None:
         about = {
             "model": ref.name,
             "overshoot": overshoot,
-            "a": ends.as_text(ref, a),
-            "b": ends.as_text(ref, b),
+            "from": ends.as_text(ref, a),
+            "to": ends.as_text(ref, b),
         }
         film = f"{ref.name}-path"
         _downloads(ref, {
@@ -193,7 +195,7 @@ def path_view(ref: Reference) -> None:
             "Animation, GIF": (f"{film}.gif", lambda: _film(ref, a.z, b.z, way, overshoot)),
             "Codes, NPZ": (
                 f"{film}.npz",
-                lambda: path_file(a.z, b.z, found.frames, way, **about),
+                lambda: path_file(a.z, b.z, found.frames, way, about),
             ),
         })  # fmt: skip
 
