@@ -137,11 +137,13 @@ def test_a_killed_run_ends_with_the_same_weights(tmp_path):
 
 
 KILLABLE = """
+import os
 import sys
 from vae import trainer
 from vae.__main__ import main
 trainer.write_reference = lambda *arguments: None
 trainer._SAVE = 0.5
+os.nice = lambda more: 0
 sys.exit(main(["train", *sys.argv[1:]]))
 """
 

@@ -1,0 +1,72 @@
+"""Train a model and watch it learn: reconstruction against KL, codes finding their places.
+
+A process of its own trains; this page reads what it writes and tells it what visitors want.
+"""
+
+import streamlit as st
+
+from pages.ui.training_form import show_form
+from pages.ui.training_results import show_actions, show_comparison
+from pages.ui.training_watch import show_controls, show_run
+from vae.run_folder import RunError, read_status
+from vae.runs import list_runs
+
+runs = list_runs()
+states = {run.name: read_status(run.folder) for run in runs}
+started = st.session_state.pop("go-to-run", None)
+if started in states:  # a run that this visitor has just begun
+    st.session_state["run"] = started
+    st.session_state["train-view"] = "watch"
+views = {"watch": "Watch", "new": "New run", "compare": "Compare"}
+view = st.segmented_control(
+    "View",
+    list(views),
+    default="watch" if runs else "new",
+    format_func=views.get,
+    key="train-view",
+    label_visibility="collapsed",
+)
+if view == "compare":
+    show_comparison(runs)
+    st.stop()
+if view != "watch" or not runs:
+    show_form()
+    st.stop()
+
+if st.session_state.get("run") not in states:  # deleted meanwhile
+    st.session_state.pop("run", None)
+live = [run.name for run in runs if states[run.name].live]
+names = [run.name for run in runs]
+name = st.selectbox(
+    "Run",
+    names,
+    names.index(live[-1]) if live else 0,
+    format_func=lambda name: f"{name} · {states[name].state}",
+    key="run",
+    bind="query-params",
+    help="Every visitor sees the same runs. Closing the page does not end them.",
+)
+run = runs[names.index(name)]
+
+
+@st.fragment
+def controls() -> None:
+    """Apart from what is redrawn twice a second, so that a slider can be dragged in peace."""
+    try:
+        show_controls(run)
+        show_actions(run)
+    except RunError as problem:
+        st.error(str(problem))
+
+
+@st.fragment(run_every=0.5 if states[name].live else None)
+def watch() -> None:
+    """What changes while it trains."""
+    try:
+        show_run(run)
+    except RunError as problem:
+        st.error(str(problem))
+
+
+controls()
+watch()

@@ -1,0 +1,260 @@
+"""A run as it is watched: its state, its curves, its pictures; live while a process is at work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+import torch
+
+from pages.ui import images, session, training_figures
+from vae import CheckpointError, DatasetError
+from vae.presets import PRESETS, read_band
+from vae.run_folder import (
+    RunConfig,
+    Status,
+    control,
+    list_snapshots,
+    read_config,
+    read_control,
+    read_metrics,
+    read_snapshot,
+    read_status,
+)
+from vae.runs import Run
+
+__all__ = ["metrics_of", "show_controls", "show_run", "time_words"]
+
+_ICONS = {
+    "waiting": ":material/hourglass_top:",
+    "starting": ":material/hourglass_top:",
+    "running": ":material/play_circle:",
+    "paused": ":material/pause_circle:",
+    "finishing": ":material/map:",
+    "finished": ":material/check_circle:",
+    "stopped": ":material/stop_circle:",
+    "failed": ":material/error:",
+    "interrupted": ":material/power_off:",
+}
+_RATES = [0.00001, 0.00003, 0.0001, 0.0002, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.01]
+
+
+def time_words(seconds: float) -> str:
+    """A duration as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    if seconds < 5_400:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3_600:.1f} hours"
+
+
+def metrics_of(folder: Path) -> list[dict[str, Any]]:
+    """All rows of a run's metrics, of which only the new ones are read each time."""
+    kept = st.session_state.setdefault("train-metrics", {})
+    rows, position = kept.get(str(folder), ([], None))
+    new, position, again = read_metrics(folder, position)
+    rows = new if again else rows + new
+    st.session_state["train-metrics"] = {**kept, str(folder): (rows, position)}
+    return rows
+
+
+def show_controls(run: Run) -> None:
+    """Pause, single step, stop, and beta and learning rate while it trains."""
+    status = read_status(run.folder)
+    if not status.live:
+        return
+    config = read_config(run.folder)
+    wanted = read_control(run.folder)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        do = {"on_click": control}
+        if wanted.action == "pause":
+            go_on = {"icon": ":material/play_arrow:", "type": "primary"}
+            st.button("Go on", key="go-on", args=(run.folder, "run"), **go_on, **do)
+            st.button(
+                "One step",
+                icon=":material/skip_next:",
+                key="one-step",
+                args=(run.folder,),
+                kwargs={"single": True},
+                **do,
+            )
+        else:
+            st.button(
+                "Pause", icon=":material/pause:", key="pause", args=(run.folder, "pause"), **do
+            )
+        st.button(
+            "Stop",
+            icon=":material/stop:",
+            key="stop",
+            args=(run.folder, "stop"),
+            help="It can be resumed later.",
+            **do,
+        )
+        if config.model.get("variational", True):
+            beta = st.slider(
+                "beta: weight of the KL",
+                0.0,
+                10.0,
+                float(min(wanted.beta if wanted.beta is not None else config.training.beta, 10)),
+                0.1,
+                key=f"beta-{run.name}",
+                width=260,
+                help="Takes effect at the next step, for everyone who watches.",
+            )
+            if beta != (wanted.beta if wanted.beta is not None else config.training.beta):
+                control(run.folder, beta=beta)
+        now = wanted.learning_rate or config.training.learning_rate
+        rate = st.select_slider(
+            "Learning rate, at its highest",
+            sorted({*_RATES, now}),
+            now,
+            key=f"rate-{run.name}",
+            width=260,
+            help="It falls along a half cosine from here to the end.",
+        )
+        if rate != now:
+            control(run.folder, learning_rate=rate)
+
+
+def show_run(run: Run) -> None:
+    """Everything there is to see of a run, as it is now."""
+    status, config = read_status(run.folder), read_config(run.folder)
+    seen = st.session_state.get("train-state")
+    st.session_state["train-state"] = (run.name, status.state)
+    if seen is not None and seen[0] == run.name and seen[1] != status.state:
+        st.rerun()  # buttons outside of this fragment depend on it
+    _show_status(status, config)
+    rows = metrics_of(run.folder)
+    if not rows:
+        if status.live:
+            st.caption("The first curves come in a few seconds.")
+        return
+    _warn_of_collapse(rows, config)
+    preset = next((p for p in PRESETS if p.key == config.preset and p.describes(config)), None)
+    band = read_band(preset) if preset else None
+    figure = training_figures.curves_figure(rows, band, max(status.epochs, 1))
+    st.plotly_chart(figure, key="curves", config={"displayModeBar": False})
+    _explain_curves(config, band is not None)
+    left, right = st.columns(2, gap="medium")
+    last = next((row for row in reversed(rows) if row.get("kl_per_dimension")), None)
+    if last is not None:
+        with left:
+            dimensions = last["kl_per_dimension"]
+            st.markdown(
+                f"**KL of each dimension** · {last['active_units']} of {len(dimensions)} active"
+            )
+            st.plotly_chart(
+                training_figures.dimensions_figure(dimensions),
+                key="dimensions",
+                config={"displayModeBar": False},
+            )
+            st.caption(
+                "A dimension at 0 says nothing about the image: the decoder has learned to ignore "
+                "it. Active means that its code moves from image to image."
+            )
+        with right:
+            st.markdown("**Rate and distortion**")
+            st.plotly_chart(
+                training_figures.path_figure(rows), key="path", config={"displayModeBar": False}
+            )
+            st.caption(
+                "To the right the codes carry more, further down the pictures come back better. "
+                "Along a dotted line the ELBO is the same: training crosses these lines downwards."
+            )
+    show_pictures(run, config, status.live)
+
+
+def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
+    """The map of codes, samples and reconstructions: the latest, or any epoch once it ended."""
+    epochs = list_snapshots(run.folder)
+    if not epochs:
+        return
+    epoch = epochs[-1]
+    if not live and len(epochs) > 1:
+        epoch = st.select_slider(
+            "Replay: epoch", epochs, epochs[-1], key=f"replay-{run.name}", width="stretch"
+        )
+    try:
+        shared, found = read_snapshot(run.folder), read_snapshot(run.folder, epoch)
+        classes = session.dataset(config.dataset, "test").classes
+    except (CheckpointError, DatasetError) as problem:
+        st.caption(f"The pictures of epoch {epoch} cannot be shown. {problem}")
+        return
+    left, right = st.columns(2, gap="medium")
+    with left:
+        plane = "two" if found["codes"].shape[1] == 2 else "two principal"
+        st.markdown(f"**Codes of held-out images** · epoch {epoch}, in {plane} dimensions")
+        figure = training_figures.map_figure(found["map"], shared.get("labels"), classes)
+        st.plotly_chart(figure, key="codes", config={"displayModeBar": False})
+    with right:
+        pairs = np.stack([shared["originals"][:8], found["reconstructions"][:8]], 1)
+        pairs = pairs.reshape(-1, *pairs.shape[2:])
+        _sheet(
+            np.concatenate([pairs[0::2], pairs[1::2]]),
+            8,
+            "Real images never trained on, and below each its reconstruction",
+        )
+        _sheet(found["samples"], 8, "Generated: samples at the same random places every time")
+
+
+def _sheet(pictures: np.ndarray, columns: int, caption: str) -> None:
+    x = torch.from_numpy(pictures).float() / 255
+    height = 2 * 72 if len(pictures) == 2 * columns else 72
+    st.image(
+        images.png(images.sheet(x, columns), height),
+        caption=caption,
+        width="stretch",
+        alt=caption,
+    )
+
+
+def _show_status(status: Status, config: RunConfig) -> None:
+    facts = []
+    if status.steps:
+        facts.append(f"epoch {min(int(status.epoch) + 1, status.epochs)} of {status.epochs}")
+    if status.state in ("running", "paused"):
+        facts.append(f"step {status.step:,} of {status.steps:,}")
+        facts.append(f"{status.images_per_second:,.0f} images a second")
+    if status.seconds_left:
+        facts.append(f"about {time_words(status.seconds_left)} left")
+    line = f"{_ICONS[status.state]} **{status.state.capitalize()}.** "
+    if status.state in ("failed", "interrupted"):
+        st.error(f"{status.state.capitalize()}. {_plain(status.message)}")
+    elif status.state in ("waiting", "starting", "finishing", "stopped"):
+        st.markdown(line + _plain(status.message) + " " + " · ".join(facts))
+    else:
+        st.markdown(line + " · ".join(facts))
+    if status.steps:
+        st.progress(min(status.step / status.steps, 1.0))
+
+
+def _warn_of_collapse(rows: list[dict[str, Any]], config: RunConfig) -> None:
+    last = next((row for row in reversed(rows) if row.get("heldout_kl") is not None), None)
+    if last is None or last["epoch"] < max(2, config.training.beta_warmup):
+        return
+    if last["heldout_kl"] < 1 or last["active_units"] == 0:
+        st.warning(
+            f"The KL is {last['heldout_kl']:.1f} nats: the codes say next to nothing about the "
+            "images, and every reconstruction looks alike. This is posterior collapse. Lower "
+            "beta, or let it warm up over more epochs.",
+            icon=":material/trending_flat:",
+        )
+
+
+def _explain_curves(config: RunConfig, band: bool) -> None:
+    if not config.model.get("variational", True):
+        st.caption("A standard autoencoder has no KL and no ELBO: only reconstructions count.")
+        return
+    st.caption(
+        "In nats per image; ELBO = reconstruction − KL, and higher is better. The KL rises first, "
+        "which is no fault: the encoder begins to say something about each image, and what it "
+        "says costs nats. It pays as soon as the reconstruction gains more than that."
+        + (" The shaded bands are earlier runs of this preset with other seeds." if band else "")
+    )
+
+
+def _plain(text: str) -> str:
+    """Text from a file, shown as it is: Markdown's signs lose their meaning."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+!|~$:" else c for c in text)

@@ -1,0 +1,203 @@
+"""The training page as a visitor's session runs it, without a browser."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import training_figures, training_form
+from vae import trainer
+from vae.presets import PRESETS, read_band
+from vae.reference import write_reference
+from vae.run_folder import RunConfig, control, read_control, read_metrics, write_json
+from vae.runs import list_runs
+from vae.training import TrainingConfig
+
+torch.set_num_threads(1)
+PAGE = Path(__file__).resolve().parent.parent / "pages" / "train.py"
+MODEL = {"latent_dim": 3, "channels": [], "hidden": [8]}
+CONFIG = RunConfig("digits", MODEL, TrainingConfig(epochs=3, batch_size=500), threads=1)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Data folders with two finished runs that may be compared and one that may not."""
+    data = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            trainer,
+            "write_reference",
+            lambda *known: write_reference(*known, tsne=False, limit=50),
+        )
+        for name, fields in (
+            ("gaussian", {"model": MODEL | {"likelihood": "gaussian_fixed"}}),
+            ("points", {"model": MODEL | {"variational": False}}),
+            ("other-seed", {"training": replace(CONFIG.training, seed=1)}),
+            ("plain", {}),
+        ):
+            folder = data / "runs" / name
+            assert trainer.run(folder, replace(CONFIG, **fields), device="cpu").state == "finished"
+    return data
+
+
+@pytest.fixture
+def data(trained, monkeypatch):
+    monkeypatch.setenv("LATENT_DATA", str(trained))
+    return trained
+
+
+def visit(**state) -> AppTest:
+    at = AppTest.from_file(PAGE, default_timeout=60)
+    for key, value in state.items():
+        at.session_state[key] = value
+    return at.run()
+
+
+def texts(at: AppTest) -> str:
+    return " ".join(element.value for element in [*at.markdown, *at.caption, *at.warning])
+
+
+def test_begins_with_presets_where_nothing_was_trained(tmp_path, monkeypatch):
+    monkeypatch.setenv("LATENT_DATA", str(tmp_path))
+    at = visit()
+    assert not at.exception and not at.error
+    assert list(at.radio(key="preset").options) == [preset.title for preset in PRESETS]
+
+
+def test_every_preset_starts_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("LATENT_DATA", str(tmp_path))
+    for preset in PRESETS:
+        started = []
+        monkeypatch.setattr(
+            training_form, "start_run", lambda config, kept=started: kept.append(config)
+        )
+        at = visit(preset=preset.title)
+        at.button(key="start").click().run()
+        assert started == [preset.config]
+
+
+def test_details_change_what_is_started(tmp_path, monkeypatch):
+    monkeypatch.setenv("LATENT_DATA", str(tmp_path))
+    started = []
+    monkeypatch.setattr(training_form, "start_run", started.append)
+    at = visit()
+    key = PRESETS[0].key
+    at.number_input(key=f"{key}-beta").set_value(4.0)
+    at.number_input(key=f"{key}-latent").set_value(5)
+    at.selectbox(key=f"{key}-likelihood").set_value("gaussian_fixed")
+    at.run().button(key="start").click().run()
+    (config,) = started
+    assert config.training.beta == 4 and config.preset is None
+    assert config.model["latent_dim"] == 5 and config.model["likelihood"] == "gaussian_fixed"
+
+
+def test_watches_a_finished_run(data):
+    at = visit(run="plain")
+    assert not at.exception and not at.error
+    shown = texts(at)
+    assert "Finished" in shown and "of 3 active" in shown and "KL rises first" in shown
+    at.select_slider(key="replay-plain").set_value(0).run()
+    assert not at.exception and "epoch 0" in texts(at)
+
+
+def test_an_autoencoder_has_no_nats(data):
+    at = visit(run="points")
+    assert not at.exception and "no KL" in texts(at)
+    assert "active" not in texts(at)
+
+
+def test_controls_reach_the_run(data, monkeypatch):
+    folder = data / "runs" / "plain"
+    status = (folder / "status.json").read_text()
+    live = json.loads(status) | {"state": "running"}
+    monkeypatch.setattr("vae.run_folder.is_alive", lambda folder: True)
+    try:
+        write_json(folder / "status.json", live)
+        at = visit(run="plain")
+        at.slider(key="beta-plain").set_value(2.5).run()
+        at.button(key="pause").click().run()
+        assert read_control(folder).action == "pause" and read_control(folder).beta == 2.5
+        at.button(key="one-step").click().run()
+        assert read_control(folder).single == 1
+        at.button(key="go-on").click().run()
+        assert read_control(folder).action == "run"
+        at.button(key="stop").click().run()
+        assert read_control(folder).action == "stop"
+        assert not at.exception
+    finally:
+        (folder / "status.json").write_text(status)
+        control(folder, "run")
+
+
+def test_compares_only_what_may_be_compared(data):
+    at = visit(**{"train-view": "compare"})
+    assert not at.exception and not at.error
+    kinds = at.selectbox(key="kind").options
+    assert len(kinds) == 3
+    at.selectbox(key="kind").set_value("digits, bernoulli").run()
+    assert set(at.dataframe[0].value["run"]) == {"plain", "other-seed"}
+
+
+def test_a_damaged_run_gets_a_sentence(data):
+    folder = data / "runs" / "broken"
+    folder.mkdir()
+    try:
+        (folder / "config.json").write_text("{")
+        at = visit(run="broken")
+        assert not at.exception
+        assert "cannot be read" in " ".join(error.value for error in at.error)
+    finally:
+        (folder / "config.json").unlink()
+        folder.rmdir()
+
+
+def test_deleting_asks_first(data):
+    config = data / "runs" / "spare" / "config.json"
+    write_json(config, CONFIG.to_dict())
+    write_json(config.parent / "status.json", {"state": "stopped"})
+    at = visit(run="spare")
+    at.button(key="delete").click().run()
+    assert not at.exception and not config.exists()
+    assert "spare" not in [run.name for run in list_runs()]
+
+
+def test_a_collapse_is_named(data):
+    folder = data / "runs" / "plain"
+    rows = read_metrics(folder)[0]
+    metrics = (folder / "metrics.jsonl").read_text()
+    try:
+        for row in rows:
+            if "heldout_kl" in row:
+                row |= {"heldout_kl": 0.01, "active_units": 0}
+        (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        assert "posterior collapse" in texts(visit(run="plain"))
+    finally:
+        (folder / "metrics.jsonl").write_text(metrics)
+
+
+def test_curves_keep_what_was_measured_and_thin_what_is_too_much():
+    rows = [
+        {"step": i, "epoch": i / 10, "reconstruction": -i, "kl": 0.1 * i, "elbo": -1.1 * i}
+        for i in range(1, 3001)
+    ]
+    figure = training_figures.curves_figure(rows, None, 300)
+    curves = [trace for trace in figure.data if len(trace.x or ())]
+    assert len(curves) == 3
+    for trace in curves:
+        assert len(trace.x) <= 501 and trace.x[-1] == 300
+    assert curves[0].y[-1] - curves[1].y[-1] == pytest.approx(curves[2].y[-1])
+
+
+def test_bands_span_runs_of_their_preset():
+    found = [preset for preset in PRESETS if read_band(preset)]
+    assert found
+    for preset in found:
+        for curve in read_band(preset).values():
+            assert len(curve["epoch"]) == len(curve["low"]) == len(curve["high"]) > 1
+            assert max(curve["epoch"]) <= preset.config.training.epochs
+            assert all(a <= b for a, b in zip(curve["low"], curve["high"], strict=True))
