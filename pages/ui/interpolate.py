@@ -119,8 +119,8 @@ def path_file(
 
 def path_view(ref: Reference) -> None:
     """A path from A to B: the slider, what lies along it, and files to take away."""
-    left, right = st.columns([1, 3], gap="medium")
-    with left:
+    left, right = st.columns([3, 1], gap="medium")
+    with right:
         a, b = _choose(ref, ("A", "B"))
         way = st.segmented_control(
             "The way",
@@ -148,7 +148,7 @@ def path_view(ref: Reference) -> None:
     overshoot = _OVERSHOOT if beyond else 0.0
     key = ("path", a.z.tobytes(), b.z.tobytes(), way, overshoot, frames)
     found = session.remember(ref, key, lambda: facts(ref, a.z, b.z, way, overshoot, frames))
-    with right:
+    with left:
         (t,) = ends.stand(ref, "path", [0.5])
         which, items = _nearest(ref, found)
         steps = [which[np.abs(found.at - f).argmin()] for f in found.frames]
@@ -315,9 +315,9 @@ def _downloads(ref: Reference, files: dict[str, tuple[str, Callable[[], bytes]]]
 
 def square_view(ref: Reference) -> None:
     """A square between four codes, live under the pointer, and as a sheet to print."""
-    left, right = st.columns([1, 2.4], gap="medium")
+    left, right = st.columns([2.4, 1], gap="medium")
     known = concepts.concepts(ref)
-    with left:
+    with right:
         kinds = {"pictures": "Four pictures", "analogy": "A picture and two concepts"}
         kind = "pictures"
         if len(known) > 1:
@@ -341,10 +341,15 @@ def square_view(ref: Reference) -> None:
             persist_state="session",
         )  # fmt: skip
         take = st.container(horizontal=True, gap="small")
-    with right:
+    with left:
         x, y = np.clip(ends.stand(ref, "square", [0.5, 0.5]), 0, 1).tolist()
         x, y = live_square(
-            ref, corners, key=f"square-{ref.name}", steps=steps, at=(x, y), size=300
+            ref,
+            corners,
+            key=f"square-{ref.name}",
+            steps=steps,
+            at=(x, y),
+            size=220 if ref.model.config.likelihood == "gaussian" else 300,
         )
         z = bilinear(corners, [[x, y]])[0]
         _here(ref, z)
@@ -384,8 +389,12 @@ def _analogy(ref: Reference, known: dict[str, concepts.Made]) -> np.ndarray:
     (a,) = _choose(ref, ("A",))
     names = list(known)
     steps = []
-    for side, first in (("To the right", 0), ("Downwards", 1)):
-        name = st.selectbox(side, names, index=first, key=f"analogy-{first}-{ref.name}", bind=None)
+    for key, side, first in (("right", "To the right", 0), ("down", "Downwards", 1)):
+        if st.session_state.get(key, names[0]) not in names:
+            del st.session_state[key]  # a concept of another model
+        name = st.selectbox(
+            side, names, index=first, key=key, bind="query-params", persist_state="session"
+        )
         steps.append(known[name].concept.vector)
     strength = st.slider(
         "Strength", 0.0, 2.0, 1.0, 0.1, key="strength", bind="query-params",
@@ -397,12 +406,17 @@ def _analogy(ref: Reference, known: dict[str, concepts.Made]) -> np.ndarray:
 
 @torch.no_grad()
 def _here(ref: Reference, z: np.ndarray, count: int = 6) -> None:
+    """What is known of the place where the mark was left."""
     rows, distances = neighbours(ref.mean, z, count)
     distance, verdict = ref.verdict(z)
-    st.caption(
-        f"Where the mark was left: {distance:.2f} from the nearest code, {verdict}. "
-        "Nearest real images in the latent space:"
-    )
+    words = f"Where the mark was left: {distance:.2f} from the nearest code, {verdict}."
+    judge = concepts.judge(ref)
+    if judge is not None:
+        seen = judge.probabilities(decode(ref.model, z[None]))[0]
+        likely = [k for k in seen.argsort(descending=True).tolist() if seen[k] > 0.5]
+        named = ", ".join(f"{figures.words(judge.names[k])} ({seen[k]:.0%})" for k in likely[:5])
+        words += f" An independent classifier sees: {named or 'nothing it is sure of'}."
+    st.caption(f"{words} Nearest real images in the latent space:")
     st.image(
         [images.data_url(ref.image(int(r)), 128) for r in rows],
         caption=[ref.title(int(r)) for r in rows],
@@ -431,8 +445,8 @@ def _arrays(**arrays: np.ndarray) -> bytes:
 
 def traversal_view(ref: Reference) -> None:
     """Single directions of the latent space, a slider and a film strip each, few at a time."""
-    left, right = st.columns([1, 3], gap="medium")
-    with left:
+    left, right = st.columns([3, 1], gap="medium")
+    with right:
         kinds = {"axes": "Latent axes", "principal": "Principal directions"}
         kind = st.segmented_control(
             "Directions",
@@ -471,7 +485,7 @@ def traversal_view(ref: Reference) -> None:
         take = st.container(horizontal=True, gap="small")
     sliders = [Slider(name, -3, 3, 0, 0.05, "σ") for name in names[here]]
     view = f"{kind}-{page}"
-    with right:
+    with left:
         at = np.clip(ends.stand(ref, view, [0.0] * len(sliders)), -3, 3).tolist()
         values = live_sliders(
             ref,
@@ -528,7 +542,7 @@ def directions(ref: Reference, kind: str) -> tuple[list[str], np.ndarray, np.nda
         return names, vectors, ref.information[order]
     pca = session.remember(ref, ("pca",), lambda: fit_pca(ref.mean, ref.mean.shape[1]))
     shares = pca.deviations**2 / max(float((pca.deviations**2).sum()), 1e-12)
-    names = [f"Direction {k + 1} · {s:.0%} of the variance" for k, s in enumerate(shares)]
+    names = [f"Direction {k + 1} · {s:.1%} of the variance" for k, s in enumerate(shares)]
     return names, pca.components * pca.deviations[:, None], shares
 
 

@@ -191,7 +191,9 @@ def live_path(
     Returns:
         t where the visitor last let go.
     """
-    slider = Slider("Position on the path", -overshoot, 1 + overshoot, 0.5, 0.005)
+    slider = Slider(
+        "Position on the path, from A (0) to B (1)", -overshoot, 1 + overshoot, 0.5, 0.005
+    )
     ends = np.stack([a, b]).astype(np.float64)
     rows = [
         {"kind": "pictures", "label": label, "items": [{"url": u, "alt": w} for u, w in items]}
@@ -244,7 +246,7 @@ def live_square(
     """
     sliders = [Slider("across", 0, 1, 0.5), Slider("down", 0, 1, 0.5)]
     corners = np.asarray(corners, dtype=np.float64)
-    bases = [("between the four corners", corners[0])]
+    bases = [("Under the mark · generated", corners[0])]
     x, y = _mount(ref, key, "bilinear", bases, corners, sliders, start=at, steps=steps, size=size)
     return float(x), float(y)
 

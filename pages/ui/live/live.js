@@ -116,14 +116,17 @@ class LiveDecoder {
         ariaLabel: `${slider.label}: ${this.frameValue(slider, i).toFixed(2)}`,
         onclick: () => { this.set(k, this.frameValue(slider, i)); this.release() },
       }))
-      if (slider.low < 0 && slider.high > 0) { // a tick, and a frame around the unchanged picture
+      if (slider.low < 0 && slider.high > 0) { // ticks, and frames around what is unchanged
+        const marks = this.data.play ? [[0, "A"], [1, "B"]] : [[0, "0: unchanged"]]
         input.setAttribute("list", `${id}-zero`)
-        header.append(element("datalist", { id: `${id}-zero` }, element("option", { value: "0" })))
+        header.append(element("datalist", { id: `${id}-zero` },
+          ...marks.map(([value]) => element("option", { value }))))
         frames.forEach((canvas, i) => {
-          if (Math.abs(this.frameValue(slider, i)) < 1e-9) {
-            canvas.style.boxShadow = "0 0 0 2px var(--st-text-color)"
-            canvas.title = "0: unchanged"
-          }
+          const at = this.frameValue(slider, i)
+          const mark = marks.find(([value]) => Math.abs(at - value) < 1e-9)
+          if (!mark) return
+          canvas.style.boxShadow = "0 0 0 2px var(--st-text-color)"
+          canvas.title = mark[1]
         })
       }
       this.rows.append(element("div", { className: "live-row" }, header, input,
