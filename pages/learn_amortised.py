@@ -5,7 +5,7 @@ A visitor draws a digit and sees its code; a search by gradient steps shows what
 
 import streamlit as st
 
-from pages.ui import amortised, images, learn, session
+from pages.ui import amortised, figures, images, learn, session
 
 HERE = "learn_amortised.py"
 
@@ -40,7 +40,9 @@ guess = amortised.encode_now(ref, x)
 with middle:
     st.image(images.data_url(ref.model.observe(x[None])[0], 224), title, 160, alt=title)
     st.metric("Encoded in", amortised.milliseconds(guess.seconds))
-    code = ", ".join(f"{guess.mean[k]:.2f} ± {guess.sigma[k]:.2f}" for k in ref.order[:2])
+    code = ", ".join(
+        f"{guess.mean[k]:.2f} ± {guess.sigma[k]:.2f}" for k in figures.first_axes(ref)
+    )
     st.metric("Code, μ ± σ" if len(ref.order) == 2 else "First two of its code", code)
 with right:
     chart = st.empty()

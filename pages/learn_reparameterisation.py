@@ -16,7 +16,7 @@ learn.begin(
     "A draw from q(z|x) is written as a formula: the noise "
     f"{learn.coloured('noise', 'ε')} is drawn, z is only computed from it. So z has a slope by "
     f"{learn.coloured('mean', 'μ')} and by {learn.coloured('deviation', 'σ')}, and the encoder "
-    "can learn from what the decoder says of the draw.",
+    "can learn from what the decoder says.",
 )
 with st.container(horizontal=True, vertical_alignment="bottom"):
     ref = session.choose_model()
@@ -57,9 +57,9 @@ def hold_noise() -> None:
     epsilon = np.zeros(len(mean))
     epsilon[list(axes)] = noise
     found = estimates.pull_at(ref, row, mean, times * sigma, epsilon, axes)
+    draws = np.random.default_rng(seed).standard_normal((120, 2))
     noise_pad(
-        ref, mean, times * sigma, axes, tuple(noise), key="noise-pad",
-        draws=np.random.default_rng(seed).standard_normal((120, 2)),
+        ref, mean, times * sigma, axes, tuple(noise), key="noise-pad", draws=draws,
         slope=found.by_z.numpy(), on_release=take_noise,
     )  # fmt: skip
     left, right = st.columns([3, 2], gap="medium")
@@ -76,12 +76,8 @@ def hold_noise() -> None:
 
 
 hold_noise()
-views = st.tabs(
-    ["Against the score function", "What detaching breaks"],
-    key="view",
-    on_change="rerun",
-    bind="query-params",
-)
+names = ["Against the score function", "What detaching breaks"]
+views = st.tabs(names, key="view", on_change="rerun", bind="query-params")
 if views[0].open:
     with views[0]:
         estimates.compare_estimators(ref, row, seed)

@@ -7,7 +7,6 @@ import io
 import numpy as np
 import torch
 from PIL import Image
-from streamlit_drawable_canvas import st_canvas
 from torch import Tensor
 
 from pages.ui.reference import Reference
@@ -34,6 +33,8 @@ def draw_digit(ref: Reference, *, key: str) -> Tensor | None:
     Returns:
         `(1, H, W)` in [0, 1], scaled and centred; None while nothing is drawn.
     """
+    from streamlit_drawable_canvas import st_canvas  # can only be imported by a running app
+
     drawn = st_canvas(
         stroke_width=_STROKE,
         stroke_color="#ffffff",
