@@ -16,7 +16,7 @@ learn.begin(
 )
 ref = lessons.open_model("digits")
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    row = learn.choose_image(ref, default=3, width=64)
+    row = learn.choose_image(ref, default=0, width=64)
     seed = learn.seed()
 x = ref.image(row)
 
@@ -52,9 +52,9 @@ learn.formula(
     ("deviation", r"\sigma", "its deviation: large forgives an error, but costs log σ everywhere"),
 )
 st.subheader("Multiply the pixels, and watch the product vanish", anchor=False)
-st.fragment(densities.underflow)(x)
+st.fragment(densities.underflow)(ref, x)
 st.markdown("**Averaging likelihoods**")
-densities.averaging(x, seed)
+densities.averaging(ref, x, seed)
 learn.to_try(
     "Move over the edge of a stroke, then over the empty ground: where is the Gaussian unsure, "
     "and what does it earn where it is sure? Its floor of 1/64 keeps that from being unbounded.",
@@ -63,10 +63,11 @@ learn.to_try(
 )
 with learn.details("How this is measured"):
     st.markdown(
-        "Three small models with eight latent dimensions, trained alike but for the likelihood; "
+        "Three small models with eight latent dimensions, trained alike but for the likelihood "
+        "(products and averages of the Bernoulli are those of the model with two); "
         "each image is decoded at the mean of its posterior. Bernoulli sees black and white, cut "
         "at ½. A probability of black and white and a density of grey values are not the same "
-        "thing: nats of different likelihoods are never compared. The product is formed by multiplying "
-        "in each precision, not worked out from the logs."
+        "thing: nats of different likelihoods are never compared. The product is formed by "
+        "multiplying in each precision, not worked out from the logs."
     )
 learn.end(FILE)

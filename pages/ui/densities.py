@@ -15,7 +15,6 @@ from torch import Tensor
 from pages.ui import images, learn, lessons, session
 from pages.ui.pixels import Reading, live_pixels
 from pages.ui.reference import Reference
-from vae.browser import DEVIATION_WHITE
 from vae.latent import neighbours
 from vae.theory import average_likelihood, running_products
 
@@ -27,6 +26,7 @@ KINDS = {
     "gaussian": "Gaussian, a variance for every pixel",
 }
 PRECISIONS = {"float16": np.float16, "float32": np.float32, "float64": np.float64}
+_WHITE = 0.5  # the deviation that is drawn white: that of a Bernoulli at ½
 _TONES = {"float16": "gap", "float32": "kl", "float64": "elbo"}
 
 
@@ -55,9 +55,9 @@ def model(kind: str) -> Reference:
 
 
 @torch.no_grad()
-def said(kind: str, x: Tensor) -> Said:
+def said(ref: Reference, x: Tensor) -> Said:
     """Encodes one image `(C, H, W)`, decodes it, and reads the likelihood pixel by pixel."""
-    own = model(kind).model
+    own = ref.model
     z = own.encoder(x[None]).mean
     pixels = own.decoder(z).base_dist
     seen = own.observe(x[None])
@@ -71,10 +71,10 @@ def read_pixels(x: Tensor) -> tuple[int, int]:
     tones = {"m": learn.TERMS["mean"], "s": learn.TERMS["deviation"]}
     readings = []
     for kind, title in KINDS.items():
-        s = said(kind, x)
+        s = said(model(kind), x)
         values = {"x": s.x, "m": s.mean, "s": s.deviation, "p": s.log_p}
         pictures = [("what it sees", s.x), ("mean", s.mean)]
-        pictures.append(("deviation", s.deviation / DEVIATION_WHITE))
+        pictures.append((f"deviation (white: {_WHITE})", s.deviation / _WHITE))
         if kind == "bernoulli":
             values |= {"q": 1 - s.mean, "y": 1 - s.x}
             lines = ["x = {x}, mean m = {m}, deviation {s}", "x·log m + (1 − x)·log(1 − m)"]
@@ -99,12 +99,14 @@ def read_pixels(x: Tensor) -> tuple[int, int]:
         lines.append("log p(x) = {p} nats")
         total = f"All {s.x.size} pixels: {s.log_p.sum():.1f} nats, the log of {unit}"
         readings.append(Reading(title, pictures, lines, values, tones, total))
-    return live_pixels(readings, key="pixels", start=(14, 14))
+    worst = np.abs(s.x - s.mean).argmax()  # where the Gaussian errs most there is most to see
+    start = tuple(map(int, np.unravel_index(worst, s.x.shape)))
+    return live_pixels(readings, key="pixels", start=start)
 
 
 def forgiveness(x: Tensor, pixel: tuple[int, int]) -> go.Figure:
     """The Gaussian's log density of one pixel against its deviation, all else as it is."""
-    s = said("gaussian", x)
+    s = said(model("gaussian"), x)
     own = model("gaussian").model.config
     error = abs(float(s.x[pixel] - s.mean[pixel]))
     chosen = float(s.deviation[pixel])
@@ -153,9 +155,9 @@ def blur(ref: Reference, row: int, count: int = 24) -> None:
         ("decoded", decoded),
     )
     st.image(
-        [images.data_url(picture, 224) for _, picture in shown],
+        [images.data_url(picture, 252) for _, picture in shown],
         caption=[words for words, _ in shown],
-        width=112,
+        width=128,
         alt=[words for words, _ in shown],
     )
     st.image(images.data_url(images.sheet(near[:12], 6), 112), caption="some of these images")
@@ -174,9 +176,8 @@ def _ends(products: np.ndarray) -> tuple[str, int] | None:
     return ("exactly 0" if products[first] == 0 else "infinite"), first + 1
 
 
-def shares(kind: str, count: int = 500) -> dict[str, tuple[int, int]]:
+def shares(ref: Reference, count: int = 500) -> dict[str, tuple[int, int]]:
     """Of how many images the product of all pixels is 0, and infinite, by precision."""
-    ref = model(kind)
 
     @torch.no_grad()
     def compute() -> dict[str, tuple[int, int]]:
@@ -191,8 +192,14 @@ def shares(kind: str, count: int = 500) -> dict[str, tuple[int, int]]:
     return session.remember(ref, ("shares", count), compute)
 
 
-def underflow(x: Tensor, count: int = 500) -> None:
-    """Multiplies the probabilities of an image's pixels one by one, in three precisions."""
+def underflow(ref: Reference, x: Tensor, count: int = 500) -> None:
+    """Multiplies the probabilities of an image's pixels one by one, in three precisions.
+
+    Args:
+        ref: a Bernoulli model.
+        x: one image `(C, H, W)`.
+        count: images of which it is said how many products vanish.
+    """
     names = {k: v for k, v in KINDS.items() if k != "continuous_bernoulli"}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.segmented_control(
@@ -203,7 +210,8 @@ def underflow(x: Tensor, count: int = 500) -> None:
             st.slider("Pixels multiplied so far", 1, 784, 784, key="pixels-so-far",
                       bind="query-params")
         )  # fmt: skip
-    log_p = said(kind, x).log_p
+    ref = ref if kind == "bernoulli" else model(kind)
+    log_p = said(ref, x).log_p
     order = _tiled(log_p)
     figure = go.Figure()
     for column, (name, dtype) in zip(st.columns(3), PRECISIONS.items(), strict=True):
@@ -229,7 +237,7 @@ def underflow(x: Tensor, count: int = 500) -> None:
         if end:
             pictures = f" ({end[1] / size:.1f} such pictures)" if end[1] > size else ""
             column.caption(f"{end[0]} after {end[1]:,} pixels{pictures}")
-        zero, infinite = shares(kind, count)[name]
+        zero, infinite = shares(ref, count)[name]
         column.caption(f"0 in {zero}, infinite in {infinite} of {count} images")
     sums = np.cumsum(log_p.ravel().astype(np.float64)) / math.log(10)
     figure.add_scatter(
@@ -250,9 +258,9 @@ def underflow(x: Tensor, count: int = 500) -> None:
 
 
 @torch.no_grad()
-def averaging(x: Tensor, seed: int, count: int = 100) -> None:
+def averaging(ref: Reference, x: Tensor, seed: int, count: int = 100) -> None:
     """Averages likelihoods of one image over draws of q, as written and by log-sum-exp."""
-    own = model("bernoulli").model
+    own = ref.model
     posterior = own.encoder(x[None])
     noise = torch.randn((count, own.latent_dim), generator=torch.Generator().manual_seed(seed))
     z = posterior.mean + posterior.base_dist.scale * noise
