@@ -6,7 +6,9 @@ The browser decodes every step; Python measures how near to the data the path ru
 import streamlit as st
 
 from pages.ui import session
-from pages.ui.interpolate import path_view, square_view, traversal_view
+from pages.ui.path import path_view
+from pages.ui.square import square_view
+from pages.ui.traversals import traversal_view
 
 VIEWS = {
     "path": ("Path", path_view),

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import concepts, ends, gallery, images, interpolate, session
+from pages.ui import concepts, ends, gallery, images, path, session, square, traversals
 from vae.classifier import Classifier
 from vae.evaluation import decode
 from vae.latent import lerp, neighbours, slerp
@@ -149,7 +149,7 @@ def test_facts_are_those_of_the_codes_on_the_path(monkeypatch, way, exclusive):
     judge = a_judge(monkeypatch, exclusive)
     ref = session.reference("tiny-gaussian")
     a, b = ref.mean[3], ref.mean[40]
-    found = interpolate.facts(ref, a, b, way, 0.5, 9)
+    found = path.facts(ref, a, b, way, 0.5, 9)
     assert (found.at[0], found.at[-1]) == (-0.5, 1.5) and len(found.frames) == 9
     z = (lerp if way == "lerp" else slerp)(a, b, found.at)
     np.testing.assert_allclose(found.norms, np.linalg.norm(z, axis=1), rtol=1e-5)
@@ -169,8 +169,8 @@ def test_facts_are_those_of_the_codes_on_the_path(monkeypatch, way, exclusive):
 def test_facts_are_symmetric_under_swap():
     ref = session.reference("tiny-gaussian")
     a, b = ref.mean[3], ref.mean[40]
-    for way in interpolate.WAYS:
-        there, back = (interpolate.facts(ref, *pair, way, 0.5, 9) for pair in ((a, b), (b, a)))
+    for way in path.WAYS:
+        there, back = (path.facts(ref, *pair, way, 0.5, 9) for pair in ((a, b), (b, a)))
         np.testing.assert_array_equal(there.counts, back.counts[::-1])
         np.testing.assert_array_equal(there.nearest, back.nearest[::-1])
         np.testing.assert_allclose(there.norms, back.norms[::-1], rtol=1e-4)
@@ -194,8 +194,8 @@ def test_a_path_far_from_the_data_is_said_to_have_left_them(monkeypatch):
 def test_the_page_shows_what_a_classifier_sees(monkeypatch, exclusive):
     a_judge(monkeypatch, exclusive)
     ref = session.reference("tiny-gaussian")
-    found = interpolate.facts(ref, ref.mean[3], ref.mean[40], "lerp", 0.0, 9)
-    tracks = interpolate._tracks(ref, found)
+    found = path.facts(ref, ref.mean[3], ref.mean[40], "lerp", 0.0, 9)
+    tracks = path._tracks(ref, found)
     assert len(tracks) == 3
     for track in tracks:
         for curve in track.curves:
@@ -211,7 +211,7 @@ def test_a_path_file_holds_codes_positions_and_settings():
     rng = np.random.default_rng(1)
     a, b = rng.standard_normal((2, 5)).astype("f4")
     at = np.linspace(0, 1, 7)
-    content = interpolate.path_file(a, b, at, "slerp", {"model": "mine", "overshoot": 0.0})
+    content = path.path_file(a, b, at, "slerp", {"model": "mine", "overshoot": 0.0})
     with np.load(io.BytesIO(content)) as file:
         np.testing.assert_array_equal(file["z"], slerp(a, b, at))
         np.testing.assert_array_equal(file["z"][[0, -1]], [a, b])
@@ -236,7 +236,7 @@ def test_an_animation_shows_every_picture_in_turn(shape):
 def test_a_film_strip_is_as_wide_as_its_frames():
     ref = session.reference("tiny-gaussian")
     at = np.linspace(0, 1, 5)
-    strip = interpolate._strip(ref, ref.mean[3], ref.mean[40], "lerp", at)
+    strip = path._strip(ref, ref.mean[3], ref.mean[40], "lerp", at)
     picture = np.asarray(Image.open(io.BytesIO(strip))).astype(float) / 255
     side = picture.shape[0]
     assert picture.shape == (side, 5 * side)
@@ -252,10 +252,10 @@ def test_an_analogy_is_a_parallelogram():
     ref = session.reference("tiny-gaussian")
 
     def script(model):
-        from pages.ui import concepts, interpolate, session
+        from pages.ui import concepts, session
 
         ref = session.reference(model)
-        session.st.session_state["made"] = interpolate._analogy(ref, concepts.concepts(ref))
+        session.st.session_state["made"] = square.analogy(ref, concepts.concepts(ref))
 
     at = AppTest.from_function(script, args=(ref.name,), default_timeout=60).run()
     assert not at.exception
@@ -270,7 +270,7 @@ def test_an_analogy_is_a_parallelogram():
 def test_directions_are_as_long_as_the_codes_spread_along_them(model):
     ref = session.reference(model)
     for kind in ("axes", "principal"):
-        names, vectors, weights = interpolate.directions(ref, kind)
+        names, vectors, weights = traversals.directions(ref, kind)
         d = ref.mean.shape[1]
         assert len(names) == d and vectors.shape == (d, d)
         assert (np.diff(weights) <= 1e-7).all()

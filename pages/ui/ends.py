@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+import io
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
@@ -18,16 +21,22 @@ from vae.evaluation import decode
 
 __all__ = [
     "NAMES",
+    "arrays",
     "as_text",
     "choose_end",
+    "choose_ends",
     "ends",
     "from_text",
     "keep_stand",
     "link",
+    "own_pin",
+    "picture",
     "set_end",
+    "sheet",
     "shuffle",
     "stand",
     "swap",
+    "take_away",
     "write_address",
 ]
 
@@ -195,6 +204,17 @@ def choose_end(ref: Reference, name: str, width: int = 96) -> Pin:
     return pin
 
 
+def choose_ends(ref: Reference, names: Sequence[str]) -> list[Pin]:
+    """Shows several ends in a row, with buttons that exchange or shuffle them."""
+    with st.container(horizontal=True, gap="small"):
+        chosen = [choose_end(ref, name) for name in names]
+    with st.container(horizontal=True, gap="small"):
+        if len(names) == 2:
+            st.button("Swap", icon=":material/swap_horiz:", on_click=swap, args=(ref,))
+        st.button("Shuffle", icon=":material/shuffle:", on_click=shuffle, args=(ref, names))
+    return chosen
+
+
 def picture(ref: Reference, pin: Pin) -> torch.Tensor:
     """What an end looks like, `(C, H, W)`: the image itself, or what its code is decoded to."""
     found = details.original(ref, pin)
@@ -204,3 +224,40 @@ def picture(ref: Reference, pin: Pin) -> torch.Tensor:
 def own_pin(ref: Reference, z: np.ndarray, title: str) -> None:
     """Keeps a place among the visitor's pins, where every page can start from it."""
     session.add_pin(Pin(ref.name, "generated", np.asarray(z, dtype=np.float32), title))
+
+
+# To take away -----------------------------------------------------------------------------------
+
+_TYPES = {"png": "image/png", "gif": "image/gif", "npz": "application/octet-stream"}
+
+
+def take_away(ref: Reference, files: dict[str, tuple[str, Callable[[], bytes]]]) -> None:
+    """Offers files, by label a name and what makes it, and the link to all that is chosen."""
+    with st.popover("Take it away", icon=":material/download:", key="take"):
+        for label, (name, make) in files.items():
+            st.download_button(
+                label,
+                make,
+                name,
+                _TYPES[name.rpartition(".")[2]],
+                icon=":material/download:",
+                on_click="ignore",
+                width="stretch",
+            )
+        st.caption(
+            "A link that restores all of this; of your own pictures it holds the codes only."
+        )
+        st.code(link(ref), language=None, wrap_lines=True)
+
+
+def sheet(ref: Reference, codes: np.ndarray, columns: int) -> bytes:
+    """Decoded codes `(N, D)` as a sheet to print, four pixels for each pixel of the model."""
+    whole = images.sheet(decode(ref.model, codes), columns)
+    return images.png(torch.nn.functional.interpolate(whole[None], scale_factor=4)[0])
+
+
+def arrays(settings: dict[str, Any], **named: np.ndarray) -> bytes:
+    """Arrays as `.npz`, and beside them `settings` as JSON."""
+    out = io.BytesIO()
+    np.savez_compressed(out, settings=np.array(json.dumps(settings)), **named)
+    return out.getvalue()
