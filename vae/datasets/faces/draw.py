@@ -23,10 +23,11 @@ __all__ = ["draw"]
 
 _INK = (38, 32, 44)
 _WHITE = (255, 255, 255)
-_LIP = (222, 78, 84)
+_LIP = (232, 70, 84)
 _MOUTH = (104, 18, 36)
 _TONGUE = (236, 112, 120)
 _GOLD = (255, 204, 40)
+_GLASS = (224, 238, 248)
 _GREY = (176, 181, 192)
 _SKINS = (
     (-1.0, (255, 225, 203)),
@@ -157,6 +158,8 @@ class _Sketch(Canvas):
         size = 1 + 0.17 * p.eye_size
         for side in (-1, 1):
             x, y = side * 7.3, -3.6 * k
+            if p.glasses:
+                self.flat(self._lens(side * 7.5, -3.4 * k, 6.0, 5.5), _GLASS)
             self.flat(ellipse(x, y - 0.9, 4.0 * size, 3.8 * size), darker(self.skin, 0.7))
             self.flat(ellipse(x, y, 3.7 * size, 3.6 * size), _WHITE)
             self.flat(ellipse(x, y - 0.1, 2.8 * size, 3.1 * size), _EYES[p.eye_colour])
@@ -175,7 +178,7 @@ class _Sketch(Canvas):
 
     def _bend(self) -> float:
         smile = self.person.smile
-        return smile * 0.7 + math.copysign(0.3, smile) if abs(smile) > 0.05 else smile * 6.7
+        return smile * 0.5 + math.copysign(0.5, smile) if abs(smile) > 0.05 else smile * 10.5
 
     def mouth(self) -> None:
         bend, open_ = self._bend(), self.person.open_mouth
@@ -186,8 +189,9 @@ class _Sketch(Canvas):
         arch = [(1 - abs(u) ** 2.6) ** 0.7 for u in us]
         curve = [middle + bend * (1.6 - 4.0 * u * u) for u in us]
         if not open_:
-            upper = [y - 2.0 * h for y, h in zip(curve, arch, strict=True)]
-            lower = [y + 2.2 * h for y, h in zip(curve, arch, strict=True)]
+            curve = [middle + bend * (2.4 - 5.6 * u * u) for u in us]
+            upper = [y - 2.2 * h for y, h in zip(curve, arch, strict=True)]
+            lower = [y + 2.5 * h for y, h in zip(curve, arch, strict=True)]
             self._band(us, half - 0.6, upper, lower, _LIP)
             seam = [(u * half, y) for u, y in zip(us, curve, strict=True)]
             self.line(seam, _MOUTH, 1.0)

@@ -35,7 +35,7 @@ ATTRIBUTES = (
 EXCLUSIVE = (("glasses", "sunglasses"), ("bald", "long_hair"), ("bald", "grey_hair"))
 """Pairs of attributes that nobody has together."""
 
-GAP = 0.3
+GAP = 0.4
 """Nobody is sampled with a `smile` or `skin` nearer to 0 than this."""
 
 FREQUENCIES = {
