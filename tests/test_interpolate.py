@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import concepts, ends, gallery, images, path, session, square, traversals
+from pages.ui import concepts, ends, gallery, images, path, session, traversals
 from vae.classifier import Classifier
 from vae.evaluation import decode
 from vae.latent import lerp, neighbours, slerp
@@ -252,7 +252,7 @@ def test_an_analogy_is_a_parallelogram():
     ref = session.reference("tiny-gaussian")
 
     def script(model):
-        from pages.ui import concepts, session
+        from pages.ui import concepts, session, square
 
         ref = session.reference(model)
         session.st.session_state["made"] = square.analogy(ref, concepts.concepts(ref))
