@@ -74,6 +74,8 @@ def explore() -> None:
             on_pin=lambda value: place.pin_clicked(ref, value),
             on_group=lambda name, rows: session.set_group(ref, name, rows),
         )
+        if projection == "latent" and ref.variational:
+            st.caption("Dotted circles: one, two and three deviations of the prior, N(0, I).")
         place.own_things(ref, projection, axes)
     with right:
         live_picture("map")
