@@ -339,8 +339,8 @@ class _Bench:
         directions *= np.linalg.norm(vector) / np.linalg.norm(directions, axis=1, keepdims=True)
 
         def figures(step: np.ndarray) -> dict[str, Any]:
-            success = effect(rows, step)[0]
             at_best, flips, y = effect(rows, best * step)
+            success = at_best if best == 1 else effect(rows, step)[0]
             found: dict[str, Any] = {"n": len(rows), "success": success, "best_strength": best}
             found |= {"success_at_best": at_best, "leakage": worst(flips)}
             found |= {"leaks_into": max(flips, key=flips.get, default=None)}
