@@ -13,7 +13,7 @@ from pages.ui import concepts, ends, figures, images, session
 from pages.ui.live import Curve, Track, live_path
 from pages.ui.reference import Reference
 from vae.evaluation import decode
-from vae.latent import density, lerp, neighbours, reach, slerp, stretches
+from vae.latent import density, lerp, neighbours, slerp, stretches
 
 __all__ = ["Facts", "along", "facts", "path_file", "path_view"]
 
@@ -74,7 +74,7 @@ def facts(
     at = np.linspace(-overshoot, 1 + overshoot, _POSITIONS)
     steps = np.linspace(-overshoot, 1 + overshoot, frames)
     z = along(a, b, way, at)
-    radius = session.remember(ref, ("reach",), lambda: reach(ref.mean))
+    radius = ref.spacing["far"]  # as every page calls a place inside the data
     counts = density(ref.mean, z, radius)
     rows, _ = neighbours(ref.mean, z, 1)
     judge = concepts.judge(ref)

@@ -14,7 +14,7 @@ from torch import Tensor
 from vae import VAE, elbo, load_checkpoint
 from vae.checkpoint import Checkpoint, load_card, load_codes
 from vae.datasets import Dataset, DatasetError
-from vae.latent import neighbours
+from vae.latent import neighbours, reach
 from vae.projection import fit_pca
 
 __all__ = ["Reference", "read_reference"]
@@ -107,10 +107,7 @@ class Reference:
     @functools.cached_property
     def spacing(self) -> dict[str, float]:
         """How far a code lies from its nearest neighbour: "usual" (median), "far" (95 %)."""
-        some = np.linspace(0, len(self) - 1, min(500, len(self))).astype(int)
-        _, distances = neighbours(self.mean, self.mean[some], 2)
-        usual, far = np.quantile(distances[:, -1], (0.5, 0.95))
-        return {"usual": float(usual), "far": float(far)}
+        return {"usual": reach(self.mean, 0.5), "far": reach(self.mean, 0.95)}
 
     @functools.cached_property
     def fitted(self) -> tuple[np.ndarray, np.ndarray]:
