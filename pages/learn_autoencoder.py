@@ -33,7 +33,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 if behind == "confidence" and lessons.judge(twins["Autoencoder"]) is None:
     st.info("No classifier is shipped for these images, so there is no confidence to show.")
 colour = learn.TERMS["gap" if behind == "distance" else "elbo"]
-live_planes(
+start = (0.42, 0.55)
+at = live_planes(
     [
         Panel(
             name,
@@ -47,9 +48,10 @@ live_planes(
         for name, ref in twins.items()
     ],
     key="twins",
-    start=(0.42, 0.55),
+    start=learn.linked("at", 2) or start,
     legend=next(iter(twins.values())).classes,
 )
+learn.link("at", None if at == start else at)
 
 lessons.show_samples(twins, seed)
 lessons.show_walk(twins)

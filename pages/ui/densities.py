@@ -100,8 +100,11 @@ def read_pixels(x: Tensor) -> tuple[int, int]:
         total = f"All {s.x.size} pixels: {s.log_p.sum():.1f} nats, the log of {unit}"
         readings.append(Reading(title, pictures, lines, values, tones, total))
     worst = np.abs(s.x - s.mean).argmax()  # where the Gaussian errs most there is most to see
-    start = tuple(map(int, np.unravel_index(worst, s.x.shape)))
-    return live_pixels(readings, key="pixels", start=start)
+    start = learn.linked("pixel", 2) or np.unravel_index(worst, s.x.shape)
+    at = live_pixels(readings, key="pixels", start=(int(start[0]), int(start[1])))
+    if "pixels" in st.session_state and st.session_state["pixels"].get("pixel"):
+        learn.link("pixel", at)
+    return at
 
 
 def forgiveness(x: Tensor, pixel: tuple[int, int]) -> go.Figure:

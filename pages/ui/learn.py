@@ -5,6 +5,8 @@ A page reads: `begin`, its picture, `formula`, `to_try`, `details`, `end`.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,8 @@ __all__ = [
     "details",
     "end",
     "formula",
+    "link",
+    "linked",
     "seed",
     "term",
     "to_try",
@@ -246,6 +250,36 @@ def choose_image(ref: Reference, *, key: str = "image", default: int = 0, width:
             alt=f"Real image {ref.title(row)}",
         )
     return row
+
+
+def linked(name: str, count: int) -> tuple[float, ...] | None:
+    """Reads numbers from the address, such as a place on a plane; None if they make no sense.
+
+    Args:
+        name: of the query parameter.
+        count: how many numbers.
+    """
+    parts = str(st.query_params.get(name, "")).split(",")
+    try:
+        values = tuple(float(part) for part in parts)
+    except ValueError:
+        return None
+    return values if len(values) == count and all(map(math.isfinite, values)) else None
+
+
+def link(name: str, values: Sequence[float] | None) -> None:
+    """Writes numbers into the address, so that a link leads to the same place; None removes them.
+
+    Args:
+        name: of the query parameter.
+        values: three digits after the decimal point are kept.
+    """
+    if values is None:
+        st.query_params.pop(name, None)
+    else:
+        st.query_params[name] = ",".join(
+            f"{value:.3f}".rstrip("0").rstrip(".") for value in values
+        )
 
 
 def coloured(name: str, text: str) -> str:

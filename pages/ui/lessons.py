@@ -106,7 +106,7 @@ def field(ref: Reference, kind: str, colour: str, steps: int = 45) -> Field | No
     if kind == "distance":
 
         def compute() -> np.ndarray:
-            found = np.concatenate([neighbours(ref.mean, z, 1)[1] for z in codes])
+            found = neighbours(ref.mean, codes, 1)[1]
             return (found / ref.spacing["usual"]).reshape(steps, steps)
 
         values = session.remember(ref, ("field", kind, steps), compute)

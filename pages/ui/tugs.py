@@ -23,6 +23,10 @@ def move_posterior(ref: Reference, row: int, seed: int) -> None:
     """Lets the visitor move and widen q for one image, and says what each term makes of it."""
     x, mean, sigma = ref.image(row), ref.mean[row], np.sqrt(ref.variance[row])
     tries = st.session_state.setdefault("tries", 0)
+    # A link leads to a q once: another image, or the way back, starts at the encoder's.
+    opened = st.session_state.setdefault("q-link", (row, learn.linked("q", 4)))
+    start = opened[1] if opened[0] == row and tries == 0 else None
+    start = start or (*mean.tolist(), *sigma.tolist())
     noise = np.random.default_rng(seed).standard_normal((8, 2))
     left, right = st.columns([3, 2], gap="medium")
     with left:
@@ -36,12 +40,14 @@ def move_posterior(ref: Reference, row: int, seed: int) -> None:
                 ref.class_of,
                 rings=True,
             ),
-            mean,
-            sigma,
+            start[:2],
+            np.clip(start[2:], 0.005, 10),
             key=f"q-{row}-{tries}",
             noise=noise,
             colour=learn.TERMS["posterior"],
         )
+    moved = not np.allclose([*found, *width], [*mean, *sigma], atol=2e-3)
+    learn.link("q", [*found, *width] if moved else None)
     own = exact_elbo(ref.model, x, torch.from_numpy(mean), torch.from_numpy(sigma))
     now = exact_elbo(ref.model, x, *(torch.tensor(v, dtype=torch.float32) for v in (found, width)))
     with right:
@@ -52,9 +58,13 @@ def move_posterior(ref: Reference, row: int, seed: int) -> None:
             digits=1,
         )
         st.plotly_chart(_terms(own, now), key="terms", config={"displayModeBar": False})
-        if st.button("Back to the encoder's q", icon=":material/undo:", key="again"):
-            st.session_state["tries"] = tries + 1
-            st.rerun(scope="fragment")
+        st.button(
+            "Back to the encoder's q",
+            icon=":material/undo:",
+            key="again",
+            on_click=lambda: st.session_state.update(tries=tries + 1),
+            disabled=not moved,
+        )
 
 
 def _terms(own: tuple[float, float], now: tuple[float, float]) -> go.Figure:

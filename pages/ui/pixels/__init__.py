@@ -56,10 +56,10 @@ def live_pixels(
         Row and column that the visitor last clicked.
     """
     height, width = readings[0].pictures[0][1].shape
-    at = start
     found = st.session_state.get(key, {}).get("pixel")
-    if isinstance(found, list) and len(found) == 2 and all(type(v) is int for v in found):
-        at = (min(max(found[0], 0), height - 1), min(max(found[1], 0), width - 1))
+    if not (isinstance(found, list) and len(found) == 2 and all(type(v) is int for v in found)):
+        found = start
+    at = (min(max(found[0], 0), height - 1), min(max(found[1], 0), width - 1))
     data = {
         "size": [height, width],
         "at": list(at),

@@ -114,7 +114,7 @@ def live_planes(
         Where the visitor last clicked, in 0…1 from the lower left.
     """
     found = st.session_state.get(key, {}).get("at")
-    at = _numbers(found, 2, 0.0, 1.0) or start
+    at = _numbers(found, 2, 0.0, 1.0) or _numbers(list(start), 2, 0.0, 1.0) or (0.5, 0.5)
     _mount(panels, key, {"at": list(at), "legend": list(legend)})
     return at
 
