@@ -71,7 +71,7 @@ def hold_noise() -> None:
             "Drag ε: z makes the same move, stretched by σ and begun at μ.",
             "Put ε at 0: z is μ, and σ has no slope at all.",
             "Widen σ: the same ε goes further, and other digits come into reach.",
-            "Find a z where the arrows are short: there the picture fits the image well.",
+            "Follow the arrow: L rises. Where the slopes vanish, no step of z fits better.",
         )
 
 

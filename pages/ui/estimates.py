@@ -115,8 +115,8 @@ def show_slopes(found: Pull, noise: np.ndarray) -> None:
     names = ("Slope", "How", *(f"dimension {d + 1}" for d in k))
     with st.container(border=True):
         st.markdown(
-            f"**L = log p(x|z) = {level} nats at this z.** Its slopes are in nats per unit. The "
-            "dark arrows point along ∂L/∂z, at z and, just the same, at μ."
+            f"**L = log p(x|z) = {level} nats at this z.** Its slopes are in nats per unit. "
+            "The arrows from z and from μ, of one length, both point along ∂L/∂z."
         )
         st.table(dict(zip(names, zip(*rows, strict=True), strict=True)), hide_index=True)
         st.caption(
