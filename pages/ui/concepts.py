@@ -186,7 +186,8 @@ def choose_concepts(ref: Reference) -> list[Made]:
     known = concepts(ref)
     if key not in st.session_state:
         first = [figures.words(n) for n in _FIRST if figures.words(n) in known] or list(known)
-        st.session_state[key] = first[:2]
+        # Nobody is of two classes: these are added one at a time.
+        st.session_state[key] = first[: 2 if ref.dataset.attributes else 1]
     st.session_state[key] = [n for n in st.session_state[key] if n in known]
     names = st.multiselect(
         "Concepts to add",

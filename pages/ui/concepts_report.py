@@ -219,7 +219,7 @@ def _table_of_answers(edit: Edit, report: EditReport, effect: Effect | None) -> 
             "Attribute": figures.words(name),
             "Before": report.before[name],
             "After": report.after[name],
-            "": role or ("changed" if saw != sees else ""),
+            "Part": role or ("changed" if saw != sees else ""),
         }
         if effect is not None:
             row["Changed for others"] = effect.flips[name]
