@@ -17,7 +17,7 @@ from pages.ui.live import Slider, live_sliders
 from pages.ui.reference import Reference
 from vae import CheckpointError, DatasetError, concept_vector, list_checkpoints
 from vae.concepts import cosines, sides
-from vae.edits import effect_on_many, true_pictures
+from vae.edits import answers, true_pictures
 from vae.evaluation import decode
 
 __all__ = [
@@ -48,9 +48,9 @@ ABOUT = """
 - Two models have codes of different scale, so strengths are in units of each model's own vector.
 """
 PAIRS = (("faces", "faces-autoencoder"), ("digits", "digits-autoencoder"))
-COUNTS = (1, 2, 5, 10, 30, 100)
+COUNTS = (1, 3, 10, 30, 100)
 STRENGTHS = (0.5, 1.0, 1.5)
-_TRIED = 80  # held-out images that each vector is tried on
+_TRIED = 60  # held-out images that each vector is tried on
 
 
 @dataclass(frozen=True)
@@ -211,13 +211,21 @@ def _outcome(ref: Reference, name: str, step: np.ndarray, key: tuple) -> Outcome
     if judge is None or not len(rows) or name not in judge.names:
         return None
 
+    chosen = rows[np.linspace(0, len(rows) - 1, min(_TRIED, len(rows))).astype(int)]
+    codes = ref.mean[chosen]
+
+    before = session.remember(
+        ref, ("arithmetic-before", name), lambda: answers(judge, decode(ref.model, codes))
+    )
+
     def compute() -> Outcome:
-        chosen = rows[np.linspace(0, len(rows) - 1, min(_TRIED, len(rows))).astype(int)]
-        effect = effect_on_many(ref.model, judge, ref.mean[chosen], step.astype(np.float32))
+        after = answers(judge, decode(ref.model, (codes + step).astype(np.float32)))
+        shares = dict(zip(judge.names, (after != before).mean(0).tolist(), strict=True))
         aside = {name, *concepts.excluded(ref, name)}
-        flips = {k: v for k, v in effect.flips.items() if k not in aside}
+        flips = {k: v for k, v in shares.items() if k not in aside}
         worst = max(flips, key=flips.get, default=None)
-        return Outcome(effect.n, effect.shown[name], flips.get(worst), worst)
+        shown = float(after[:, judge.names.index(name)].mean())
+        return Outcome(len(chosen), shown, flips.get(worst), worst)
 
     return session.remember(ref, ("arithmetic-outcome", name, *key), compute)
 
@@ -256,23 +264,30 @@ def from_many(ref: Reference, name: str, seed: int) -> None:
         return found
 
     vectors = session.remember(ref, ("arithmetic-many", name, seed), compute)
+    tries = [(kind, n, v) for kind, made in vectors.items() for n, v in made]
+    outcomes = {}
+    words = "Trying each vector on images that it was not made from…"
+    bar = st.progress(0.0, words)
+    for k, (kind, n, vector) in enumerate(tries, 1):
+        outcomes[kind, n] = _outcome(ref, name, vector, ("many", kind, n, seed))
+        bar.progress(k / len(tries), words)
+    bar.empty()
     figure, rows = go.Figure(), []
-    with st.spinner("Trying each vector on people it has not seen…", show_time=True):
-        for (kind, made), dash in zip(vectors.items(), ("solid", "dot"), strict=False):
-            found = [_outcome(ref, name, v, ("many", kind, n, seed)) for n, v in made]
-            final = cosines([made[-1][1], *(v for _, v in made)])[0, 1:]
-            for (n, _), one, cosine in zip(made, found, final, strict=True):
-                rows.append((kind, n, one, cosine))
-            if None in found:
-                continue
-            for what, colour in (("success", "elbo"), ("leakage", "gap")):
-                values = [getattr(o, what) for o in found]
-                if None not in values:
-                    figure.add_scatter(
-                        x=[str(n) for n, _ in made], y=[100 * v for v in values],
-                        name=f"{kind}: {what}",
-                        line={"color": TERMS[colour], "dash": dash, "width": 2},
-                    )  # fmt: skip
+    for (kind, made), dash in zip(vectors.items(), ("solid", "dot"), strict=False):
+        found = [outcomes[kind, n] for n, _ in made]
+        final = cosines([made[-1][1], *(v for _, v in made)])[0, 1:]
+        rows += [(kind, n, o, c) for (n, _), o, c in zip(made, found, final, strict=True)]
+        if None in found:
+            continue
+        for what, colour in (("success", "elbo"), ("leakage", "gap")):
+            values = [getattr(o, what) for o in found]
+            if None not in values:
+                figure.add_scatter(
+                    x=[str(n) for n, _ in made],
+                    y=[100 * v for v in values],
+                    name=f"{kind}: {what}",
+                    line={"color": TERMS[colour], "dash": dash, "width": 2},
+                )
     figure.update_layout(
         height=320,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
@@ -338,6 +353,7 @@ def two_models(refs: Sequence[Reference | None], name: str, seed: int) -> None:
 
 
 def _mean_difference(ref: Reference, name: str) -> np.ndarray:
+    """From all examples, whatever the seed."""
     with_it, without = _examples(ref, name, 0)
     return concept_vector(ref.mean[with_it], ref.mean[without])
 
