@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .checkpoint import load_card, load_checkpoint, save_card
-from .classifier import Classifier, load_classifier
+from .classifier import Classifier, accuracy, load_classifier
 from .datasets import Dataset, load_dataset
 from .model import VAE
 from .objective import elbo, log_evidence
@@ -163,7 +163,8 @@ def evaluate(
 
     Returns:
         `elbo`, `reconstruction`, `kl`, `log_evidence` (nats per image), `active_units`, `psnr`
-        (decibels), `attribute_survival` (by name, 0…1), `sample_precision` and `sample_recall`
+        (decibels), `attribute_survival` and `classifier_accuracy` on real images (by name, 0…1),
+        `sample_precision` and `sample_recall`
         (of draws from N(0, I); `precision` and `recall` hold them for every source), `n`. None
         where a figure has no meaning.
 
@@ -207,6 +208,7 @@ def evaluate(
     report["active_units"] = int((codes.var(0) > ACTIVE).sum())
     report["psnr"] = torch.cat(decibels).mean().item()
     report["attribute_survival"] = attribute_survival(judge, y, data) if judge else None
+    report["classifier_accuracy"] = accuracy(judge, data) if judge else None
     log("Judging samples.")
     fitted = FittedGaussian.fit(codes.numpy(), torch.cat(variances).numpy())
     report |= _sample_quality(model, judge, data, y, fitted, seed)
