@@ -18,10 +18,10 @@ if started in states:  # a run that this visitor has just begun
     st.session_state["run"] = started
     st.session_state["train-view"] = "watch"
 views = {"watch": "Watch", "new": "New run", "compare": "Compare"}
+st.session_state.setdefault("train-view", "watch" if runs else "new")
 view = st.segmented_control(
     "View",
     list(views),
-    default="watch" if runs else "new",
     format_func=views.get,
     key="train-view",
     label_visibility="collapsed",
@@ -40,7 +40,7 @@ names = [run.name for run in runs]
 name = st.selectbox(
     "Run",
     names,
-    names.index(live[-1]) if live else 0,
+    names.index(live[-1]) if live and "run" not in st.session_state else 0,
     format_func=lambda name: f"{name} · {states[name].state}",
     key="run",
     bind="query-params",
