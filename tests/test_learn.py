@@ -116,9 +116,9 @@ def test_the_field_of_distances_is_zero_at_codes_and_grows():
     columns = ((ref.mean[:, 0] - x0) / (x1 - x0) * (steps - 1)).round().astype(int)
     rows = ((ref.mean[:, 1] - y0) / (y1 - y0) * (steps - 1)).round().astype(int)
     cell = (x1 - x0) / (steps - 1)
-    at_codes = field.values[rows, columns] * ref.spacing["usual"]
+    at_codes = field.values[rows, columns] * ref.deviation.mean()
     assert at_codes.max() <= 0.71 * cell + 1e-6
-    assert field.values.max() * ref.spacing["usual"] > 3 * cell
+    assert field.values.max() * ref.deviation.mean() > 3 * cell
 
 
 def test_samples_of_the_variational_model_look_like_digits_more_often():

@@ -107,11 +107,11 @@ def field(ref: Reference, kind: str, colour: str, steps: int = 45) -> Field | No
 
         def compute() -> np.ndarray:
             found = neighbours(ref.mean, codes, 1)[1]
-            return (found / ref.spacing["usual"]).reshape(steps, steps)
+            return (found / ref.deviation.mean()).reshape(steps, steps)
 
         values = session.remember(ref, ("field", kind, steps), compute)
-        name = "distance to the nearest code, in usual distances between neighbours"
-        return Field(values, name, colour, 1, 12, 1)
+        name = "distance to the nearest code, in deviations of all codes"
+        return Field(values, name, colour, 0.05, 0.7)
     values = session.remember(
         ref,
         ("field", kind, steps),

@@ -40,7 +40,7 @@ function tint(context, field, values, scale) {
   values.forEach((value, i) => {
     const part = Math.max(0, Math.min(1, (value - low) / (high - low)))
     const row = small.height - 1 - Math.floor(i / side)
-    picture.data.set([r, g, b, Math.round(215 * part)], 4 * (row * side + (i % side)))
+    picture.data.set([r, g, b, Math.round(150 * part)], 4 * (row * side + (i % side)))
   })
   small.getContext("2d").putImageData(picture, 0, 0)
   context.imageSmoothingEnabled = true
