@@ -98,7 +98,7 @@ def field(ref: Reference, kind: str, colour: str, steps: int = 45) -> Field | No
         colour: of the tint, #rrggbb.
         steps: places along each axis.
     """
-    if kind not in ("distance", "confidence"):
+    if kind not in ("distance", "confidence") or (kind == "confidence" and judge(ref) is None):
         return None
     x0, x1, y0, y1 = bounds_of(ref)
     places = np.stack(np.meshgrid(np.linspace(x0, x1, steps), np.linspace(y0, y1, steps)), -1)
