@@ -234,12 +234,12 @@ def _say_outcome(ref: Reference, name: str, found: Outcome | None) -> None:
     if found is None:
         st.caption("There is no classifier for these images, so nobody counts how often it works.")
         return
-    leak = (
-        ""
-        if found.leakage is None
-        else f" What changes most beside it is “{figures.words(found.leaks_into).lower()}”: for "
-        f"{found.leakage:.0%}."
-    )
+    leak = ""
+    if found.leakage:
+        beside = figures.words(found.leaks_into).lower()
+        leak = f" What changes most beside it is “{beside}”, for {found.leakage:.0%}."
+    elif found.leakage == 0:
+        leak = " Nothing else changes."
     st.markdown(
         f"Added once to {found.n} others who have none, a classifier then sees "
         f"“{figures.words(name).lower()}” in **{found.success:.0%}** of them.{leak}"
@@ -304,11 +304,17 @@ def from_many(ref: Reference, name: str, seed: int) -> None:
         {
             "Made from": [f"{kind}: {n}" for kind, n, *_ in rows],
             "Success": [_percent(o and o.success) for *_, o, _ in rows],
-            "Leakage": [_percent(o and o.leakage) for *_, o, _ in rows],
+            "Leakage": [_leak(o) for *_, o, _ in rows],
             "Cosine to the last": [f"{c:.2f}" for *_, c in rows],
         },
         hide_index=True,
     )
+
+
+def _leak(found: Outcome | None) -> str:
+    if found is None or not found.leakage:
+        return _percent(found and found.leakage)
+    return f"{found.leakage:.0%} {figures.words(found.leaks_into).lower()}"
 
 
 def _percent(share: float | None) -> str:
@@ -344,7 +350,7 @@ def two_models(refs: Sequence[Reference | None], name: str, seed: int) -> None:
                 {
                     "Strength": [f"{s:.1f}" for s in STRENGTHS],
                     "Success": [_percent(o and o.success) for o in found[-1].values()],
-                    "Leakage": [_percent(o and o.leakage) for o in found[-1].values()],
+                    "Leakage": [_leak(o) for o in found[-1].values()],
                 },
                 hide_index=True,
             )
