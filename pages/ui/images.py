@@ -59,7 +59,12 @@ def gif(x: Tensor, height: int, seconds: float) -> bytes:
         height: in pixels.
         seconds: for which each picture is shown; GIF counts in hundredths.
     """
-    first, *rest = [Image.open(io.BytesIO(png(picture, height))) for picture in x]
+    frames = [Image.open(io.BytesIO(png(picture, height))) for picture in x]
+    if x.shape[1] == 3:
+        # One palette for all: finding one for each frame takes long, and they would flicker.
+        palette = _to_pil(sheet(x, len(x))).quantize(256)
+        frames = [frame.quantize(palette=palette) for frame in frames]
+    first, *rest = frames
     out = io.BytesIO()
     first.save(
         out, "GIF", save_all=True, append_images=rest, duration=round(1000 * seconds), loop=0
