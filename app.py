@@ -12,7 +12,7 @@ from pages.ui.routes import live_routes, warm
 
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[None]:
-    """Loads models before the first visitor comes, instead of once for each of the first."""
+    """Opens the first model before the first visitor comes, and the others meanwhile."""
     warm()
     yield
 

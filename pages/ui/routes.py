@@ -79,16 +79,28 @@ def live_routes(base: str = "") -> list[Route]:
     ]
 
 
-def warm() -> None:
-    """Loads the shipped decoders, Plotly and what `session.warm` opens."""
-    for checkpoint in list_checkpoints():
-        if checkpoint.shipped:
-            try:
-                _open(checkpoint.name)
-            except _Refusal:
-                continue  # the page that opens it says why
+def warm() -> threading.Thread:
+    """Opens what the first page shows, then the other shipped models in the background.
+
+    Returns:
+        The thread that opens the others.
+    """
+    shipped = [checkpoint.name for checkpoint in list_checkpoints() if checkpoint.shipped]
     _plotly_gzip()
-    session.warm()  # last, as it keeps all that is loaded out of the garbage collector
+    _warm(shipped[:1])
+    others = threading.Thread(target=_warm, args=(shipped[1:],), name="warm", daemon=True)
+    others.start()
+    return others
+
+
+def _warm(names: list[str]) -> None:
+    for name in names:
+        try:
+            _open(name)
+        except _Refusal:
+            continue  # the page that opens it says why
+        session.warm(name)
+    session.keep()
 
 
 def _answer(handle):  # noqa: ANN001, ANN202

@@ -39,6 +39,7 @@ __all__ = [
     "codes_block",
     "dataset",
     "group",
+    "keep",
     "map_figure",
     "pins",
     "reference",
@@ -171,20 +172,22 @@ def remember(ref: Reference, key: tuple[Any, ...], compute: Callable[[], Any]) -
     return _remember((ref.name, ref.stamp, *key), compute)
 
 
-def warm() -> None:
-    """Opens the shipped models before the first visitor comes.
-
-    What is then in memory stays there, so it is kept out of the garbage collector: Streamlit
-    collects after every run of a script, and walking it all takes longer than our own code.
-    """
+def warm(name: str) -> None:
+    """Opens a model and its map before the first visitor asks for them."""
     torch.set_num_threads(1)  # single decodes are quicker so, and visitors share the cores
-    for checkpoint in list_checkpoints():
-        if checkpoint.shipped:
-            try:
-                ref = reference(checkpoint.name)
-                map_figure(ref, *figures.first_view(ref))
-            except (CheckpointError, DatasetError):
-                continue  # the page that opens it says why
+    try:
+        ref = reference(name)
+        map_figure(ref, *figures.first_view(ref))
+    except (CheckpointError, DatasetError):
+        return  # the page that opens it says why
+
+
+def keep() -> None:
+    """Keeps all that is in memory out of the garbage collector.
+
+    Streamlit collects after every run of a script, and walking what was loaded takes longer than
+    our own code.
+    """
     gc.collect()
     gc.freeze()
 
