@@ -24,7 +24,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     steps = st.select_slider(
         "Gradient steps of the search",
         amortised.STEPS,
-        100,
+        100 if max(ref.shape[1:]) <= 32 else 50,
         key="steps",
         bind="query-params",
         width=260,
@@ -38,7 +38,8 @@ with left:
     x, title = amortised.choose_image(ref)
 guess = amortised.encode_now(ref, x)
 with middle:
-    st.image(images.data_url(ref.model.observe(x[None])[0], 224), title, 160, alt=title)
+    seen = images.data_url(ref.model.observe(x[None])[0], 224)
+    st.image(seen, f"{title}, as the model sees it", 160, alt=title)
     st.metric("Encoded in", amortised.milliseconds(guess.seconds))
     code = ", ".join(
         f"{guess.mean[k]:.2f} ± {guess.sigma[k]:.2f}" for k in figures.first_axes(ref)

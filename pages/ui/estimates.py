@@ -204,7 +204,7 @@ def compare_graphs(ref: Reference, row: int, seed: int) -> None:
         runs = {
             name: list(
                 refine(ref.model, x[:1], steps, start="encoder", detached=cut, samples=samples,
-                       draws=50, every=5, seed=seed)
+                       draws=32, every=10, seed=seed)
             )
             for name, cut in (("z in the graph", False), ("z detached", True))
         }  # fmt: skip
