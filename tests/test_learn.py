@@ -35,7 +35,7 @@ def header(at: AppTest) -> str:
 def braces(at: AppTest) -> dict[str, float]:
     """Numbers of the first equation that has some, by what stands below the brace."""
     for formula in at.latex:
-        found = re.findall(r"\\underbrace\{(-?[\d.]+)\}_\{(.*?)\}\}(?: |$)", formula.value)
+        found = re.findall(r"\\underbrace\{(-?[\d.]+)\}_\{(.*?)\}\}(?=\s|$)", formula.value)
         if found:
             return {name: float(value) for value, name in found}
     raise AssertionError("no equation has numbers")
