@@ -66,8 +66,9 @@ learn.formula(
 learn.to_try(
     "Move the pointer through a hole of the autoencoder (strongly tinted): what is decoded?",
     "Cross from one class to the next on both planes: where does the picture stay a digit?",
-    "Compare the draws from $N(0, I)$: the autoencoder's codes have another scale. Then those "
-    "from a Gaussian fitted to each: is that fairer, and is it enough?",
+    "Compare the draws from $N(0, I)$: they fall in the middle of the autoencoder's codes, which "
+    "have another scale. Are they clear? Are they of all kinds? Then those from a Gaussian fitted "
+    "to each model's own codes: is that fairer, and is it enough?",
 )
 with learn.details("How this is measured"):
     st.markdown(

@@ -131,15 +131,22 @@ def samples(ref: Reference, distribution: str, seed: int, count: int = 1_000) ->
 
     Returns:
         {"shown": the first 40 `(40, C, H, W)`, "clear": how many the classifier is as sure of as
-        of 95 % of the real images}; "clear" is None where there is no classifier.
+        of 95 % of the real images, "kinds": over how many classes those spread, as if evenly (the
+        exponential of their entropy)}; None for both where there is no classifier.
     """
 
+    @torch.no_grad()
     def compute() -> dict[str, object]:
         decoded = _decode(ref, draw_samples(ref, distribution, count, seed))
-        clear = None
+        clear = kinds = None
         if judge(ref) is not None:
-            clear = int((confidence(ref, decoded) >= threshold(ref)).sum())
-        return {"shown": decoded[:40].clone(), "clear": clear}
+            sure, which = torch.cat([judge(ref).probabilities(p) for p in decoded.split(250)]).max(
+                1
+            )
+            found = which[sure >= threshold(ref)]
+            share = torch.bincount(found, minlength=len(ref.classes)) / max(len(found), 1)
+            clear, kinds = len(found), float(torch.special.entr(share).sum().exp())
+        return {"shown": decoded[:40].clone(), "clear": clear, "kinds": kinds}
 
     return session.remember(ref, ("samples", distribution, seed, count), compute)
 
@@ -167,6 +174,11 @@ def show_samples(twins: dict[str, Reference], seed: int) -> None:
             )
             if drawn["clear"] is not None:
                 part.metric("look like a digit, of 1,000", f"{drawn['clear']:,}")
+                part.metric(
+                    "kinds of digit among these",
+                    f"{drawn['kinds']:.1f} of {len(ref.classes)}",
+                    help="As if they were spread evenly over so many kinds.",
+                )
 
 
 def show_walk(twins: dict[str, Reference]) -> None:
