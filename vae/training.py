@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -241,9 +242,11 @@ def train(
             spread = torch.rand((size, *x.shape[1:]), generator=noise, device=device)[part]
             target = training_target(model.config.likelihood, x, spread)
         eps = torch.randn((size, model.latent_dim), generator=noise, device=device)[part]
-        value, reconstruction, kl = forward(target, eps, beta, config.free_bits, config.detail)
-        model.zero_grad()
-        (-value * (weight * group.size)).backward()  # DistributedDataParallel divides by the size
+        with _quick_products():
+            value, reconstruction, kl = forward(target, eps, beta, config.free_bits, config.detail)
+            model.zero_grad()
+            # Times the size, because DistributedDataParallel divides by it.
+            (-value * (weight * group.size)).backward()
         if model.config.likelihood == "gaussian" and passed < config.shared_sigma:
             _share_sigma(model)
         norm = nn.utils.get_total_norm([p.grad for p in parameters])
@@ -287,6 +290,17 @@ def train(
             )
             since = time.perf_counter()
     model.eval()
+
+
+@contextmanager
+def _quick_products() -> Iterator[None]:
+    """Lets processors that can multiply matrices in bfloat16, adding up in float32, do so."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 class _Forward(nn.Module):
