@@ -100,8 +100,9 @@ def test_beta_trades_distortion_for_rate_until_collapse():
     rate = [float(ref.kl.mean()) for ref in models]
     distortion = [float(-(ref.elbo + ref.kl).mean()) for ref in models]
     assert rate == sorted(rate, reverse=True)
-    # Between beta 0 and 0.1 the held-out distortion need not rise: the first one overfits.
-    assert distortion[1:] == sorted(distortion[1:])
+    # Below beta 1 nothing is won on images that training never saw.
+    assert distortion[2:] == sorted(distortion[2:])
+    assert distortion[0] > distortion[2]
     assert rate[-1] < 0.1 * rate[2], "at beta 20 the code says next to nothing"
     spread = [float(ref.mean.std()) for ref in models]
     width = [float(np.sqrt(ref.variance).mean()) for ref in models]
