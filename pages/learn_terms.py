@@ -52,8 +52,8 @@ with learn.details("How this is measured"):
         "Your q's expectation is integrated with 144 Gauss–Hermite nodes, not sampled. The five "
         "models are small, have two latent dimensions, and were trained alike but for β; ellipses "
         "are two deviations of q, rate and distortion are means over the images that training "
-        "never saw: there, a β below 1 buys codes that cost more and no better pictures. Gradients are those of the means over 128 images, at the trained model, "
-        "where the terms balance: the KL does not contain the decoder, so it sends it exactly "
-        "nothing."
+        "never saw: there, a β below 1 buys codes that cost more and no better pictures. "
+        "Gradients are those of the means over 128 images, at the trained model, where the terms "
+        "balance: the KL does not contain the decoder, so it sends it exactly nothing."
     )
 learn.end(FILE)
