@@ -134,6 +134,14 @@ def test_samples_are_judged_and_a_seed_gives_the_same():
     assert (real >= lessons.threshold(ref)).mean() == pytest.approx(0.95, abs=0.01)
 
 
+def test_the_prior_covers_the_variational_model_and_not_the_autoencoder():
+    twins = [session.reference(name) for name in ("digits-autoencoder", "digits")]
+    kinds = [lessons.samples(ref, "prior", 0)["kinds"] for ref in twins]
+    assert kinds[1] > kinds[0] + 1
+    fitted = [lessons.samples(ref, "fitted", 0) for ref in twins]
+    assert fitted[1]["clear"] > fitted[0]["clear"]
+
+
 def test_the_equation_on_the_page_adds_up():
     at = visit("learn_elbo.py")
     shown = braces(at)
