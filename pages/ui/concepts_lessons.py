@@ -239,7 +239,7 @@ def _weakest(ref: Reference) -> list[tuple[str, _Tried]]:
 
 def _limits_of_faces(ref: Reference) -> None:
     with st.spinner("Drawing twins…"):
-        found = session.remember(ref, ("lesson-eyes",), lambda: _details(ref))
+        found = session.remember(ref, ("lesson-nose",), lambda: _details(ref))
     for title, pictures, arrived, copied in found:
         words, shown = st.columns([2, 5], vertical_alignment="center")
         with words:
@@ -253,18 +253,20 @@ def _limits_of_faces(ref: Reference) -> None:
     (_, _, much, _), (_, _, little, copied) = found
     st.markdown(
         "A vector can only move what the model has learned to write into its code. Glasses change "
-        "many pixels, so they were worth learning. The colour of an iris is a handful of pixels: "
+        "many pixels, so they were worth learning. The size of a nose is a handful of faint "
+        "pixels: "
         + (
             "the model hardly keeps it, and no direction in its latent space can bring it back."
             if copied < 0.5
-            else f"less of it arrives ({little:.0%} against {much:.0%})."
+            else f"this model keeps it all the same; {little:.0%} of it arrive, {much:.0%} of the "
+            "glasses."
         )
     )
 
 
 @torch.no_grad()
 def _details(ref: Reference) -> list[tuple[str, list[tuple[str, Tensor]], float, float]]:
-    """A large change and a small one, each as a vector from drawn twins, tried on others."""
+    """A large change and a faint one, each as a vector from drawn twins, tried on others."""
     from vae.datasets.faces import Person, counterfactual, draw, person
 
     def tensor(people: list[Person]) -> Tensor:
@@ -280,9 +282,9 @@ def _details(ref: Reference) -> list[tuple[str, list[tuple[str, Tensor]], float,
     ]
     changes = {
         "Glasses": (people, [counterfactual(p, glasses=True) for p in people]),
-        "Blue eyes": (
-            [replace(p, eye_colour="brown") for p in people],
-            [replace(p, eye_colour="blue") for p in people],
+        "A large nose": (
+            [replace(p, nose_size=-1.0) for p in people],
+            [replace(p, nose_size=1.0) for p in people],
         ),
     }
     found = []
