@@ -182,7 +182,7 @@ def read_status(folder: str | Path) -> Status:
     except (OSError, ValueError, TypeError, AttributeError):
         status = Status()
     if status.live and not is_alive(folder):
-        started = _age(folder / "config.json") < 20 and status.state == "starting"
+        started = _age(folder / "config.json") < 90 and status.state == "starting"
         if not started:
             message = "The process ended without a word. Resume it: it goes on where it was saved."
             return Status(**{**asdict(status), "state": "interrupted", "message": message})

@@ -203,6 +203,8 @@ def hold(folder: Path) -> Iterator[None]:
     for _ in range(20):  # a watcher that looks whether we are here holds the lock for a moment
         with lock(folder / "run.lock") as held:
             if held:
+                for left in folder.glob(".[!c]*"):  # what a killed process could not rename
+                    left.unlink(missing_ok=True)
                 yield
                 return
         time.sleep(0.05)

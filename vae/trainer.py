@@ -20,6 +20,7 @@ import torch
 
 from .batches import in_memory
 from .checkpoint import (
+    load_card,
     load_checkpoint,
     read_tensors,
     save_checkpoint,
@@ -122,6 +123,7 @@ class _Trainer:
         self.status = Status(epochs=config.training.epochs, pid=os.getpid())
         self.state = TrainingState()
         self.seconds = 0.0  # spent training, over all resumptions
+        self._pace = 0.0  # seconds a step
         self._window: list[Progress] = []
         self._saved = time.monotonic()
         self._changes: list[dict[str, Any]] = []
@@ -215,6 +217,8 @@ class _Trainer:
             "started_from": config.start,
             "parameters": model.config.parameter_count(),
         }
+        if metrics := load_card(self.folder).get("metrics"):
+            self._card["metrics"] = metrics
         snapshots = None
         if group.writes:
             snapshots = Snapshots(self.folder, heldout, training)
@@ -260,22 +264,17 @@ class _Trainer:
     def _report(self, progress: Progress, seconds: float) -> None:
         before = self.status.images_per_second
         speed = progress.images_per_second
-        left = (progress.steps - progress.step) * self._pace(seconds)
+        self._pace = 0.98 * self._pace + 0.02 * seconds if self._pace else seconds
         self.say(
             "running",
             "Training.",
             step=progress.step,
             epoch=progress.epoch,
             images_per_second=0.9 * before + 0.1 * speed if before else speed,
-            seconds_left=left,
+            seconds_left=(progress.steps - progress.step) * self._pace,
             beta=progress.beta,
             learning_rate=progress.learning_rate,
         )
-
-    def _pace(self, seconds: float) -> float:
-        before = getattr(self, "_seconds_per_step", seconds)
-        self._seconds_per_step = 0.98 * before + 0.02 * seconds
-        return self._seconds_per_step
 
     def _write_metrics(self, progress: Progress) -> None:
         window, self._window = self._window, []
@@ -300,9 +299,8 @@ class _Trainer:
             self._card["metrics"] = {
                 k: v for k, v in row.items() if k.startswith("heldout") or k == "active_units"
             }
-        line = json.dumps(row, allow_nan=False) + "\n"
         with (self.folder / "metrics.jsonl").open("a") as stream:
-            stream.write(line)
+            stream.write(json.dumps(row, allow_nan=False) + "\n")
 
     def _obey(self, model: VAE) -> float:
         """Does what watchers want, waiting while they want a pause; gives the seconds waited."""
@@ -310,15 +308,13 @@ class _Trainer:
         while True:
             action = self._agree()
             if action == "stop":
-                if self.group.writes:
-                    self._save(model)
+                self._save(model)
                 raise _Stopped
             if action == "run":
                 return time.perf_counter() - began
             if self.status.state != "paused":
                 self.say("paused", "Paused.", seconds_left=None)
-                if self.group.writes:
-                    self._save(model)
+                self._save(model)
             time.sleep(0.1)
 
     def _agree(self) -> str:
@@ -367,6 +363,8 @@ class _Trainer:
                 write_file(self.folder / "changes.jsonl", lines.encode())
 
     def _save(self, model: VAE) -> None:
+        if not self.group.writes:
+            return
         tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
         for kind, moments in (("means", self.state.means), ("squares", self.state.squares)):
             tensors |= {f"{kind}.{i:03d}": moment for i, moment in enumerate(moments)}

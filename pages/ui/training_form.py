@@ -11,6 +11,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.ui.training_watch import time_words
 from vae import ConfigError, DatasetError, list_checkpoints
 from vae.checkpoint import data_folder, write_file
 from vae.datasets import dataset_names, load_dataset
@@ -19,8 +20,6 @@ from vae.presets import PRESETS
 from vae.run_folder import RunConfig, RunError
 from vae.runs import start_run
 from vae.training import TrainingConfig
-
-from .training_watch import time_words
 
 __all__ = ["show_form"]
 
