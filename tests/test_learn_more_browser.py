@@ -53,7 +53,7 @@ def app(browser, tmp_path_factory):
 def noise(page, app):
     """A function that opens the noise pad and waits until it decodes."""
 
-    page.set_default_timeout(90_000)
+    page.set_default_timeout(180_000)
 
     def visit(**query):
         pairs = "&".join(f"{k}={v}" for k, v in {"model": "tiny-plane", **query}.items())
@@ -147,7 +147,7 @@ def test_a_link_opens_the_exact_state(noise):
 
 
 def test_a_drawn_digit_gets_its_code_without_any_other_host(page, app):
-    page.set_default_timeout(90_000)
+    page.set_default_timeout(180_000)
     foreign = []
     page.on("request", lambda r: foreign.append(r.url) if not own(r.url, app) else None)
     page.goto(f"{app}/learn_amortised?model=tiny-plane&steps=50")
