@@ -77,12 +77,10 @@ class NoisePad {
     this.data = data
     this.root.style.setProperty("--noise-aspect", `${data.shape[2]} / ${data.shape[1]}`)
     this.canvas.classList.toggle("pixelated", data.shape[1] <= 32)
-    // An answer to an earlier place must not take ε out of the visitor's hand.
-    const answered = !this.sent || String(this.sent) === String(data.noise)
-    if (!this.noise || (!this.held && answered)) {
-      this.noise = data.noise
-      this.sent = null
-    }
+    // Python's word counts where it is new; its echo of what was sent must not undo a later move.
+    const known = String(before?.noise) === String(data.noise)
+    if (String(this.sent) === String(data.noise)) this.sent = null
+    else if (!this.noise || !(known || this.held || this.sent)) this.noise = data.noise
     this.build()
     this.show()
     this.pull()
