@@ -44,6 +44,7 @@ __all__ = [
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _QUEUE = 4  # runs that may wait; each waits in a process of its own
+_children: list[subprocess.Popen] = []  # kept, so that those that ended are waited for
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -203,8 +204,9 @@ def hold(folder: Path) -> Iterator[None]:
     for _ in range(20):  # a watcher that looks whether we are here holds the lock for a moment
         with lock(folder / "run.lock") as held:
             if held:
-                for left in folder.glob(".[!c]*"):  # what a killed process could not rename
-                    left.unlink(missing_ok=True)
+                for left in folder.glob(".*"):  # what a killed process could not rename
+                    if not left.name.startswith(".control"):  # the app may be writing it now
+                        left.unlink(missing_ok=True)
                 yield
                 return
         time.sleep(0.05)
@@ -249,7 +251,8 @@ def _launch(folder: Path) -> None:
     write_json(folder / "status.json", asdict(Status(message="Starting.", heartbeat=time.time())))
     out = str(folder.resolve())
     with (folder / "log.txt").open("ab") as log:
-        subprocess.Popen(
+        _children[:] = [child for child in _children if child.poll() is None]
+        child = subprocess.Popen(
             [sys.executable, "-m", "vae", "train", "--resume", "--queue", "--out", out],
             cwd=_ROOT,
             stdin=subprocess.DEVNULL,
@@ -257,6 +260,7 @@ def _launch(folder: Path) -> None:
             stderr=log,
             start_new_session=True,  # so that it outlives the app
         )
+        _children.append(child)
 
 
 def _new_folder(place: Path, name: str) -> Path:
