@@ -2,6 +2,7 @@
 
 const instances = new WeakMap()
 const GRIP = 18 // pixels around a handle that take hold of it
+const APART = 26 // pixels from the centre to a handle on the rim, at least
 
 function element(tag, { text, ...properties } = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties)
@@ -143,11 +144,14 @@ class Planes {
           oval(context, scale, { mean: [mx, my], sigma: [sx, sy], colour: this.data.colour,
             radius, dashed: radius === 2 }, 2.2)
         }
-        context.fillStyle = this.data.colour
+        const ground = getComputedStyle(this.root).getPropertyValue("--st-background-color")
         for (const [hx, hy] of this.handles(scale)) {
-          context.beginPath()
-          context.arc(hx, hy, 6, 0, 2 * Math.PI)
-          context.fill()
+          for (const [radius, fill] of [[9, text], [7.5, ground], [5.5, this.data.colour]]) {
+            context.fillStyle = fill
+            context.beginPath()
+            context.arc(hx, hy, radius, 0, 2 * Math.PI)
+            context.fill()
+          }
         }
         return
       }
@@ -193,10 +197,12 @@ class Planes {
     })
   }
 
+  // Its centre and its rim; the rim's stand off from the centre however narrow it is.
   handles(scale) {
     const [mx, my, sx, sy] = this.gaussian
-    return [[scale.x(mx), scale.y(my)], [scale.x(mx + sx), scale.y(my)],
-      [scale.x(mx), scale.y(my + sy)]]
+    const [x, y] = [scale.x(mx), scale.y(my)]
+    return [[x, y], [Math.max(scale.x(mx + sx), x + APART), y],
+      [x, Math.min(scale.y(my + sy), y - APART)]]
   }
 
   moved() {
@@ -220,7 +226,7 @@ class Planes {
   }
 
   bind(stage, i) {
-    let held = null
+    let [held, begun, reach] = [0, 1, 1]
     const inside = (event) => {
       const box = stage.getBoundingClientRect()
       return [event.clientX - box.left, event.clientY - box.top]
@@ -233,9 +239,13 @@ class Planes {
       if (!this.gaussian) this.at = part
       else {
         const [zx, zy] = scale.at(...part)
-        if (held === 1) this.gaussian[2] = Math.max(0.005, Math.abs(zx - this.gaussian[0]))
-        else if (held === 2) this.gaussian[3] = Math.max(0.005, Math.abs(zy - this.gaussian[1]))
-        else this.gaussian.splice(0, 2, zx, zy)
+        if (held === 0) this.gaussian.splice(0, 2, zx, zy)
+        else {
+          // In proportion to how far the handle is pulled from the centre.
+          const [cx, cy] = this.handles(scale)[0]
+          const away = held === 1 ? x - cx : cy - y
+          this.gaussian[1 + held] = Math.max(0.005, (begun * Math.max(away, 1)) / reach)
+        }
       }
       this.moved()
     }
@@ -243,11 +253,12 @@ class Planes {
       stage.setPointerCapture(event.pointerId)
       if (this.gaussian) {
         const [x, y] = inside(event)
-        // The outer handles first: a narrow Gaussian's lie on its centre.
-        const near = this.handles(this.views[i].scale)
-          .map(([hx, hy], k) => [Math.hypot(hx - x, hy - y) - (k ? 4 : 0), k])
+        const places = this.handles(this.views[i].scale)
+        const near = places.map(([hx, hy], k) => [Math.hypot(hx - x, hy - y), k])
           .sort((a, b) => a[0] - b[0])[0]
         held = near[0] < GRIP ? near[1] : 0
+        begun = this.gaussian[1 + held]
+        reach = held === 1 ? places[1][0] - places[0][0] : places[0][1] - places[2][1]
       }
       follow(event)
     }
