@@ -170,7 +170,10 @@ def test_q_is_dragged_and_widened_and_python_answers(page, app):
     open_planes(page, app, "learn_terms?image=3")
     first = pictures(page, ".plane-draws canvas")
     assert len(first) == 8
-    numbers = page.locator(".katex-html").first.inner_text()
+    all_formulas = (
+        "Array.from(document.querySelectorAll('.katex-html'), (e) => e.innerText).join()"
+    )
+    numbers = page.evaluate(all_formulas)
     before = settle(page, 0, None)
     page.locator(".plane-stage").first.scroll_into_view_if_needed()
     page.mouse.move(*stage(page, 0, 0.3, 0.3))
@@ -180,9 +183,8 @@ def test_q_is_dragged_and_widened_and_python_answers(page, app):
     page.wait_for_timeout(300)
     assert pictures(page, ".plane-draws canvas") != first, "draws follow while q is dragged"
     page.mouse.up()
-    page.wait_for_function(
-        "before => document.querySelector('.katex-html').innerText !== before", arg=numbers
-    )
+    page.wait_for_function(f"before => {all_formulas} !== before", arg=numbers)
+    assert "q=" in page.url, "the place is part of the address"
 
 
 def test_a_pixel_is_read_in_all_pictures(page, app):
