@@ -20,8 +20,9 @@ PLANES = {
     for beta in ("0", "0.1", "1", "4", "20")
 }
 LIKELIHOODS = {
-    f"digits-{name.replace('_', '-')}": f"--latent-dim 8 --hidden 48 --shared-sigma 4 --likelihood {name}"
-    for name in ("bernoulli", "continuous_bernoulli", "gaussian")
+    f"digits-{kind.replace('_', '-')}": f"--latent-dim 8 --hidden 48 --shared-sigma 4 "
+    f"--likelihood {kind}"
+    for kind in ("bernoulli", "continuous_bernoulli", "gaussian")
 }
 MODELS = {k: f"{COMMON} --learning-rate 2e-3 {v}" for k, v in (PLANES | LIKELIHOODS).items()}
 
