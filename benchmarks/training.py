@@ -1,6 +1,6 @@
 """How fast Fashion-MNIST trains here, and by the loop that textbooks show.
 
-    python benchmarks/training.py [--json] [--seconds 20] [--threads N] [--device cpu]
+    python benchmarks/training.py [--json] [--seconds 60] [--threads N] [--device cpu]
 
 Both train the same two networks with the same likelihood, Adam and batches of 128 on all 60,000
 images. The textbook's loop: a torchvision dataset with `ToTensor`, a `DataLoader` that shuffles,
@@ -159,7 +159,7 @@ def main() -> None:
     """Prints a table, and with --json one object on the last line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--seconds", type=float, default=20, help="of training for each loop")
+    parser.add_argument("--seconds", type=float, default=60, help="of training for each loop")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
