@@ -129,3 +129,24 @@ def test_autoencoder_has_neither_elbo_nor_evidence():
 def test_log_evidence_refuses_what_it_cannot_do(arguments):
     with pytest.raises(ValueError, match="expected"):
         log_evidence(VAE(VAEConfig((1, 8, 8), 3)), torch.rand(2, 1, 8, 8), **arguments)
+
+
+@pytest.mark.parametrize("variational", [True, False])
+def test_detail_lets_every_pixel_pull_alike_on_the_mean(variational):
+    torch.manual_seed(0)
+    model = VAE(VAEConfig((1, 8, 8), 3, "gaussian", variational=variational, channels=(4,)))
+    last = model.decoder.network[-1]
+    nn.init.normal_(last.weight)  # deviations that differ from pixel to pixel
+    seen = {}
+    last.register_forward_hook(lambda *found: seen.update(raw=found[-1]))
+    x, eps = torch.rand(1, 1, 8, 8), torch.randn(1, 3)
+
+    def pulls(detail):
+        value = objective(model, x, eps, beta=0.0, detail=detail).value
+        (gradient,) = torch.autograd.grad(value, seen["raw"])
+        mean = torch.sigmoid(seen["raw"][:, :1])
+        return (gradient[:, :1] / (mean * (1 - mean) * (x - mean))).detach().flatten()
+
+    even, likely = pulls(1.0), pulls(0.0)
+    torch.testing.assert_close(even / even.mean(), torch.ones(64), atol=1e-3, rtol=0)
+    assert likely.max() > 2 * likely.min()

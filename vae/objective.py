@@ -106,10 +106,9 @@ def objective(
         heteroscedastic uncertainty estimation (Seitzer et al., 2022).
     """
     posterior = model.encoder(x)
-    if not model.config.variational:
-        reconstruction = model.decoder(posterior.mean).log_prob(x)
-        return Objective(reconstruction.mean(), reconstruction, torch.zeros_like(reconstruction))
-    z = posterior.mean + posterior.base_dist.scale * noise
+    z = posterior.mean
+    if model.config.variational:
+        z = z + posterior.base_dist.scale * noise
     p = model.decoder(z)
     per_pixel = p.base_dist.log_prob(x)
     reconstruction = per_pixel.flatten(1).sum(-1)
@@ -118,6 +117,8 @@ def objective(
         weight = p.base_dist.variance.detach() ** detail
         weight = weight / weight.flatten(1).mean(-1)[:, None, None, None]
         fitted = (weight * per_pixel).flatten(1).sum(-1)
+    if not model.config.variational:
+        return Objective(fitted.mean(), reconstruction, torch.zeros_like(reconstruction))
     kl = kl_per_dimension(posterior)
     charged = kl.mean(0).clamp(min=free_bits).sum() if free_bits > 0 else kl.sum(-1).mean()
     return Objective(fitted.mean() - beta * charged, reconstruction, kl.sum(-1))
