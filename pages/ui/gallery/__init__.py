@@ -12,6 +12,7 @@ import streamlit as st
 import torch
 
 from pages.ui import figures, images, session
+from pages.ui.component import component
 from pages.ui.reference import Reference
 from pages.ui.session import Pin
 from vae import DatasetError
@@ -28,7 +29,6 @@ __all__ = [
     "real_pin",
 ]
 
-_HERE = Path(__file__).parent
 _PAGE = 60  # pictures of the dataset shown at once
 SOURCES = {"real": "Real images", "pin": "My pins", "sample": "Random", "upload": "Upload"}
 DISTRIBUTIONS = {
@@ -36,12 +36,7 @@ DISTRIBUTIONS = {
     "prior": "Prior, N(0, I)",
 }
 
-_GALLERY = st.components.v2.component(
-    "gallery",
-    html=(_HERE / "gallery.html").read_text(encoding="utf-8"),
-    css=(_HERE / "gallery.css").read_text(encoding="utf-8"),
-    js=(_HERE / "gallery.js").read_text(encoding="utf-8"),
-)
+_GALLERY = component("gallery", Path(__file__).with_name("gallery.js"))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 // Pictures to choose one from: each is a button, the choice goes to Python at once.
-export default function ({ data, parentElement, setStateValue }) {
+export default function ({ data: [data], parentElement, setStateValue }) {
   const list = parentElement.querySelector(".gallery")
   list.setAttribute("aria-label", data.label)
   list.style.setProperty("--gallery-tile", `${data.tile}px`)

@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import streamlit as st
+from pages.ui.component import component
 
 __all__ = ["jensen"]
 
-_HERE = Path(__file__).parent
-_JENSEN = st.components.v2.component(
-    "jensen",
-    html=(_HERE / "jensen.html").read_text(encoding="utf-8"),
-    css=(_HERE / "jensen.css").read_text(encoding="utf-8"),
-    js=(_HERE / "jensen.js").read_text(encoding="utf-8"),
-)
+_JENSEN = component("jensen", Path(__file__).with_name("jensen.js"))
 
 
 def jensen(weights: Sequence[float], *, above: str, below: str, gap: str, key: str) -> None:

@@ -1,6 +1,5 @@
 // log of a mean against the mean of logs: points on the curve, dragged sideways.
 
-const instances = new WeakMap()
 const [LOW, HIGH] = [0.02, 4]
 const [BOTTOM, TOP] = [-4.2, 1.8]
 
@@ -134,17 +133,10 @@ class Jensen {
       this.draw()
     }
   }
+
+  close() {
+    this.resized.disconnect()
+  }
 }
 
-export default function ({ data, parentElement }) {
-  let jensen = instances.get(parentElement)
-  if (!jensen) {
-    jensen = new Jensen(parentElement.querySelector(".jensen"))
-    instances.set(parentElement, jensen)
-  }
-  jensen.update(data)
-  return () => {
-    jensen.resized.disconnect()
-    instances.delete(parentElement)
-  }
-}
+export default component(Jensen, ".jensen")

@@ -17,18 +17,13 @@ import numpy as np
 import streamlit as st
 
 from pages.ui import session
+from pages.ui.component import component
 from pages.ui.reference import Reference
 
 __all__ = ["Curve", "Slider", "Track", "live_path", "live_sliders", "live_square"]
 
 _HERE = Path(__file__).parent
-_SCRIPTS = ("family.js", "tracks.js", "live.js")
-_LIVE = st.components.v2.component(
-    "live_decoder",
-    html=(_HERE / "live.html").read_text(encoding="utf-8"),
-    css=(_HERE / "live.css").read_text(encoding="utf-8"),
-    js="\n".join((_HERE / f).read_text(encoding="utf-8") for f in _SCRIPTS),
-)
+_LIVE = component("live_decoder", _HERE / "family.js", _HERE / "tracks.js", _HERE / "live.js")
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,5 @@
 // Sliders that act while they are dragged: the browser decodes, Python hears on release.
 
-const instances = new WeakMap()
-
-function element(tag, { text, ...properties } = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties)
-  if (text !== undefined) made.textContent = text
-  made.append(...children)
-  return made
-}
-
-function put(canvas, picture) {
-  if (canvas.width !== picture.width || canvas.height !== picture.height) {
-    canvas.width = picture.width
-    canvas.height = picture.height
-    canvas.classList.toggle("pixelated", picture.height <= 32)
-  }
-  canvas.getContext("2d").putImageData(picture, 0, 0)
-}
-
 class LiveDecoder {
   constructor(root) {
     this.root = root
@@ -337,15 +319,4 @@ class LiveDecoder {
   }
 }
 
-export default function ({ data, parentElement, setStateValue }) {
-  let live = instances.get(parentElement)
-  if (!live) {
-    live = new LiveDecoder(parentElement.querySelector(".live-decoder"))
-    instances.set(parentElement, live)
-  }
-  live.update(data, setStateValue)
-  return () => {
-    live.close()
-    instances.delete(parentElement)
-  }
-}
+export default component(LiveDecoder, ".live-decoder")

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 import streamlit as st
 
 from pages.ui import figures, images, session
+from pages.ui.component import component
 from pages.ui.reference import Reference
 
 __all__ = ["latent_map", "live_picture"]
@@ -17,25 +18,13 @@ __all__ = ["latent_map", "live_picture"]
 _HERE = Path(__file__).parent
 
 
-def _read(*names: str) -> str:
-    return "\n".join((_HERE / name).read_text(encoding="utf-8") for name in names)
-
-
 # Without isolated styles: inside a shadow root Plotly's events and lasso break.
-_MAP = st.components.v2.component(
+_MAP = component(
     "latent_map",
-    html=_read("map.html"),
-    css=_read("map.css"),
-    js=_read("geometry.js", "layers.js", "screens.js", "map.js"),
+    *(_HERE / name for name in ("geometry.js", "layers.js", "screens.js", "map.js")),
     isolate_styles=False,
 )
-_LIVE = st.components.v2.component(
-    "live_picture",
-    html=_read("live.html"),
-    css=_read("live.css"),
-    js=_read("live.js"),
-    isolate_styles=False,
-)
+_LIVE = component("live_picture", _HERE / "live.js", isolate_styles=False)
 
 
 def live_picture(view: str) -> None:

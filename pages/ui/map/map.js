@@ -1,6 +1,5 @@
 // The live map: a Plotly scatter of codes whose every place is decoded under the pointer.
 
-const instances = new WeakMap()
 const RAW = "onpointerrawupdate" in window ? "pointerrawupdate" : "pointermove"
 const WEBGL = Boolean(document.createElement("canvas").getContext("webgl"))
 const SNAP = 9 // pixels within which a click means the point, not the place
@@ -432,15 +431,4 @@ class LatentMap {
   }
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
-  let map = instances.get(parentElement)
-  if (!map) {
-    map = new LatentMap(parentElement.querySelector(".latent-map"))
-    instances.set(parentElement, map)
-  }
-  map.update(data, setTriggerValue)
-  return () => {
-    map.close()
-    instances.delete(parentElement)
-  }
-}
+export default component(LatentMap, ".latent-map", "setTriggerValue")

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from pages.ui import session
+from pages.ui.component import component
 from pages.ui.learn import TERMS
 from pages.ui.reference import Reference
 
@@ -17,14 +18,8 @@ __all__ = ["REACH", "noise_pad", "released"]
 REACH = 3.5
 """How far from 0 a component of ε can be dragged."""
 
-_HERE = Path(__file__).parent
 _MOST = 1_000  # codes drawn behind q
-_PAD = st.components.v2.component(
-    "noise_pad",
-    html=(_HERE / "noise.html").read_text(encoding="utf-8"),
-    css=(_HERE / "noise.css").read_text(encoding="utf-8"),
-    js=(_HERE / "noise.js").read_text(encoding="utf-8"),
-)
+_PAD = component("noise_pad", Path(__file__).with_name("noise.js"))
 
 
 def noise_pad(

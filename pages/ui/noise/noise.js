@@ -1,6 +1,5 @@
 // ε in hand: two planes that show one draw, before and after z = μ + σ · ε, and its picture.
 
-const instances = new WeakMap()
 const EDGE = 3.7 // half a plane, in its own units
 
 function shape(tag, attributes = {}, text) {
@@ -212,15 +211,4 @@ class NoisePad {
   }
 }
 
-export default function ({ data, parentElement, setStateValue }) {
-  let pad = instances.get(parentElement)
-  if (!pad) {
-    pad = new NoisePad(parentElement.querySelector(".noise-pad"))
-    instances.set(parentElement, pad)
-  }
-  pad.update(data, setStateValue)
-  return () => {
-    pad.close()
-    instances.delete(parentElement)
-  }
-}
+export default component(NoisePad, ".noise-pad")

@@ -10,15 +10,11 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
+from pages.ui.component import component
+
 __all__ = ["Reading", "live_pixels"]
 
-_HERE = Path(__file__).parent
-_PIXELS = st.components.v2.component(
-    "live_pixels",
-    html=(_HERE / "pixels.html").read_text(encoding="utf-8"),
-    css=(_HERE / "pixels.css").read_text(encoding="utf-8"),
-    js=(_HERE / "pixels.js").read_text(encoding="utf-8"),
-)
+_PIXELS = component("live_pixels", Path(__file__).with_name("pixels.js"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,18 +1,5 @@
 // The same pixel of several pictures under one pointer; every number comes from Python.
 
-const instances = new WeakMap()
-
-function numbers(text) {
-  return new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer)
-}
-
-function element(tag, { text, ...properties } = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties)
-  if (text !== undefined) made.textContent = text
-  made.append(...children)
-  return made
-}
-
 class Pixels {
   constructor(root) {
     this.root = root
@@ -103,12 +90,4 @@ class Pixels {
   }
 }
 
-export default function ({ data, parentElement, setStateValue }) {
-  let pixels = instances.get(parentElement)
-  if (!pixels) {
-    pixels = new Pixels(parentElement.querySelector(".pixels"))
-    instances.set(parentElement, pixels)
-  }
-  pixels.update(data, setStateValue)
-  return () => instances.delete(parentElement)
-}
+export default component(Pixels, ".pixels")

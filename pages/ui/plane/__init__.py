@@ -14,16 +14,12 @@ import numpy as np
 import streamlit as st
 
 from pages.ui import figures, session
+from pages.ui.component import component
 
 __all__ = ["Ellipse", "Field", "Panel", "live_gaussian", "live_planes"]
 
 _HERE = Path(__file__).parent
-_PLANE = st.components.v2.component(
-    "live_planes",
-    html=(_HERE / "plane.html").read_text(encoding="utf-8"),
-    css=(_HERE / "plane.css").read_text(encoding="utf-8"),
-    js="\n".join((_HERE / f).read_text(encoding="utf-8") for f in ("draw.js", "plane.js")),
-)
+_PLANE = component("live_planes", _HERE / "draw.js", _HERE / "plane.js")
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,5 @@
 // What a plane shows that no pointer moves: tint, points, rings, ellipses.
 
-function numbers(text) {
-  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0))
-  return new Float32Array(bytes.buffer)
-}
-
 function rgb(colour) {
   return [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16))
 }

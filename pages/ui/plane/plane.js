@@ -1,24 +1,7 @@
 // Planes under one pointer. Each decodes what lies under it; Python hears on release.
 
-const instances = new WeakMap()
 const GRIP = 18 // pixels around a handle that take hold of it
 const APART = 26 // pixels from the centre to a handle on the rim, at least
-
-function element(tag, { text, ...properties } = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties)
-  if (text !== undefined) made.textContent = text
-  made.append(...children)
-  return made
-}
-
-function put(canvas, picture) {
-  if (canvas.width !== picture.width || canvas.height !== picture.height) {
-    canvas.width = picture.width
-    canvas.height = picture.height
-    canvas.classList.toggle("pixelated", picture.height <= 32)
-  }
-  canvas.getContext("2d").putImageData(picture, 0, 0)
-}
 
 class Planes {
   constructor(root) {
@@ -297,15 +280,4 @@ class Planes {
   }
 }
 
-export default function ({ data, parentElement, setStateValue }) {
-  let planes = instances.get(parentElement)
-  if (!planes) {
-    planes = new Planes(parentElement.querySelector(".planes"))
-    instances.set(parentElement, planes)
-  }
-  planes.update(data, setStateValue)
-  return () => {
-    planes.close()
-    instances.delete(parentElement)
-  }
-}
+export default component(Planes, ".planes")
