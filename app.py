@@ -1,24 +1,52 @@
-"""Latent Space Explorer: `streamlit run app.py`, or `uvicorn app:app` for many visitors."""
+"""Latent Space Explorer: `streamlit run app.py`, or `uvicorn app:app` for many visitors.
+
+Importing torch takes longer than a browser takes to fetch the page, so both happen at once: this
+module imports it in a thread, and whoever needs it waits for that thread.
+"""
 
 from __future__ import annotations
 
+import functools
+import importlib
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import streamlit as st
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
 
-from pages.ui.routes import live_routes, warm
+_BASE = st.get_option("server.baseUrlPath").strip("/")
+
+
+@functools.cache
+def _router() -> Router:
+    return Router(importlib.import_module("pages.ui.routes").live_routes(_BASE))
+
+
+class _Live:
+    """The app's own routes, as an ASGI app."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        router = await run_in_threadpool(_router)
+        await router(scope, receive, send)
+
+
+def _warm() -> None:
+    """Opens the shipped models before they are asked for, the first page's before all others."""
+    importlib.import_module("pages.ui.routes").warm()
 
 
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[None]:
-    """Opens the first model before the first visitor comes, and the others meanwhile."""
-    warm()
+    """Answers at once and warms up meanwhile."""
+    threading.Thread(target=_warm, name="warm", daemon=True).start()
     yield
 
 
 app = st.App(
     "pages/router.py",
-    routes=live_routes(st.get_option("server.baseUrlPath")),
+    routes=[Route(f"/{_BASE}/live/{{path:path}}".replace("//", "/"), _Live())],
     lifespan=lifespan,
 )

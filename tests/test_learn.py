@@ -10,12 +10,12 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import bounds, densities, learn, lessons, session, tugs
+from pages.ui import bounds, densities, learn, lessons, session, steps, tugs
 from vae import list_checkpoints
 from vae.checkpoint import list_lab_checkpoints
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = [step.file for step in learn.STEPS[:4]]
+FILES = [step.file for step in steps.STEPS[:4]]
 
 
 def visit(file: str, query: dict[str, str] | None = None, **state) -> AppTest:
@@ -46,7 +46,7 @@ def test_every_page_has_its_parts(file):
     at = visit(file)
     assert not at.exception and not at.error
     number = FILES.index(file) + 1
-    assert header(at) == f"{number} · {learn.STEPS[number - 1].title}"
+    assert header(at) == f"{number} · {steps.STEPS[number - 1].title}"
     assert any("\\textcolor" in formula.value for formula in at.latex)
     assert any("What to try" in text.value for text in at.markdown)
     assert at.number_input(key="seed").value == 0
@@ -70,7 +70,7 @@ def test_a_link_restores_image_and_seed():
 
 
 def test_every_step_is_in_the_navigation_once():
-    files = [step.file for step in learn.STEPS]
+    files = [step.file for step in steps.STEPS]
     assert len(set(files)) == len(files)
     assert all((ROOT / "pages" / file).exists() for file in files)
 

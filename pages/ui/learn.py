@@ -8,18 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
 from pages.ui import images
 from pages.ui.reference import Reference
+from pages.ui.steps import STEPS
 
 __all__ = [
-    "STEPS",
     "TERMS",
-    "Step",
     "balance",
     "begin",
     "choose_image",
@@ -34,68 +32,6 @@ __all__ = [
     "to_try",
 ]
 
-
-@dataclass(frozen=True)
-class Step:
-    """One page of the lecture.
-
-    Args:
-        file: in `pages/`; its stem is the page's address.
-        title: of the page.
-        icon: a Material icon's name.
-        about: what it shows, in one sentence.
-    """
-
-    file: str
-    title: str
-    icon: str
-    about: str
-
-
-STEPS = (
-    Step(
-        "learn_autoencoder.py",
-        "Autoencoder or variational?",
-        "compare",
-        "The same network with and without noise: gaps, continuity, samples.",
-    ),
-    Step(
-        "learn_elbo.py",
-        "The ELBO is a bound",
-        "vertical_align_bottom",
-        "Below the evidence by exactly the distance between q and the true posterior.",
-    ),
-    Step(
-        "learn_terms.py",
-        "Two terms pulling",
-        "swap_horiz",
-        "Reconstruction against KL, and what beta does to the latent space.",
-    ),
-    Step(
-        "learn_likelihoods.py",
-        "What the decoder says",
-        "blur_on",
-        "Three likelihoods for one pixel, why pictures blur, and why sums are of logs.",
-    ),
-    Step(
-        "learn_reparameterisation.py",
-        "Reparameterisation",
-        "conversion_path",
-        "How a gradient gets through a random draw.",
-    ),
-    Step(
-        "learn_amortised.py",
-        "Amortised inference",
-        "bolt",
-        "One network guesses every posterior: how fast, and how far off.",
-    ),
-    Step(
-        "learn_arithmetic.py",
-        "Latent arithmetic",
-        "calculate",
-        "With glasses minus without: a direction, and how good it is.",
-    ),
-)
 
 # One colour a term, the same in formulas and pictures; each has a contrast of 3 or more with the
 # light and the dark page.

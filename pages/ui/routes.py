@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import hashlib
+import importlib
 import threading
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -79,28 +80,19 @@ def live_routes(base: str = "") -> list[Route]:
     ]
 
 
-def warm() -> threading.Thread:
-    """Opens what the first page shows, then the other shipped models in the background.
-
-    Returns:
-        The thread that opens the others.
-    """
+def warm() -> None:
+    """Opens what the first page shows, then the other shipped models."""
     shipped = [checkpoint.name for checkpoint in list_checkpoints() if checkpoint.shipped]
     _plotly_gzip()
-    _warm(shipped[:1])
-    others = threading.Thread(target=_warm, args=(shipped[1:],), name="warm", daemon=True)
-    others.start()
-    return others
-
-
-def _warm(names: list[str]) -> None:
-    for name in names:
-        try:
-            _open(name)
-        except _Refusal:
-            continue  # the page that opens it says why
-        session.warm(name)
-    session.keep()
+    for names in (shipped[:1], shipped[1:]):
+        for name in names:
+            try:
+                _open(name)
+            except _Refusal:
+                continue  # the page that opens it says why
+            session.warm(name)
+        session.keep()
+    importlib.import_module("pandas")  # as Streamlit will, when a page first needs it
 
 
 def _answer(handle):  # noqa: ANN001, ANN202
