@@ -5,10 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import tiny
+
+ROOT = Path(__file__).resolve().parent.parent
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -76,3 +84,38 @@ def serve():
         server.should_exit = True
         thread.join(10)
         listener.close()
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory) -> Path:
+    """The data folder of the app under test, with tiny models beside the shipped ones."""
+    folder = tmp_path_factory.mktemp("data")
+    tiny.make(folder / "checkpoints")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def app(browser, data) -> Iterator[str]:
+    """The address of the app, served as `make run` does."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (data / "log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port), "--no-access-log"],
+            cwd=ROOT,
+            env=os.environ | {"LATENT_DATA": str(data)},
+            stdout=log,
+            stderr=log,
+        )
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
+                break
+            except OSError:
+                assert server.poll() is None, (data / "log").read_text()
+                time.sleep(0.1)
+        yield address
+        server.terminate()
+        server.wait(20)

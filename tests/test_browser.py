@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -38,36 +35,10 @@ WATCH = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def app(browser, tmp_path_factory):
-    """The address of the app, served by uvicorn as `make run` does, with tiny models beside."""
-    data = tmp_path_factory.mktemp("data")
-    tiny.make(data / "checkpoints")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("LATENT_DATA", str(data))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = (data / "log").open("w")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port), "--no-access-log"],
-        cwd=ROOT,
-        stdout=log,
-        stderr=log,
-    )
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(300):
-        try:
-            urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-            break
-        except OSError:
-            assert server.poll() is None, (data / "log").read_text()
-            time.sleep(0.2)
-    yield address
-    server.terminate()
-    server.wait(20)
-    log.close()
-    patch.undo()
+@pytest.fixture(autouse=True)
+def same_models(data, monkeypatch):
+    """What a test opens itself is what the app under test has."""
+    monkeypatch.setenv("LATENT_DATA", str(data))
 
 
 @pytest.fixture

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-import tiny
 
-ROOT = Path(__file__).resolve().parent.parent
 NOW = ".live-now canvas"
 
 PIXELS = """canvas => {
@@ -31,36 +23,6 @@ WATCH = """canvas => {
     }
     look()
 }"""
-
-
-@pytest.fixture(scope="module")
-def app(browser, tmp_path_factory):
-    """The address of the app with tiny models, served as `make run` does."""
-    data = tmp_path_factory.mktemp("data")
-    tiny.make(data / "checkpoints", ("tiny-gaussian",))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = (data / "log").open("w")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port), "--no-access-log"],
-        cwd=ROOT,
-        env=os.environ | {"LATENT_DATA": str(data)},
-        stdout=log,
-        stderr=log,
-    )
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(300):
-        try:
-            urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-            break
-        except OSError:
-            assert server.poll() is None, (data / "log").read_text()
-            time.sleep(0.2)
-    yield address
-    server.terminate()
-    server.wait(20)
-    log.close()
 
 
 @pytest.fixture

@@ -2,50 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
 PICTURES = """() => Array.from(document.querySelectorAll("[data-testid='stMain'] *"))
     .flatMap((e) => e.shadowRoot ? Array.from(e.shadowRoot.querySelectorAll(SELECTOR)) : [])
     .map((c) => Array.from(c.getContext("2d").getImageData(0, 0, c.width, c.height).data)
         .reduce((sum, v, i) => (sum * 31 + v * (i % 97)) % 1e9, 7))"""
-
-
-@pytest.fixture(scope="module")
-def app(browser, tmp_path_factory):
-    """The address of the app with the shipped models."""
-    data = tmp_path_factory.mktemp("data")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = (data / "log").open("w")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port), "--no-access-log"],
-        cwd=ROOT,
-        env=os.environ | {"LATENT_DATA": str(data), "OMP_NUM_THREADS": "1"},
-        stdout=log,
-        stderr=log,
-    )
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(600):
-        try:
-            urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-            break
-        except OSError:
-            assert server.poll() is None, (data / "log").read_text()
-            time.sleep(0.2)
-    yield address
-    server.terminate()
-    server.wait(20)
-    log.close()
 
 
 def pictures(page, selector: str) -> list[int]:

@@ -2,51 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
 
 import pytest
-import tiny
 
-ROOT = Path(__file__).resolve().parent.parent
 PIXELS = """canvas => Array.from(
     canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data)"""
-
-
-@pytest.fixture(scope="module")
-def app(browser, tmp_path_factory):
-    """The address of the app as `make run` serves it, with tiny models beside."""
-    data = tmp_path_factory.mktemp("data")
-    tiny.make(data / "checkpoints")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = (data / "log").open("w")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port), "--no-access-log"],
-        cwd=ROOT,
-        env=os.environ | {"LATENT_DATA": str(data)},
-        stdout=log,
-        stderr=log,
-    )
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(1_500):  # it loads the shipped models first
-        try:
-            urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-            break
-        except OSError:
-            assert server.poll() is None, (data / "log").read_text()
-            time.sleep(0.2)
-    yield address
-    server.terminate()
-    server.wait(20)
-    log.close()
 
 
 @pytest.fixture
