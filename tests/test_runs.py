@@ -18,6 +18,7 @@ import safetensors.numpy
 import torch
 
 from vae import list_checkpoints, load_checkpoint, load_dataset, trainer
+from vae import training as training_module
 from vae.__main__ import main
 from vae.checkpoint import load_card, load_codes
 from vae.preparation import estimate
@@ -218,14 +219,21 @@ def test_a_place_is_for_one(tmp_path, data_folder):
         assert third
 
 
-def test_two_processes_reach_what_one_does(tmp_path, quick):
+FULL = "from vae import training\ntraining.multiplies_bfloat16 = lambda device: False\n"
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["32 bits", "as ever"])
+def test_two_processes_reach_what_one_does(tmp_path, quick, monkeypatch, full):
+    """The same curve; in 32 bits, where sums of parts are those of the whole, the same weights."""
+    if full:
+        monkeypatch.setattr(training_module, "multiplies_bfloat16", lambda device: False)
     training = TrainingConfig(epochs=1, batch_size=501)
     config = replace(CONFIG, training=training, model=MODEL | {"channels": [4]})
     one, two = tmp_path / "one", tmp_path / "two"
     assert trainer.run(one, config, device="cpu").state == "finished"
     write_json(two / "config.json", config.to_dict())
     script = tmp_path / "killable.py"
-    script.write_text(KILLABLE)
+    script.write_text(FULL + KILLABLE if full else KILLABLE)
     here = str(Path(__file__).resolve().parent.parent)
     subprocess.run(
         [
@@ -240,7 +248,7 @@ def test_two_processes_reach_what_one_does(tmp_path, quick):
     )
     for a, b in zip(read_metrics(one)[0], read_metrics(two)[0], strict=True):
         assert a["elbo"] == pytest.approx(b["elbo"], abs=0.02)
-    for name, value in tensors(one).items():
+    for name, value in tensors(one).items() if full else ():
         assert np.allclose(value, tensors(two)[name], atol=1e-3), name
 
 

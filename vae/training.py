@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from .batches import batches, generator, steps_per_epoch
+from .batches import batches, generator, steps_per_epoch, uniform
 from .distributed import Group
 from .likelihoods import training_target
 from .model import VAE, ConfigError
@@ -26,6 +28,7 @@ __all__ = [
     "TrainingError",
     "TrainingState",
     "evaluate_heldout",
+    "multiplies_bfloat16",
     "train",
 ]
 
@@ -213,6 +216,7 @@ def train(
     group = group or Group(device=device)
     model.requires_grad_(True).train().to(memory_format=torch.channels_last)
     parameters = list(model.parameters())
+    _keep_memory()
     # Of each parameter's own memory layout, which the fused update takes for granted.
     for moments in (state.means, state.squares):
         old = moments or [torch.zeros_like(p) for p in parameters]
@@ -239,14 +243,14 @@ def train(
         noise = generator(config.seed, state.step, 2, device)
         target = x
         if model.config.likelihood in ("bernoulli", "gaussian"):
-            spread = torch.rand((size, *x.shape[1:]), generator=noise, device=device)[part]
+            spread = uniform((size, *x.shape[1:]), noise)[part]
             target = training_target(model.config.likelihood, x, spread)
         eps = torch.randn((size, model.latent_dim), generator=noise, device=device)[part]
-        with _quick_products():
-            value, reconstruction, kl = forward(target, eps, beta, config.free_bits, config.detail)
-            model.zero_grad()
-            # Times the size, because DistributedDataParallel divides by it.
-            (-value * (weight * group.size)).backward()
+        value, reconstruction, kl = forward(target, eps, beta, config.free_bits, config.detail)
+        for parameter in parameters:
+            parameter.grad = None
+        # Times the size, because DistributedDataParallel divides by it.
+        (-value * (weight * group.size)).backward()
         if model.config.likelihood == "gaussian" and passed < config.shared_sigma:
             _share_sigma(model)
         norm = nn.utils.get_total_norm([p.grad for p in parameters])
@@ -292,15 +296,21 @@ def train(
     model.eval()
 
 
-@contextmanager
-def _quick_products() -> Iterator[None]:
-    """Lets processors that can multiply matrices in bfloat16, adding up in float32, do so."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
+def _keep_memory() -> None:
+    """Lets the C library keep what is freed: every step asks for the same arrays again.
+
+    By default large ones go back to the kernel, which clears every page before it gives it out.
+    """
+    if sys.platform == "linux":
+        with suppress(AttributeError, OSError):  # other C libraries than glibc
+            libc = ctypes.CDLL(None)
+            libc.mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD: at its highest
+            libc.mallopt(-1, 512 << 20)  # M_TRIM_THRESHOLD
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether products of 16-bit numbers, added up in 32 bits, are the device's quickest."""
+    return device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
 
 
 class _Forward(nn.Module):
@@ -328,7 +338,7 @@ class _Forward(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         # Densities are sums over thousands of pixels: the networks may use 16 bits, they may not.
         hooks = []
-        if x.device.type == "cuda":
+        if multiplies_bfloat16(x.device):
             hooks = [
                 network.register_forward_hook(lambda _module, _inputs, out: out.float())
                 for network in (self.model.encoder.network, self.model.decoder.network)
@@ -352,7 +362,7 @@ def _adam(parameters: list[Tensor], state: TrainingState, rate: float) -> None:
         state.means,
         state.squares,
         [],
-        [torch.full((), float(state.step), device=p.device) for p in parameters],
+        [torch.full((), float(state.step), device=parameters[0].device)] * len(parameters),
         lr=rate,
         beta1=0.9,
         beta2=0.999,
