@@ -245,3 +245,13 @@ def test_an_own_concept_can_be_forgotten():
     fine(at.button(key=f"forget-{name}").click().run())
     assert name not in acting(at)
     assert not at.session_state["vectors"]
+
+
+def test_an_edit_is_tried_on_all_when_asked(monkeypatch):
+    monkeypatch.setattr(concepts_report, "_MANY", 20)
+    at = visit()
+    assert any("on 20 held-out" in c.value for c in at.caption)
+    everybody = int(at.button(key="effect-all").label.rpartition(" ")[2])
+    fine(at.button(key="effect-all").click().run())
+    assert everybody > 20 and any(f"on {everybody} held-out" in c.value for c in at.caption)
+    assert "effect-all" not in [b.key for b in at.button]

@@ -207,10 +207,29 @@ class Effect:
     flips: dict[str, float]
 
 
-def effect_on_many(model: VAE, judge: Classifier, codes: np.ndarray, step: np.ndarray) -> Effect:
-    """Adds a step `(D,)`, or one for each, to codes `(N, D)` and has the judge compare."""
-    before = answers(judge, decode(model, codes))
-    after = answers(judge, decode(model, (codes + step).astype(np.float32)))
+def effect_on_many(
+    model: VAE,
+    judge: Classifier,
+    codes: np.ndarray,
+    step: np.ndarray,
+    progress: Callable[[float], object] = lambda share: None,
+) -> Effect:
+    """Adds a step to codes and has the judge compare.
+
+    Args:
+        model: decodes.
+        judge: looks at the decoded pictures.
+        codes: `(N, D)`.
+        step: `(D,)`.
+        progress: told how much is done, 0…1.
+    """
+    seen = []
+    for start in range(0, len(codes), _BATCH):
+        part = codes[start : start + _BATCH]
+        both = np.concatenate([part, part + step]).astype(np.float32)
+        seen.append(answers(judge, decode(model, both)).reshape(2, len(part), -1))
+        progress(min(1.0, (start + _BATCH) / len(codes)))
+    before, after = np.concatenate(seen, axis=1)
     shown, flips = after.mean(0).tolist(), (after != before).mean(0).tolist()
     return Effect(
         len(codes),

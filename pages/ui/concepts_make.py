@@ -216,21 +216,31 @@ def _picture(ref: Reference, pin: Pin) -> Tensor:
 
 
 def _from_groups(ref: Reference) -> None:
-    st.caption("Group A shows it, group B does not. A lasso on the map fills them, too.")
-    row = gallery.choose_real(ref, key="ticks", label="Choose images for the groups")
+    st.caption("Group A shows it, group B does not. Tick pictures, or use a lasso on the map.")
+    sheet = st.session_state.setdefault("ticks-sheet", 0)
+    ticked = gallery.tick_real(ref, key="ticks", label="Tick images for a group", sheet=sheet)
+
+    def fill(group: str) -> None:
+        session.set_group(ref, group, [*session.group(ref.name, group).tolist(), *ticked])
+        st.session_state["ticks-sheet"] += 1
+
+    def empty() -> None:
+        for group in "AB":
+            session.set_group(ref, group, ())
+
+    those = f"{len(ticked)} ticked" if ticked else "Those ticked"
     with st.container(horizontal=True):
-        for name, words in (("A", "Into A: shows it"), ("B", "Into B: does not")):
-            if st.button(words, key=f"tick-{name}", disabled=row is None):
-                now = session.group(ref.name, name).tolist()
-                session.set_group(ref, name, [*now, int(row)])
-        if st.button("Empty both", key="tick-empty", type="tertiary"):
-            session.set_group(ref, "A", ())
-            session.set_group(ref, "B", ())
+        for name, words in (("A", "show it: into A"), ("B", "do not: into B")):
+            st.button(
+                f"{those} {words}", key=f"tick-{name}", disabled=not ticked,
+                on_click=fill, args=(name,),
+            )  # fmt: skip
+        st.button("Empty both", key="tick-empty", type="tertiary", on_click=empty)
     groups = {name: session.group(ref.name, name) for name in "AB"}
-    for name, rows in groups.items():
-        if len(rows):
-            st.caption(f"Group {name}: {len(rows)} image{'s' * (len(rows) != 1)}")
-            shown = [(f"#{ref.index[r]}", ref.image(int(r))) for r in rows[:12]]
+    for name, group in groups.items():
+        if len(group):
+            st.caption(f"Group {name}: {len(group)} image{'s' * (len(group) != 1)}")
+            shown = [(f"#{ref.index[r]}", ref.image(int(r))) for r in group[:12]]
             concepts.pictures(shown, 48)
     ready = all(map(len, groups.values()))
     name = _name_and_make(ref, "groups", "A − B", ready)

@@ -9,6 +9,7 @@ import torch
 
 from pages.ui import concepts, figures, session
 from pages.ui.concepts import Edit, Made
+from pages.ui.lessons import with_progress
 from pages.ui.reference import Reference
 from vae.concepts import ReportCard, cosines, pair_cosine, report_card
 from vae.edits import EditReport, Effect, edit_report, effect_on_many, rmse
@@ -16,7 +17,7 @@ from vae.evaluation import decode
 
 __all__ = ["show_after", "show_before", "show_dose", "show_pictures", "show_verdict"]
 
-_MANY = 200  # held-out images that an edit is tried on
+_MANY = 200  # held-out images that an edit is tried on at once; on all of them when asked
 _UNUSUAL = 0.99  # further out than so many real codes: an edited code has left the data
 _LEAK = 0.05
 
@@ -38,8 +39,11 @@ def _others(edit: Edit) -> np.ndarray:
         with_it, without = concepts.held_out(edit.ref, name)
         rows = np.intersect1d(rows, without if value else with_it)
     leave = frozenset().union(*(m.rows for m in edit.active))
-    rows = np.array([r for r in rows if r not in leave and r != edit.pin.row], dtype=np.int64)
-    return rows[np.linspace(0, len(rows) - 1, min(_MANY, len(rows))).astype(int)]
+    return np.array([r for r in rows if r not in leave and r != edit.pin.row], dtype=np.int64)
+
+
+def _some(rows: np.ndarray, most: int) -> np.ndarray:
+    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
 
 
 def _effect(edit: Edit) -> Effect | None:
@@ -48,11 +52,29 @@ def _effect(edit: Edit) -> Effect | None:
     if seen_by is None or len(rows) < 20:
         return None
     step = edit.step
-    return session.remember(
-        edit.ref,
-        ("effect", step.tobytes(), rows.tobytes()),
-        lambda: effect_on_many(edit.ref.model, seen_by, edit.ref.mean[rows], step),
-    )
+    everybody = st.session_state.get("effect-on-all") == (edit.ref.name, step.tobytes())
+    rows = rows if everybody else _some(rows, _MANY)
+
+    def compute() -> Effect:
+        arguments = edit.ref.model, seen_by, edit.ref.mean[rows], step
+        if not everybody:
+            return effect_on_many(*arguments)
+        text = f"Trying the edit on {len(rows):,} pictures…"
+        return with_progress(text, lambda tell: effect_on_many(*arguments, tell))
+
+    return session.remember(edit.ref, ("effect", step.tobytes(), rows.tobytes()), compute)
+
+
+def _offer_all(edit: Edit, effect: Effect) -> None:
+    everybody = len(_others(edit))
+    if effect.n < everybody:
+        st.button(
+            f"Try it on all {everybody:,}",
+            key="effect-all",
+            icon=":material/groups:",
+            on_click=st.session_state.update,
+            args=({"effect-on-all": (edit.ref.name, edit.step.tobytes())},),
+        )
 
 
 def _word(name: str) -> str:
@@ -237,6 +259,7 @@ def _table_of_answers(edit: Edit, report: EditReport, effect: Effect | None) -> 
             f"Others: the same edit on {effect.n} held-out images that need it, and the share for "
             "whom the answer changes."
         )
+        _offer_all(edit, effect)
 
 
 @torch.no_grad()
@@ -248,7 +271,7 @@ def _region(edit: Edit) -> torch.Tensor:
         change = (found[0] - original).abs().amax(0)
         level = 0.02
     else:
-        rows = _others(edit)[:40]
+        rows = _some(_others(edit), 40)
         codes = edit.ref.mean[rows] if len(rows) else edit.pin.z[None]
         after = decode(edit.ref.model, (codes + edit.step).astype(np.float32))
         change = (after - decode(edit.ref.model, codes)).abs().mean((0, 1))

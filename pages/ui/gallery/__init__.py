@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -22,11 +23,13 @@ __all__ = [
     "Picture",
     "choose_item",
     "choose_picture",
+    "choose_pictures",
     "choose_real",
     "choose_sample",
     "choose_upload",
     "draw_samples",
     "real_pin",
+    "tick_real",
 ]
 
 _PAGE = 60  # pictures of the dataset shown at once
@@ -56,7 +59,7 @@ class Picture:
     alt: str
 
 
-def choose_picture(
+def choose_pictures(
     pictures: Sequence[Picture],
     *,
     key: str,
@@ -64,7 +67,8 @@ def choose_picture(
     tile: int = 56,
     height: int = 320,
     pixelated: bool = False,
-) -> str | None:
+    multiple: bool = True,
+) -> list[str]:
     """Shows pictures as buttons.
 
     Args:
@@ -74,37 +78,61 @@ def choose_picture(
         tile: width of a picture in CSS pixels.
         height: from which the gallery scrolls, in CSS pixels.
         pixelated: enlarges with hard pixels.
+        multiple: each click ticks one more, or takes its tick away.
 
     Returns:
-        The chosen picture's key, None while nothing is chosen that is among them.
+        The chosen pictures' keys, in the order of the clicks; they may have been shown before.
     """
-    chosen = st.session_state.get(key, {}).get("chosen")
-    known = {p.key for p in pictures}
+    sent = st.session_state.get(key, {}).get("chosen")
+    chosen = [str(k) for k in sent] if isinstance(sent, list) else []
     _GALLERY(
         key=key,
         data={
             "label": label,
             "items": [vars(p) for p in pictures],
             "chosen": chosen,
+            "multiple": multiple,
             "tile": tile,
             "height": height,
             "pixelated": pixelated,
         },
         on_chosen_change=lambda: None,
     )
-    return chosen if chosen in known else None
+    return chosen
+
+
+def choose_picture(pictures: Sequence[Picture], *, key: str, **options: Any) -> str | None:
+    """As `choose_pictures`, for one.
+
+    Returns:
+        The chosen picture's key, None while nothing is chosen that is among them.
+    """
+    chosen = choose_pictures(pictures, key=key, multiple=False, **options)
+    known = {p.key for p in pictures}
+    return chosen[-1] if chosen and chosen[-1] in known else None
 
 
 def choose_real(ref: Reference, *, key: str, label: str = "Choose a real image") -> int | None:
+    """As `tick_real`, for one.
+
+    Returns:
+        A row of `ref.mean`, None while nothing is chosen.
+    """
+    rows = tick_real(ref, key=key, label=label, sheet=None)
+    return rows[-1] if rows else None
+
+
+def tick_real(ref: Reference, *, key: str, label: str, sheet: int | None = 0) -> list[int]:
     """Shows a model's reference images with filters and a search.
 
     Args:
         ref: the model.
         key: prefix of all widgets.
         label: of the gallery.
+        sheet: another number gives a gallery without ticks; None lets only one be chosen.
 
     Returns:
-        A row of `ref.mean`, None while nothing is chosen.
+        Rows of `ref.mean`; ticks stay while filters and pages change.
     """
     keep = np.ones(len(ref), dtype=bool)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -130,7 +158,7 @@ def choose_real(ref: Reference, *, key: str, label: str = "Choose a real image")
     rows = np.flatnonzero(keep)
     if not len(rows):
         st.info("No image is like that. Take a filter away.")
-        return None
+        return []
     pages = -(-len(rows) // _PAGE)
     page = 1
     if pages > 1:
@@ -141,8 +169,12 @@ def choose_real(ref: Reference, *, key: str, label: str = "Choose a real image")
         for r in map(int, shown)
     ]
     hard = ref.shape[1] <= 32
-    answer = choose_picture(pictures, key=f"{key}-real", label=label, pixelated=hard)
-    return None if answer is None else int(answer)
+    if sheet is None:
+        answer = choose_picture(pictures, key=f"{key}-real", label=label, pixelated=hard)
+        return [] if answer is None else [int(answer)]
+    sheet_key = f"{key}-real-{ref.name}-{sheet}"
+    chosen = choose_pictures(pictures, key=sheet_key, label=label, pixelated=hard)
+    return [int(k) for k in chosen if k.isdecimal() and int(k) < len(ref)]
 
 
 def draw_samples(ref: Reference, distribution: str, count: int, seed: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-// Pictures to choose one from: each is a button, the choice goes to Python at once.
+// Pictures to choose one from, or to tick several: each is a button, Python hears at once.
 export default function ({ data: [data], parentElement, setStateValue }) {
   const list = parentElement.querySelector(".gallery")
   list.setAttribute("aria-label", data.label)
@@ -22,16 +22,21 @@ export default function ({ data: [data], parentElement, setStateValue }) {
       return button
     }))
   }
-  const mark = (chosen) => {
+  list.setAttribute("aria-multiselectable", String(data.multiple))
+  let chosen = data.chosen
+  const mark = () => {
     for (const button of list.children) {
-      button.setAttribute("aria-selected", String(button.dataset.key === String(chosen)))
+      button.setAttribute("aria-selected", String(chosen.includes(button.dataset.key)))
     }
   }
-  mark(data.chosen)
+  mark()
   list.onclick = (event) => {
-    const button = event.target.closest("button")
-    if (!button) return
-    mark(button.dataset.key)
-    setStateValue("chosen", button.dataset.key)
+    const key = event.target.closest("button")?.dataset.key
+    if (!key) return
+    if (!data.multiple) chosen = [key]
+    else if (chosen.includes(key)) chosen = chosen.filter((other) => other !== key)
+    else chosen = [...chosen, key]
+    mark()
+    setStateValue("chosen", chosen)
   }
 }
