@@ -1,4 +1,4 @@
-"""The concepts page in a real Chromium: ticking groups, and what a slider does while it is held."""
+"""The concepts page in a real Chromium: groups are ticked, a slider acts while it is held."""
 
 from __future__ import annotations
 
