@@ -195,6 +195,11 @@ class _Observe(nn.Module):
         return observe(self.name, x)
 
 
+def _full(out: Tensor) -> Tensor:
+    """Densities are sums over thousands of pixels: a network may use 16 bits, they may not."""
+    return out.float() if out.dtype == torch.bfloat16 else out
+
+
 def _initialised(layers: list[nn.Module]) -> nn.Sequential:
     """Chains layers, with weights that keep a signal's size from the first layer to the last.
 
@@ -242,7 +247,7 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Independent | Delta:
         """Gives q(z|x) with batch `(B,)` and event `(D,)` for images `(B, C, H, W)` in [0, 1]."""
-        out = self.network(x)
+        out = _full(self.network(x))
         if not self.variational:
             return Delta(out)
         mean, log_variance = out.chunk(2, dim=-1)
@@ -298,7 +303,8 @@ class Decoder(nn.Module):
     def forward(self, z: Tensor) -> Independent:
         """Gives p(x|z) with batch `(B,)` and event `(C, H, W)` for codes `(B, D)`."""
         config = self.config
-        return likelihood(config.likelihood, self.network(z), config.sigma_floor, config.sigma)
+        raw = _full(self.network(z))
+        return likelihood(config.likelihood, raw, config.sigma_floor, config.sigma)
 
     def layers(self) -> list[dict[str, Any]]:
         """The network in order, as the browser's decoder reads it: type, sizes, tensor names."""

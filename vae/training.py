@@ -336,17 +336,9 @@ class _Forward(nn.Module):
     def _forward(
         self, x: Tensor, eps: Tensor, beta: float, free_bits: float, detail: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        # Densities are sums over thousands of pixels: the networks may use 16 bits, they may not.
-        hooks = []
-        if multiplies_bfloat16(x.device):
-            hooks = [
-                network.register_forward_hook(lambda _module, _inputs, out: out.float())
-                for network in (self.model.encoder.network, self.model.decoder.network)
-            ]
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=bool(hooks)):
+        sixteen = multiplies_bfloat16(x.device)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=sixteen):
             result = objective(self.model, x, eps, beta=beta, free_bits=free_bits, detail=detail)
-        for hook in hooks:
-            hook.remove()
         return result.value, result.reconstruction, result.kl
 
 
