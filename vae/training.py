@@ -253,7 +253,7 @@ def train(
         (-value * (weight * group.size)).backward()
         if model.config.likelihood == "gaussian" and passed < config.shared_sigma:
             _share_sigma(model)
-        norm = nn.utils.get_total_norm([p.grad for p in parameters])
+        norm = torch.stack(torch._foreach_norm([p.grad for p in parameters])).norm()
         # A GPU would have to wait for this, so it is asked only now and then.
         if (device.type == "cpu" or state.step % 20 == 0) and not math.isfinite(norm):
             raise TrainingError(
@@ -266,10 +266,9 @@ def train(
             nn.utils.clip_grads_with_norm_(parameters, largest, norm)
         state.step += 1
         _adam(parameters, state, rate)
-        with torch.no_grad():
-            totals[0] += reconstruction.sum() * (weight > 0)
-            totals[1] += kl.sum() * (weight > 0)
-            totals[2] += len(x) * (weight > 0)
+        if weight > 0:
+            totals[:2] += torch.stack((reconstruction.detach(), kl.detach())).sum(1)
+            totals[2] += len(x)
         ended = state.step % per_epoch == 0
         if ended or state.step % report_every == 0:
             summed, kl_sum, seen = group.sum(totals).tolist()
