@@ -5,7 +5,7 @@ The browser decodes; on a click Python adds the original, nats, and the nearest 
 
 import streamlit as st
 
-from pages.ui import details, figures, place, session
+from pages.ui import card, details, figures, place, session
 from pages.ui.map import latent_map, live_picture
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -55,6 +55,9 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     ) as popover:
         if popover.open:
             place.place_controls(ref)
+    with st.popover("Card", icon=":material/id_card:", key="card", on_change="rerun") as about:
+        if about.open:
+            card.show_card(ref)
 
 
 @st.fragment

@@ -77,7 +77,7 @@ def test_a_pinned_image_shows_its_nats():
     shown = metrics(at)
     kl = elbo(ref.model, ref.image(3)[None]).kl.item()
     assert shown["KL"] == f"{kl:.1f}"
-    number = {k: float(v.replace("−", "-")) for k, v in shown.items()}
+    number = {k: float(v.replace("−", "-").replace(",", "")) for k, v in shown.items()}
     evidence, bound = number["Log evidence"], number["ELBO"]
     assert evidence > bound - 1, "the ELBO, of one draw, is a lower bound of the evidence"
 
@@ -272,3 +272,15 @@ def test_the_block_of_codes_holds_codes_ids_and_classes():
     assert np.array_equal(np.frombuffer(block, "<f4", n * d).reshape(n, d), ref.mean)
     rest = np.frombuffer(block, "<i4", offset=4 * n * d)
     assert np.array_equal(rest[:n], ref.index) and np.array_equal(rest[n:], ref.class_of)
+
+
+@pytest.mark.parametrize("model", ["digits", "digits-autoencoder", "tiny-gaussian"])
+def test_the_card_shows_what_was_measured(model):
+    at = AppTest.from_file(ROOT / "pages" / "map.py", default_timeout=60)
+    at.session_state["model"] = model
+    at.session_state["card"] = True
+    at.run()
+    assert not at.exception
+    shown = {m.label for m in at.metric}
+    assert ("PSNR" in shown) == (model != "tiny-gaussian")
+    assert ("KL" in shown) == (model == "digits")

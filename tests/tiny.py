@@ -31,7 +31,7 @@ def make(folder: Path, names: tuple[str, ...] = tuple(CONFIGS)) -> None:
         torch.manual_seed(1)
         model = VAE(CONFIGS[name])
         for parameter in model.parameters():
-            parameter.mul_(2.5)  # so that different codes give different pictures
+            parameter.mul_(1.4)  # so that different codes give different pictures
         save_checkpoint(model, folder / name, {"dataset": "digits", "split": "test"})
         model = load_checkpoint(folder / name)
         posterior = model.encoder(x)

@@ -99,12 +99,11 @@ PRESETS = (
             "hidden": [256],
         },
         {
-            "epochs": 45,
+            "epochs": 200,
             "batch_size": 64,
-            "learning_rate": 1.5e-3,
-            "beta": 4.0,
-            "beta_warmup": 2.0,
-            "shared_sigma": 4.0,
+            "learning_rate": 2e-3,
+            "beta": 8.0,
+            "shared_sigma": 2.0,
             "detail": 1.0,
         },
     ),
@@ -122,7 +121,9 @@ def read_band(preset: Preset) -> dict[str, Any] | None:
 
 
 def build_band(preset: Preset, folders: list[str | Path], points: int = 120) -> Path:
-    """Writes the band of some finished runs of a preset, which differ in their seeds alone.
+    """Writes the band of some runs of a preset, which differ in their seeds alone.
+
+    Where they were stopped early, the band ends there, too.
 
     Args:
         preset: what they did.
