@@ -75,8 +75,6 @@ def test_a_peak_between_the_codes_of_the_lattice_is_found():
         (1, 8, 8), latent_dim=2, likelihood="gaussian_fixed", channels=(), hidden=(16,), sigma=0.01
     )
     model = VAE(config).eval().requires_grad_(False)
-    for parameter in model.decoder.parameters():
-        parameter.mul_(2.0)
     x = model.decoder(torch.tensor([[0.43, -0.27]])).mean[0]
     near = log_posterior(model, x, (0.23, 0.63, -0.47, -0.07), 0.0, steps=161)  # all its mass
     summed = np.logaddexp.reduce(near.ravel()) + 2 * math.log(0.4 / 160)
