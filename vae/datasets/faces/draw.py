@@ -26,14 +26,14 @@ _WHITE = (255, 255, 255)
 _LIP = (232, 70, 84)
 _MOUTH = (104, 18, 36)
 _TONGUE = (236, 112, 120)
-_GOLD = (255, 204, 40)
-_GLASS = (224, 238, 248)
-_GREY = (176, 181, 192)
+_GEM = (0, 190, 214)
+_GLASS = (228, 240, 248)
+_GREY = (142, 149, 164)
 _SKINS = (
     (-1.0, (255, 225, 203)),
     (-0.3, (234, 182, 142)),
     (0.3, (150, 98, 64)),
-    (1.0, (100, 63, 46)),
+    (1.0, (110, 70, 51)),
 )
 _HAIRS = (
     (0.0, (40, 33, 42)),
@@ -43,12 +43,12 @@ _HAIRS = (
     (1.0, (232, 188, 84)),
 )
 _EYES = {"brown": (96, 58, 36), "blue": (58, 116, 190), "green": (70, 138, 84)}
-_FRAMES = {"black": (34, 32, 42), "red": (206, 38, 58), "blue": (42, 84, 206)}
+_FRAMES = {"red": (216, 40, 52), "pink": (220, 48, 128), "orange": (232, 104, 30)}
 _HATS = {
-    "red": (208, 66, 68),
-    "teal": (42, 150, 142),
-    "navy": (62, 76, 142),
-    "mustard": (226, 168, 58),
+    "navy": (56, 70, 140),
+    "blue": (48, 112, 196),
+    "teal": (38, 142, 150),
+    "purple": (112, 70, 168),
 }
 
 
@@ -76,6 +76,8 @@ def draw(person: Person) -> np.ndarray:
         sketch.moustache()
     if not person.bald:
         sketch.hair_in_front()
+    if person.long_hair:
+        sketch.ears()  # the hair is tucked behind them
     if person.hat:
         sketch.hat()
     if person.glasses or person.sunglasses:
@@ -96,15 +98,13 @@ class _Sketch(Canvas):
         self.k = self.b / 18.5
         self.skin = along(_SKINS, person.skin)
         hair = _GREY if person.grey_hair else along(_HAIRS, person.hair_colour)
-        self.hair = self._apart(hair, 56)
-        self.whiskers = self._apart(hair, 94)
+        self.hair = self._apart(hair)
 
-    def _apart(self, colour: Colour, distance: float) -> Colour:
-        """Darken a hair colour until it stands out from the skin."""
-        dark = (52, 54, 62) if self.person.grey_hair else (34, 14, 8)
+    def _apart(self, colour: Colour) -> Colour:
+        """Darken a hair colour until it stands out from the skin; grey does by itself."""
         for step in range(33):
-            hair = mix(colour, dark, step / 32)
-            if math.dist(hair, self.skin) >= distance:
+            hair = mix(colour, (34, 14, 8), step / 32)
+            if math.dist(hair, self.skin) >= 90:
                 break
         return hair
 
@@ -139,11 +139,14 @@ class _Sketch(Canvas):
             points.append(((self.a + grow) * math.sin(t) * jaw, (self.b + grow) * y))
         return points
 
-    def head(self) -> None:
+    def ears(self) -> None:
         inner = mix(self.skin, _LIP, 0.25)
         for side in (-1, 1):
-            self.flat(ellipse(side * (self.a + 0.6), 0, 3.0, 4.2), darker(self.skin, 0.06))
-            self.flat(ellipse(side * (self.a + 1.0), 0, 1.5, 2.5), darker(inner, 0.12))
+            self.flat(ellipse(side * (self.a + 1.2), 0.6, 3.0, 4.4), darker(self.skin, 0.06))
+            self.flat(ellipse(side * (self.a + 1.6), 0.6, 1.5, 2.6), darker(inner, 0.12))
+
+    def head(self) -> None:
+        self.ears()
         self.shaded(self._outline(), self.skin, 0.14, 0.13)
         blush = mix(self.skin, (226, 60, 70), 0.5)
         for side in (-1, 1):
@@ -171,7 +174,7 @@ class _Sketch(Canvas):
                 (side * 7.4, -11.4 * k),
                 (side * 11.6, -10.2 * k - tilt * 0.6),
             ]
-            self.line(brow, darker(self.whiskers, 0.12), 2.1)
+            self.line(brow, darker(self.hair, 0.12), 2.1)
         r = 3.0 + 0.8 * p.nose_size
         self.flat(ellipse(0, 3.2 * k, r, r * 0.8), darker(self.skin, 0.26))
         self.flat(ellipse(-0.3, 2.6 * k, r * 0.88, r * 0.78), lighter(self.skin, 0.1))
@@ -227,13 +230,13 @@ class _Sketch(Canvas):
         outer = [(0, 4), (a - 4, -1), *half, *[(-x, y) for x, y in half[-2::-1]], (4 - a, -1)]
         free = [(0, 0), (a - 3.4, -2.0), (a - 3.4, 6 * k), (10.6, 11.6 * k), (6, 15.4 * k)]
         hole = smooth(mirrored([*free, (0, 16.0 * k)]))
-        self.shaded(smooth(outer), self.whiskers, 0.10, 0.25, hole)
+        self.shaded(smooth(outer), self.hair, 0.10, 0.25, hole)
 
     def moustache(self) -> None:
         y = 6.3 * self.k
         half = [(0, y - 1.4), (2.6, y - 2.5), (6.2, y - 1.6), (9.3, y + 1.2), (8.4, y + 2.2)]
         half += [(5.0, y + 2.0), (2.2, y + 1.9), (0, y + 1.1)]
-        self.shaded(smooth(mirrored(half)), self.whiskers, 0.14, 0.15)
+        self.shaded(smooth(mirrored(half)), self.hair, 0.14, 0.15)
 
     # Hair and hats ----------------------------------------------------------------------
 
@@ -361,7 +364,7 @@ class _Sketch(Canvas):
         for side in (-1, 1):
             arm = [(side * 12.5, side_y), (side * (self.a + 0.6), side_y - 0.4)]
             self.line(arm, frame, 2.0)
-            lens = self._lens(side * 7.5, y, 6.3, 5.8)
+            lens = self._lens(side * 7.5, y, 6.6, 6.1)
             inner = self._lens(side * 7.5, y, 4.5, 4.0)
             if p.sunglasses:
                 self.shaded(lens, (34, 30, 44), 0.05, 0.3)
@@ -395,7 +398,7 @@ class _Sketch(Canvas):
 
     def earrings(self) -> None:
         for side in (-1, 1):
-            x, y = side * (self.a + 1.6), 6.6
-            self.flat(ellipse(x, y, 3.3, 3.3), (128, 74, 16))
-            self.flat(ellipse(x, y, 2.6, 2.6), _GOLD)
-            self.flat(ellipse(x - 0.7, y - 0.8, 0.9, 0.9), (255, 244, 196))
+            x, y = side * (self.a + 2.0), 6.2
+            self.flat(ellipse(x, y, 3.4, 3.4), darker(_GEM, 0.6))
+            self.flat(ellipse(x, y, 2.7, 2.7), _GEM)
+            self.flat(ellipse(x - 0.7, y - 0.8, 0.9, 0.9), lighter(_GEM, 0.8))

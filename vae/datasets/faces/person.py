@@ -57,9 +57,9 @@ FREQUENCIES = {
 STYLES = {
     "eye_colour": ("brown", "blue", "green"),
     "frame_shape": ("round", "square"),
-    "frame_colour": ("black", "red", "blue"),
+    "frame_colour": ("red", "pink", "orange"),
     "hat_kind": ("beanie", "brimmed"),
-    "hat_colour": ("red", "teal", "navy", "mustard"),
+    "hat_colour": ("navy", "blue", "teal", "purple"),
     "short_style": ("crop", "wavy", "bun"),
     "long_style": ("straight", "wavy"),
     "beard_style": ("round", "pointed"),
@@ -102,9 +102,9 @@ class Person:
         y: Shift down in pixels.
         eye_colour: `brown`, `blue` or `green`.
         frame_shape: `round` or `square`, of glasses and sunglasses.
-        frame_colour: `black`, `red` or `blue`, of the glasses.
+        frame_colour: `red`, `pink` or `orange`, of the glasses.
         hat_kind: `beanie` or `brimmed`.
-        hat_colour: `red`, `teal`, `navy` or `mustard`.
+        hat_colour: `navy`, `blue`, `teal` or `purple`.
         short_style: `crop`, `wavy` or `bun`, worn unless `long_hair` or `bald`.
         long_style: `straight` or `wavy`.
         beard_style: `round` or `pointed`.
