@@ -252,7 +252,8 @@ def _table_of_answers(edit: Edit, report: EditReport, effect: Effect | None) -> 
         rows,
         hide_index=True,
         height=38 + 35 * min(len(rows), 8),
-        column_config={name: share for name in ("Before", "After", "Changed for others")},
+        column_config={name: share for name in ("Before", "After", "Changed for others")}
+        | {"Part": st.column_config.TextColumn(width=90)},
     )
     if effect is not None:
         st.caption(
