@@ -5,7 +5,14 @@ The browser decodes while sliders move; on release Python judges the edit agains
 
 import streamlit as st
 
-from pages.ui import concepts, concepts_make, concepts_report, concepts_views, session
+from pages.ui import (
+    concepts,
+    concepts_dose,
+    concepts_make,
+    concepts_report,
+    concepts_views,
+    session,
+)
 from pages.ui.live import Slider, live_sliders
 
 VIEWS = {
@@ -76,7 +83,7 @@ def edit_live() -> None:
     elif view == "before":
         concepts_report.show_before(ref, active)
     elif view == "dose":
-        concepts_report.show_dose(edit)
+        concepts_dose.show_dose(edit)
     elif view == "grid":
         concepts_views.show_grid(edit)
     elif view == "map":

@@ -41,7 +41,6 @@ name = st.selectbox(
     "Run",
     names,
     names.index(live[-1]) if live and "run" not in st.session_state else 0,
-    format_func=lambda name: f"{name} · {states[name].state}",
     key="run",
     bind="query-params",
     help="Every visitor sees the same runs. Closing the page does not end them.",
@@ -68,5 +67,13 @@ def watch() -> None:
         st.error(str(problem))
 
 
+@st.fragment(run_every=None if states[name].live else 3.0)
+def wake() -> None:
+    """Notices that somebody else has resumed a run."""
+    if run.folder.exists() and read_status(run.folder).state != states[name].state:
+        st.rerun()
+
+
 controls()
 watch()
+wake()

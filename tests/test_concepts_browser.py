@@ -22,13 +22,13 @@ def test_ticked_pictures_become_a_concept(concepts):
     page.get_by_text("Make, combine, import or export a concept").click()
     page.get_by_text("From two groups").click()
     pictures = page.locator(".gallery button")
-    for group, rows in (("show it: into A", (0, 1, 2)), ("do not: into B", (5, 7))):
+    for group, rows in (("A", (0, 1, 2)), ("B", (5, 7))):
         for row in (*rows, 9):
             pictures.nth(row).click()
-        page.get_by_role("button", name=f"{len(rows) + 1} ticked {group}").wait_for()
+        page.get_by_role("button", name=f"Put {len(rows) + 1} ticked into {group}").wait_for()
         pictures.nth(9).click()  # takes its tick away again
-        page.get_by_role("button", name=f"{len(rows)} ticked {group}").click()
-        page.get_by_text(f"Group {group[-1]}: {len(rows)} images").wait_for()
+        page.get_by_role("button", name=f"Put {len(rows)} ticked into {group}").click()
+        page.get_by_text(f"Group {group}: {len(rows)} images").wait_for()
         page.wait_for_function(
             "document.querySelectorAll('.gallery [aria-selected=true]').length === 0"
         )

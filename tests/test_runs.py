@@ -249,7 +249,9 @@ def test_two_processes_reach_what_one_does(tmp_path, quick, monkeypatch, full):
     for a, b in zip(read_metrics(one)[0], read_metrics(two)[0], strict=True):
         assert a["elbo"] == pytest.approx(b["elbo"], abs=0.02)
     for name, value in tensors(one).items() if full else ():
-        assert np.allclose(value, tensors(two)[name], atol=1e-3), name
+        # Sums in another order: to a thousandth, of moments that are far above 1 of their size.
+        limit = 1e-3 * max(1.0, np.abs(value).max())
+        assert np.abs(value - tensors(two)[name]).max() < limit, name
 
 
 def test_readers_leave_out_a_torn_line_and_read_only_what_is_new(tmp_path):

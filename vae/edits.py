@@ -161,6 +161,7 @@ def edit_report(
     edited: np.ndarray,
     codes: np.ndarray,
     fitted: FittedGaussian,
+    leave: int = -1,
 ) -> EditReport:
     """Judges one edit.
 
@@ -171,6 +172,7 @@ def edit_report(
         edited: code `(D,)` after.
         codes: of real images, `(N, D)`.
         fitted: the codes' Gaussian.
+        leave: row of the code that was edited, if it is a real one: not its own neighbour.
     """
     both = np.stack([z, edited]).astype(np.float32)
     before, after = {}, {}
@@ -179,15 +181,16 @@ def edit_report(
         before, after = (dict(zip(judge.names, row, strict=True)) for row in seen)
     usual = np.sort(fitted.distance(codes))
     shares = np.searchsorted(usual, fitted.distance(both)) / len(usual)
-    rows, distances = neighbours(codes, both[1], 1)
+    rows, distances = neighbours(codes, both[1], 2)
+    near = int(rows[0] == leave)
     return EditReport(
         before,
         after,
         moved=float(np.linalg.norm(both[1] - both[0])),
         unusual_before=float(shares[0]),
         unusual=float(shares[1]),
-        nearest=int(rows[0]),
-        nearest_distance=float(distances[0]),
+        nearest=int(rows[near]),
+        nearest_distance=float(distances[near]),
         exclusive=judge is not None and judge.exclusive,
     )
 

@@ -94,7 +94,9 @@ def read_vectors(file: str | Path, model: VAE) -> list[Concept]:
     try:
         arrays, metadata = read_tensors(Path(file))
     except CheckpointError as error:
-        raise VectorError(f"These are no concept vectors. {error}") from error
+        raise VectorError(
+            f"This file holds no concept vectors; expected one that was exported here. ({error})"
+        ) from error
     card = metadata.get("concepts")
     entries = card.get("vectors") if isinstance(card, dict) else None
     if not isinstance(entries, list) or not 0 < len(entries) == len(arrays) <= _MOST:

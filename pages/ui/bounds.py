@@ -180,7 +180,7 @@ def bound_figure(found: Bound, run: tuple, row: int) -> go.Figure:
     ks, values, expected = run
     sizes = list(expected)
     figure = go.Figure()
-    colour = learn.TERMS["elbo"]
+    colour = learn.TERMS["deviation"]
     figure.add_scatter(
         x=ks, y=values, mode="lines", name="one run", line={"color": colour, "width": 1.5}
     )
@@ -195,7 +195,7 @@ def bound_figure(found: Bound, run: tuple, row: int) -> go.Figure:
     for level, name, tone, dash in (
         (found.evidence, "log p(x), quadrature", learn.TERMS["evidence"], "solid"),
         (found.mixture, f"mixture proposal, {MIXTURE} samples", learn.TERMS["noise"], "dot"),
-        (found.elbo, "ELBO", learn.TERMS["posterior"], "dash"),
+        (found.elbo, "ELBO", learn.TERMS["elbo"], "dash"),
     ):
         figure.add_scatter(
             x=[1, int(ks[-1])],

@@ -228,9 +228,9 @@ def _from_groups(ref: Reference) -> None:
         for group in "AB":
             session.set_group(ref, group, ())
 
-    those = f"{len(ticked)} ticked" if ticked else "Those ticked"
+    those = f"Put {len(ticked)} ticked" if ticked else "Put those ticked"
     with st.container(horizontal=True):
-        for name, words in (("A", "show it: into A"), ("B", "do not: into B")):
+        for name, words in (("A", "into A: they show it"), ("B", "into B: they do not")):
             st.button(
                 f"{those} {words}", key=f"tick-{name}", disabled=not ticked,
                 on_click=fill, args=(name,),

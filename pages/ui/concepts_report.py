@@ -15,10 +15,10 @@ from vae.concepts import ReportCard, cosines, pair_cosine, report_card
 from vae.edits import EditReport, Effect, edit_report, effect_on_many, rmse
 from vae.evaluation import decode
 
-__all__ = ["show_after", "show_before", "show_dose", "show_pictures", "show_verdict"]
+__all__ = ["UNUSUAL", "show_after", "show_before", "show_pictures", "show_verdict"]
 
 _MANY = 200  # held-out images that an edit is tried on at once; on all of them when asked
-_UNUSUAL = 0.99  # further out than so many real codes: an edited code has left the data
+UNUSUAL = 0.99  # further out than so many real codes: an edited code has left the data
 _LEAK = 0.05
 
 
@@ -28,7 +28,13 @@ _LEAK = 0.05
 def _report(edit: Edit) -> EditReport:
     ref = edit.ref
     return edit_report(
-        ref.model, concepts.judge(ref), edit.pin.z, edit.edited, ref.mean, concepts.fitted(ref)
+        ref.model,
+        concepts.judge(ref),
+        edit.pin.z,
+        edit.edited,
+        ref.mean,
+        concepts.fitted(ref),
+        edit.pin.row,
     )
 
 
@@ -94,7 +100,7 @@ def verdict(edit: Edit, report: EditReport, effect: Effect | None) -> tuple[str,
     """
     if not np.abs(edit.strengths).max() >= 0.25:
         return "open", "Nothing is added yet: move a slider away from zero."
-    out = report.unusual > _UNUSUAL
+    out = report.unusual > UNUSUAL
     place = (
         "The code has left the region of real images, so look twice."
         if out
@@ -172,6 +178,9 @@ def show_pictures(edit: Edit) -> None:
         ("difference", (0.5 + (after - before)).clamp(0, 1)),
     ]
     found = concepts.truth(edit)
+    own = edit.pin.image
+    if own is not None:
+        shown.insert(0, ("your picture", own))
     if found:
         shown += [("how it should be: drawn", found[0]), ("the model’s copy of that", found[1])]
     concepts.pictures(shown, 88)
@@ -183,8 +192,26 @@ def show_pictures(edit: Edit) -> None:
             f"against {errors[1]:.3f}. The model’s own copy of the truth has {errors[2]:.3f}. "
             "(Root mean square over pixels in 0…1.)"
         )
+    elif own is not None and rmse(before[None], own[None])[0] > _usual_error(edit.ref):
+        st.warning(
+            "The model cannot draw your picture: its copy is further off than those of 99 % of "
+            "real images. What is edited is the copy.",
+            icon=":material/broken_image:",
+        )
     else:
         st.caption("Grey in the difference: unchanged. Lighter or darker: changed that way.")
+
+
+@torch.no_grad()
+def _usual_error(ref: Reference) -> float:
+    """Below this the copies of 99 % of real images differ from them."""
+
+    def compute() -> float:
+        rows = np.linspace(0, len(ref) - 1, min(300, len(ref))).astype(int)
+        copies, real = decode(ref.model, ref.mean[rows]), ref.dataset.images[ref.index[rows]]
+        return float(np.quantile(rmse(copies, ref.model.observe(real)), 0.99))
+
+    return session.remember(ref, ("usual-error",), compute)
 
 
 @torch.no_grad()
@@ -280,59 +307,6 @@ def _region(edit: Edit) -> torch.Tensor:
     wide = torch.nn.functional.max_pool2d(change[None, None], 5, 1, 2)[0, 0]
     region = wide > level
     return region if region.any() and not region.all() else wide >= wide.median()
-
-
-# Dose and response ---
-
-
-def show_dose(edit: Edit) -> None:
-    """What the classifier sees as the strength grows, and where the code leaves the data."""
-    seen_by = concepts.judge(edit.ref)
-    if seen_by is None or not edit.active:
-        st.info("There is no classifier for these images, so no response can be measured.")
-        return
-    names = [m.concept.name for m in edit.active]
-    chosen = st.selectbox("Concept", names, key="dose-concept", width=260)
-    k = names.index(chosen) if chosen in names else 0
-    made = edit.active[k]
-    at = np.linspace(-1.5, 2.5, 33)
-    single = edit.pin.z + (edit.strengths * (np.arange(len(names)) != k)) @ np.stack(
-        [m.concept.vector for m in edit.active]
-    )
-    codes = (single + at[:, None] * made.concept.vector).astype(np.float32)
-    seen = seen_by.probabilities(decode(edit.ref.model, codes)).detach().numpy()
-    fitted = concepts.fitted(edit.ref)
-    edge = np.quantile(fitted.distance(edit.ref.mean), _UNUSUAL)
-    outside = fitted.distance(codes) > edge
-    moved = np.abs(seen - seen[np.argmin(np.abs(at))]).max(0)
-    shown = [n for n in np.argsort(-moved) if seen_by.names[n] != made.target][:5]
-    figure = go.Figure()
-    for n in shown:
-        figure.add_scatter(x=at, y=seen[:, n], name=figures.words(seen_by.names[n]), opacity=0.7)
-    if made.target in seen_by.names:
-        y = seen[:, seen_by.names.index(made.target)]
-        figure.add_scatter(x=at, y=y, name=figures.words(made.target), line={"width": 5})
-    for side in (at < 0, at > 0):
-        left = at[outside & side]
-        if len(left):
-            first = left[np.argmin(np.abs(left))]
-            figure.add_vline(first, line_dash="dash", annotation_text="leaves the data")
-    figure.add_vline(float(edit.strengths[k]), line_dash="dot", annotation_text="now")
-    figure.update_layout(
-        height=360,
-        margin={"l": 10, "r": 10, "t": 30, "b": 10},
-        xaxis_title=f"Strength of “{chosen}”",
-        yaxis_title="Probability",
-        yaxis_range=[-0.02, 1.02],
-        yaxis_tickformat=".0%",
-        legend={"orientation": "h", "y": -0.25},
-    )
-    st.plotly_chart(figure, key="dose", alt=f"Classifier’s answers by strength of {chosen}")
-    st.caption(
-        "This picture, the other sliders as they stand. The thick line is the concept itself; the "
-        "five that move most beside it. Dashed: from here on the code is more unusual than 99 % "
-        "of real ones."
-    )
 
 
 # Before use ---

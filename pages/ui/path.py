@@ -219,7 +219,7 @@ def _tracks(ref: Reference, found: Facts) -> list[Track]:
         else:
             at = list(range(len(found.answers)))
         curves = [
-            Curve(figures.words(name), 100 * p, colours[k % len(colours)], " %")
+            Curve(f"{figures.words(name)}:", 100 * p, colours[k % len(colours)], " %")
             for k, (name, p) in zip(at, found.answers.items(), strict=True)
         ]
         tracks.append(

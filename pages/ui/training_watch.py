@@ -90,6 +90,7 @@ def show_controls(run: Run) -> None:
             key="stop",
             args=(run.folder, "stop"),
             help="It can be resumed later.",
+            disabled=status.state == "finishing",
             **do,
         )
         if config.model.get("variational", True):
@@ -161,7 +162,7 @@ def show_run(run: Run) -> None:
             )
             st.caption(
                 "To the right the codes carry more, further down the pictures come back better. "
-                "Along a dotted line the ELBO is the same: training crosses these lines downwards."
+                "Along the dashed line the ELBO is as it is now: training moves it downwards."
             )
     show_pictures(run, config, status.live)
 
@@ -217,12 +218,14 @@ def _show_status(status: Status, config: RunConfig) -> None:
     if status.state in ("running", "paused"):
         facts.append(f"step {status.step:,} of {status.steps:,}")
         facts.append(f"{status.images_per_second:,.0f} images a second")
-    if status.seconds_left:
+    if status.seconds_left and status.live:
         facts.append(f"about {time_words(status.seconds_left)} left")
     line = f"{_ICONS[status.state]} **{status.state.capitalize()}.** "
     if status.state in ("failed", "interrupted"):
         st.error(f"{status.state.capitalize()}. {_plain(status.message)}")
-    elif status.state in ("waiting", "starting", "finishing", "stopped"):
+    elif status.state == "stopped":
+        st.markdown(f"{_ICONS[status.state]} {_plain(status.message)} " + " · ".join(facts))
+    elif status.state in ("waiting", "starting", "finishing"):
         st.markdown(line + _plain(status.message) + " " + " · ".join(facts))
     else:
         st.markdown(line + " · ".join(facts))

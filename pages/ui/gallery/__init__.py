@@ -65,7 +65,7 @@ def choose_pictures(
     key: str,
     label: str,
     tile: int = 56,
-    height: int = 320,
+    height: int = 356,
     pixelated: bool = False,
     multiple: bool = True,
 ) -> list[str]:
@@ -162,7 +162,7 @@ def tick_real(ref: Reference, *, key: str, label: str, sheet: int | None = 0) ->
     pages = -(-len(rows) // _PAGE)
     page = 1
     if pages > 1:
-        page = int(st.number_input(f"Page of {pages}", 1, pages, key=f"{key}-page", width=140))
+        page = int(st.number_input(f"Page, 1 to {pages}", 1, pages, key=f"{key}-page", width=140))
     shown = rows[(page - 1) * _PAGE : page * _PAGE]
     pictures = [
         Picture(str(r), images.data_url(ref.image(r)), ref.title(r), f"Real image {ref.title(r)}")
