@@ -1,5 +1,7 @@
 import json
 import struct
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -168,3 +170,11 @@ def test_shipped_checkpoints_come_first_and_all_load(tmp_path, monkeypatch):
     for checkpoint in listed:
         load_checkpoint(checkpoint.folder)
         assert ".hidden" not in checkpoint.name
+
+
+def test_opening_a_checkpoint_does_not_wait_for_torchs_compiler():
+    code = (
+        "import sys; from vae import load_checkpoint; load_checkpoint('checkpoints/digits');"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -154,7 +154,7 @@ def test_a_pixel_is_read_in_all_pictures(page, app):
     page.goto(f"{app}/learn_likelihoods?image=0")
     page.wait_for_selector(".pixels[data-at]")
     before = page.locator(".pixels .lines").all_inner_texts()
-    assert len(before) == 3 and all("log p(x) =" in text for text in before)
+    assert len(before) == 3 and all("log p(x | z) =" in text for text in before)
     box = page.locator(".pixels canvas").first.bounding_box()
     page.mouse.move(box["x"] + 2, box["y"] + 2)
     assert page.locator(".pixels").get_attribute("data-at") == "0,0"

@@ -213,6 +213,8 @@ def _initialised(layers: list[nn.Module]) -> nn.Sequential:
     for layer, follower in pairwise([*layers, None]):
         if not isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             continue
+        if layer.weight.is_meta:  # to be loaded; drawing there would import torch's compiler
+            continue
         inputs = layer.weight[0].numel()
         if isinstance(layer, nn.ConvTranspose2d):  # each output sees one in stride² of the kernel
             inputs = layer.weight[:, 0].numel() // math.prod(layer.stride)

@@ -96,7 +96,7 @@ def read_pixels(x: Tensor) -> tuple[int, int]:
             lines = ["x = {x}, mean m = {m}, deviation σ = {s}"]
             lines += ["−½((x − m) / σ)² − log σ − ½ log 2π", "= {e} + {w} − {t}"]
             unit = "a density"
-        lines.append("log p(x of this pixel | z) = {p} nats")
+        lines.append("log p(x | z) = {p} nats")
         total = f"All {s.x.size} pixels: {s.log_p.sum():.1f} nats, the log of {unit}"
         readings.append(Reading(title, pictures, lines, values, tones, total))
     worst = np.abs(s.x - s.mean).argmax()  # where the Gaussian errs most there is most to see
