@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vae.projection import TSNE, fit_pca, fit_tsne
+from vae.projection import TSNE, fit_discriminants, fit_pca, fit_tsne
 
 RNG = np.random.default_rng(0)
 
@@ -23,6 +23,26 @@ def test_pca_inverts_and_its_residual_is_orthogonal():
     whole = fit_pca(codes, 5)
     np.testing.assert_allclose(whole.inverse(whole.transform(codes)), codes, atol=1e-4)
     assert (np.diff(whole.deviations) <= 0).all()
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_discriminants_look_from_where_classes_lie_apart(classes):
+    """Classes differ by little, along dimensions 3 and 4; the widest are others; 5 is dead."""
+    labels = np.arange(400) % classes
+    codes = np.random.default_rng(1).normal(size=(400, 6)) * [9, 5, 3, 0.1, 0.1, 0]
+    codes[:, 3] += labels % 2
+    codes[:, 4] += labels // 2
+    plane = fit_discriminants(codes, labels)
+    np.testing.assert_allclose(plane @ plane.T, np.eye(2), atol=1e-5)
+    along = np.linalg.norm(plane[:, 3:5], axis=0)
+    assert along[0] > 0.99 and (classes == 2 or along[1] > 0.99)
+    if classes == 2:  # the other direction is the widest
+        assert abs(plane[:, 0]).max() > 0.99
+
+
+def test_discriminants_of_codes_that_say_nothing_span_a_plane():
+    plane = fit_discriminants(np.zeros((50, 3)), np.arange(50) % 10)
+    assert plane.shape == (2, 3) and np.isfinite(plane).all()
 
 
 def test_tsne_keeps_groups_apart_and_places_new_codes_among_their_own():

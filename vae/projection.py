@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["PCA", "TSNE", "fit_pca", "fit_tsne"]
+__all__ = ["PCA", "TSNE", "fit_discriminants", "fit_pca", "fit_tsne"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,38 @@ def fit_pca(codes: np.ndarray, components: int = 2) -> PCA:
         (rows * signs[:, None]).astype(np.float32),
         deviations.astype(np.float32),
     )
+
+
+def fit_discriminants(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Finds the plane in which classes lie furthest apart for how wide each of them is.
+
+    Where there are too few classes to span a plane, the direction in which codes vary most
+    completes it.
+
+    Args:
+        codes: `(N, D)`.
+        labels: `(N,)`, the class of each.
+
+    Returns:
+        `(K, D)`, K = 2 ≤ D orthonormal rows.
+
+    References:
+        The use of multiple measurements in taxonomic problems (Fisher, 1936).
+    """
+    codes = np.asarray(codes, dtype=np.float64)
+    kinds, which = np.unique(labels, return_inverse=True)
+    means = np.stack([codes[which == k].mean(0) for k in range(len(kinds))])
+    apart = (means - codes.mean(0))[which]
+    inside = codes - means[which]
+    # A little of a round cloud, so that dimensions that say nothing are not blown up.
+    round_cloud = 1e-3 * codes.var(0).mean() * len(codes) * np.eye(codes.shape[1])
+    root = np.linalg.cholesky(inside.T @ inside + round_cloud + 1e-12 * np.eye(codes.shape[1]))
+    whitened = np.linalg.solve(root, apart.T @ apart)
+    _, vectors = np.linalg.eigh(np.linalg.solve(root, whitened.T))
+    count = min(2, len(kinds) - 1)
+    found = np.linalg.solve(root.T, vectors[:, ::-1][:, :count])
+    spanning = np.concatenate([found, fit_pca(codes, 2).components.T], axis=1)
+    return np.linalg.qr(spanning)[0][:, :2].T.astype(np.float32)
 
 
 class TSNE:

@@ -313,7 +313,8 @@ def read_snapshot(folder: str | Path, epoch: int | None = None) -> dict[str, np.
     Returns:
         `samples` and `reconstructions` `(16, C, H, W)` uint8, `codes` `(N, D)` and `map` `(N, 2)`,
         their places in a plane that turns as little as possible from epoch to epoch. For None:
-        `originals` `(16, C, H, W)` uint8 and, where the data have them, `labels` `(N,)`.
+        `originals` `(16, C, H, W)` uint8 and, where the data have them, `labels` `(N,)` and
+        `attribute.…` `(N,)` of the codes.
 
     Raises:
         CheckpointError: if there is none, or it is damaged.

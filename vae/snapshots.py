@@ -11,7 +11,7 @@ from torch import Tensor
 from .checkpoint import write_tensors
 from .datasets import Dataset
 from .model import VAE
-from .projection import fit_pca
+from .projection import fit_discriminants, fit_pca
 from .run_folder import list_snapshots, read_snapshot, snapshot_file
 from .training import TrainingConfig
 
@@ -37,9 +37,13 @@ class Snapshots:
         self._every = -(-training.epochs // KEPT)
         self._last = training.epochs
         self._seed = training.seed
+        self._labels = None
         shared = {"originals": _bytes(self._images[:PICTURES])}
         if heldout.labels is not None:
             shared["labels"] = heldout.labels[: len(self._images)].contiguous()
+            self._labels = shared["labels"].numpy()
+        for name, values in heldout.attributes.items():
+            shared[f"attribute.{name}"] = values[: len(self._images)].contiguous()
         write_tensors(snapshot_file(folder, None), shared, {})
 
     @torch.no_grad()
@@ -69,9 +73,11 @@ class Snapshots:
         """Puts codes in a plane, turned to lie as near as can be to where they were before."""
         if codes.shape[1] == 2:
             return np.ascontiguousarray(codes)
-        pca = fit_pca(codes, 2)
+        plane = fit_pca(codes, 2).components
+        if self._labels is not None:
+            plane = fit_discriminants(codes, self._labels)
         places = np.zeros((len(codes), 2), np.float32)
-        places[:, : len(pca.components)] = pca.transform(codes)
+        places[:, : len(plane)] = (codes - codes.mean(0)) @ plane.T
         before = [e for e in list_snapshots(self._folder) if e < epoch]
         if before:
             old = read_snapshot(self._folder, before[-1])["map"]
