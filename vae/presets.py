@@ -61,12 +61,12 @@ PRESETS = (
         "A small network and 4,000 digits: classes separate while you watch.",
         "digits",
         {"latent_dim": 8, "likelihood": "bernoulli", "channels": [], "hidden": [400]},
-        {"epochs": 12, "batch_size": 64, "learning_rate": 2e-3},
+        {"epochs": 30, "batch_size": 64, "learning_rate": 2e-3},
     ),
     _preset(
         "digits-plane",
         "Digits on a plane",
-        "Only two numbers for each digit, so the map is the whole latent space. A few minutes.",
+        "Only two numbers for each digit, so the map is the whole latent space. About a minute.",
         "digits",
         {"latent_dim": 2, "likelihood": "bernoulli", "channels": [], "hidden": [512, 128]},
         {"epochs": 60, "learning_rate": 2e-3, "beta_warmup": 3.0},
@@ -74,10 +74,10 @@ PRESETS = (
     _preset(
         "digits-collapse",
         "A collapse, on purpose",
-        "With beta at 30 the KL weighs so much that the codes say nothing. A minute.",
+        "With beta at 30 the KL weighs so much that the codes say nothing. Half a minute.",
         "digits",
         {"latent_dim": 8, "likelihood": "bernoulli", "channels": [], "hidden": [400]},
-        {"epochs": 12, "batch_size": 64, "learning_rate": 2e-3, "beta": 30.0},
+        {"epochs": 30, "batch_size": 64, "learning_rate": 2e-3, "beta": 30.0},
     ),
     _preset(
         "fashion",
@@ -90,7 +90,7 @@ PRESETS = (
     _preset(
         "faces-overnight",
         "Faces overnight",
-        "Drawn people in colour, with an uncertainty for every pixel. Hours on two cores.",
+        "Drawn people in colour, with an uncertainty for every pixel. An hour at least.",
         "faces",
         {
             "latent_dim": 40,
@@ -99,7 +99,7 @@ PRESETS = (
             "hidden": [256],
         },
         {
-            "epochs": 200,
+            "epochs": 60,
             "batch_size": 64,
             "learning_rate": 2e-3,
             "beta": 8.0,
