@@ -6,6 +6,7 @@ For a real image: the truth by quadrature, the bound with more and more samples,
 import streamlit as st
 
 from pages.ui import bounds, learn, lessons
+from pages.ui.chart import chart
 from pages.ui.jensen import jensen
 from pages.ui.plane import live_planes
 
@@ -47,7 +48,8 @@ with right:
     live_planes([bounds.posterior_panel(ref, row)], key=f"posterior-{row}")
 with left:
     run = bounds.curve(ref, row, seed)
-    st.plotly_chart(bounds.bound_figure(found, run, row), key="bound")
+    alt = "log p(x), the ELBO and the gap between them while q is fitted"
+    chart(bounds.bound_figure(found, run, row), key="bound", alt=alt)
 
 learn.formula(
     learn.term("evidence", r"\log p(x)") + r" = \log \int p(x, z)\,dz = \log \mathbb{E}_{q}"

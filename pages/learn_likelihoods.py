@@ -6,6 +6,7 @@ Three likelihoods on one image, pixel by pixel; and why their product is compute
 import streamlit as st
 
 from pages.ui import densities, learn, lessons
+from pages.ui.chart import chart
 
 FILE = "learn_likelihoods.py"
 learn.begin(
@@ -31,8 +32,8 @@ def pixels() -> None:
             "**What a larger deviation forgives, and what it costs** "
             f"(row {at[0]}, column {at[1]})"
         )
-        chart = densities.forgiveness(x, at)
-        st.plotly_chart(chart, key="forgiveness", config={"displayModeBar": False})
+        alt = "What an error costs under each likelihood"
+        chart(densities.forgiveness(x, at), key="forgiveness", alt=alt)
     with right:
         st.markdown("**Why the picture blurs**")
         densities.blur(ref, row)

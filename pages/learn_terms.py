@@ -6,6 +6,7 @@ A q moved by hand, models trained with five weights of the KL, and measured grad
 import streamlit as st
 
 from pages.ui import learn, lessons, tugs
+from pages.ui.chart import chart
 
 FILE = "learn_terms.py"
 learn.begin(
@@ -34,11 +35,12 @@ tugs.sweep(row, seed)
 left, right = st.columns(2, gap="medium")
 with left:
     st.markdown("**Rate against distortion**")
-    st.plotly_chart(tugs.rate_distortion(), key="rate", config={"displayModeBar": False})
+    alt = "Rate and distortion of models with betas from small to large"
+    chart(tugs.rate_distortion(), key="rate", alt=alt)
 with right:
     st.markdown("**Which term moves which network**")
-    chart = tugs.gradients(ref, seed)
-    st.plotly_chart(chart, key="gradients", config={"displayModeBar": False})
+    alt = "Sizes of the two terms' gradients in the encoder and in the decoder"
+    chart(tugs.gradients(ref, seed), key="gradients", alt=alt)
 
 learn.to_try(
     "Widen q: the draws below the plane begin to differ, the reconstruction falls, the KL falls, "

@@ -14,7 +14,7 @@ from pages.ui import training_figures, training_form
 from vae import trainer
 from vae.presets import PRESETS, read_band
 from vae.reference import write_reference
-from vae.run_folder import RunConfig, control, read_control, read_metrics, write_json
+from vae.run_folder import RunConfig, read_control, read_metrics, write_json
 from vae.runs import list_runs
 from vae.training import TrainingConfig
 
@@ -111,27 +111,53 @@ def test_an_autoencoder_has_no_nats(data):
     assert "active" not in texts(at)
 
 
-def test_controls_reach_the_run(data, monkeypatch):
+@pytest.fixture
+def live(data, monkeypatch):
+    """The plain run as if a process were at work on it."""
     folder = data / "runs" / "plain"
-    status = (folder / "status.json").read_text()
-    live = json.loads(status) | {"state": "running"}
+    before = {name: (folder / name).read_text() for name in ("status.json", "config.json")}
     monkeypatch.setattr("vae.run_folder.is_alive", lambda folder: True)
-    try:
-        write_json(folder / "status.json", live)
-        at = visit(run="plain")
-        at.slider(key="beta-plain").set_value(2.5).run()
-        at.button(key="pause").click().run()
-        assert read_control(folder).action == "pause" and read_control(folder).beta == 2.5
-        at.button(key="one-step").click().run()
-        assert read_control(folder).single == 1
-        at.button(key="go-on").click().run()
-        assert read_control(folder).action == "run"
-        at.button(key="stop").click().run()
-        assert read_control(folder).action == "stop"
-        assert not at.exception
-    finally:
-        (folder / "status.json").write_text(status)
-        control(folder, "run")
+    write_json(folder / "status.json", json.loads(before["status.json"]) | {"state": "running"})
+    yield folder
+    for name, text in before.items():
+        (folder / name).write_text(text)
+    (folder / "control.json").unlink(missing_ok=True)
+
+
+def test_controls_reach_the_run(live):
+    at = visit(run="plain")
+    at.slider(key="beta-plain").set_value(2.5).run()
+    at.select_slider(key="rate-plain").set_value(0.002).run()
+    at.button(key="pause").click().run()
+    wanted = read_control(live)
+    assert (wanted.action, wanted.beta, wanted.learning_rate) == ("pause", 2.5, 0.002)
+    at.button(key="one-step").click().run()
+    assert read_control(live).single == 1
+    at.button(key="go-on").click().run()
+    assert read_control(live).action == "run"
+    at.button(key="stop").click().run()
+    assert read_control(live).action == "stop"
+    assert not at.exception
+
+
+def test_watching_changes_nothing(live):
+    """Not even a beta that is higher than sliders usually go."""
+    config = replace(CONFIG, training=replace(CONFIG.training, beta=30.0))
+    write_json(live / "config.json", config.to_dict())
+    at = visit(run="plain")
+    assert at.slider(key="beta-plain").value == 30
+    at.button(key="pause").click().run()
+    assert read_control(live).beta is None and read_control(live).learning_rate is None
+
+
+def test_a_visitor_sees_what_another_one_set(live):
+    one, other = visit(run="plain"), visit(run="plain")
+    one.slider(key="beta-plain").set_value(2.5).run()
+    other.run()
+    assert other.slider(key="beta-plain").value == 2.5
+    other.button(key="pause").click().run()
+    assert read_control(live).beta == 2.5
+    assert not one.exception and not other.exception
 
 
 def test_compares_only_what_may_be_compared(data):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pages.ui import drawing, figures, gallery, images, learn, session
+from pages.ui.chart import chart
 from pages.ui.estimates import figure_of
 from pages.ui.learn import TERMS
 from pages.ui.reference import Reference
@@ -173,12 +174,8 @@ def show_map(ref: Reference, guess: Guess, found: Search | None) -> None:
         yaxis={"title": f"z{axes[1] + 1}", "scaleanchor": "x"},
         uirevision=ref.name,
     )
-    st.plotly_chart(
-        figure,
-        key="q-map" if found is None else "q-map-searched",
-        config={"displayModeBar": False},
-        alt="q(z|x) among real codes",
-    )
+    key = "q-map" if found is None else "q-map-searched"
+    chart(figure, key=key, alt="q(z|x) among real codes")
 
 
 def _add_ellipse(
@@ -219,12 +216,9 @@ def show_search(ref: Reference, guess: Guess, found: Search) -> None:
         yaxis_title="ELBO of this image, nats",
     )
     left, right = st.columns([3, 2], gap="medium", vertical_alignment="center")
-    left.plotly_chart(
-        figure,
-        key="search-curves",
-        config={"displayModeBar": False},
-        alt="ELBO against computing time: the encoder at once, the search step by step",
-    )
+    with left:
+        alt = "ELBO against computing time: the encoder at once, the search step by step"
+        chart(figure, key="search-curves", alt=alt)
     rows = [("Encoder, one pass", guess.seconds, gap.encoder, "")]
     for start, name in STARTS.items():
         one = found.gaps[start]

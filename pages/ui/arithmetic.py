@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pages.ui import concepts, figures, gallery, session
+from pages.ui.chart import chart
 from pages.ui.learn import TERMS
 from pages.ui.live import Slider, live_sliders
 from pages.ui.reference import Reference
@@ -176,10 +177,9 @@ def one_pair(ref: Reference, name: str, seed: int) -> None:
         yaxis_title="code",
         bargap=0.25,
     )
-    right.plotly_chart(
-        figure, key="pair-codes", config={"displayModeBar": False},
-        alt="Two codes and their difference, dimension by dimension",
-    )  # fmt: skip
+    with right:
+        alt = "Two codes and their difference, dimension by dimension"
+        chart(figure, key="pair-codes", alt=alt)
     same = ref.dataset.name == "faces"
     st.caption(
         f"{'The same person, drawn twice' if same else 'Two different images'}; seed {seed}. The "
@@ -296,10 +296,9 @@ def from_many(ref: Reference, name: str, seed: int) -> None:
         yaxis={"title": "% of held-out images", "range": [-3, 103]},
     )
     left, right = st.columns([3, 2], gap="medium", vertical_alignment="center")
-    left.plotly_chart(
-        figure, key="from-many", config={"displayModeBar": False},
-        alt="Success and leakage of vectors from more and more examples",
-    )  # fmt: skip
+    with left:
+        alt = "Success and leakage of vectors from more and more examples"
+        chart(figure, key="from-many", alt=alt)
     right.table(
         {
             "Made from": [f"{kind}: {n}" for kind, n, *_ in rows],

@@ -10,6 +10,7 @@ import streamlit as st
 import torch
 
 from pages.ui import learn, session
+from pages.ui.chart import chart
 from pages.ui.lessons import with_progress
 from pages.ui.plane import Ellipse, Field, Panel
 from pages.ui.reference import Reference
@@ -250,7 +251,8 @@ def linear_gaussian() -> None:
         height=260, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title="z", uirevision="lg"
     )
     with right:
-        st.plotly_chart(figure, key="linear", config={"displayModeBar": False})
+        alt = "log p(x) and the ELBO of a linear model as q varies"
+        chart(figure, key="linear", alt=alt)
         learn.balance(
             ("evidence", r"\log p(x)", model.log_evidence(x)),
             ("elbo", r"\mathrm{ELBO}", reconstruction - kl),

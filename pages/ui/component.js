@@ -37,3 +37,23 @@ function put(canvas, picture) {
 function numbers(text) {
   return new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer)
 }
+
+// A colour or font of the page.
+function theme(element, name) {
+  return getComputedStyle(element).getPropertyValue(`--st-${name}`).trim()
+}
+
+// The chart library, once for all components of the page.
+function loadPlotly(base) {
+  globalThis.plotlyLoading ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script")
+    script.src = new URL(`${base}/live/plotly.min.js`, location.href).href
+    script.onload = () => resolve()
+    script.onerror = () => {
+      globalThis.plotlyLoading = null
+      reject(new Error("The chart library did not load; reload the page."))
+    }
+    document.head.append(script)
+  })
+  return globalThis.plotlyLoading
+}

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.ui import concepts, figures
+from pages.ui.chart import chart
 from pages.ui.concepts import Edit
 from pages.ui.concepts_report import UNUSUAL
 from vae.evaluation import decode
@@ -57,7 +58,7 @@ def show_dose(edit: Edit) -> None:
         yaxis_tickformat=".0%",
         legend={"orientation": "h", "y": -0.25},
     )
-    st.plotly_chart(figure, key="dose", alt=f"Classifier’s answers by strength of {chosen}")
+    chart(figure, key="dose", alt=f"Classifier’s answers by strength of {chosen}")
     st.caption(
         "This picture, the other sliders as they stand. The thick line is the concept itself; the "
         "five that move most beside it. "

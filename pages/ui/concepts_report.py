@@ -8,6 +8,7 @@ import streamlit as st
 import torch
 
 from pages.ui import concepts, figures, session
+from pages.ui.chart import chart
 from pages.ui.concepts import Edit, Made
 from pages.ui.lessons import with_progress
 from pages.ui.reference import Reference
@@ -412,4 +413,4 @@ def show_before(ref: Reference, active: list[Made]) -> None:
         yaxis_autorange="reversed",
     )
     st.markdown("**Cosines**: 1 the same direction, 0 independent, −1 opposite")
-    st.plotly_chart(figure, key="cosines", alt="Cosines between all concept vectors")
+    chart(figure, key="cosines", alt="Cosines between all concept vectors")

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from pages.ui import concepts, figures, images
+from pages.ui.chart import chart
 from pages.ui.concepts import Edit
 from pages.ui.concepts_lessons import show_lessons
 from vae.concepts import sides
@@ -182,7 +183,7 @@ def show_map(edit: Edit) -> None:
         legend={"orientation": "h", "y": -0.18},
     )
     alt = f"Map whose horizontal axis is {chosen}, with the walk of this edit"
-    st.plotly_chart(figure, key="concept-map", alt=alt)
+    chart(figure, key="concept-map", alt=alt)
     st.caption(
         "Each point is a real image. A clean split from left to right means that the vector tells "
         "those with it from those without. Other concepts that act move the walk up or down."

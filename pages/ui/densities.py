@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pages.ui import images, learn, lessons, session
+from pages.ui.chart import chart
 from pages.ui.pixels import Reading, live_pixels
 from pages.ui.reference import Reference
 from vae.latent import neighbours
@@ -255,7 +256,7 @@ def underflow(ref: Reference, x: Tensor, count: int = 500) -> None:
         yaxis={"title": "log₁₀ of the product"},
         legend={"orientation": "h", "y": -0.22},
     )
-    st.plotly_chart(figure, key="products", config={"displayModeBar": False})
+    chart(figure, key="products", alt="Products of probabilities and sums of their logs")
     logs = float(log_p.ravel()[:pixels].sum())
     st.caption(
         f"The sum of logs after {pixels} pixels: {logs:.2f} nats. The readings at the top come "

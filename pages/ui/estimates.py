@@ -8,6 +8,7 @@ import streamlit as st
 import torch
 
 from pages.ui import figures, learn, session
+from pages.ui.chart import chart
 from pages.ui.learn import TERMS
 from pages.ui.reference import Reference
 from vae.estimators import (
@@ -174,12 +175,9 @@ def compare_estimators(ref: Reference, row: int, seed: int) -> None:
         yaxis_title=f"estimate of ∂L/∂μ{d + 1}, nats per unit",
     )
     left, right = st.columns([3, 2], gap="medium", vertical_alignment="center")
-    left.plotly_chart(
-        figure,
-        key="running-means",
-        config={"displayModeBar": False},
-        alt="Running means of the estimators over the same draws",
-    )
+    with left:
+        alt = "Running means of the estimators over the same draws"
+        chart(figure, key="running-means", alt=alt)
     least = variance["reparameterised"]
     rows = {
         "Estimator": [NAMES[e][0] for e in ESTIMATORS],
@@ -228,12 +226,9 @@ def compare_graphs(ref: Reference, row: int, seed: int) -> None:
         yaxis_title="ELBO, nats",
     )
     left, right = st.columns([3, 2], gap="medium", vertical_alignment="center")
-    left.plotly_chart(
-        figure,
-        key="detached-curves",
-        config={"displayModeBar": False},
-        alt="ELBO while q is optimised with and without the graph",
-    )
+    with left:
+        alt = "ELBO while q is optimised with and without the graph"
+        chart(figure, key="detached-curves", alt=alt)
     names = {
         "reconstruction": "Reconstruction, z in the graph",
         "reconstruction, detached": "Reconstruction, z detached",

@@ -13,6 +13,8 @@ Each visitor's own things lie in `st.session_state`, under these keys:
 from __future__ import annotations
 
 import gc
+import importlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -125,6 +127,8 @@ def reference(name: str) -> Reference:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _map_figure(name: str, stamp: str, projection: str, axes: tuple[int, int], colour: str) -> str:
+    if "pandas" in sys.modules:  # wait for it: Plotly breaks on one that is half imported
+        importlib.import_module("pandas")
     return figures.map_figure(reference(name), projection, axes, colour).to_json()
 
 

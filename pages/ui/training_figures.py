@@ -169,7 +169,7 @@ def map_figure(
     if labels is not None and classes:
         groups = [(name, labels == k) for k, name in enumerate(classes)]
     for k, (name, chosen) in enumerate(groups):
-        figure.add_scattergl(
+        figure.add_scatter(
             x=places[chosen, 0],
             y=places[chosen, 1],
             mode="markers",

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui import training_figures
+from pages.ui.chart import chart
 from pages.ui.training_watch import metrics_of, time_words
 from vae.run_folder import RunConfig, RunError, read_config, read_status
 from vae.runs import Run, delete_run, export_run, resume_run, save_run
@@ -82,11 +83,9 @@ def show_comparison(runs: list[Run]) -> None:
     terms = ["elbo", "reconstruction", "kl"]
     for place, term in zip(st.columns(3), terms, strict=True):
         with place:
-            st.plotly_chart(
-                training_figures.compared_figure(rows, term),
-                key=f"compared-{term}",
-                config={"displayModeBar": False},
-            )
+            figure = training_figures.compared_figure(rows, term)
+            alt = f"{term} of {len(rows)} runs, on held-out images, by epoch"
+            chart(figure, key=f"compared-{term}", alt=alt)
     st.dataframe(
         [_row(run, rows[run.name]) for run in kinds[kind] if run.name in rows], hide_index=True
     )

@@ -10,6 +10,7 @@ import streamlit as st
 import torch
 
 from pages.ui import images, session, training_figures
+from pages.ui.chart import chart
 from vae import CheckpointError, DatasetError
 from vae.presets import PRESETS, read_band
 from vae.run_folder import (
@@ -93,39 +94,57 @@ def show_controls(run: Run) -> None:
             disabled=status.state == "finishing",
             **do,
         )
+        steer = {"on_change": _steer, "width": 260}
         if config.model.get("variational", True):
-            beta = st.slider(
+            beta = config.training.beta if wanted.beta is None else wanted.beta
+            key = f"beta-{run.name}"
+            st.session_state[key] = float(beta)
+            st.slider(
                 "beta: weight of the KL",
                 0.0,
-                10.0,
-                float(min(wanted.beta if wanted.beta is not None else config.training.beta, 10)),
-                0.1,
-                key=f"beta-{run.name}",
-                width=260,
+                float(max(10, config.training.beta, beta)),
+                step=0.1,
+                key=key,
+                args=(run, "beta", key),
                 help="Takes effect at the next step, for everyone who watches.",
+                **steer,
             )
-            if beta != (wanted.beta if wanted.beta is not None else config.training.beta):
-                control(run.folder, beta=beta)
-        now = wanted.learning_rate or config.training.learning_rate
-        rate = st.select_slider(
+        rate = wanted.learning_rate or config.training.learning_rate
+        key = f"rate-{run.name}"
+        st.session_state[key] = rate
+        st.select_slider(
             "Learning rate, at its highest",
-            sorted({*_RATES, now}),
-            now,
-            key=f"rate-{run.name}",
-            width=260,
+            sorted({*_RATES, rate}),
+            key=key,
+            args=(run, "learning_rate", key),
             help="It falls along a half cosine from here to the end.",
+            **steer,
         )
-        if rate != now:
-            control(run.folder, learning_rate=rate)
+
+
+def _steer(run: Run, name: str, key: str) -> None:
+    control(run.folder, **{name: st.session_state[key]})
+    st.session_state["train-seen"] = _seen(run)  # this visitor's own change is no news
+
+
+def _seen(run: Run) -> tuple[str, str, float | None, float | None]:
+    """What the controls depend on; other visitors change it, too."""
+    wanted = read_control(run.folder)
+    return run.name, read_status(run.folder).state, wanted.beta, wanted.learning_rate
 
 
 def show_run(run: Run) -> None:
     """Everything there is to see of a run, as it is now."""
+    before, now = st.session_state.get("train-seen"), _seen(run)
+    st.session_state["train-seen"] = now
+    _show_run(run)
+    # Only now: what is not drawn before a rerun would vanish for a moment.
+    if before is not None and before[0] == run.name and before != now:
+        st.rerun()  # buttons and sliders outside of this fragment depend on it
+
+
+def _show_run(run: Run) -> None:
     status, config = read_status(run.folder), read_config(run.folder)
-    seen = st.session_state.get("train-state")
-    st.session_state["train-state"] = (run.name, status.state)
-    if seen is not None and seen[0] == run.name and seen[1] != status.state:
-        st.rerun()  # buttons outside of this fragment depend on it
     _show_status(status, config)
     rows = metrics_of(run.folder)
     if not rows:
@@ -136,8 +155,9 @@ def show_run(run: Run) -> None:
     preset = next((p for p in PRESETS if p.key == config.preset and p.describes(config)), None)
     band = read_band(preset) if preset else None
     figure = training_figures.curves_figure(rows, band, max(status.epochs, 1))
-    st.plotly_chart(figure, key="curves", config={"displayModeBar": False})
+    chart(figure, key="curves", alt="Reconstruction, KL and ELBO by epoch, nats per image")
     _explain_curves(config, band is not None)
+    show_pictures(run, config, status.live)
     left, right = st.columns(2, gap="medium")
     last = next((row for row in reversed(rows) if row.get("kl_per_dimension")), None)
     if last is not None:
@@ -146,25 +166,20 @@ def show_run(run: Run) -> None:
             st.markdown(
                 f"**KL of each dimension** · {last['active_units']} of {len(dimensions)} active"
             )
-            st.plotly_chart(
-                training_figures.dimensions_figure(dimensions),
-                key="dimensions",
-                config={"displayModeBar": False},
-            )
+            figure = training_figures.dimensions_figure(dimensions)
+            chart(figure, key="dimensions", alt="KL of each latent dimension, nats")
             st.caption(
                 "A dimension at 0 says nothing about the image: the decoder has learned to ignore "
                 "it. Active means that its code moves from image to image."
             )
         with right:
             st.markdown("**Rate and distortion**")
-            st.plotly_chart(
-                training_figures.path_figure(rows), key="path", config={"displayModeBar": False}
-            )
+            figure = training_figures.path_figure(rows)
+            chart(figure, key="path", alt="Distortion against rate, epoch by epoch")
             st.caption(
                 "To the right the codes carry more, further down the pictures come back better. "
                 "Along the dashed line the ELBO is as it is now: training moves it downwards."
             )
-    show_pictures(run, config, status.live)
 
 
 def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
@@ -173,22 +188,31 @@ def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
     if not epochs:
         return
     epoch = epochs[-1]
-    if not live and len(epochs) > 1:
-        epoch = st.select_slider(
-            "Replay: epoch", epochs, epochs[-1], key=f"replay-{run.name}", width="stretch"
-        )
+    with st.container():  # always there, so that all below it keeps its place
+        if not live and len(epochs) > 1:
+            epoch = st.select_slider(
+                "Replay: epoch", epochs, epochs[-1], key=f"replay-{run.name}", width="stretch"
+            )
     try:
         shared, found = read_snapshot(run.folder), read_snapshot(run.folder, epoch)
         classes = session.dataset(config.dataset, "test").classes
     except (CheckpointError, DatasetError) as problem:
         st.caption(f"The pictures of epoch {epoch} cannot be shown. {problem}")
         return
+    labels = shared.get("labels")
+    plane = "seen from where the classes lie furthest apart"
+    if found["codes"].shape[1] <= 2:
+        plane = "the whole latent space"
+    elif labels is None:
+        plane = "in the two directions in which they vary most"
     left, right = st.columns(2, gap="medium")
     with left:
-        plane = "two" if found["codes"].shape[1] == 2 else "two principal"
-        st.markdown(f"**Codes of held-out images** · epoch {epoch}, in {plane} dimensions")
-        figure = training_figures.map_figure(found["map"], shared.get("labels"), classes)
-        st.plotly_chart(figure, key="codes", config={"displayModeBar": False})
+        st.markdown(f"**Codes of held-out images** · epoch {epoch}, {plane}")
+        attributes = [name[10:] for name in shared if name.startswith("attribute.")]
+        if labels is None and attributes:
+            labels, classes = _colour_by(shared, sorted(attributes), run)
+        figure = training_figures.map_figure(found["map"], labels, classes)
+        chart(figure, key="codes", alt=f"Map of {len(found['map'])} codes at epoch {epoch}")
     with right:
         pairs = np.stack([shared["originals"][:8], found["reconstructions"][:8]], 1)
         pairs = pairs.reshape(-1, *pairs.shape[2:])
@@ -200,11 +224,26 @@ def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
         _sheet(found["samples"], 8, "Generated: samples at the same random places every time")
 
 
+def _colour_by(
+    shared: dict[str, np.ndarray], attributes: list[str], run: Run
+) -> tuple[np.ndarray, tuple[str, str]]:
+    name = st.selectbox(
+        "Colour by",
+        attributes,
+        attributes.index("glasses") if "glasses" in attributes else 0,
+        key=f"colour-{run.name}",
+        format_func=lambda name: name.replace("_", " ").capitalize(),
+    )
+    words = name.replace("_", " ")
+    return shared[f"attribute.{name}"].astype(int), (f"no {words}", words)
+
+
 def _sheet(pictures: np.ndarray, columns: int, caption: str) -> None:
     x = torch.from_numpy(pictures).float() / 255
     height = 2 * 72 if len(pictures) == 2 * columns else 72
+    # In the page itself: a file would be gone before the browser has fetched it.
     st.image(
-        images.png(images.sheet(x, columns), height),
+        images.data_url(images.sheet(x, columns), height),
         caption=caption,
         width="stretch",
         alt=caption,

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from pages.ui import ends, figures, session
+from pages.ui.chart import chart
 from pages.ui.live import Slider, live_sliders
 from pages.ui.reference import Reference
 from vae.projection import fit_pca
@@ -141,4 +142,4 @@ def _chart(kind: str, ref: Reference, weights: np.ndarray, here: slice) -> None:
         xaxis={"visible": False},
         yaxis={"title": unit, "nticks": 3},
     )
-    st.plotly_chart(figure, key="weights", config={"displayModeBar": False})
+    chart(figure, key="weights", alt="What each dimension weighs in the vector")

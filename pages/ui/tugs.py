@@ -8,6 +8,7 @@ import streamlit as st
 import torch
 
 from pages.ui import figures, images, learn, lessons, session
+from pages.ui.chart import chart
 from pages.ui.plane import Ellipse, Panel, live_gaussian, live_planes
 from pages.ui.reference import Reference
 from vae.theory import exact_elbo, gradient_norms
@@ -57,7 +58,7 @@ def move_posterior(ref: Reference, row: int, seed: int) -> None:
             ("kl", r"-\,\mathrm{KL}(q\|p(z))", -now[1]),
             digits=1,
         )
-        st.plotly_chart(_terms(own, now), key="terms", config={"displayModeBar": False})
+        chart(_terms(own, now), key="terms", alt="The two terms and the ELBO, now and at first")
         st.button(
             "Back to the encoder's q",
             icon=":material/undo:",

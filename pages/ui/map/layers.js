@@ -2,8 +2,6 @@
 
 const CROWD = 160 // pictures of real images appear when at most so many points are in view
 
-const theme = (element, name) => getComputedStyle(element).getPropertyValue(`--st-${name}`).trim()
-
 class Layers {
   constructor(map) {
     this.map = map

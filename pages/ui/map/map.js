@@ -4,18 +4,6 @@ const RAW = "onpointerrawupdate" in window ? "pointerrawupdate" : "pointermove"
 const WEBGL = Boolean(document.createElement("canvas").getContext("webgl"))
 const SNAP = 9 // pixels within which a click means the point, not the place
 
-let plotly = null
-function loadPlotly(base) {
-  plotly ??= globalThis.Plotly ? Promise.resolve() : new Promise((resolve, reject) => {
-    const script = document.createElement("script")
-    script.src = new URL(`${base}/live/plotly.min.js`, location.href).href
-    script.onload = () => resolve()
-    script.onerror = () => { plotly = null; reject(new Error("The chart library did not load.")) }
-    document.head.append(script)
-  })
-  return plotly
-}
-
 class LatentMap {
   constructor(root) {
     this.root = root

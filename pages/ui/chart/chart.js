@@ -1,0 +1,70 @@
+// A Plotly figure, redrawn in place.
+
+const WEBGL = Boolean(document.createElement("canvas").getContext("webgl"))
+const COARSE = matchMedia("(pointer: coarse)").matches
+
+class Chart {
+  constructor(root) {
+    this.root = root
+    this.work = Promise.resolve()
+    this.resized = new ResizeObserver(() => {
+      if (this.drawn) globalThis.Plotly.Plots.resize(root)
+    })
+    this.resized.observe(root)
+    this.dark = matchMedia("(prefers-color-scheme: dark)")
+    this.restyle = () => setTimeout(() => this.draw(), 300) // once the page has its new colours
+    this.dark.addEventListener("change", this.restyle)
+  }
+
+  update(data) {
+    this.data = data
+    this.root.style.height = `${data.height}px`
+    this.root.setAttribute("aria-label", data.alt)
+    this.work = this.work.then(() => loadPlotly(data.base)).then(() => this.draw())
+      .catch((error) => this.note(error.message))
+  }
+
+  async draw() {
+    if (this.closed) return
+    const { data, layout } = this.data.figure
+    if (!WEBGL) data.forEach((trace) => { trace.type = trace.type.replace("gl", "") })
+    await globalThis.Plotly.react(this.root, data, {
+      ...layout, template: { layout: this.theme() }, autosize: true,
+      dragmode: COARSE ? false : layout.dragmode ?? "zoom", // a finger scrolls the page
+    }, { displayModeBar: false, scrollZoom: false })
+    this.drawn = true
+    this.root.dataset.drawn = Number(this.root.dataset.drawn ?? 0) + 1
+  }
+
+  // What the figure leaves open.
+  theme() {
+    const [text, line, ground] = ["text-color", "border-color", "background-color"]
+      .map((name) => theme(this.root, name))
+    const axis = {
+      gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true, ticks: "",
+      title: { font: { size: 12 }, standoff: 8 },
+    }
+    return {
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { color: text, family: theme(this.root, "font"), size: 12 },
+      colorway: this.data.colours,
+      xaxis: { ...axis, showgrid: false, zeroline: false }, yaxis: axis,
+      hoverlabel: { bgcolor: ground, bordercolor: line, font: { color: text } },
+      annotationdefaults: { font: { size: 14 } },
+      legend: { bgcolor: "rgba(0,0,0,0)" },
+    }
+  }
+
+  note(sentence) {
+    this.root.replaceChildren(element("p", { className: "chart-note", text: sentence }))
+  }
+
+  close() {
+    this.closed = true
+    this.resized.disconnect()
+    this.dark.removeEventListener("change", this.restyle)
+    if (this.drawn) globalThis.Plotly.purge(this.root)
+  }
+}
+
+export default component(Chart, ".chart")
