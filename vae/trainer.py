@@ -319,7 +319,8 @@ class _Trainer:
 
     def _agree(self) -> str:
         """Reads what is wanted in the first process and lets all do it at the same step."""
-        wanted = torch.full((3,), math.nan, dtype=torch.float64, device=self.group.device)
+        shared = self.group.device if self.group.size > 1 else "cpu"  # a GPU would be waited for
+        wanted = torch.full((3,), math.nan, dtype=torch.float64, device=shared)
         if self.group.writes:
             found = self._control()
             self._note(found)
