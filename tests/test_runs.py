@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from dataclasses import replace
@@ -20,7 +21,7 @@ import torch
 from vae import list_checkpoints, load_checkpoint, load_dataset, trainer
 from vae import training as training_module
 from vae.__main__ import main
-from vae.checkpoint import load_card, load_codes
+from vae.checkpoint import load_card, load_codes, read_tensors
 from vae.preparation import estimate
 from vae.reference import encode, write_reference
 from vae.run_folder import (
@@ -132,6 +133,56 @@ def test_a_killed_run_ends_with_the_same_weights(tmp_path, quick):
     rows = [read_metrics(folder)[0] for folder in (whole, killed)]
     assert [row["step"] for row in rows[0]] == [row["step"] for row in rows[1]]
     assert rows[0][-1]["heldout_elbo"] == rows[1][-1]["heldout_elbo"]
+
+
+def test_a_run_killed_at_any_write_ends_with_the_same_weights(tmp_path, quick, monkeypatch):
+    """Again and again, before and after files take their names, with a line of metrics torn."""
+    config = replace(CONFIG, training=TrainingConfig(epochs=5, batch_size=500))
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert trainer.run(whole, config, device="cpu").state == "finished"
+    write_json(killed / "config.json", config.to_dict())
+    monkeypatch.setattr(trainer, "_SAVE", 0.0)
+    steps = []
+    for count, first in ((1, True), (2, False), (25, True), (26, False), (11, True), (33, False)):
+        assert die_at_write(killed, count, first) == signal.SIGKILL
+        file = killed / "state.safetensors"
+        steps.append(read_tensors(file)[1]["step"] if file.exists() else 0)
+    assert steps == sorted(steps) and len(set(steps)) > 3 and 20 < steps[-1] < 40
+    assert trainer.run(killed, None, resume=True, device="cpu").state == "finished"
+    assert same_weights(whole, killed)
+    rows = [read_metrics(folder)[0] for folder in (whole, killed)]
+    assert [row["elbo"] for row in rows[0]] == [row["elbo"] for row in rows[1]]
+    assert list_snapshots(killed) == [0, 1, 2, 3, 4, 5]
+
+
+def die_at_write(folder: Path, count: int, first: bool) -> int:
+    """Runs in a process that dies when the trainer renames its `count`-th file; gives the signal.
+
+    Args:
+        folder: of the run.
+        count: which renaming, of those of the training thread.
+        first: whether it dies before the renaming or after it.
+    """
+    process = os.fork()
+    if process:
+        return os.waitpid(process, 0)[1]
+    real, main_thread, seen = os.replace, threading.get_ident(), []
+
+    def rename(*files):
+        mine = threading.get_ident() == main_thread
+        seen.extend([1] * mine)
+        if not first:
+            real(*files)
+        if mine and len(seen) == count:
+            with (folder / "metrics.jsonl").open("a") as stream:
+                stream.write('{"step": 7, "elb')
+            os.kill(os.getpid(), signal.SIGKILL)
+        if first:
+            real(*files)
+
+    os.replace = rename
+    trainer.run(folder, None, resume=True, device="cpu")
+    os._exit(0)
 
 
 KILLABLE = """
