@@ -145,41 +145,52 @@ def show_run(run: Run) -> None:
 
 def _show_run(run: Run) -> None:
     status, config = read_status(run.folder), read_config(run.folder)
-    _show_status(status, config)
+    # Each part in a place of its own: what comes and goes in one moves nothing in the others.
+    head, curves, pictures, terms = (st.container() for _ in range(4))
+    with head:
+        _show_status(status, config)
     rows = metrics_of(run.folder)
     if not rows:
         if status.live:
-            st.caption("The first curves come in a few seconds.")
+            head.caption("The first curves come in a few seconds.")
         return
-    _warn_of_collapse(rows, config)
-    preset = next((p for p in PRESETS if p.key == config.preset and p.describes(config)), None)
-    band = read_band(preset) if preset else None
-    figure = training_figures.curves_figure(rows, band, max(status.epochs, 1))
-    chart(figure, key="curves", alt="Reconstruction, KL and ELBO by epoch, nats per image")
-    _explain_curves(config, band is not None)
-    show_pictures(run, config, status.live)
-    left, right = st.columns(2, gap="medium")
+    with head:
+        _warn_of_collapse(rows, config)
+    with curves:
+        preset = next((p for p in PRESETS if p.key == config.preset and p.describes(config)), None)
+        band = read_band(preset) if preset else None
+        figure = training_figures.curves_figure(rows, band, max(status.epochs, 1))
+        chart(figure, key="curves", alt="Reconstruction, KL and ELBO by epoch, nats per image")
+        _explain_curves(config, band is not None)
+    with pictures:
+        show_pictures(run, config, status.live)
+    with terms:
+        _show_terms(rows)
+
+
+def _show_terms(rows: list[dict[str, Any]]) -> None:
     last = next((row for row in reversed(rows) if row.get("kl_per_dimension")), None)
-    if last is not None:
-        with left:
-            dimensions = last["kl_per_dimension"]
-            st.markdown(
-                f"**KL of each dimension** · {last['active_units']} of {len(dimensions)} active"
-            )
-            figure = training_figures.dimensions_figure(dimensions)
-            chart(figure, key="dimensions", alt="KL of each latent dimension, nats")
-            st.caption(
-                "A dimension at 0 says nothing about the image: the decoder has learned to ignore "
-                "it. Active means that its code moves from image to image."
-            )
-        with right:
-            st.markdown("**Rate and distortion**")
-            figure = training_figures.path_figure(rows)
-            chart(figure, key="path", alt="Distortion against rate, epoch by epoch")
-            st.caption(
-                "To the right the codes carry more, further down the pictures come back better. "
-                "Along the dashed line the ELBO is as it is now: training moves it downwards."
-            )
+    if last is None:
+        return
+    left, right = st.columns(2, gap="medium")
+    with left:
+        dimensions = last["kl_per_dimension"]
+        active = f"{last['active_units']} of {len(dimensions)} active"
+        st.markdown(f"**KL of each dimension** · {active}")
+        figure = training_figures.dimensions_figure(dimensions)
+        chart(figure, key="dimensions", alt="KL of each latent dimension, nats")
+        st.caption(
+            "A dimension at 0 says nothing about the image: the decoder has learned to ignore it. "
+            "Active means that its code moves from image to image."
+        )
+    with right:
+        st.markdown("**Rate and distortion**")
+        figure = training_figures.path_figure(rows)
+        chart(figure, key="path", alt="Distortion against rate, epoch by epoch")
+        st.caption(
+            "To the right the codes carry more, further down the pictures come back better. Along "
+            "the dashed line the ELBO is as it is now: training moves it downwards."
+        )
 
 
 def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
