@@ -37,6 +37,10 @@ with left:
     st.markdown("**Rate against distortion**")
     alt = "Rate and distortion of models with betas from small to large"
     chart(tugs.rate_distortion(), key="rate", alt=alt)
+    st.caption(
+        "Of images that training never saw. Below β = 1 codes cost more nats and give no better "
+        "pictures back: what they add fits the training images alone."
+    )
 with right:
     st.markdown("**Which term moves which network**")
     alt = "Sizes of the two terms' gradients in the encoder and in the decoder"
@@ -46,8 +50,8 @@ learn.to_try(
     "Widen q: the draws below the plane begin to differ, the reconstruction falls, the KL falls, "
     "too. Where is their sum best, and is that where the encoder puts it?",
     "Drag q onto a code of another class: what does the reconstruction say?",
-    "Read the planes from left to right: at β = 0 clouds shrink and drift apart, at β = 20 they "
-    "all lie on the prior. Then the code says nothing: posterior collapse.",
+    "Read the planes from left to right: at β = 0 clouds shrink to points that nothing keeps near "
+    "the prior; at β = 20 they all lie on it. Then the code says nothing: posterior collapse.",
 )
 with learn.details("How this is measured"):
     st.markdown(

@@ -211,7 +211,7 @@ def bound_figure(found: Bound, run: tuple, row: int) -> go.Figure:
     figure.update_layout(
         height=430,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        xaxis={"type": "log", "title": "samples of q, K"},
+        xaxis={"type": "log", "dtick": 1, "title": "samples of q, K"},
         yaxis={"title": "nats", "range": [low - room, high + room]},
         legend={"orientation": "h", "y": -0.22},
         uirevision=str(row),

@@ -134,7 +134,12 @@ def forgiveness(x: Tensor, pixel: tuple[int, int]) -> go.Figure:
     figure.update_layout(
         height=360,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        xaxis={"type": "log", "title": "deviation σ of this pixel"},
+        xaxis={
+            "type": "log",
+            "dtick": "D2",
+            "tickformat": "~g",
+            "title": "deviation σ of this pixel",
+        },
         yaxis={"title": "nats", "range": [-8, 4.5]},
         legend={"orientation": "h", "y": -0.25},
     )

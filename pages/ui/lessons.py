@@ -173,12 +173,12 @@ def show_samples(twins: dict[str, Reference], seed: int) -> None:
                 alt=f"Samples of the {name.lower()} {words}",
             )
             if drawn["clear"] is not None:
-                part.metric("look like a digit, of 1,000", f"{drawn['clear']:,}")
                 part.metric(
-                    "kinds of digit among these",
+                    "kinds of digit among them",
                     f"{drawn['kinds']:.1f} of {len(ref.classes)}",
                     help="As if they were spread evenly over so many kinds.",
                 )
+                part.metric("look like a digit, of 1,000", f"{drawn['clear']:,}")
 
 
 def show_walk(twins: dict[str, Reference]) -> None:
