@@ -278,7 +278,7 @@ def test_two_processes_reach_what_one_does(tmp_path, quick, monkeypatch, full):
     """The same curve; in 32 bits, where sums of parts are those of the whole, the same weights."""
     if full:
         monkeypatch.setattr(training_module, "multiplies_bfloat16", lambda device: False)
-    training = TrainingConfig(epochs=1, batch_size=501)
+    training = TrainingConfig(epochs=1, batch_size=501, free_bits=0.5)
     config = replace(CONFIG, training=training, model=MODEL | {"channels": [4]})
     one, two = tmp_path / "one", tmp_path / "two"
     assert trainer.run(one, config, device="cpu").state == "finished"

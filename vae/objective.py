@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -87,6 +88,7 @@ def objective(
     beta: float = 1.0,
     free_bits: float = 0.0,
     detail: float = 0.0,
+    whole: Callable[[Tensor], Tensor] | None = None,
 ) -> Objective:
     """Computes what is optimised: reconstruction − beta · KL, with free bits.
 
@@ -99,6 +101,8 @@ def objective(
         detail: for `gaussian`: 0 is the likelihood itself; 1 weighs each pixel's term with its
             own predicted variance, scaled by the image's mean precision, which lets all pixels
             pull alike on the mean however sure of them the decoder is.
+        whole: makes the mean over a batch `(D,)` of the mean over the part of it that is here,
+            where several processes share it: free bits depend on the whole.
 
     References:
         beta-VAE (Higgins et al., 2017); free bits: Improving variational inference with inverse
@@ -120,7 +124,11 @@ def objective(
     if not model.config.variational:
         return Objective(fitted.mean(), reconstruction, torch.zeros_like(reconstruction))
     kl = kl_per_dimension(posterior)
-    charged = kl.mean(0).clamp(min=free_bits).sum() if free_bits > 0 else kl.sum(-1).mean()
+    each = kl.mean(0)
+    if free_bits > 0:
+        mean = whole(each.detach()) if whole else each
+        each = torch.where(mean > free_bits, each, free_bits)
+    charged = each.sum()
     return Objective(fitted.mean() - beta * charged, reconstruction, kl.sum(-1))
 
 

@@ -221,7 +221,7 @@ def train(
     for moments in (state.means, state.squares):
         old = moments or [torch.zeros_like(p) for p in parameters]
         moments[:] = [torch.empty_like(p).copy_(m) for p, m in zip(parameters, old, strict=True)]
-    forward: nn.Module = _Forward(model)
+    forward: nn.Module = _Forward(model, group)
     if group.size > 1:
         forward = nn.parallel.DistributedDataParallel(forward, forward_sync_buffers=False)
     per_epoch = steps_per_epoch(count, config.batch_size)
@@ -246,7 +246,9 @@ def train(
             spread = uniform((size, *x.shape[1:]), noise)[part]
             target = training_target(model.config.likelihood, x, spread)
         eps = torch.randn((size, model.latent_dim), generator=noise, device=device)[part]
-        value, reconstruction, kl = forward(target, eps, beta, config.free_bits, config.detail)
+        value, reconstruction, kl = forward(
+            target, eps, weight, beta, config.free_bits, config.detail
+        )
         for parameter in parameters:
             parameter.grad = None
         # Times the size, because DistributedDataParallel divides by it.
@@ -315,29 +317,42 @@ def multiplies_bfloat16(device: torch.device) -> bool:
 class _Forward(nn.Module):
     """One call for the whole objective, which DistributedDataParallel can wrap."""
 
-    def __init__(self, model: VAE) -> None:
+    def __init__(self, model: VAE, group: Group) -> None:
         super().__init__()
         self.model = model
+        self.group = group
         self.checks = True
 
-    def forward(
-        self, x: Tensor, eps: Tensor, beta: float, free_bits: float, detail: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor, eps: Tensor, weight: float, *how: float) -> tuple[Tensor, ...]:
         # The distributions check the first batch: what they check of the others follows from it,
         # and costs a seventh of a small network's step, or a wait for the GPU.
         Distribution.set_default_validate_args(self.checks)
         self.checks = False
         try:
-            return self._forward(x, eps, beta, free_bits, detail)
+            return self._forward(x, eps, weight, *how)
         finally:
             Distribution.set_default_validate_args(__debug__)
 
     def _forward(
-        self, x: Tensor, eps: Tensor, beta: float, free_bits: float, detail: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self,
+        x: Tensor,
+        eps: Tensor,
+        weight: float,
+        beta: float,
+        free_bits: float,
+        detail: float,
+    ) -> tuple[Tensor, ...]:
         sixteen = multiplies_bfloat16(x.device)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=sixteen):
-            result = objective(self.model, x, eps, beta=beta, free_bits=free_bits, detail=detail)
+            result = objective(
+                self.model,
+                x,
+                eps,
+                beta=beta,
+                free_bits=free_bits,
+                detail=detail,
+                whole=lambda part: self.group.sum(part * weight),
+            )
         return result.value, result.reconstruction, result.kl
 
 
