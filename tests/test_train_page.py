@@ -12,10 +12,18 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui import training_figures, training_form
 from vae import trainer
+from vae.datasets import load_dataset
 from vae.presets import PRESETS, read_band
 from vae.reference import write_reference
-from vae.run_folder import RunConfig, read_control, read_metrics, write_json
+from vae.run_folder import (
+    RunConfig,
+    read_control,
+    read_metrics,
+    snapshot_file,
+    write_json,
+)
 from vae.runs import list_runs
+from vae.snapshots import Snapshots
 from vae.training import TrainingConfig
 
 torch.set_num_threads(1)
@@ -103,6 +111,24 @@ def test_watches_a_finished_run(data):
     assert "Finished" in shown and "of 3 active" in shown and "KL rises first" in shown
     at.select_slider(key="replay-plain").set_value(0).run()
     assert not at.exception and "epoch 0" in texts(at)
+
+
+def test_codes_without_classes_are_coloured_by_an_attribute(data):
+    shared = snapshot_file(data / "runs" / "plain", None)
+    before = shared.read_bytes()
+    digits = load_dataset("digits")
+    told = {"glasses": digits.labels == 8, "long_hair": digits.labels == 1}
+    try:
+        Snapshots(
+            data / "runs" / "plain", replace(digits, labels=None, attributes=told), CONFIG.training
+        )
+        at = visit(run="plain")
+        assert not at.exception and "directions in which they vary most" in texts(at)
+        assert at.selectbox(key="colour-plain").options == ["Glasses", "Long hair"]
+        at.selectbox(key="colour-plain").set_value("long_hair").run()
+        assert not at.exception
+    finally:
+        shared.write_bytes(before)
 
 
 def test_an_autoencoder_has_no_nats(data):

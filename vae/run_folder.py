@@ -314,7 +314,7 @@ def read_snapshot(folder: str | Path, epoch: int | None = None) -> dict[str, np.
         `samples` and `reconstructions` `(16, C, H, W)` uint8, `codes` `(N, D)` and `map` `(N, 2)`,
         their places in a plane that turns as little as possible from epoch to epoch. For None:
         `originals` `(16, C, H, W)` uint8 and, where the data have them, `labels` `(N,)` and
-        `attribute.…` `(N,)` of the codes.
+        `attribute.…` `(N,)` uint8 of the codes.
 
     Raises:
         CheckpointError: if there is none, or it is damaged.

@@ -43,7 +43,7 @@ class Snapshots:
             shared["labels"] = heldout.labels[: len(self._images)].contiguous()
             self._labels = shared["labels"].numpy()
         for name, values in heldout.attributes.items():
-            shared[f"attribute.{name}"] = values[: len(self._images)].contiguous()
+            shared[f"attribute.{name}"] = values[: len(self._images)].byte()
         write_tensors(snapshot_file(folder, None), shared, {})
 
     @torch.no_grad()

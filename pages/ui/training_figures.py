@@ -54,8 +54,7 @@ def curves_figure(
             )
         ends = [v for key in (term, f"heldout_{term}") for v in _settled(rows, key)]
         if ends:  # the first steps are so far off that they would flatten all the rest
-            room = max(0.15 * (max(ends) - min(ends)), 1.0)
-            figure.update_yaxes(range=[min(ends) - room, max(ends) + room], **place)
+            figure.update_yaxes(range=_range(ends, term), **place)
     figure.update_xaxes(title={"text": "epoch", "standoff": 2}, range=[0, epochs])
     figure.update_layout(
         margin=_SMALL | {"b": 56},
@@ -81,8 +80,7 @@ def compared_figure(runs: dict[str, list[dict[str, Any]]], term: str) -> go.Figu
         )
     ends = [v for rows in runs.values() for v in _settled(rows, f"heldout_{term}")]
     if ends:
-        room = max(0.15 * (max(ends) - min(ends)), 1.0)
-        figure.update_yaxes(range=[min(ends) - room, max(ends) + room])
+        figure.update_yaxes(range=_range(ends, term))
     figure.update_layout(
         margin=_SMALL,
         height=300,
@@ -196,6 +194,12 @@ def _curve(rows: list[dict[str, Any]], key: str) -> tuple[list[float], list[floa
 def _settled(rows: list[dict[str, Any]], key: str) -> list[float]:
     values = _curve(rows, key)[1]
     return values[len(values) // 8 :] if len(values) > 8 else values[-2:]
+
+
+def _range(values: list[float], term: str) -> list[float]:
+    room = max(0.15 * (max(values) - min(values)), 1.0)
+    low = min(values) - room
+    return [max(low, 0.0) if term == "kl" else low, max(values) + room]
 
 
 def _add_band(

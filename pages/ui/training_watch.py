@@ -304,7 +304,7 @@ def _explain_curves(config: RunConfig, band: bool) -> None:
         "In nats per image; ELBO = reconstruction − KL, and higher is better. The KL rises first, "
         "which is no fault: the encoder begins to say something about each image, and what it "
         "says costs nats. It pays as soon as the reconstruction gains more than that."
-        + (" The shaded bands: three earlier runs with other seeds, as far as they went." * band)
+        + (" The shaded bands: three earlier runs with other seeds." * band)
     )
 
 
