@@ -186,6 +186,30 @@ def test_a_visitor_sees_what_another_one_set(live):
     assert not one.exception and not other.exception
 
 
+@pytest.mark.parametrize("state", ["finished", "stopped"])
+def test_a_run_that_ended_is_opened_in_the_map(data, state, monkeypatch):
+    """A stopped one has no codes yet: the map makes them."""
+    folder = data / "runs" / "plain"
+    kept = {name: (folder / name).read_bytes() for name in ("status.json", "codes.safetensors")}
+    try:
+        if state == "stopped":
+            (folder / "codes.safetensors").unlink()
+        write_json(folder / "status.json", json.loads(kept["status.json"]) | {"state": state})
+        went = []
+        monkeypatch.setattr("streamlit.switch_page", went.append)
+        at = visit(run="plain")
+        at.button(key="open").click().run()
+        assert went == ["pages/map.py"] and at.session_state["model"] == "plain"
+        shown = AppTest.from_file(PAGE.with_name("map.py"), default_timeout=60)
+        shown.session_state["model"] = "plain"
+        shown.run()
+        assert not shown.exception and not shown.error
+        assert shown.selectbox(key="model").value == "plain"
+    finally:
+        for name, content in kept.items():
+            (folder / name).write_bytes(content)
+
+
 def test_compares_only_what_may_be_compared(data):
     at = visit(**{"train-view": "compare"})
     assert not at.exception and not at.error

@@ -30,9 +30,7 @@ def show_actions(run: Run) -> None:
                 resume_run(run.folder)
                 st.rerun()
             if saved:
-                if (run.folder / "codes.safetensors").exists() and st.button(
-                    "Open in the map", icon=":material/explore:", key="open"
-                ):
+                if st.button("Open in the map", icon=":material/explore:", key="open"):
                     st.session_state["model"] = run.name
                     st.switch_page("pages/map.py")
                 with st.popover("Save as a checkpoint", icon=":material/save:"):
