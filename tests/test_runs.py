@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import zipfile
 from dataclasses import replace
@@ -21,7 +20,7 @@ import torch
 from vae import list_checkpoints, load_checkpoint, load_dataset, trainer
 from vae import training as training_module
 from vae.__main__ import main
-from vae.checkpoint import load_card, load_codes, read_tensors
+from vae.checkpoint import load_card, load_codes
 from vae.preparation import estimate
 from vae.reference import encode, write_reference
 from vae.run_folder import (
@@ -135,18 +134,15 @@ def test_a_killed_run_ends_with_the_same_weights(tmp_path, quick):
     assert rows[0][-1]["heldout_elbo"] == rows[1][-1]["heldout_elbo"]
 
 
-def test_a_run_killed_at_any_write_ends_with_the_same_weights(tmp_path, quick, monkeypatch):
+def test_a_run_killed_at_any_write_ends_with_the_same_weights(tmp_path, quick):
     """Again and again, before and after files take their names, with a line of metrics torn."""
     config = replace(CONFIG, training=TrainingConfig(epochs=5, batch_size=500))
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert trainer.run(whole, config, device="cpu").state == "finished"
     write_json(killed / "config.json", config.to_dict())
-    monkeypatch.setattr(trainer, "_SAVE", 0.0)
-    steps = []
-    for count, first in ((1, True), (2, False), (25, True), (26, False), (11, True), (33, False)):
-        assert die_at_write(killed, count, first) == signal.SIGKILL
-        file = killed / "state.safetensors"
-        steps.append(read_tensors(file)[1]["step"] if file.exists() else 0)
+    command = [sys.executable, "-c", DYING, str(killed), "1 -2 25 -26 11 -33"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    steps = [int(step) for step in done.stdout.split()]
     assert steps == sorted(steps) and len(set(steps)) > 3 and 20 < steps[-1] < 40
     assert trainer.run(killed, None, resume=True, device="cpu").state == "finished"
     assert same_weights(whole, killed)
@@ -155,34 +151,43 @@ def test_a_run_killed_at_any_write_ends_with_the_same_weights(tmp_path, quick, m
     assert list_snapshots(killed) == [0, 1, 2, 3, 4, 5]
 
 
-def die_at_write(folder: Path, count: int, first: bool) -> int:
-    """Runs in a process that dies when the trainer renames its `count`-th file; gives the signal.
+# Runs in processes that die when the trainer has renamed so many files, or, where the number is
+# negative, just before; prints the step that is saved then.
+DYING = """
+import os, pathlib, signal, sys, threading
+from vae import trainer
+from vae.checkpoint import read_tensors
+trainer.write_reference = lambda *known: None
+trainer._SAVE = 0.0
+os.nice = lambda more: 0
+folder = pathlib.Path(sys.argv[1])
+state = folder / "state.safetensors"
 
-    Args:
-        folder: of the run.
-        count: which renaming, of those of the training thread.
-        first: whether it dies before the renaming or after it.
-    """
-    process = os.fork()
-    if process:
-        return os.waitpid(process, 0)[1]
-    real, main_thread, seen = os.replace, threading.get_ident(), []
-
+def run_until(count, after):
+    real, own, seen = os.replace, threading.get_ident(), []
+    def die():
+        with (folder / "metrics.jsonl").open("a") as stream:
+            stream.write('{"step": 7, "elb')
+        os.kill(os.getpid(), signal.SIGKILL)
     def rename(*files):
-        mine = threading.get_ident() == main_thread
-        seen.extend([1] * mine)
-        if not first:
-            real(*files)
-        if mine and len(seen) == count:
-            with (folder / "metrics.jsonl").open("a") as stream:
-                stream.write('{"step": 7, "elb')
-            os.kill(os.getpid(), signal.SIGKILL)
-        if first:
-            real(*files)
-
+        if threading.get_ident() == own:  # not the heartbeat
+            seen.append(files)
+        if len(seen) == count and not after:
+            die()
+        real(*files)
+        if len(seen) == count:
+            die()
     os.replace = rename
     trainer.run(folder, None, resume=True, device="cpu")
-    os._exit(0)
+
+for count in map(int, sys.argv[2].split()):
+    process = os.fork()
+    if not process:
+        run_until(abs(count), count > 0)
+        os._exit(0)
+    assert os.waitpid(process, 0)[1] == signal.SIGKILL
+    print(read_tensors(state)[1]["step"] if state.exists() else 0)
+"""
 
 
 KILLABLE = """
