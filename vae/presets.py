@@ -66,7 +66,7 @@ PRESETS = (
     _preset(
         "digits-plane",
         "Digits on a plane",
-        "Only two numbers for each digit, so the map is the whole latent space. About a minute.",
+        "Only two numbers for each digit, so the map is the whole latent space. Half a minute.",
         "digits",
         {"latent_dim": 2, "likelihood": "bernoulli", "channels": [], "hidden": [512, 128]},
         {"epochs": 60, "learning_rate": 2e-3, "beta_warmup": 3.0},
@@ -82,7 +82,7 @@ PRESETS = (
     _preset(
         "fashion",
         "Clothes over lunch",
-        "A convolutional network and 60,000 pictures of clothes, which may have to be fetched.",
+        "60,000 pictures of clothes, which may have to be fetched. Ten minutes.",
         "fashion",
         {"latent_dim": 16, "likelihood": "continuous_bernoulli", "channels": [32, 64]},
         {"epochs": 20, "beta_warmup": 2.0},
@@ -90,7 +90,7 @@ PRESETS = (
     _preset(
         "faces-overnight",
         "Faces overnight",
-        "Drawn people in colour, with an uncertainty for every pixel. An hour at least.",
+        "Drawn people in colour, with an uncertainty for every pixel. An hour.",
         "faces",
         {
             "latent_dim": 40,
