@@ -33,8 +33,10 @@ if view != "watch" or not runs:
     show_form()
     st.stop()
 
-if st.session_state.get("run") not in states:  # deleted meanwhile
-    st.session_state.pop("run", None)
+if deleted := st.session_state.pop("deleted", None):
+    st.toast(f"{deleted} is deleted.", icon=":material/delete:")
+if st.session_state.get("run", runs[0].name) not in states:  # deleted meanwhile
+    st.session_state["run"] = runs[0].name
 live = [run.name for run in runs if states[run.name].live]
 names = [run.name for run in runs]
 name = st.selectbox(
@@ -74,6 +76,6 @@ def wake() -> None:
         st.rerun()
 
 
-controls()
-watch()
-wake()
+for part in (controls, watch, wake):
+    with st.container():  # each in its place, whatever the others show
+        part()

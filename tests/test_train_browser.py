@@ -34,7 +34,7 @@ def test_watches_a_run_without_flicker(page, app, data):
     page.get_by_text("Digits in 30 seconds").click()
     page.get_by_role("button", name="Start").click()
     page.wait_for_function(
-        "document.querySelectorAll('.chart[data-drawn]').length === 4"
+        "document.querySelectorAll('.chart[data-drawn]').length === 6"
         " && document.querySelectorAll('[data-testid=stImage] img').length === 2"
     )
     before = page.evaluate(COUNT)
@@ -47,3 +47,6 @@ def test_watches_a_run_without_flicker(page, app, data):
     assert not failed
     (run,) = [d for d in (data / "runs").iterdir() if d.name.startswith("digits-")]
     assert json.loads((run / "status.json").read_text())["state"] == "finished"
+    page.get_by_role("button", name="Open in the map").click()
+    page.wait_for_selector(".latent-map[data-ready]")
+    assert page.locator("[data-testid=stSelectbox] input").first.input_value() == run.name

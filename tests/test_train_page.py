@@ -10,7 +10,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import training_figures, training_form
+from pages.ui import training_figures, training_form, training_watch
 from vae import trainer
 from vae.datasets import load_dataset
 from vae.presets import PRESETS, read_band
@@ -22,7 +22,7 @@ from vae.run_folder import (
     snapshot_file,
     write_json,
 )
-from vae.runs import list_runs
+from vae.runs import Run, list_runs
 from vae.snapshots import Snapshots
 from vae.training import TrainingConfig
 
@@ -108,7 +108,7 @@ def test_watches_a_finished_run(data):
     at = visit(run="plain")
     assert not at.exception and not at.error
     shown = texts(at)
-    assert "Finished" in shown and "of 3 active" in shown and "KL rises first" in shown
+    assert "Finished" in shown and "of 3 active" in shown
     at.select_slider(key="replay-plain").set_value(0).run()
     assert not at.exception and "epoch 0" in texts(at)
 
@@ -176,6 +176,22 @@ def test_watching_changes_nothing(live):
     assert read_control(live).beta is None and read_control(live).learning_rate is None
 
 
+def test_what_was_moved_is_marked(live):
+    (live / "changes.jsonl").write_text('{"step": 12, "beta": 2.5, "learning_rate": null}\n')
+    try:
+        rows = read_metrics(live)[0]
+        (moved,) = training_watch._moved(Run("plain", live), rows)
+        assert moved == (pytest.approx(12 / 8), "beta 2.5")
+        figure = training_figures.curve_figure(rows, "kl", None, 3, [moved])
+        assert figure.layout.annotations[0].text == "beta 2.5"
+        at = visit(**{"train-view": "compare"})
+        at.selectbox(key="kind").set_value("digits, bernoulli").run()
+        table = at.dataframe[0].value
+        assert dict(zip(table["run"], table["beta"], strict=True))["plain"] == "1 → 2.5"
+    finally:
+        (live / "changes.jsonl").unlink()
+
+
 def test_a_visitor_sees_what_another_one_set(live):
     one, other = visit(run="plain"), visit(run="plain")
     one.slider(key="beta-plain").set_value(2.5).run()
@@ -199,7 +215,7 @@ def test_a_run_that_ended_is_opened_in_the_map(data, state, monkeypatch):
         monkeypatch.setattr("streamlit.switch_page", went.append)
         at = visit(run="plain")
         at.button(key="open").click().run()
-        assert went == ["pages/map.py"] and at.session_state["model"] == "plain"
+        assert went == ["map.py"] and at.session_state["model"] == "plain"
         shown = AppTest.from_file(PAGE.with_name("map.py"), default_timeout=60)
         shown.session_state["model"] = "plain"
         shown.run()
@@ -237,21 +253,27 @@ def test_deleting_asks_first(data):
     write_json(config, CONFIG.to_dict())
     write_json(config.parent / "status.json", {"state": "stopped"})
     at = visit(run="spare")
+    assert "spare" in at.button(key="delete").label
     at.button(key="delete").click().run()
     assert not at.exception and not config.exists()
+    assert at.session_state["run"] in [run.name for run in list_runs()]
+    assert "spare is deleted" in at.toast[0].value
     assert "spare" not in [run.name for run in list_runs()]
 
 
-def test_a_collapse_is_named(data):
+@pytest.mark.parametrize(("kl", "collapsed"), [(0.01, True), (5.0, False)])
+def test_a_collapse_is_named(data, kl, collapsed):
     folder = data / "runs" / "plain"
     rows = read_metrics(folder)[0]
     metrics = (folder / "metrics.jsonl").read_text()
     try:
         for row in rows:
             if "heldout_kl" in row:
-                row |= {"heldout_kl": 0.01, "active_units": 0}
+                row |= {"heldout_kl": kl, "active_units": 0 if collapsed else 3}
         (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        assert "posterior collapse" in texts(visit(run="plain"))
+        shown = texts(visit(run="plain"))
+        assert ("posterior collapse" in shown) == ("KL stays low" in shown) == collapsed
+        assert ("KL rises first" in shown) != collapsed
     finally:
         (folder / "metrics.jsonl").write_text(metrics)
 
@@ -261,9 +283,9 @@ def test_curves_keep_what_was_measured_and_thin_what_is_too_much():
         {"step": i, "epoch": i / 10, "reconstruction": -i, "kl": 0.1 * i, "elbo": -1.1 * i}
         for i in range(1, 3001)
     ]
-    figure = training_figures.curves_figure(rows, None, 300)
-    curves = [trace for trace in figure.data if len(trace.x or ())]
-    assert len(curves) == 3
+    terms = training_figures.terms_of(rows)
+    assert terms == ["reconstruction", "kl", "elbo"]
+    curves = [training_figures.curve_figure(rows, term, None, 300).data[0] for term in terms]
     for trace in curves:
         assert len(trace.x) <= 501 and trace.x[-1] == 300
     assert curves[0].y[-1] - curves[1].y[-1] == pytest.approx(curves[2].y[-1])

@@ -34,6 +34,7 @@ __all__ = [
     "is_alive",
     "list_snapshots",
     "lock",
+    "read_changes",
     "read_config",
     "read_control",
     "read_metrics",
@@ -268,6 +269,16 @@ def read_control(folder: str | Path) -> Control:
         beta if isinstance(beta, int | float) and 0 <= beta <= 1_000 else None,
         rate if isinstance(rate, int | float) and 0 < rate <= 1 else None,
     )
+
+
+def read_changes(folder: str | Path) -> list[dict[str, Any]]:
+    """Reads what visitors changed while it trained: `step`, and `beta` or `learning_rate`."""
+    try:
+        lines = (Path(folder) / "changes.jsonl").read_text().splitlines()
+        found = [json.loads(line) for line in lines]
+    except (OSError, ValueError):
+        return []
+    return [change for change in found if isinstance(change, dict) and "step" in change]
 
 
 def control(

@@ -78,7 +78,7 @@ def start_run(config: RunConfig, name: str | None = None) -> Run:
 
     Args:
         config: what to do.
-        name: of its folder; made of the dataset and the time by default.
+        name: of its folder; made of the preset or the dataset and the time by default.
 
     Raises:
         RunError: the queue is full, or the name is taken or not allowed.
@@ -87,7 +87,8 @@ def start_run(config: RunConfig, name: str | None = None) -> Run:
     if waiting >= _QUEUE:
         raise RunError(f"{waiting} runs are waiting already. Try again when one has ended.")
     if name is None:
-        stem = re.sub(r"[^A-Za-z0-9-]+", "-", Path(config.dataset).stem).strip("-") or "run"
+        stem = config.preset or Path(config.dataset).stem
+        stem = re.sub(r"[^A-Za-z0-9-]+", "-", stem).strip("-") or "run"
         name = f"{stem[:30]}-{time.strftime('%m%d-%H%M%S')}"
         while (runs_folder() / name).exists():
             name += "b"

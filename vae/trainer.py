@@ -37,6 +37,7 @@ from .run_folder import (
     RunError,
     Status,
     list_snapshots,
+    read_changes,
     read_control,
     read_metrics,
     snapshot_file,
@@ -389,9 +390,7 @@ class _Trainer:
         tensors: dict[str, torch.Tensor] = {}
         found: dict[str, Any] = {}
         if self.group.writes:
-            log = self.folder / "changes.jsonl"
-            if log.exists():
-                self._changes = [json.loads(line) for line in log.read_text().splitlines()]
+            self._changes = read_changes(self.folder)
             self._singles = read_control(self.folder).single
             if file.exists():
                 arrays, found = read_tensors(file)

@@ -46,8 +46,14 @@ def show_dose(edit: Edit) -> None:
         left = at[outside & side]
         if len(left):
             first = left[np.argmin(np.abs(left))]
-            figure.add_vline(first, line_dash="dash", annotation_text="leaves the data")
-    now = {"annotation_text": "now", "annotation_position": "bottom right"}
+            figure.add_vline(
+                first,
+                line_dash="dash",
+                annotation_text="leaves the data",
+                annotation_yref="y domain",
+                annotation_y=1.08,
+            )
+    now = {"annotation_text": "now", "annotation_yref": "y domain", "annotation_y": 1.08}
     figure.add_vline(float(edit.strengths[k]), line_dash="dot", **now)
     figure.update_layout(
         height=360,

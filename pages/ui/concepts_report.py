@@ -410,7 +410,8 @@ def show_before(ref: Reference, active: list[Made]) -> None:
     figure.update_layout(
         height=130 + 26 * len(names),
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        yaxis_autorange="reversed",
+        xaxis={"type": "category", "dtick": 1},
+        yaxis={"type": "category", "dtick": 1, "autorange": "reversed"},
     )
     st.markdown("**Cosines**: 1 the same direction, 0 independent, −1 opposite")
     chart(figure, key="cosines", alt="Cosines between all concept vectors")

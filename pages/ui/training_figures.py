@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from pages.ui.figures import COLOURS
 
-__all__ = ["compared_figure", "curves_figure", "dimensions_figure", "map_figure", "path_figure"]
+__all__ = [
+    "compared_figure",
+    "curve_figure",
+    "dimensions_figure",
+    "map_figure",
+    "path_figure",
+    "terms_of",
+]
 
 _POINTS = 500  # of a curve; more cannot be told apart
 _TERMS = {"reconstruction": "Reconstruction", "kl": "KL", "elbo": "ELBO"}
@@ -18,49 +25,56 @@ _TRAIN, _HELDOUT = COLOURS[0], COLOURS[1]
 _SMALL = {"l": 8, "r": 8, "t": 30, "b": 8}
 
 
-def curves_figure(
-    rows: list[dict[str, Any]], band: dict[str, Any] | None, epochs: int
+def terms_of(rows: list[dict[str, Any]]) -> list[str]:
+    """The terms that a run has: a standard autoencoder has no KL and no ELBO."""
+    return [term for term in _TERMS if any(row.get(term) is not None for row in rows)]
+
+
+def curve_figure(
+    rows: list[dict[str, Any]],
+    term: str,
+    band: dict[str, Any] | None,
+    epochs: int,
+    moved: Sequence[tuple[float, str]] = (),
 ) -> go.Figure:
-    """Draws reconstruction, KL and ELBO side by side, in nats per image.
+    """Draws reconstruction, KL or ELBO, in nats per image.
 
     Args:
         rows: of `metrics.jsonl`.
+        term: `reconstruction`, `kl` or `elbo`.
         band: of a preset, as `read_band` gives it.
         epochs: of the whole run, which is the width of the axis.
+        moved: epochs at which visitors changed something, and what.
     """
-    terms = [term for term in _TERMS if any(row.get(term) is not None for row in rows)]
-    terms = terms or list(_TERMS)
-    figure = make_subplots(1, len(terms), subplot_titles=[_TERMS[t] for t in terms])
-    for column, term in enumerate(terms, 1):
-        place = {"row": 1, "col": column}
-        shown = column == 1
-        if band:
-            _add_band(figure, band.get(f"heldout_{term}"), shown, place)
-        for name, key, colour in (
-            ("training images", term, _TRAIN),
-            ("held-out images", f"heldout_{term}", _HELDOUT),
-        ):
-            x, y = _curve(rows, key)
-            figure.add_scatter(
-                x=x,
-                y=y,
-                name=name,
-                mode="lines+markers" if len(x) < 40 and key != term else "lines",
-                line={"color": colour, "width": 2 if key != term else 1.3},
-                marker={"size": 5},
-                showlegend=shown,
-                legendgroup=name,
-                **place,
-            )
-        ends = [v for key in (term, f"heldout_{term}") for v in _settled(rows, key)]
-        if ends:  # the first steps are so far off that they would flatten all the rest
-            figure.update_yaxes(range=_range(ends, term), **place)
+    figure = go.Figure()
+    if band:
+        _add_band(figure, band.get(f"heldout_{term}"))
+    for name, key, colour in (
+        ("training", term, _TRAIN),
+        ("held-out", f"heldout_{term}", _HELDOUT),
+    ):
+        x, y = _curve(rows, key)
+        figure.add_scatter(
+            x=x,
+            y=y,
+            name=name,
+            mode="lines+markers" if len(x) < 40 and key != term else "lines",
+            line={"color": colour, "width": 2 if key != term else 1.3},
+            marker={"size": 5},
+        )
+    ends = [v for key in (term, f"heldout_{term}") for v in _settled(rows, key)]
+    if ends:  # the first steps are so far off that they would flatten all the rest
+        figure.update_yaxes(range=_range(ends, term))
+    for epoch, what in moved:
+        figure.add_vline(epoch, line={"width": 1, "dash": "dot"}, annotation_text=what)
+    figure.update_annotations(font_size=11)
     figure.update_xaxes(title={"text": "epoch", "standoff": 2}, range=[0, epochs])
     figure.update_layout(
-        margin=_SMALL | {"b": 56},
-        height=300,
+        title={"text": _TERMS[term], "x": 0.5, "font": {"size": 15}},
+        margin=_SMALL | {"t": 36},
+        height=280,
         uirevision="curves",
-        legend={"orientation": "h", "y": -0.3, "x": 0},
+        legend={"orientation": "h", "y": -0.22, "x": 0},
     )
     return figure
 
@@ -202,9 +216,7 @@ def _range(values: list[float], term: str) -> list[float]:
     return [max(low, 0.0) if term == "kl" else low, max(values) + room]
 
 
-def _add_band(
-    figure: go.Figure, band: dict[str, list[float]] | None, shown: bool, place: dict[str, int]
-) -> None:
+def _add_band(figure: go.Figure, band: dict[str, list[float]] | None) -> None:
     if not band:
         return
     figure.add_scatter(
@@ -214,7 +226,5 @@ def _add_band(
         fillcolor="rgba(232,129,46,0.22)",
         line={"width": 4, "color": "rgba(232,129,46,0.18)"},
         hoverinfo="skip",
-        name="three earlier runs, held-out",
-        showlegend=shown,
-        **place,
+        name="other seeds",
     )

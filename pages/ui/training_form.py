@@ -162,9 +162,9 @@ def _own_images(key: str) -> str:
         write_file(place, content)
         try:
             load_dataset(str(place), "train")
-        except DatasetError:
+        except DatasetError as problem:
             place.unlink(missing_ok=True)
-            raise
+            raise DatasetError(str(problem).replace(str(place), file.name)) from problem
     return str(place)
 
 

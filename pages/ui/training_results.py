@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui import training_figures
 from pages.ui.chart import chart
 from pages.ui.training_watch import metrics_of, time_words
-from vae.run_folder import RunConfig, RunError, read_config, read_status
+from vae.run_folder import RunConfig, RunError, read_changes, read_config, read_status
 from vae.runs import Run, delete_run, export_run, resume_run, save_run
 
 __all__ = ["show_actions", "show_comparison"]
@@ -32,7 +32,7 @@ def show_actions(run: Run) -> None:
             if saved:
                 if st.button("Open in the map", icon=":material/explore:", key="open"):
                     st.session_state["model"] = run.name
-                    st.switch_page("pages/map.py")
+                    st.switch_page("map.py")  # beside the script that runs first
                 with st.popover("Save as a checkpoint", icon=":material/save:"):
                     name = st.text_input("Name", re.sub(r"-\d{4}-\d{6}b*$", "", run.name))
                     if st.button("Save", key="save"):
@@ -47,10 +47,12 @@ def show_actions(run: Run) -> None:
                     on_click="ignore",
                     help="Weights, codes, settings and metrics in a zip archive.",
                 )
-            with st.popover("Delete", icon=":material/delete:"):
+            with st.popover("Delete", icon=":material/delete:", key=f"ask-{run.name}"):
                 st.write("The run, its curves and its checkpoint are then gone for everyone.")
-                if st.button("Delete for good", key="delete", type="primary"):
+                label = f"Delete {run.name} for good"
+                if st.button(label, key="delete", type="primary"):
                     delete_run(run.folder)
+                    st.session_state["deleted"] = run.name
                     st.rerun()
     except RunError as problem:
         st.error(str(problem))
@@ -87,7 +89,9 @@ def show_comparison(runs: list[Run]) -> None:
     st.dataframe(
         [_row(run, rows[run.name]) for run in kinds[kind] if run.name in rows], hide_index=True
     )
-    st.caption("All figures are of held-out images, in nats per image, at the latest epoch.")
+    st.caption(
+        "Of held-out images at the latest epoch; reconstruction, KL and ELBO in nats per image."
+    )
 
 
 def _kind(config: RunConfig) -> str:
@@ -96,6 +100,11 @@ def _kind(config: RunConfig) -> str:
     likelihood = config.model.get("likelihood", "bernoulli").replace("_", " ")
     plain = "" if config.model.get("variational", True) else ", standard autoencoder"
     return f"{config.dataset}, {likelihood}{plain}"
+
+
+def _beta(run: Run, config: RunConfig) -> str:
+    moved = [c["beta"] for c in read_changes(run.folder) if c.get("beta") is not None]
+    return " → ".join(f"{beta:g}" for beta in [config.training.beta, *moved])
 
 
 def _row(run: Run, rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -115,7 +124,7 @@ def _row(run: Run, rows: list[dict[str, Any]]) -> dict[str, Any]:
         "squared error": None if not last else round(last["heldout_squared_error"], 4),
         "active": last.get("active_units"),
         "latent dimensions": config.model.get("latent_dim"),
-        "beta": config.training.beta,
+        "beta": _beta(run, config),
         "seed": config.training.seed,
         "time": time_words(rows[-1]["seconds"]) if rows else "",
     }

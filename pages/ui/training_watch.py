@@ -18,6 +18,7 @@ from vae.run_folder import (
     Status,
     control,
     list_snapshots,
+    read_changes,
     read_config,
     read_control,
     read_metrics,
@@ -83,7 +84,12 @@ def show_controls(run: Run) -> None:
             )
         else:
             st.button(
-                "Pause", icon=":material/pause:", key="pause", args=(run.folder, "pause"), **do
+                "Pause",
+                icon=":material/pause:",
+                key="pause",
+                args=(run.folder, "pause"),
+                disabled=status.state == "finishing",
+                **do,
             )
         st.button(
             "Stop",
@@ -151,7 +157,7 @@ def _show_run(run: Run) -> None:
         _show_status(status, config)
     rows = metrics_of(run.folder)
     if not rows:
-        if status.live:
+        if status.state in ("starting", "running"):
             head.caption("The first curves come in a few seconds.")
         return
     with head:
@@ -159,9 +165,13 @@ def _show_run(run: Run) -> None:
     with curves:
         preset = next((p for p in PRESETS if p.key == config.preset and p.describes(config)), None)
         band = read_band(preset) if preset else None
-        figure = training_figures.curves_figure(rows, band, max(status.epochs, 1))
-        chart(figure, key="curves", alt="Reconstruction, KL and ELBO by epoch, nats per image")
-        _explain_curves(config, band is not None)
+        known = training_figures.terms_of(rows)
+        moved = _moved(run, rows)
+        for place, term in zip(st.columns(len(known)), known, strict=True):
+            figure = training_figures.curve_figure(rows, term, band, max(status.epochs, 1), moved)
+            with place:
+                chart(figure, key=f"curve-{term}", alt=f"{term} by epoch, nats per image")
+        _explain_curves(rows, config, band is not None)
     with pictures:
         show_pictures(run, config, status.live)
     with terms:
@@ -201,9 +211,10 @@ def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
     epoch = epochs[-1]
     with st.container():  # always there, so that all below it keeps its place
         if not live and len(epochs) > 1:
-            epoch = st.select_slider(
-                "Replay: epoch", epochs, epochs[-1], key=f"replay-{run.name}", width="stretch"
-            )
+            key = f"replay-{run.name}"
+            kept = st.session_state.get(key)
+            st.session_state[key] = kept if kept in epochs else epoch
+            epoch = st.select_slider("Replay: epoch", epochs, key=key, width="stretch")
     try:
         shared, found = read_snapshot(run.folder), read_snapshot(run.folder, epoch)
         classes = session.dataset(config.dataset, "test").classes
@@ -275,37 +286,71 @@ def _show_status(status: Status, config: RunConfig) -> None:
         st.error(f"{status.state.capitalize()}. {_plain(status.message)}")
     elif status.state == "stopped":
         st.markdown(f"{_ICONS[status.state]} {_plain(status.message)} " + " · ".join(facts))
-    elif status.state in ("waiting", "starting", "finishing"):
-        st.markdown(line + _plain(status.message) + " " + " · ".join(facts))
+    elif status.state in ("waiting", "starting"):
+        st.markdown(f"{_ICONS[status.state]} {_plain(status.message)}")
+    elif status.state == "finishing":
+        st.markdown(line + _plain(status.message))
     else:
         st.markdown(line + " · ".join(facts))
     if status.steps:
         st.progress(min(status.step / status.steps, 1.0))
 
 
-def _warn_of_collapse(rows: list[dict[str, Any]], config: RunConfig) -> None:
+def _collapsed(rows: list[dict[str, Any]], config: RunConfig) -> float | None:
+    """The held-out KL of codes that say next to nothing, else None."""
     last = next((row for row in reversed(rows) if row.get("heldout_kl") is not None), None)
     if last is None or last["epoch"] < max(2, config.training.beta_warmup):
-        return
-    if last["heldout_kl"] < 1 or last["active_units"] == 0:
+        return None
+    return last["heldout_kl"] if last["heldout_kl"] < 1 or last["active_units"] == 0 else None
+
+
+def _warn_of_collapse(rows: list[dict[str, Any]], config: RunConfig) -> None:
+    kl = _collapsed(rows, config)
+    if kl is not None:
         st.warning(
-            f"The KL is {last['heldout_kl']:.1f} nats: the codes say next to nothing about the "
-            "images, and every reconstruction looks alike. This is posterior collapse. Lower "
-            "beta, or let it warm up over more epochs.",
+            f"The KL is {kl:.1f} nats: the codes say next to nothing about the images, and every "
+            "reconstruction looks alike. This is posterior collapse. Lower beta, or let it warm "
+            "up over more epochs.",
             icon=":material/trending_flat:",
         )
 
 
-def _explain_curves(config: RunConfig, band: bool) -> None:
+def _moved(run: Run, rows: list[dict[str, Any]]) -> list[tuple[float, str]]:
+    """At which epochs visitors moved beta or the learning rate, and to what."""
+    pace = rows[-1]["epoch"] / rows[-1]["step"]
+    names = {"beta": "beta", "learning_rate": "rate"}
+    return [
+        (change["step"] * pace, f"{names[name]} {change[name]:g}")
+        for change in read_changes(run.folder)
+        for name in names
+        if change.get(name) is not None
+    ]
+
+
+def _explain_curves(rows: list[dict[str, Any]], config: RunConfig, band: bool) -> None:
     if not config.model.get("variational", True):
         st.caption("A standard autoencoder has no KL and no ELBO: only reconstructions count.")
         return
-    st.caption(
-        "In nats per image; ELBO = reconstruction − KL, and higher is better. The KL rises first, "
-        "which is no fault: the encoder begins to say something about each image, and what it "
-        "says costs nats. It pays as soon as the reconstruction gains more than that."
-        + (" The shaded bands: three earlier runs with other seeds." * band)
-    )
+    sentences = ["In nats per image; ELBO = reconstruction − KL, and higher is better."]
+    if _collapsed(rows, config):
+        sentences.append(
+            "The KL stays low: what a code says of its image costs more, at its weight, than the "
+            "reconstruction gains."
+        )
+    else:
+        sentences.append(
+            "The KL rises first, which is no fault: the encoder begins to say something about "
+            "each image, and what it says costs nats. It pays as soon as the reconstruction gains "
+            "more than that."
+        )
+    if config.model.get("likelihood") == "bernoulli":
+        sentences.append(
+            "Held-out images may lie higher than training images: their greys are rounded to "
+            "black or white, those of training images are drawn anew each time."
+        )
+    if band:
+        sentences.append("The shaded bands: three runs with other seeds, shipped with the app.")
+    st.caption(" ".join(sentences))
 
 
 def _plain(text: str) -> str:

@@ -8,7 +8,8 @@ class Chart {
     this.root = root
     this.work = Promise.resolve()
     this.resized = new ResizeObserver(() => {
-      if (this.drawn) globalThis.Plotly.Plots.resize(root)
+      if (this.drawn && root.clientWidth) globalThis.Plotly.Plots.resize(root) // not while hidden
+        .catch(() => {}) // nor when it is hidden meanwhile
     })
     this.resized.observe(root)
     this.dark = matchMedia("(prefers-color-scheme: dark)")
@@ -51,6 +52,7 @@ class Chart {
       xaxis: { ...axis, showgrid: false, zeroline: false }, yaxis: axis,
       hoverlabel: { bgcolor: ground, bordercolor: line, font: { color: text } },
       annotationdefaults: { font: { size: 14 } },
+      shapedefaults: { line: { color: text } },
       legend: { bgcolor: "rgba(0,0,0,0)" },
     }
   }
