@@ -27,7 +27,8 @@ def test_watches_a_run_without_flicker(page, app, data):
     page.on(
         "response", lambda r: failed.append(r.url) if "/media/" in r.url and not r.ok else None
     )
-    page.goto(f"{app}/train")
+    page.goto(f"{app}/?model=digits")
+    page.get_by_role("link", name="Train").click()
     page.get_by_text("New run").first.or_(page.get_by_text("What to train")).first.wait_for()
     if page.get_by_text("What to train").count() == 0:
         page.get_by_text("New run").click()

@@ -212,10 +212,10 @@ def test_a_run_that_ended_is_opened_in_the_map(data, state, monkeypatch):
             (folder / "codes.safetensors").unlink()
         write_json(folder / "status.json", json.loads(kept["status.json"]) | {"state": state})
         went = []
-        monkeypatch.setattr("streamlit.switch_page", went.append)
+        monkeypatch.setattr("streamlit.switch_page", lambda page, **how: went.append((page, how)))
         at = visit(run="plain")
         at.button(key="open").click().run()
-        assert went == ["map.py"] and at.session_state["model"] == "plain"
+        assert went == [("map.py", {"query_params": {"model": "plain"}})]
         shown = AppTest.from_file(PAGE.with_name("map.py"), default_timeout=60)
         shown.session_state["model"] = "plain"
         shown.run()

@@ -72,7 +72,7 @@ def begin(file: str, sentences: str) -> None:
                 key=f"step{by:+d}",
                 width="content",
             ):
-                st.switch_page(STEPS[target].file)
+                st.switch_page(STEPS[target].file, query_params={})
     st.markdown(sentences)
 
 

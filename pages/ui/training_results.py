@@ -31,8 +31,7 @@ def show_actions(run: Run) -> None:
                 st.rerun()
             if saved:
                 if st.button("Open in the map", icon=":material/explore:", key="open"):
-                    st.session_state["model"] = run.name
-                    st.switch_page("map.py")  # beside the script that runs first
+                    st.switch_page("map.py", query_params={"model": run.name})
                 with st.popover("Save as a checkpoint", icon=":material/save:"):
                     name = st.text_input("Name", re.sub(r"-\d{4}-\d{6}b*$", "", run.name))
                     if st.button("Save", key="save"):
