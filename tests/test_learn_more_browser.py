@@ -50,6 +50,7 @@ def drag(page, selector: str, *places: tuple[float, float]) -> None:
 
 def test_z_and_the_picture_follow_the_noise_before_it_is_let_go(noise):
     page = noise(e1=0, e2=0, widen=8)
+    page.wait_for_selector(".chart[data-drawn]")  # the chart library is here, too
     start, picture = where(page), pixels(page)
     assert start["noise"] == [0, 0]
     requests = []
