@@ -23,7 +23,12 @@ export default function ({ data: [data], parentElement, setStateValue }) {
     }))
   }
   list.setAttribute("aria-multiselectable", String(data.multiple))
-  let chosen = data.chosen
+  // What Python says may be an echo of a click that others have followed since.
+  const sent = list.sent ??= []
+  const echo = sent.indexOf(JSON.stringify(data.chosen))
+  const late = echo >= 0 && echo < sent.length - 1
+  let chosen = late ? JSON.parse(sent.at(-1)) : data.chosen
+  if (!late) sent.splice(0, sent.length, JSON.stringify(chosen))
   const mark = () => {
     for (const button of list.children) {
       button.setAttribute("aria-selected", String(chosen.includes(button.dataset.key)))
@@ -37,6 +42,7 @@ export default function ({ data: [data], parentElement, setStateValue }) {
     else if (chosen.includes(key)) chosen = chosen.filter((other) => other !== key)
     else chosen = [...chosen, key]
     mark()
+    sent.push(JSON.stringify(chosen))
     setStateValue("chosen", chosen)
   }
 }
