@@ -48,7 +48,7 @@ with right:
     live_planes([bounds.posterior_panel(ref, row)], key=f"posterior-{row}")
 with left:
     run = bounds.curve(ref, row, seed)
-    alt = "log p(x), the ELBO and the gap between them while q is fitted"
+    alt = "log p(x), the ELBO, and the importance-weighted bound as its samples grow"
     chart(bounds.bound_figure(found, run, row), key="bound", alt=alt)
 
 learn.formula(

@@ -32,7 +32,7 @@ def pixels() -> None:
             "**What a larger deviation forgives, and what it costs** "
             f"(row {at[0]}, column {at[1]})"
         )
-        alt = "What an error costs under each likelihood"
+        alt = "log p of one pixel, and its two terms, by the deviation that the decoder gives"
         chart(densities.forgiveness(x, at), key="forgiveness", alt=alt)
     with right:
         st.markdown("**Why the picture blurs**")

@@ -27,7 +27,10 @@ view = st.segmented_control(
     label_visibility="collapsed",
 )
 if view == "compare":
-    show_comparison(runs)
+    try:
+        show_comparison(runs)
+    except RunError as problem:
+        st.error(str(problem))
     st.stop()
 if view != "watch" or not runs:
     show_form()

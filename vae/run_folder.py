@@ -272,13 +272,19 @@ def read_control(folder: str | Path) -> Control:
 
 
 def read_changes(folder: str | Path) -> list[dict[str, Any]]:
-    """Reads what visitors changed while it trained: `step`, and `beta` or `learning_rate`."""
+    """Reads what visitors changed while it trained: `step`, `beta` and `learning_rate`.
+
+    Raises:
+        RunError: the log is damaged; without it the run could not go on as it was.
+    """
+    file = Path(folder) / "changes.jsonl"
     try:
-        lines = (Path(folder) / "changes.jsonl").read_text().splitlines()
-        found = [json.loads(line) for line in lines]
-    except (OSError, ValueError):
+        found = [json.loads(line) for line in file.read_text().splitlines()]
+        return [{name: c[name] for name in ("step", "beta", "learning_rate")} for c in found]
+    except FileNotFoundError:
         return []
-    return [change for change in found if isinstance(change, dict) and "step" in change]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise RunError(f"{file} cannot be read ({error}).") from error
 
 
 def control(

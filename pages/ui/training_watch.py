@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from pages.ui import images, session, training_figures
+from pages.ui import figures, images, session, training_figures
 from pages.ui.chart import chart
 from vae import CheckpointError, DatasetError
 from vae.presets import PRESETS, read_band
@@ -230,7 +230,7 @@ def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown(f"**Codes of held-out images** · epoch {epoch}, {plane}")
-        attributes = [name[10:] for name in shared if name.startswith("attribute.")]
+        attributes = [n.removeprefix("attribute.") for n in shared if n.startswith("attribute.")]
         if labels is None and attributes:
             labels, classes = _colour_by(shared, sorted(attributes), run)
         figure = training_figures.map_figure(found["map"], labels, classes)
@@ -254,10 +254,10 @@ def _colour_by(
         attributes,
         attributes.index("glasses") if "glasses" in attributes else 0,
         key=f"colour-{run.name}",
-        format_func=lambda name: name.replace("_", " ").capitalize(),
+        format_func=figures.words,
     )
-    words = name.replace("_", " ")
-    return shared[f"attribute.{name}"].astype(int), (f"no {words}", words)
+    shown = figures.words(name).lower()
+    return shared[f"attribute.{name}"].astype(int), (f"without {shown}", f"with {shown}")
 
 
 def _sheet(pictures: np.ndarray, columns: int, caption: str) -> None:

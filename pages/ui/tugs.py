@@ -58,7 +58,11 @@ def move_posterior(ref: Reference, row: int, seed: int) -> None:
             ("kl", r"-\,\mathrm{KL}(q\|p(z))", -now[1]),
             digits=1,
         )
-        chart(_terms(own, now), key="terms", alt="The two terms and the ELBO, now and at first")
+        chart(
+            _terms(own, now),
+            key="terms",
+            alt="KL and reconstruction of your q and of the encoder's",
+        )
         st.button(
             "Back to the encoder's q",
             icon=":material/undo:",
