@@ -32,6 +32,7 @@ from vae.run_folder import (
     is_alive,
     list_snapshots,
     lock,
+    read_changes,
     read_config,
     read_control,
     read_metrics,
@@ -333,6 +334,16 @@ def test_readers_leave_out_a_torn_line_and_read_only_what_is_new(tmp_path):
 def test_a_strange_control_changes_nothing(tmp_path, text):
     (tmp_path / "control.json").write_text(text)
     assert read_control(tmp_path) == Control()
+
+
+@pytest.mark.parametrize("text", ["{", "[1]\n", '{"beta": 2.0}\n'])
+def test_a_damaged_log_of_changes_is_named(finished, text):
+    assert read_changes(finished) == []
+    (finished / "changes.jsonl").write_text(text)
+    with pytest.raises(RunError, match="cannot be read"):
+        read_changes(finished)
+    status = trainer.run(finished, None, resume=True, device="cpu")
+    assert status.state == "failed" and "changes.jsonl" in status.message
 
 
 def test_failures_are_sentences(tmp_path, quick, monkeypatch):

@@ -251,7 +251,7 @@ def linear_gaussian() -> None:
         height=260, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title="z", uirevision="lg"
     )
     with right:
-        alt = "log p(x) and the ELBO of a linear model as q varies"
+        alt = "Densities of the prior, the true posterior and q in a linear model"
         chart(figure, key="linear", alt=alt)
         learn.balance(
             ("evidence", r"\log p(x)", model.log_evidence(x)),

@@ -142,4 +142,8 @@ def _chart(kind: str, ref: Reference, weights: np.ndarray, here: slice) -> None:
         xaxis={"visible": False},
         yaxis={"title": unit, "nticks": 3},
     )
-    chart(figure, key="weights", alt="What each dimension weighs in the vector")
+    chart(
+        figure,
+        key="weights",
+        alt="How much each dimension carries",
+    )

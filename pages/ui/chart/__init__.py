@@ -6,7 +6,6 @@ twice a second, that flickers.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pandas  # noqa: F401  all of it, before Plotly meets what another thread has half imported
@@ -31,12 +30,11 @@ def chart(figure: go.Figure, *, key: str, alt: str) -> None:
         key: of the component.
         alt: what it shows, for those who do not see it.
     """
-    spec = json.loads(figure.to_json())
-    spec["layout"].pop("template", None)
+    figure.layout.template = None  # the page has its own
     data = {
         "base": session.base_path(),
-        "figure": spec,
-        "height": spec["layout"].get("height", _HEIGHT),
+        "figure": figure.to_json(),
+        "height": figure.layout.height or _HEIGHT,
         "colours": COLOURS,
         "alt": alt,
     }

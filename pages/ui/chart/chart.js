@@ -27,7 +27,7 @@ class Chart {
 
   async draw() {
     if (this.closed) return
-    const { data, layout } = this.data.figure
+    const { data, layout } = JSON.parse(this.data.figure)
     if (!WEBGL) data.forEach((trace) => { trace.type = trace.type.replace("gl", "") })
     await globalThis.Plotly.react(this.root, data, {
       ...layout, template: { layout: this.theme() }, autosize: true,
