@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal, constraints
 
@@ -200,6 +201,17 @@ def _full(out: Tensor) -> Tensor:
     return out.float() if out.dtype == torch.bfloat16 else out
 
 
+class _CodeLayer(nn.Linear):
+    """A layer next to the code: in 32 bits, also where training multiplies in 16.
+
+    μ, σ and z keep their digits, and so few weights cost more to convert than to multiply.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(_full(x))
+
+
 def _initialised(layers: list[nn.Module]) -> nn.Sequential:
     """Chains layers, with weights that keep a signal's size from the first layer to the last.
 
@@ -244,17 +256,17 @@ class Encoder(nn.Module):
         for hidden in config.hidden:
             layers += [nn.Linear(width, hidden), nn.LeakyReLU(SLOPE)]
             width = hidden
-        layers.append(nn.Linear(width, config.latent_dim * (2 if self.variational else 1)))
+        layers.append(_CodeLayer(width, config.latent_dim * (2 if self.variational else 1)))
         self.network = _initialised(layers)
 
     def forward(self, x: Tensor) -> Independent | Delta:
         """Gives q(z|x) with batch `(B,)` and event `(D,)` for images `(B, C, H, W)` in [0, 1]."""
-        out = _full(self.network(x))
+        out = self.network(x)
         if not self.variational:
             return Delta(out)
         mean, log_variance = out.chunk(2, dim=-1)
-        # exp stays finite in float32, and σ never becomes exactly 0.
-        return Independent(Normal(mean, torch.exp(0.5 * log_variance.clamp(-20, 20))), 1)
+        # exp stays finite in float32, and σ never becomes exactly 0; hardtanh is a quick clamp.
+        return Independent(Normal(mean, torch.exp(0.5 * F.hardtanh(log_variance, -20, 20))), 1)
 
 
 class Decoder(nn.Module):
@@ -268,22 +280,21 @@ class Decoder(nn.Module):
         super().__init__()
         self.config = config
         per_pixel = parameters_per_pixel(config.likelihood)
-        layers: list[nn.Module] = []
-        width = config.latent_dim
-        for hidden in reversed(config.hidden):
-            layers += [nn.Linear(width, hidden), nn.LeakyReLU(SLOPE)]
-            width = hidden
         c, h, w = config.image_shape
+        widths = [config.latent_dim, *reversed(config.hidden)]
+        widths.append(math.prod(config.coarse_shape) * (1 if config.channels else per_pixel))
+        layers: list[nn.Module] = []
+        for wide, narrow in pairwise(widths):
+            linear = nn.Linear if layers else _CodeLayer
+            layers += [linear(wide, narrow), nn.LeakyReLU(SLOPE)]
         if config.channels:
-            layers += [nn.Linear(width, math.prod(config.coarse_shape)), nn.LeakyReLU(SLOPE)]
             layers.append(nn.Unflatten(1, config.coarse_shape))
             up = [*reversed(config.channels), config.full_width]
             for wide, narrow in pairwise(up):
                 layers += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1), nn.LeakyReLU(SLOPE)]
             layers.append(nn.Conv2d(config.full_width, per_pixel * c, 3, padding=1))
         else:
-            layers.append(nn.Linear(width, per_pixel * c * h * w))
-            layers.append(nn.Unflatten(1, (per_pixel * c, h, w)))
+            layers[-1] = nn.Unflatten(1, (per_pixel * c, h, w))  # a pixel's numbers have no slope
         self.network = _initialised(layers)
         if config.likelihood == "gaussian":
             self._start_with_one_sigma()
