@@ -56,7 +56,7 @@ def batches(
             held = held.to(device)
         for rows, size in _Order(len(held), batch_size, seed, first, last, group).steps():
             x = held.index_select(0, rows.to(held.device)).to(device)
-            x = x.float().div_(255) if x.dtype == torch.uint8 else x
+            x = x / 255 if x.dtype == torch.uint8 else x
             yield x.contiguous(memory_format=torch.channels_last), size
         return
     order = _Order(len(images), batch_size, seed, first, last, group)

@@ -144,7 +144,7 @@ def observe(name: str, x: Tensor) -> Tensor:
         name: one of `LIKELIHOODS`.
         x: images `(B, C, H, W)` in [0, 1].
     """
-    return (x >= 0.5).to(x.dtype) if name == "bernoulli" else x
+    return torch.ge(x, 0.5, out=torch.empty_like(x)) if name == "bernoulli" else x
 
 
 def training_target(name: str, x: Tensor, noise: Tensor) -> Tensor:
@@ -159,7 +159,7 @@ def training_target(name: str, x: Tensor, noise: Tensor) -> Tensor:
         noise: uniform in [0, 1), of the shape of `x`.
     """
     if name == "bernoulli":
-        return (noise < x).to(x.dtype)
+        return torch.lt(noise, x, out=torch.empty_like(x))
     if name == "gaussian":
         return x + (noise - 0.5) / 255
     return x

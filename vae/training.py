@@ -226,8 +226,8 @@ def train(
         forward = nn.parallel.DistributedDataParallel(forward, forward_sync_buffers=False)
     per_epoch = steps_per_epoch(count, config.batch_size)
     steps = per_epoch * config.epochs
-    totals = torch.zeros(3, device=device)  # reconstruction, KL and images since the last report
-    since = time.perf_counter()
+    totals = torch.zeros(2, device=device)  # reconstruction and KL of the images since a report
+    seen, since = 0, time.perf_counter()
     source = batches(
         images, config.batch_size, config.seed, state.step, steps, group=group, workers=workers
     )
@@ -252,29 +252,30 @@ def train(
         for parameter in parameters:
             parameter.grad = None
         # Times the size, because DistributedDataParallel divides by it.
-        (-value * (weight * group.size)).backward()
+        value.backward(torch.full_like(value, -weight * group.size))
         if model.config.likelihood == "gaussian" and passed < config.shared_sigma:
             _share_sigma(model)
         norm = torch.stack(torch._foreach_norm([p.grad for p in parameters])).norm()
-        # A GPU would have to wait for this, so it is asked only now and then.
-        if (device.type == "cpu" or state.step % 20 == 0) and not math.isfinite(norm):
+        # Reading the norm makes a GPU wait: there it is read now and then, and clips unread.
+        read = device.type == "cpu" or state.step % 20 == 0
+        length = norm.item() if read else math.inf
+        if read and not math.isfinite(length):
             raise TrainingError(
                 f"The objective is not finite at step {state.step + 1}, or its slope is not. "
                 "Lower the learning rate, or raise sigma_floor."
             )
         # A step that is out of all proportion would undo hundreds of good ones.
         largest = 10 * math.prod(x.shape[1:]) ** 0.5
-        if device.type != "cpu" or norm > largest:
+        if length > largest:
             nn.utils.clip_grads_with_norm_(parameters, largest, norm)
         state.step += 1
         _adam(parameters, state, rate)
         if weight > 0:
-            totals[:2] += torch.stack((reconstruction.detach(), kl.detach())).sum(1)
-            totals[2] += len(x)
+            totals += torch.stack((reconstruction.detach(), kl.detach())).sum(1)
+        seen += size
         ended = state.step % per_epoch == 0
         if ended or state.step % report_every == 0:
-            summed, kl_sum, seen = group.sum(totals).tolist()
-            totals.zero_()
+            summed, kl_sum = group.sum(totals).tolist()
             if not math.isfinite(summed):
                 raise TrainingError(
                     f"The objective is not finite at step {state.step}. "
@@ -293,7 +294,8 @@ def train(
                 images_per_second=speed,
                 heldout=evaluate_heldout(model, heldout) if measure else None,
             )
-            since = time.perf_counter()
+            totals.zero_()
+            seen, since = 0, time.perf_counter()
     model.eval()
 
 
