@@ -255,7 +255,8 @@ def train(
         value.backward(torch.full_like(value, -weight * group.size))
         if model.config.likelihood == "gaussian" and passed < config.shared_sigma:
             _share_sigma(model)
-        norm = torch.stack(torch._foreach_norm([p.grad for p in parameters])).norm()
+        norms = torch._foreach_norm([p.grad for p in parameters])
+        norm = torch.linalg.vector_norm(torch.stack(norms))
         # Reading the norm makes a GPU wait: there it is read now and then, and clips unread.
         read = device.type == "cpu" or state.step % 20 == 0
         length = norm.item() if read else math.inf
