@@ -109,14 +109,12 @@ def compared_figure(runs: dict[str, list[dict[str, Any]]], term: str) -> go.Figu
 
 
 def dimensions_figure(kl: list[float]) -> go.Figure:
-    """Draws the KL of each latent dimension, the most used first."""
-    order = np.argsort(kl)[::-1]
-    values = np.asarray(kl)[order]
+    """Draws the KL of each latent dimension; each keeps its place while they grow."""
     figure = go.Figure()
     figure.add_bar(
-        x=[f"z{k + 1}" for k in order],
-        y=values,
-        marker={"color": [_TRAIN if v > 0.1 else COLOURS[7] for v in values]},
+        x=[f"z{k + 1}" for k in range(len(kl))],
+        y=kl,
+        marker={"color": [_TRAIN if v > 0.1 else COLOURS[7] for v in kl]},
     )
     figure.update_layout(
         margin=_SMALL,
@@ -136,10 +134,11 @@ def path_figure(rows: list[dict[str, Any]]) -> go.Figure:
     figure = go.Figure()
     if rows:
         best = min(r + d for r, d in zip(rate, distortion, strict=True))
-        high = max(max(rate), 1) * 1.1
+        seen = _seen(rate, 0.5)
+        seen[0] = max(seen[0], 0.0)
         figure.add_scatter(
-            x=[0, high],
-            y=[best, best - high],
+            x=seen,
+            y=[best - r for r in seen],
             mode="lines",
             name="equal ELBO: the best so far",
             line={"dash": "dot", "width": 1, "color": COLOURS[7]},
@@ -158,9 +157,8 @@ def path_figure(rows: list[dict[str, Any]]) -> go.Figure:
             x=rate[-1:], y=distortion[-1:], mode="markers", name="now",
             marker={"size": 10, "color": _HELDOUT},
         )  # fmt: skip
-        settled = distortion[len(distortion) // 10 :]
-        room = max(0.1 * (max(settled) - min(settled)), 2)
-        figure.update_yaxes(range=[min(settled) - room, max(settled) + room])
+        figure.update_xaxes(range=seen)
+        figure.update_yaxes(range=_seen(distortion, 2))
     figure.update_layout(
         margin=_SMALL,
         height=260,
@@ -170,6 +168,13 @@ def path_figure(rows: list[dict[str, Any]]) -> go.Figure:
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )
     return figure
+
+
+def _seen(values: list[float], least: float) -> list[float]:
+    """What an axis shows: all but the first tenth, where most changes, and some room."""
+    settled = values[len(values) // 10 :]
+    room = max(0.1 * (max(settled) - min(settled)), least)
+    return [min(settled) - room, max(settled) + room]
 
 
 def map_figure(

@@ -46,7 +46,7 @@ _RATES = [0.00001, 0.00003, 0.0001, 0.0002, 0.0005, 0.001, 0.0015, 0.002, 0.003,
 def time_words(seconds: float) -> str:
     """A duration as people say it."""
     if seconds < 90:
-        return f"{seconds:.0f} seconds"
+        return f"{seconds:.0f} second{'' if round(seconds) == 1 else 's'}"
     if seconds < 5_400:
         return f"{seconds / 60:.0f} minutes"
     return f"{seconds / 3_600:.1f} hours"
@@ -199,7 +199,7 @@ def _show_terms(rows: list[dict[str, Any]]) -> None:
         chart(figure, key="path", alt="Distortion against rate, epoch by epoch")
         st.caption(
             "To the right the codes carry more, further down the pictures come back better. Along "
-            "the dashed line the ELBO is as it is now: training moves it downwards."
+            "the dashed line the ELBO is the best so far: training moves it downwards."
         )
 
 
@@ -229,7 +229,7 @@ def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
         plane = "in the two directions in which they vary most"
     left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown(f"**Codes of held-out images** · epoch {epoch}, {plane}")
+        st.markdown(f"**Codes of held-out images** · after epoch {epoch}, {plane}")
         attributes = [n.removeprefix("attribute.") for n in shared if n.startswith("attribute.")]
         if labels is None and attributes:
             labels, classes = _colour_by(shared, sorted(attributes), run)
