@@ -33,6 +33,25 @@ def test_networks_return_distributions_of_the_promised_shapes(likelihood, shape,
     assert sum(t.numel() for t in model.parameters()) == config.parameter_count()
 
 
+@pytest.mark.parametrize("variational", [True, False])
+@pytest.mark.parametrize(("shape", "channels", "hidden"), SHAPES)
+def test_codes_keep_32_bits_where_networks_multiply_in_16(variational, shape, channels, hidden):
+    torch.manual_seed(0)
+    config = VAEConfig(shape, 3, variational=variational, channels=channels, hidden=hidden)
+    model, seen = VAE(config), []
+    for layer in (model.encoder.network[-1], model.decoder.network[0]):
+        layer.register_forward_hook(lambda layer, given, out: seen.append((given[0], out)))
+    with torch.autocast("cpu", torch.bfloat16):
+        _, z, p = model(torch.rand(2, *shape))
+        p.mean.sum().backward()
+    (features, code), (given, out) = seen
+    assert code.dtype == out.dtype == z.dtype == p.mean.dtype == torch.float32
+    head, first = model.encoder.network[-1], model.decoder.network[0]
+    linear = torch.nn.functional.linear
+    torch.testing.assert_close(code, linear(features.float(), head.weight, head.bias))
+    torch.testing.assert_close(out, linear(given, first.weight, first.bias))
+
+
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_layer_list_computes_what_the_decoder_computes(likelihood):
     config = VAEConfig((3, 16, 16), 5, likelihood, channels=(4, 6), hidden=(7,))
