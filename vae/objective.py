@@ -113,15 +113,15 @@ def objective(
     posterior = model.encoder(x)
     z = posterior.mean
     if model.config.variational:
-        z = z + posterior.base_dist.scale * noise
+        z = torch.addcmul(z, posterior.base_dist.scale, noise)
     p = model.decoder(z)
     per_pixel = p.base_dist.log_prob(x)
-    reconstruction = per_pixel.flatten(1).sum(-1)
+    reconstruction = per_pixel.sum((1, 2, 3))
     fitted = reconstruction
     if detail > 0 and model.config.likelihood == "gaussian":
         weight = p.base_dist.variance.detach() ** detail
         weight = weight / weight.flatten(1).mean(-1)[:, None, None, None]
-        fitted = (weight * per_pixel).flatten(1).sum(-1)
+        fitted = (weight * per_pixel).sum((1, 2, 3))
     if not model.config.variational:
         return Objective(fitted.mean(), reconstruction, torch.zeros_like(reconstruction))
     kl = kl_per_dimension(posterior)
