@@ -141,6 +141,26 @@ def test_adam_is_the_textbooks():
         assert torch.allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("likelihood", "step", "bounded"),
+    [
+        ("bernoulli", 0, True),
+        ("bernoulli", 2000, False),
+        ("gaussian", 0, True),
+        ("gaussian", 2000, True),
+    ],
+)
+def test_slopes_are_bounded_at_first_and_for_a_learned_deviation_always(likelihood, step, bounded):
+    model, state = model_of(likelihood), TrainingState(step=step)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3)
+    next(train(model, pictures(), TrainingConfig(epochs=3000), state=state))
+    norm = torch.cat([mean.flatten() for mean in state.means]).norm() / 0.1  # of the first slopes
+    largest = 10 * 16
+    assert norm <= largest * 1.001 if bounded else norm > 2 * largest
+
+
 def test_an_infinite_objective_ends_it_before_the_weights_are_spoilt():
     model = model_of("gaussian_fixed", sigma=1e-30)
     before = weights(model).clone()

@@ -261,11 +261,12 @@ def train(
                 f"The objective is not finite at step {state.step + 1}, or its slope is not. "
                 "Lower the learning rate, or raise sigma_floor."
             )
-        if model.config.likelihood == "gaussian":
-            if passed < config.shared_sigma:
-                _share_sigma(model)
-            # One image that a learned σ takes by surprise would undo hundreds of good steps; the
-            # other likelihoods bound what a pixel can ask for.
+        learned = model.config.likelihood == "gaussian"
+        if learned and passed < config.shared_sigma:
+            _share_sigma(model)
+        # The first slopes are out of all proportion, and Adam remembers them for a thousand steps;
+        # an image that a learned σ takes by surprise would undo hundreds of good ones at any time.
+        if learned or state.step < 1000:
             nn.utils.clip_grad_norm_(parameters, 10 * math.prod(x.shape[1:]) ** 0.5)
         state.step += 1
         _adam(parameters, state, rate)
