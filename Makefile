@@ -2,6 +2,8 @@
 PYTHON ?= python3
 PORT ?= 8501
 BIN := .venv/bin
+# Each training starts torch in a process of its own: from compiled files, in half the time.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run test lint bench kernel setup
 
