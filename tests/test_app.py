@@ -110,6 +110,16 @@ def test_a_choice_of_model_changes_the_map():
     assert any("3 dimensions" in s.label for s in at.selectbox)
 
 
+def test_a_link_to_a_model_that_is_gone_says_so():
+    at = AppTest.from_file(ROOT / MAP, default_timeout=60)
+    at.query_params["model"] = "my [run](http://bad)"
+    at.run()
+    assert not at.exception and at.selectbox(key="model").value in at.toast[0].value
+    assert "“my runhttpbad”, which is not here" in at.toast[0].value
+    assert not at.run().toast
+    assert not visit("tiny-plane").toast
+
+
 def test_a_damaged_model_gets_a_sentence(models):
     folder = models / "broken"
     folder.mkdir()

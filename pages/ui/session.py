@@ -208,7 +208,15 @@ def choose_model(label: str = "Model") -> Reference:
     if not names:
         st.error("There is no model yet. Train one: python -m vae train --help tells how.")
         st.stop()
+    asked = str(st.query_params.get("model", names[0]))
     name = st.selectbox(label, names, key="model", bind="query-params", persist_state="session")
+    if asked not in names:
+        words = "".join(c for c in asked if c.isalnum() or c in " -_")[:60]
+        st.toast(
+            f"This link asks for a model named “{words}”, which is not here. Shown is {name}.",
+            icon=":material/link_off:",
+            duration="long",
+        )
     try:
         return reference(name)
     except (CheckpointError, DatasetError) as problem:
