@@ -13,7 +13,7 @@ import torch
 
 from .checkpoint import load_checkpoint, write_tensors
 from .datasets import SPLITS, load_dataset
-from .distributed import join, leave
+from .distributed import end, join, leave
 from .likelihoods import LIKELIHOODS
 from .preparation import estimate, find_checkpoint
 from .reference import encode
@@ -195,4 +195,4 @@ def _widths(text: str) -> list[int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -112,10 +112,11 @@ import os
 import sys
 from vae import trainer
 from vae.__main__ import main
+from vae.distributed import end
 trainer.write_reference = lambda *arguments: None
 trainer._SAVE = 0.5
 os.nice = lambda more: 0
-sys.exit(main(["train", *sys.argv[1:]]))
+end(main(["train", *sys.argv[1:]]))
 """
 
 
@@ -166,6 +167,46 @@ def test_a_place_is_for_one(tmp_path, data_folder):
         assert third
 
 
+SLOW_THREADS = """
+import os, torch
+from vae.distributed import Group, end, join, leave
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
+group = join("cpu")
+model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 2))
+for task in os.listdir("/proc/self/task"):
+    if "gloo" in open(f"/proc/self/task/{task}/comm").read():
+        os.sched_setscheduler(int(task), os.SCHED_IDLE, os.sched_param(0))
+for _ in range(3):
+    group.from_first(torch.ones(3)).tolist()
+leave(group)
+print("said", group.rank)
+end(0)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Slows single threads down, as Linux can.")
+def test_processes_end_well_however_slow_the_threads_between_them(tmp_path):
+    """A thread that still held a tensor aborted the process, and with it the others."""
+    script = tmp_path / "script.py"
+    script.write_text(SLOW_THREADS)
+    for _ in range(2):
+        done = torchrun(script)
+        assert done.returncode == 0, done.stderr
+        assert "said 0" in done.stdout and "said 1" in done.stdout
+
+
+def torchrun(script: Path, *arguments: str) -> subprocess.CompletedProcess:
+    here = str(Path(__file__).resolve().parents[2])
+    distributed = "-m torch.distributed.run --standalone --nproc-per-node 2".split()
+    return subprocess.run(
+        [sys.executable, *distributed, str(script), *arguments],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": here},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 FULL = "from vae import training\ntraining.multiplies_bfloat16 = lambda device: False\n"
 
 
@@ -181,18 +222,7 @@ def test_two_processes_reach_what_one_does(tmp_path, quick, monkeypatch, full):
     write_json(two / "config.json", config.to_dict())
     script = tmp_path / "killable.py"
     script.write_text(FULL + KILLABLE if full else KILLABLE)
-    here = str(Path(__file__).resolve().parents[2])
-    done = subprocess.run(
-        [
-            sys.executable,
-            *"-m torch.distributed.run --standalone --nproc-per-node 2".split(),
-            str(script),
-            *["--resume", "--device", "cpu", "--out", str(two)],
-        ],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": here},
-        capture_output=True,
-        text=True,
-    )
+    done = torchrun(script, "--resume", "--device", "cpu", "--out", str(two))
     assert done.returncode == 0, done.stderr
     for a, b in zip(read_metrics(one)[0], read_metrics(two)[0], strict=True):
         assert a["elbo"] == pytest.approx(b["elbo"], abs=0.02)
