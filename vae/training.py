@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 ACTIVE = 0.01  # variance of a dimension's posterior mean above which it is active
+_REMEMBERED = 1000  # steps for which Adam's mean of squares keeps a slope
 
 
 class TrainingError(ValueError):
@@ -264,9 +265,9 @@ def train(
         learned = model.config.likelihood == "gaussian"
         if learned and passed < config.shared_sigma:
             _share_sigma(model)
-        # The first slopes are out of all proportion, and Adam remembers them for a thousand steps;
+        # The first slopes are out of all proportion, and Adam remembers them;
         # an image that a learned σ takes by surprise would undo hundreds of good ones at any time.
-        if learned or state.step < 1000:
+        if learned or state.step < _REMEMBERED:
             nn.utils.clip_grad_norm_(parameters, 10 * math.prod(x.shape[1:]) ** 0.5)
         state.step += 1
         _adam(parameters, state, rate)
