@@ -100,13 +100,13 @@ def test_elbo_keeps_its_meaning_whatever_is_optimised():
 
 
 def test_log_evidence_agrees_with_quadrature_on_digits():
-    model = load_checkpoint("checkpoints/digits")
+    model = load_checkpoint("checkpoints/digits").to(memory_format=torch.channels_last)  # quicker
     x = load_dataset("digits", "test").images[:24]
     axis = torch.linspace(-6, 6, 481)
     z = torch.cartesian_prod(axis, axis)
     seen = model.observe(x).flatten(1)
     total = torch.full((len(x),), -math.inf)
-    for part in z.split(8_000):
+    for part in z.split(500):
         logits = model.decoder(part).base_dist.logits.flatten(1)
         log_px = logits @ seen.T - nn.functional.softplus(logits).sum(1, keepdim=True)
         joint = log_px + model.prior.log_prob(part)[:, None]
