@@ -169,7 +169,7 @@ def test_a_place_is_for_one(tmp_path, data_folder):
 
 SLOW_THREADS = """
 import os, torch
-from vae.distributed import Group, end, join, leave
+from vae.distributed import end, join, leave
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
 group = join("cpu")
 model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 2))
