@@ -208,7 +208,7 @@ def choose_model(label: str = "Model") -> Reference:
     if not names:
         st.error("There is no model yet. Train one: python -m vae train --help tells how.")
         st.stop()
-    asked = str(st.query_params.get("model", names[0]))
+    asked = str(st.query_params.get("model") or names[0])
     name = st.selectbox(label, names, key="model", bind="query-params", persist_state="session")
     if asked not in names:
         words = "".join(c for c in asked if c.isalnum() or c in " -_")[:60]
