@@ -4,13 +4,40 @@ import pytest
 import torch
 from torch.distributions import ContinuousBernoulli as Clamped
 
-from vae.likelihoods import ContinuousBernoulli, likelihood, observe, training_target
+from vae.likelihoods import (
+    Bernoulli,
+    ContinuousBernoulli,
+    likelihood,
+    observe,
+    training_target,
+)
 
 LOGITS = [-60.0, -30.0, -3.0, -0.1001, -0.0999, -1e-4, 0.0, 1e-4, 0.05, 0.1, 2.0, 30.0, 60.0]
 
 
 def grid(n=400_001):
     return torch.linspace(0, 1, n, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_bernoulli_agrees_with_torch_in_value_and_slopes(dtype):
+    places = [*LOGITS, -5000.0, -100.0, 100.0, 5000.0]
+    logits = torch.tensor(places, dtype=dtype).repeat(2).requires_grad_(True)
+    x = torch.tensor([0.0, 1.0], dtype=dtype).repeat_interleave(len(places))
+    weight = torch.arange(1.0, len(x) + 1, dtype=dtype)
+    found = []
+    for kind in (Bernoulli, torch.distributions.Bernoulli):
+        log_p = kind(logits=logits).log_prob(x)
+        (slope,) = torch.autograd.grad((weight * log_p).sum(), logits, create_graph=True)
+        (curvature,) = torch.autograd.grad(slope.sum(), logits)
+        found.append((log_p, slope, curvature))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=len(x) * torch.finfo(dtype).eps)
+
+
+def test_bernoulli_refuses_grey():
+    with pytest.raises(ValueError, match="support"):
+        Bernoulli(logits=torch.zeros(2)).log_prob(torch.tensor([0.5, 1.0]))
 
 
 @pytest.mark.parametrize("logit", LOGITS)
