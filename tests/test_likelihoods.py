@@ -35,6 +35,18 @@ def test_bernoulli_agrees_with_torch_in_value_and_slopes(dtype):
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=len(x) * torch.finfo(dtype).eps)
 
 
+def test_slopes_of_the_likelihoods_are_those_of_their_values():
+    torch.manual_seed(0)
+    logits = (3 * torch.randn(4, 5).double()).requires_grad_(True)
+    x = torch.rand(5).double().requires_grad_(True)  # one image for every row
+
+    def log_p(logits, x):
+        return ContinuousBernoulli(logits, validate_args=False).log_prob(x)
+
+    assert torch.autograd.gradcheck(log_p, (logits, x))
+    assert torch.autograd.gradgradcheck(log_p, (logits, x))
+
+
 def test_bernoulli_refuses_grey():
     with pytest.raises(ValueError, match="support"):
         Bernoulli(logits=torch.zeros(2)).log_prob(torch.tensor([0.5, 1.0]))

@@ -84,6 +84,18 @@ def test_kl_is_the_written_formula_and_its_monte_carlo_estimate():
     torch.testing.assert_close(sampled, written, atol=0.02, rtol=0)
 
 
+def test_slopes_of_the_kl_are_those_of_its_values():
+    torch.manual_seed(0)
+    mean, sigma = torch.randn(4, 3).double(), torch.rand(4, 3).double() + 0.05
+
+    def kl(mean, sigma):
+        return kl_per_dimension(Independent(Normal(mean, sigma), 1))
+
+    inputs = (mean.requires_grad_(True), sigma.requires_grad_(True))
+    assert torch.autograd.gradcheck(kl, inputs)
+    assert torch.autograd.gradgradcheck(kl, inputs)
+
+
 def test_elbo_keeps_its_meaning_whatever_is_optimised():
     torch.manual_seed(0)
     model = VAE(VAEConfig((1, 8, 8), 3))

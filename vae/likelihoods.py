@@ -26,31 +26,32 @@ LIKELIHOODS = ("bernoulli", "continuous_bernoulli", "gaussian", "gaussian_fixed"
 _NEAR_HALF = 0.1
 
 
-class _Softplus(Function):
-    """log(1 + exp λ) as max(λ, 0) − log sigmoid |λ|, to the last digit of 1.
+class _LogBernoulli(Function):
+    """x·λ − log(1 + exp λ), with slopes written out.
 
-    Half the time of torch's own, which takes log1p of every pixel so as to keep the digits of
-    what is far below 1: in a sum over pixels they are lost all the same.
+    The logarithm is max(λ, 0) − log sigmoid |λ|, right to the last digit of 1. torch's own takes
+    three times as long to keep the digits of what is far below 1, which a sum over pixels loses.
     """
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor) -> Tensor:
-        ctx.save_for_backward(logits)
-        return logits.clamp_min(0).sub_(logits.abs().sigmoid_().log_())
+    def forward(ctx: Any, logits: Tensor, x: Tensor) -> Tensor:
+        ctx.save_for_backward(logits, x)
+        return logits.abs().sigmoid_().log_().addcmul_(x, logits).sub_(logits.clamp_min(0))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return torch.sigmoid(ctx.saved_tensors[0]) * grad
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None]:
+        logits, x = ctx.saved_tensors
+        return (x - logits.sigmoid()) * grad, logits * grad if ctx.needs_input_grad[1] else None
 
 
 class Bernoulli(torch.distributions.Bernoulli):
-    """torch's own with a quicker likelihood: log p(x) = x·λ − softplus(λ)."""
+    """torch's own with a quicker likelihood."""
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log probability of black-and-white values, 0 or 1."""
         if self._validate_args:
             self._validate_sample(value)
-        return value * self.logits - _Softplus.apply(self.logits)
+        return _LogBernoulli.apply(*torch.broadcast_tensors(self.logits, value))
 
 
 class ContinuousBernoulli(Distribution):
@@ -114,7 +115,7 @@ class ContinuousBernoulli(Distribution):
         log_norm = torch.where(
             near, series, torch.log(far.abs()) - torch.log(torch.tanh(far.abs() / 2))
         )
-        return value * self.logits - _Softplus.apply(self.logits) + log_norm
+        return _LogBernoulli.apply(*torch.broadcast_tensors(self.logits, value)) + log_norm
 
     def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
         """Draws through the inverse of the distribution function, differentiable in λ."""
