@@ -114,7 +114,7 @@ def test_elbo_keeps_its_meaning_whatever_is_optimised():
 def test_log_evidence_agrees_with_quadrature_on_digits():
     model = load_checkpoint("checkpoints/digits").to(memory_format=torch.channels_last)  # quicker
     x = load_dataset("digits", "test").images[:24]
-    axis = torch.linspace(-6, 6, 481)
+    axis = torch.linspace(-4, 4, 321)  # beyond lies less than a thousandth of a nat
     z = torch.cartesian_prod(axis, axis)
     seen = model.observe(x).flatten(1)
     total = torch.full((len(x),), -math.inf)
@@ -123,7 +123,7 @@ def test_log_evidence_agrees_with_quadrature_on_digits():
         log_px = logits @ seen.T - nn.functional.softplus(logits).sum(1, keepdim=True)
         joint = log_px + model.prior.log_prob(part)[:, None]
         total = torch.logaddexp(total, joint.logsumexp(0))
-    truth = total + 2 * math.log(12 / 480)
+    truth = total + 2 * math.log(8 / 320)
     estimate = log_evidence(model, x, 300, generator=torch.Generator().manual_seed(0))
     assert (estimate - truth).mean().abs() <= 0.5
     bound = torch.stack([elbo(model, x).elbo for _ in range(20)]).mean(0)
