@@ -22,7 +22,7 @@ _BASE = st.get_option("server.baseUrlPath").strip("/")
 
 @functools.cache
 def _router() -> Router:
-    return Router(importlib.import_module("pages.ui.routes").live_routes(_BASE))
+    return Router(importlib.import_module("pages.ui.server.routes").live_routes(_BASE))
 
 
 class _Live:
@@ -35,7 +35,7 @@ class _Live:
 
 def _warm() -> None:
     """Opens the shipped models before they are asked for, the first page's before all others."""
-    importlib.import_module("pages.ui.routes").warm()
+    importlib.import_module("pages.ui.server.routes").warm()
 
 
 @asynccontextmanager

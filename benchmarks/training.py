@@ -31,8 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from vae import VAE, VAEConfig, load_dataset
 from vae.checkpoint import data_folder
-from vae.distributed import Group
-from vae.training import TrainingConfig, evaluate_heldout, train
+from vae.training.distributed import Group
+from vae.training.loop import TrainingConfig, evaluate_heldout, train
 
 BATCH = 128
 NETWORKS = {

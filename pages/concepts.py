@@ -5,15 +5,9 @@ The browser decodes while sliders move; on release Python judges the edit agains
 
 import streamlit as st
 
-from pages.ui import (
-    concepts,
-    concepts_dose,
-    concepts_make,
-    concepts_report,
-    concepts_views,
-    session,
-)
-from pages.ui.live import Slider, live_sliders
+from pages.ui.components.sliders import Slider, live_sliders
+from pages.ui.concepts import create, dose_response, edit_report, selection, views
+from pages.ui.shared import session
 
 VIEWS = {
     "after": "What the edit did",
@@ -26,8 +20,8 @@ VIEWS = {
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     ref = session.choose_model()
-    active = concepts.choose_concepts(ref)
-pin = concepts.start(ref)
+    active = selection.choose_concepts(ref)
+pin = selection.start(ref)
 
 with st.expander(
     f"Start from another picture · now {pin.title}",
@@ -36,7 +30,7 @@ with st.expander(
     on_change="rerun",
 ) as chooser:
     if chooser.open:
-        concepts.choose_start(ref)
+        selection.choose_start(ref)
 with st.expander(
     "Make, combine, import or export a concept",
     icon=":material/add_circle:",
@@ -44,7 +38,7 @@ with st.expander(
     on_change="rerun",
 ) as maker:
     if maker.open:
-        concepts_make.show(ref, active)
+        create.show(ref, active)
 
 if not active:
     st.info("Choose a concept above, or make one: two pictures are enough.")
@@ -64,10 +58,10 @@ def edit_live() -> None:
             key=f"strengths-{ref.name}-{'-'.join(made.concept.name for made in active)}",
             before=True,
         )
-    edit = concepts.Edit(ref, pin, active, strengths)
+    edit = selection.Edit(ref, pin, active, strengths)
     with right:
-        concepts_report.show_verdict(edit)
-        concepts_report.show_pictures(edit)
+        edit_report.show_verdict(edit)
+        edit_report.show_pictures(edit)
     view = st.segmented_control(
         "Show",
         list(VIEWS),
@@ -79,17 +73,17 @@ def edit_live() -> None:
         bind="query-params",
     )
     if view == "after":
-        concepts_report.show_after(edit)
+        edit_report.show_after(edit)
     elif view == "before":
-        concepts_report.show_before(ref, active)
+        edit_report.show_before(ref, active)
     elif view == "dose":
-        concepts_dose.show_dose(edit)
+        dose_response.show_dose(edit)
     elif view == "grid":
-        concepts_views.show_grid(edit)
+        views.show_grid(edit)
     elif view == "map":
-        concepts_views.show_map(edit)
+        views.show_map(edit)
     else:
-        concepts_views.show_lessons(ref)
+        views.show_lessons(ref)
 
 
 edit_live()

@@ -5,10 +5,10 @@ The browser decodes every step; Python measures how near to the data the path ru
 
 import streamlit as st
 
-from pages.ui import session
-from pages.ui.path import path_view
-from pages.ui.square import square_view
-from pages.ui.traversals import traversal_view
+from pages.ui.interpolate.corners import square_view
+from pages.ui.interpolate.path import path_view
+from pages.ui.interpolate.traversals import traversal_view
+from pages.ui.shared import session
 
 VIEWS = {
     "path": ("Path", path_view),

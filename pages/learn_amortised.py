@@ -5,16 +5,17 @@ A visitor draws a digit and sees its code; a search by gradient steps shows what
 
 import streamlit as st
 
-from pages.ui import amortised, figures, images, learn, session
+from pages.ui.learn import amortised, layout
+from pages.ui.shared import images, scatter, session
 
 HERE = "learn_amortised.py"
 
-learn.begin(
+layout.begin(
     HERE,
     "The encoder has learnt to guess "
-    f"{learn.coloured('posterior', 'q(z|x)')} for images it has never seen, in one pass. "
+    f"{layout.coloured('posterior', 'q(z|x)')} for images it has never seen, in one pass. "
     "Optimising μ and σ for one image alone takes hundreds of passes and ends higher: the "
-    f"difference is the {learn.coloured('gap', 'amortisation gap')}.",
+    f"difference is the {layout.coloured('gap', 'amortisation gap')}.",
 )
 with st.container(horizontal=True, vertical_alignment="bottom"):
     ref = session.choose_model()
@@ -31,7 +32,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         help="Of Adam, with 8 draws each, on μ and σ of this one image. The decoder stays as it "
         "is.",
     )
-    seed = learn.seed()
+    seed = layout.seed()
 
 left, middle, right = st.columns([5, 3, 6], gap="medium")
 with left:
@@ -42,7 +43,7 @@ with middle:
     st.image(seen, f"{title}, as the model sees it", 160, alt=title)
     st.metric("Encoded in", amortised.milliseconds(guess.seconds))
     code = ", ".join(
-        f"{guess.mean[k]:.2f} ± {guess.sigma[k]:.2f}" for k in figures.first_axes(ref)
+        f"{guess.mean[k]:.2f} ± {guess.sigma[k]:.2f}" for k in scatter.first_axes(ref)
     )
     st.metric("Code, μ ± σ" if len(ref.order) == 2 else "First two of its code", code)
 with right:
@@ -52,17 +53,17 @@ with chart:
 result = st.container()
 columns = st.columns([3, 2], gap="medium")
 with columns[0]:
-    learn.formula(
-        learn.term("gap", r"\text{gap}")
+    layout.formula(
+        layout.term("gap", r"\text{gap}")
         + r" = \max_{\mu,\,\sigma}\; \mathrm{ELBO}(x;\, \mu, \sigma) - "
         + r"\mathrm{ELBO}(x;\, "
-        + learn.term("posterior", r"\mu(x), \sigma(x)")
+        + layout.term("posterior", r"\mu(x), \sigma(x)")
         + ")",
         ("posterior", r"\mu(x), \sigma(x)", "one network's guess for this image"),
         ("gap", r"\text{gap}", "what the guess gives away, in nats"),
     )
 with columns[1]:
-    learn.to_try(
+    layout.to_try(
         "Draw an ordinary 1, then a crossed 7: which one does the encoder guess well?",
         "Scribble: the code is still there at once, and the gap grows.",
         "Take 400 steps from the prior: does the search reach the encoder's answer?",
@@ -75,6 +76,6 @@ with result:
     amortised.show_search(ref, guess, found)
 st.subheader("What a code costs", anchor=False)
 amortised.encoder_cost(ref, guess, found)
-with learn.details("How it is computed"):
+with layout.details("How it is computed"):
     st.markdown(amortised.ABOUT)
-learn.end(HERE)
+layout.end(HERE)

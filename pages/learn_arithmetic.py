@@ -6,20 +6,20 @@ independent classifier counts how often it works and what else it changes.
 
 import streamlit as st
 
-from pages.ui import arithmetic, learn
+from pages.ui.learn import arithmetic, layout
 
 HERE = "learn_arithmetic.py"
 
-learn.begin(
+layout.begin(
     HERE,
     "The code of a face with glasses, less the code of the same face without, is a "
-    f"{learn.coloured('gap', 'direction')} that can be added to anybody's code. Each step "
+    f"{layout.coloured('gap', 'direction')} that can be added to anybody's code. Each step "
     "below asks how far that carries.",
 )
 ref, twin = arithmetic.open_models()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     name = arithmetic.choose_concept(ref)
-    seed = learn.seed(help="Which pair and which examples are taken.")
+    seed = layout.seed(help="Which pair and which examples are taken.")
     stage = st.segmented_control(
         "Step",
         list(arithmetic.STAGES.values()),
@@ -40,15 +40,15 @@ else:
 
 left, right = st.columns([3, 2], gap="medium")
 with left:
-    vector, strength = learn.term("gap", "v"), learn.term("noise", "s")
-    learn.formula(
+    vector, strength = layout.term("gap", "v"), layout.term("noise", "s")
+    layout.formula(
         rf"{vector} = \frac1N\sum_i z_i^{{\text{{with}}}} - "
         rf"\frac1M\sum_j z_j^{{\text{{without}}}} \qquad z' = z + {strength}\cdot{vector}",
         ("gap", "v", "the concept: a difference of mean codes"),
         ("noise", "s", "the strength"),
     )
 with right:
-    learn.to_try(
+    layout.to_try(
         "Take another seed in step 2: how much does one pair's direction depend on the pair?",
         "Compare strangers with the same person in step 3: what does averaging take away?",
         "In step 4, look for a strength at which a model starts to change other things.",
@@ -58,6 +58,6 @@ st.page_link(
     label="Make, combine and judge concepts of your own",
     icon=":material/add_circle:",
 )
-with learn.details("How it is computed"):
+with layout.details("How it is computed"):
     st.markdown(arithmetic.ABOUT)
-learn.end(HERE)
+layout.end(HERE)

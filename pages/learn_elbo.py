@@ -5,31 +5,31 @@ For a real image: the truth by quadrature, the bound with more and more samples,
 
 import streamlit as st
 
-from pages.ui import bounds, learn, lessons
-from pages.ui.chart import chart
-from pages.ui.jensen import jensen
-from pages.ui.plane import live_planes
+from pages.ui.components.jensen import jensen
+from pages.ui.components.latent_planes import live_planes
+from pages.ui.components.plotly_chart import chart
+from pages.ui.learn import autoencoder, elbo, layout
 
 FILE = "learn_elbo.py"
-learn.begin(
+layout.begin(
     FILE,
     "How likely a model finds an image, $\\log p(x)$, is an integral over all codes; the ELBO is "
     "a bound from below that needs only codes which the encoder proposes. What is lost is "
     "exactly the distance of that proposal, q, from the true posterior.",
 )
-ref = lessons.open_model("digits")
+ref = autoencoder.open_model("digits")
 
 
 def next_missed() -> None:
     """Goes to the image whose posterior q misses next worst."""
-    order = bounds.missed(ref).argsort()[::-1][:20].tolist()
+    order = elbo.missed(ref).argsort()[::-1][:20].tolist()
     now = st.session_state.get("image", -1)
     st.session_state["image"] = order[(order.index(now) + 1) % 20 if now in order else 0]
 
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    row = learn.choose_image(ref, default=3, width=64)
-    seed = learn.seed()
+    row = layout.choose_image(ref, default=3, width=64)
+    seed = layout.seed()
     st.button(
         "An image that q misses",
         icon=":material/search:",
@@ -37,48 +37,48 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         help="Of 500 images, one whose true posterior has its mass where q is not. "
         "Press again for the next.",
     )
-found = bounds.bound(ref, row)
-learn.balance(
+found = elbo.bound(ref, row)
+layout.balance(
     ("evidence", r"\log p(x)\text{, by quadrature}", found.evidence),
     ("elbo", r"\text{ELBO}", found.elbo),
     ("gap", r"\mathrm{KL}(q \,\|\, p(z|x))", found.gap),
 )
 left, right = st.columns(2, gap="medium")
 with right:
-    live_planes([bounds.posterior_panel(ref, row)], key=f"posterior-{row}")
+    live_planes([elbo.posterior_panel(ref, row)], key=f"posterior-{row}")
 with left:
-    run = bounds.curve(ref, row, seed)
+    run = elbo.curve(ref, row, seed)
     alt = "log p(x), the ELBO, and the importance-weighted bound as its samples grow"
-    chart(bounds.bound_figure(found, run, row), key="bound", alt=alt)
+    chart(elbo.bound_figure(found, run, row), key="bound", alt=alt)
 
-learn.formula(
-    learn.term("evidence", r"\log p(x)") + r" = \log \int p(x, z)\,dz = \log \mathbb{E}_{q}"
+layout.formula(
+    layout.term("evidence", r"\log p(x)") + r" = \log \int p(x, z)\,dz = \log \mathbb{E}_{q}"
     r"\!\left[\frac{p(x, z)}{q(z|x)}\right] \;\ge\; "
-    + learn.term("elbo", r"\mathbb{E}_{q}\!\left[\log \frac{p(x, z)}{q(z|x)}\right]")
-    + " = " + learn.term("evidence", r"\log p(x)") + " - "
-    + learn.term("gap", r"\mathrm{KL}(q \,\|\, p(z|x))"),
+    + layout.term("elbo", r"\mathbb{E}_{q}\!\left[\log \frac{p(x, z)}{q(z|x)}\right]")
+    + " = " + layout.term("evidence", r"\log p(x)") + " - "
+    + layout.term("gap", r"\mathrm{KL}(q \,\|\, p(z|x))"),
     ("evidence", r"\log p(x)", "the evidence"),
     ("elbo", r"\mathbb{E}_q[\log w]", "the ELBO, a mean of logs"),
     ("gap", r"\mathrm{KL}", "the gap: how far q is from the true posterior"),
 )  # fmt: skip
 st.subheader("Why it is a bound: the log of a mean is above the mean of the logs", anchor=False)
-tones = [learn.TERMS[name] for name in ("evidence", "elbo", "gap")]
+tones = [layout.TERMS[name] for name in ("evidence", "elbo", "gap")]
 jensen([0.15, 0.9, 3.2], above=tones[0], below=tones[1], gap=tones[2], key="jensen")
 st.caption("Drag the points: each is a weight w = p(x, z) / q(z|x) of one draw of q.")
-learn.to_try(
+layout.to_try(
     "Press *An image that q misses*: the tint lies away from the ellipse, and even 5,000 samples "
     "of q stay nats below the truth. A better proposal, or quadrature, does find it.",
     "Follow one run: it may fall with more samples. Only its expectation rises with K.",
     "Drag all points of the curve together: equal weights leave no gap. So has a q that is the "
     "true posterior.",
 )
-with learn.details("The model in which all is exact", "straighten"):
-    st.fragment(bounds.linear_gaussian)()
-with learn.details("How this is measured"):
+with layout.details("The model in which all is exact", "straighten"):
+    st.fragment(elbo.linear_gaussian)()
+with layout.details("How this is measured"):
     st.markdown(
         "Quadrature adds up p(x, z) over a lattice on the latent plane, nine and eighty-one times "
         "finer where it has its mass. The ELBO is integrated with Gauss–Hermite nodes and the gap "
         "on a lattice of its own, so the sum above is a check. The mixture proposal draws from q, "
         "q widened 4 and 12 times, and the prior; it may miss narrow modes, too."
     )
-learn.end(FILE)
+layout.end(FILE)

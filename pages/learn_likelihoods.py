@@ -5,27 +5,27 @@ Three likelihoods on one image, pixel by pixel; and why their product is compute
 
 import streamlit as st
 
-from pages.ui import densities, learn, lessons
-from pages.ui.chart import chart
+from pages.ui.components.plotly_chart import chart
+from pages.ui.learn import autoencoder, layout, likelihoods
 
 FILE = "learn_likelihoods.py"
-learn.begin(
+layout.begin(
     FILE,
     "A decoder does not draw a picture: it gives a distribution for every pixel, and the picture "
     "that is shown is its mean. Which distribution decides what an error costs, and whether the "
     "model may say where it is unsure.",
 )
-ref = lessons.open_model("digits")
+ref = autoencoder.open_model("digits")
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    row = learn.choose_image(ref, default=0, width=64)
-    seed = learn.seed()
+    row = layout.choose_image(ref, default=0, width=64)
+    seed = layout.seed()
 x = ref.image(row)
 
 
 @st.fragment
 def pixels() -> None:
     """The three readings, and the curve of the pixel that was clicked."""
-    at = densities.read_pixels(x)
+    at = likelihoods.read_pixels(x)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.markdown(
@@ -33,10 +33,10 @@ def pixels() -> None:
             f"(row {at[0]}, column {at[1]})"
         )
         alt = "log p of one pixel, and its two terms, by the deviation that the decoder gives"
-        chart(densities.forgiveness(x, at), key="forgiveness", alt=alt)
+        chart(likelihoods.forgiveness(x, at), key="forgiveness", alt=alt)
     with right:
         st.markdown("**Why the picture blurs**")
-        densities.blur(ref, row)
+        likelihoods.blur(ref, row)
         st.caption(
             "Images that share a code get one answer, and the mean is the one that costs least. "
             "Here with two latent dimensions, where many share."
@@ -44,8 +44,8 @@ def pixels() -> None:
 
 
 pixels()
-mean, width = learn.term("mean", r"m"), learn.term("deviation", r"\sigma")
-learn.formula(
+mean, width = layout.term("mean", r"m"), layout.term("deviation", r"\sigma")
+layout.formula(
     rf"\log p(x \mid z) = \sum_{{\text{{pixels}}}} \;\; x \log {mean} + (1 - x) \log (1 - {mean})"
     rf"\quad\text{{or}}\quad -\tfrac12 \left(\frac{{x - {mean}}}{{{width}}}\right)^{{\!2}}"
     rf" - \log {width} - \tfrac12 \log 2\pi",
@@ -53,16 +53,16 @@ learn.formula(
     ("deviation", r"\sigma", "its deviation: large forgives an error, but costs log σ everywhere"),
 )
 st.subheader("Multiply the pixels, and watch the product vanish", anchor=False)
-st.fragment(densities.underflow)(ref, x)
+st.fragment(likelihoods.underflow)(ref, x)
 st.markdown("**Averaging likelihoods**")
-densities.averaging(ref, x, seed)
-learn.to_try(
+likelihoods.averaging(ref, x, seed)
+layout.to_try(
     "Move over the edge of a stroke, then over the empty ground: where is the Gaussian unsure, "
     "and what does it earn where it is sure? Its floor of 1/64 keeps that from being unbounded.",
     "Click a pixel: is the decoder's σ near the best one, the size of the error?",
     "Multiply the Gaussian's densities: those above 1 make the product overflow instead.",
 )
-with learn.details("How this is measured"):
+with layout.details("How this is measured"):
     st.markdown(
         "Three small models with eight latent dimensions, trained alike but for the likelihood "
         "(products and averages of the Bernoulli are those of the model with two); "
@@ -71,4 +71,4 @@ with learn.details("How this is measured"):
         "thing: nats of different likelihoods are never compared. The product is formed by "
         "multiplying in each precision, not worked out from the logs."
     )
-learn.end(FILE)
+layout.end(FILE)

@@ -6,16 +6,17 @@ A visitor drags ε and sees z and its picture move; every slope is computed for 
 import numpy as np
 import streamlit as st
 
-from pages.ui import estimates, figures, learn, session
-from pages.ui.noise import REACH, noise_pad, released
+from pages.ui.components.noise_pad import REACH, noise_pad, released
+from pages.ui.learn import layout, reparameterisation
+from pages.ui.shared import scatter, session
 
 HERE = "learn_reparameterisation.py"
 
-learn.begin(
+layout.begin(
     HERE,
     "A draw from q(z|x) is written as a formula: the noise "
-    f"{learn.coloured('noise', 'ε')} is drawn, z is only computed from it. So z has a slope by "
-    f"{learn.coloured('mean', 'μ')} and by {learn.coloured('deviation', 'σ')}, and the encoder "
+    f"{layout.coloured('noise', 'ε')} is drawn, z is only computed from it. So z has a slope by "
+    f"{layout.coloured('mean', 'μ')} and by {layout.coloured('deviation', 'σ')}, and the encoder "
     "can learn from what the decoder says.",
 )
 with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -23,10 +24,10 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     if not ref.variational or ref.mean.shape[1] < 2:
         st.info("This page needs a variational model of two dimensions or more: choose another.")
         st.stop()
-    row = learn.choose_image(ref)
-    seed = learn.seed()
-axes = figures.first_axes(ref)
-mean, sigma = estimates.posterior_of(ref, row)
+    row = layout.choose_image(ref)
+    seed = layout.seed()
+axes = scatter.first_axes(ref)
+mean, sigma = reparameterisation.posterior_of(ref, row)
 
 
 def take_noise() -> None:
@@ -47,8 +48,8 @@ def hold_noise() -> None:
         ]
         times = st.select_slider(
             "σ, times the encoder's",
-            estimates.WIDENINGS,
-            estimates.visible_widening(ref),
+            reparameterisation.WIDENINGS,
+            reparameterisation.visible_widening(ref),
             key="widen",
             bind="query-params",
             width=260,
@@ -56,7 +57,7 @@ def hold_noise() -> None:
         )
     epsilon = np.zeros(len(mean))
     epsilon[list(axes)] = noise
-    found = estimates.pull_at(ref, row, mean, times * sigma, epsilon, axes)
+    found = reparameterisation.pull_at(ref, row, mean, times * sigma, epsilon, axes)
     draws = np.random.default_rng(seed).standard_normal((120, 2))
     noise_pad(
         ref, mean, times * sigma, axes, tuple(noise), key="noise-pad", draws=draws,
@@ -64,10 +65,10 @@ def hold_noise() -> None:
     )  # fmt: skip
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        estimates.reparameterisation_formula()
-        estimates.show_slopes(found, epsilon)
+        reparameterisation.reparameterisation_formula()
+        reparameterisation.show_slopes(found, epsilon)
     with right:
-        learn.to_try(
+        layout.to_try(
             "Drag ε: z makes the same move, stretched by σ and begun at μ.",
             "Put ε at 0: z is μ, and σ has no slope at all.",
             "Widen σ: the same ε goes further, and other digits come into reach.",
@@ -80,10 +81,10 @@ names = ["Against the score function", "What detaching breaks"]
 views = st.tabs(names, key="view", on_change="rerun", bind="query-params")
 if views[0].open:
     with views[0]:
-        estimates.compare_estimators(ref, row, seed)
+        reparameterisation.compare_estimators(ref, row, seed)
 if views[1].open:
     with views[1]:
-        estimates.compare_graphs(ref, row, seed)
-with learn.details("How it is computed"):
-    st.markdown(estimates.ABOUT_GRADIENTS)
-learn.end(HERE)
+        reparameterisation.compare_graphs(ref, row, seed)
+with layout.details("How it is computed"):
+    st.markdown(reparameterisation.ABOUT_GRADIENTS)
+layout.end(HERE)

@@ -5,13 +5,15 @@ The browser decodes; on a click Python adds the original, nats, and the nearest 
 
 import streamlit as st
 
-from pages.ui import card, details, figures, place, session
-from pages.ui.map import latent_map, live_picture
+from pages.ui.components.decoded_view import live_picture
+from pages.ui.components.latent_map import latent_map
+from pages.ui.map import model_card, pin_details, placing
+from pages.ui.shared import scatter, session
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     ref = session.choose_model()
-    maps, colours = figures.projections(ref), figures.colours(ref)
-    first, axes, _ = figures.first_view(ref)
+    maps, colours = scatter.projections(ref), scatter.colours(ref)
+    first, axes, _ = scatter.first_view(ref)
     projection = st.selectbox(
         "Map",
         list(maps),
@@ -54,10 +56,10 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "Place", icon=":material/add_location_alt:", key="place", on_change="rerun"
     ) as popover:
         if popover.open:
-            place.place_controls(ref)
+            placing.place_controls(ref)
     with st.popover("Card", icon=":material/id_card:", key="card", on_change="rerun") as about:
         if about.open:
-            card.show_card(ref)
+            model_card.show_card(ref)
 
 
 @st.fragment
@@ -74,17 +76,17 @@ def explore() -> None:
             key="map",
             keep=keep,
             pins=pins,
-            on_pin=lambda value: place.pin_clicked(ref, value),
+            on_pin=lambda value: placing.pin_clicked(ref, value),
             on_group=lambda name, rows: session.set_group(ref, name, rows),
         )
         if projection == "latent" and ref.variational:
             st.caption("Dotted circles: one, two and three deviations of the prior, N(0, I).")
-        place.own_things(ref, projection, axes)
+        placing.own_things(ref, projection, axes)
     with right:
         live_picture("map")
         if pins:
-            slot = details.show_pin(ref, pins[-1])
-            details.show_evidence(ref, pins[-1], slot)
+            slot = pin_details.show_pin(ref, pins[-1])
+            pin_details.show_evidence(ref, pins[-1], slot)
 
 
 explore()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui.steps import STEPS
+from pages.ui.learn.contents import STEPS
 
 PAGES = (  # file, title, icon, what the page is for
     ("map.py", "Map", "explore", "Walk through the latent space: every place is decoded live."),

@@ -5,11 +5,11 @@ A process of its own trains; this page reads what it writes and tells it what vi
 
 import streamlit as st
 
-from pages.ui.training_form import show_form
-from pages.ui.training_results import show_actions, show_comparison
-from pages.ui.training_watch import show_controls, show_run
-from vae.run_folder import RunError, read_status
-from vae.runs import list_runs
+from pages.ui.train.form import show_form
+from pages.ui.train.monitor import show_controls, show_run
+from pages.ui.train.results import show_actions, show_comparison
+from vae.runs.folder import RunError, read_status
+from vae.runs.manager import list_runs
 
 runs = list_runs()
 states = {run.name: read_status(run.folder) for run in runs}

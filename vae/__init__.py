@@ -1,7 +1,7 @@
 """Variational autoencoders and the geometry of their latent spaces."""
 
 from .checkpoint import CheckpointError, list_checkpoints, load_checkpoint, save_checkpoint
-from .concepts import concept_vector
+from .concepts.vectors import concept_vector
 from .datasets import DatasetError, load_dataset
 from .latent import lerp, slerp
 from .model import VAE, ConfigError, VAEConfig

@@ -12,14 +12,14 @@ from pathlib import Path
 import torch
 
 from .checkpoint import load_checkpoint, write_tensors
+from .codes import encode
 from .datasets import SPLITS, load_dataset
-from .distributed import end, join, leave
 from .likelihoods import LIKELIHOODS
-from .preparation import estimate, find_checkpoint
-from .reference import encode
-from .run_folder import RunConfig, RunError, read_config
-from .trainer import run
-from .training import TrainingConfig
+from .runs.folder import RunConfig, RunError, read_config
+from .runs.setup import estimate, find_checkpoint
+from .runs.worker import run
+from .training.distributed import end, join, leave
+from .training.loop import TrainingConfig
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -171,7 +171,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from .edits import evaluate_concepts
+    from .concepts.edits import evaluate_concepts
     from .evaluation import evaluate
 
     def log(sentence: str) -> None:

@@ -16,7 +16,7 @@ from .classifier import Classifier, accuracy, load_classifier
 from .datasets import Dataset, load_dataset
 from .model import VAE
 from .objective import elbo, log_evidence
-from .training import ACTIVE
+from .training.loop import ACTIVE
 
 __all__ = [
     "FittedGaussian",

@@ -26,7 +26,7 @@ __all__ = [
 
 
 def _load_faces(split: str, progress: Progress | None = None) -> Dataset:
-    from .faces import load_faces  # imported when wanted: most loads are of something else
+    from .faces import load_faces
 
     def report(done: int, total: int) -> None:
         if progress:

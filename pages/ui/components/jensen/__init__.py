@@ -1,0 +1,26 @@
+"""Jensen's inequality in hand: weights on the logarithm's curve, to be dragged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pages.ui.components.base import component
+
+__all__ = ["jensen"]
+
+_JENSEN = component("jensen", Path(__file__).with_name("jensen.js"))
+
+
+def jensen(weights: Sequence[float], *, above: str, below: str, gap: str, key: str) -> None:
+    """Draws log w with a point for each weight; dragging one moves both means at once.
+
+    Args:
+        weights: at first, each in 0.02…4.
+        above: colour of log of the mean, CSS.
+        below: colour of the mean of the logs, CSS.
+        gap: colour of what lies between, CSS.
+        key: of the component.
+    """
+    data = {"weights": list(weights), "above": above, "below": below, "gap": gap}
+    _JENSEN(key=key, data=data)

@@ -1,0 +1,107 @@
+"""The live map: a scatter of codes on which every place is decoded under the pointer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import streamlit as st
+
+from pages.ui.components.base import component
+from pages.ui.shared import images, scatter, session
+from pages.ui.shared.latent_space import Reference
+
+__all__ = ["latent_map"]
+
+_HERE = Path(__file__).parent
+
+
+# Without isolated styles: inside a shadow root Plotly's events and lasso break.
+_MAP = component(
+    "latent_map",
+    *(_HERE / name for name in ("geometry.js", "layers.js", "screens.js", "map.js")),
+    isolate_styles=False,
+)
+
+
+def latent_map(
+    ref: Reference,
+    projection: str,
+    axes: tuple[int, int],
+    colour: str,
+    *,
+    key: str,
+    keep: str = "mean",
+    pins: Sequence[session.Pin] = (),
+    on_pin: Callable[[dict[str, Any]], None],
+    on_group: Callable[[str, list[int]], None],
+) -> None:
+    """Draws the map.
+
+    Args:
+        ref: the model and its codes.
+        projection: "latent", "pca" or "tsne".
+        axes: dimensions of the latent axes, from 0.
+        colour: a key of `figures.colours`.
+        key: of the component, and the word of its `live_picture`.
+        keep: where the dimensions that a plane does not show come from: "mean" or "pinned".
+        pins: drawn on the map; the last one is the pinned one.
+        on_pin: told of a click: {"kind", "row", "z", "approximate", "model"}, as the browser sent
+            it, so not to be trusted.
+        on_group: told of a lasso: "A" or "B", and rows.
+    """
+    live = f"/live/maps/{quote(ref.name, safe='')}/{ref.stamp}"
+    tile, columns = images.atlas_layout(len(ref), ref.shape[1])
+    drawn = urlencode({"projection": projection, "x": axes[0], "y": axes[1], "colour": colour})
+    view = f"{ref.name}, {scatter.PROJECTIONS[projection]}, coloured by {colour}"
+
+    def heard_pin() -> None:
+        if isinstance(value := st.session_state[key].pinned, dict):
+            on_pin(value)
+
+    def heard_group() -> None:
+        value = st.session_state[key].grouped
+        if isinstance(value, dict) and value.get("model") == ref.name:
+            name, rows = value.get("group"), value.get("rows")
+            if name in ("A", "B") and isinstance(rows, list):
+                on_group(name, rows)
+
+    _MAP(
+        key=key,
+        data={
+            "base": session.base_path(),
+            "view": key,
+            "model": ref.name,
+            "stamp": ref.stamp,
+            "description": f"Map of {len(ref)} codes: {view}. Arrow keys move the probe, "
+            "Enter pins it, plus and minus zoom.",
+            "figure": f"{live}/figure.json?{drawn}",
+            "family": scatter.plane(ref, projection, axes),
+            "keep": keep,
+            "codes": f"{live}/codes.bin",
+            "atlas": {"url": f"{live}/atlas.jpg", "tile": tile, "columns": columns},
+            "count": len(ref),
+            "dimensions": ref.mean.shape[1],
+            "wholeSpace": ref.mean.shape[1] == 2,
+            "shape": list(ref.shape),
+            "classes": list(ref.classes),
+            "spacing": ref.spacing,
+            "opacity": scatter.opacity(ref),
+            "pins": [_pin(p) for p in pins],
+            "groups": {name: session.group(ref.name, name).tolist() for name in "AB"},
+        },
+        on_pinned_change=heard_pin,
+        on_grouped_change=heard_group,
+    )
+
+
+def _pin(pin: session.Pin) -> dict[str, Any]:
+    return {
+        "kind": pin.kind,
+        "row": pin.row,
+        "z": pin.z.tolist(),
+        "label": str(pin.number),
+        "variance": None if pin.variance is None else pin.variance.tolist(),
+    }

@@ -1,0 +1,213 @@
+"""Planes of 2-D latent spaces under one pointer, each decoded live in the browser."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from pages.ui.components.base import component
+from pages.ui.shared import scatter, session
+
+__all__ = ["Ellipse", "Field", "Panel", "live_gaussian", "live_planes"]
+
+_HERE = Path(__file__).parent
+_PLANE = component("live_planes", _HERE / "draw.js", _HERE / "plane.js")
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """A Gaussian with independent axes, drawn at one deviation, or as many as `radius` says.
+
+    Args:
+        mean: `(2,)`.
+        sigma: `(2,)`.
+        colour: CSS.
+        radius: in deviations.
+        dashed: how it is drawn.
+    """
+
+    mean: Sequence[float]
+    sigma: Sequence[float]
+    colour: str
+    radius: float = 2.0
+    dashed: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """A quantity over the whole plane, shown as a tint and as a number under the pointer.
+
+    Args:
+        values: `(S, S)`; rows are the second axis, from low to high.
+        label: in plain words.
+        colour: CSS, as #rrggbb.
+        low: no tint.
+        high: full tint.
+        digits: after the decimal point.
+    """
+
+    values: np.ndarray
+    label: str
+    colour: str
+    low: float = 0.0
+    high: float = 1.0
+    digits: int = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One plane.
+
+    Args:
+        title: above it.
+        bounds: (x from, x to, y from, y to).
+        model: whose decoder shows what lies under the pointer; None for no picture.
+        points: codes `(N, 2)`.
+        classes: `(N,)`, which colour each point has; -1 is grey.
+        field: behind the points.
+        ellipses: over the points.
+        rings: circles of 1, 2 and 3 deviations of the prior.
+        names: of the axes.
+        note: below the plane.
+    """
+
+    title: str
+    bounds: tuple[float, float, float, float]
+    model: str | None = None
+    points: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    classes: np.ndarray | None = None
+    field: Field | None = None
+    ellipses: Sequence[Ellipse] = ()
+    rings: bool = False
+    names: tuple[str, str] = ("z₁", "z₂")
+    note: str = ""
+
+
+def live_planes(
+    panels: Sequence[Panel],
+    *,
+    key: str,
+    start: tuple[float, float] = (0.5, 0.5),
+    legend: Sequence[str] = (),
+) -> tuple[float, float]:
+    """Shows planes under one pointer: it stands at the same relative place on each.
+
+    Args:
+        panels: one or a few.
+        key: of the component.
+        start: where the pointer stands at first, in 0…1 from the lower left.
+        legend: names of the classes.
+
+    Returns:
+        Where the visitor last clicked, in 0…1 from the lower left.
+    """
+    found = st.session_state.get(key, {}).get("at")
+    at = _numbers(found, 2, 0.0, 1.0) or _numbers(list(start), 2, 0.0, 1.0) or (0.5, 0.5)
+    _mount(panels, key, {"at": list(at), "legend": list(legend)})
+    return at
+
+
+def live_gaussian(
+    panel: Panel,
+    mean: Sequence[float],
+    sigma: Sequence[float],
+    *,
+    key: str,
+    noise: np.ndarray,
+    colour: str,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lets the visitor move and widen a Gaussian on a plane, and shows what its draws decode to.
+
+    Args:
+        panel: the plane; its model decodes.
+        mean: `(2,)` at first.
+        sigma: `(2,)` at first.
+        key: of the component; another key starts again.
+        noise: ε `(K, 2)` of the draws that are shown.
+        colour: of the ellipse, CSS.
+
+    Returns:
+        Mean and deviation where the visitor last let go.
+    """
+    found = st.session_state.get(key, {}).get("gaussian")
+    values = _numbers(found, 4, -100.0, 100.0) or (*map(float, mean), *map(float, sigma))
+    gaussian = (*values[:2], *(max(v, 1e-3) for v in values[2:]))
+    first = [*map(float, mean), *map(float, sigma)]
+    draws = {"gaussian": list(gaussian), "first": first, "colour": colour, "noise": noise.tolist()}
+    _mount([panel], key, draws)
+    return np.array(gaussian[:2]), np.array(gaussian[2:])
+
+
+def _mount(panels: Sequence[Panel], key: str, state: dict[str, Any]) -> None:
+    data = {
+        "base": session.base_path(),
+        "palette": scatter.COLOURS,
+        "panels": [_panel(p) for p in panels],
+        "legend": [],
+        **state,
+    }
+    kept = [p | {"ellipses": 0} for p in data["panels"]]
+    shape = json.dumps([key, kept, state.get("first"), state.get("noise")], sort_keys=True)
+    data["layout"] = hashlib.sha256(shape.encode()).hexdigest()[:16]
+    data["token"] = f"{key}|{state.get('first')}"
+    _PLANE(key=key, data=data, on_at_change=lambda: None, on_gaussian_change=lambda: None)
+
+
+def _panel(panel: Panel) -> dict[str, Any]:
+    classes = panel.classes
+    if classes is None:
+        classes = np.full(len(panel.points), -1)
+    shown = None
+    if panel.field is not None:
+        f = panel.field
+        shown = {
+            "values": _packed(f.values),
+            "side": f.values.shape[1],
+            "label": f.label,
+            "colour": f.colour,
+            "low": f.low,
+            "high": f.high,
+            "digits": f.digits,
+        }
+    return {
+        "title": panel.title,
+        "bounds": [float(b) for b in panel.bounds],
+        "model": panel.model,
+        "points": _packed(panel.points),
+        "classes": _packed(classes),
+        "field": shown,
+        "ellipses": [
+            {
+                "mean": [float(v) for v in e.mean],
+                "sigma": [float(v) for v in e.sigma],
+                "colour": e.colour,
+                "radius": e.radius,
+                "dashed": e.dashed,
+            }
+            for e in panel.ellipses
+        ],
+        "rings": panel.rings,
+        "names": list(panel.names),
+        "note": panel.note,
+    }
+
+
+def _packed(values: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
+
+
+def _numbers(found: object, count: int, low: float, high: float) -> tuple[float, ...] | None:
+    """What the browser sent, if it makes sense."""
+    if not isinstance(found, list) or len(found) != count:
+        return None
+    if not all(isinstance(v, int | float) and np.isfinite(v) for v in found):
+        return None
+    return tuple(float(np.clip(v, low, high)) for v in found)

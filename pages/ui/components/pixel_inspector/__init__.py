@@ -1,0 +1,79 @@
+"""Pictures of what a decoder says of every pixel, read pixel by pixel under one pointer."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from pages.ui.components.base import component
+
+__all__ = ["Reading", "live_pixels"]
+
+_PIXELS = component("live_pixels", Path(__file__).with_name("pixels.js"))
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What one likelihood says.
+
+    Args:
+        title: its name.
+        pictures: caption and values in 0…1 `(H, W)` of each picture.
+        lines: what is written of a pixel; `{name}` is replaced by its value.
+        values: `(H, W)` by name.
+        colours: CSS by name, for the values that have one.
+        total: below all, in nats.
+    """
+
+    title: str
+    pictures: Sequence[tuple[str, np.ndarray]]
+    lines: Sequence[str]
+    values: dict[str, np.ndarray]
+    colours: dict[str, str]
+    total: str
+
+
+def live_pixels(
+    readings: Sequence[Reading], *, key: str, start: tuple[int, int]
+) -> tuple[int, int]:
+    """Shows pictures of one size; the same pixel of each is read under the pointer.
+
+    Args:
+        readings: side by side.
+        key: of the component.
+        start: row and column that are read at first.
+
+    Returns:
+        Row and column that the visitor last clicked.
+    """
+    height, width = readings[0].pictures[0][1].shape
+    found = st.session_state.get(key, {}).get("pixel")
+    if not (isinstance(found, list) and len(found) == 2 and all(type(v) is int for v in found)):
+        found = start
+    at = (min(max(found[0], 0), height - 1), min(max(found[1], 0), width - 1))
+    data = {
+        "size": [height, width],
+        "at": list(at),
+        "readings": [
+            {
+                "title": r.title,
+                "pictures": [[name, _packed(v.clip(0, 1))] for name, v in r.pictures],
+                "lines": list(r.lines),
+                "values": {name: _packed(v) for name, v in r.values.items()},
+                "colours": r.colours,
+                "total": r.total,
+            }
+            for r in readings
+        ],
+    }
+    _PIXELS(key=key, data=data, on_pixel_change=lambda: None)
+    return at
+
+
+def _packed(values: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()

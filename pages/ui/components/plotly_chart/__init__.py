@@ -1,0 +1,41 @@
+"""A Plotly figure that is redrawn in place when its data change.
+
+`st.plotly_chart` takes a figure with other data for another chart, and builds it from nothing:
+twice a second, that flickers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas  # noqa: F401  all of it, before Plotly meets what another thread has half imported
+import plotly.graph_objects as go
+
+from pages.ui.components.base import component
+from pages.ui.shared import session
+from pages.ui.shared.scatter import COLOURS
+
+__all__ = ["chart"]
+
+# Without isolated styles: inside a shadow root Plotly's events break.
+_CHART = component("chart", Path(__file__).with_name("chart.js"), isolate_styles=False)
+_HEIGHT = 420  # in CSS pixels, of figures that name none
+
+
+def chart(figure: go.Figure, *, key: str, alt: str) -> None:
+    """Shows a figure in the page's colours.
+
+    Args:
+        figure: colours of text, lines and ground are the page's wherever it names none.
+        key: of the component.
+        alt: what it shows, for those who do not see it.
+    """
+    figure.layout.template = None  # the page has its own
+    data = {
+        "base": session.base_path(),
+        "figure": figure.to_json(),
+        "height": figure.layout.height or _HEIGHT,
+        "colours": COLOURS,
+        "alt": alt,
+    }
+    _CHART(key=key, data=data)

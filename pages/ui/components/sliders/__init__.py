@@ -1,0 +1,301 @@
+"""Live sliders: pictures that follow while a slider is dragged, decoded in the browser.
+
+Everything dragged is a place θ in a family of codes, z(θ) = z0 + Σ w_k(θ) v_k. Python hears of θ
+when the visitor lets go.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from pages.ui.components.base import component
+from pages.ui.shared import session
+from pages.ui.shared.latent_space import Reference
+
+__all__ = ["Curve", "Slider", "Track", "live_path", "live_sliders", "live_square"]
+
+_HERE = Path(__file__).parent
+_LIVE = component(
+    "live_decoder", _HERE / "weightings.js", _HERE / "tracks.js", _HERE / "sliders.js"
+)
+
+
+@dataclass(frozen=True)
+class Slider:
+    """One slider.
+
+    Args:
+        label: in plain words.
+        low: left end.
+        high: right end.
+        value: where it starts, and goes back to on a double click.
+        step: the smallest change.
+        unit: shown after the value.
+    """
+
+    label: str
+    low: float = -3.0
+    high: float = 3.0
+    value: float = 0.0
+    step: float = 0.01
+    unit: str = ""
+
+
+def live_sliders(
+    ref: Reference,
+    bases: Sequence[tuple[str, np.ndarray]],
+    vectors: np.ndarray,
+    sliders: Sequence[Slider],
+    *,
+    key: str,
+    strip: int = 7,
+    before: bool = False,
+    size: int = 208,
+    at: Sequence[float] | None = None,
+) -> np.ndarray:
+    """Adds vectors to codes by sliders: z = z0 + Σ θ_k v_k, for every base at once.
+
+    Args:
+        ref: the model.
+        bases: title and code z0 `(D,)` of each picture that is shown, one or a few.
+        vectors: `(K, D)`, what one unit of each slider adds.
+        sliders: K of them.
+        key: of the component.
+        strip: frames of each slider's film strip, 0 for none; it shows the first base.
+        before: shows the untouched decode beside each picture.
+        size: width of a large picture in CSS pixels.
+        at: where the sliders first stand; by default at their values.
+
+    Returns:
+        θ `(K,)` where the visitor last let go.
+    """
+    vectors = np.atleast_2d(np.asarray(vectors, dtype=np.float64))
+    options = {"strip": strip, "before": before, "size": size}
+    return _mount(ref, key, "linear", list(bases), vectors, sliders, start=at, **options)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line over a path's positions.
+
+    Args:
+        name: shown before its value; "" where the track's label says it.
+        values: `(M,)`, one for each position of the track.
+        color: as CSS takes it.
+        unit: shown after the value, with its space.
+        digits: after the decimal point.
+        area: fills what is below.
+    """
+
+    name: str
+    values: np.ndarray
+    color: str
+    unit: str = ""
+    digits: int = 0
+    area: bool = False
+
+
+@dataclass(frozen=True)
+class Track:
+    """A small diagram below a path's slider.
+
+    Args:
+        label: in plain words.
+        at: positions t `(M,)`.
+        curves: one or a few.
+        low: value at the bottom.
+        high: value at the top.
+        ends: words for top and bottom.
+        bands: name, low, high and colour of ranges to compare with.
+        shaded: stretches (from, to) to mark.
+        empty: said instead of a value of 0.
+    """
+
+    label: str
+    at: np.ndarray
+    curves: Sequence[Curve]
+    low: float
+    high: float
+    ends: tuple[str, str] = ("", "")
+    bands: Sequence[tuple[str, float, float, str]] = ()
+    shaded: Sequence[tuple[float, float]] = ()
+    empty: str = ""
+
+    def as_data(self) -> dict[str, Any]:
+        """What the browser is sent."""
+        bands = [
+            {"name": name, "from": float(low), "to": float(high), "color": color}
+            for name, low, high, color in self.bands
+        ]
+        curves = [asdict(c) | {"values": np.asarray(c.values).tolist()} for c in self.curves]
+        return {
+            **vars(self),
+            "kind": "curves",
+            "at": np.asarray(self.at).tolist(),
+            "low": float(self.low),
+            "high": float(self.high),
+            "bands": bands,
+            "curves": curves,
+        }
+
+
+def live_path(
+    ref: Reference,
+    a: np.ndarray,
+    b: np.ndarray,
+    *,
+    key: str,
+    arc: bool = False,
+    title: str = "on the way",
+    strip: int = 9,
+    overshoot: float = 0.0,
+    at: float = 0.5,
+    crossfade: bool = False,
+    nearest: tuple[Sequence[int], Sequence[tuple[str, str]]] | None = None,
+    pictures: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (),
+    tracks: Sequence[Track] = (),
+    outside: Sequence[tuple[float, float]] = (),
+    size: int = 240,
+) -> float:
+    """Walks from one code to another by one slider, with a button that plays it.
+
+    Args:
+        ref: the model.
+        a: code `(D,)` at t = 0.
+        b: code `(D,)` at t = 1.
+        key: of the component.
+        arc: turns the direction evenly (slerp) instead of the straight line.
+        title: below the large picture.
+        strip: frames of the film strip.
+        overshoot: how far the slider goes beyond both ends.
+        at: t where the slider first stands.
+        crossfade: shows the mixture of the two decoded pictures too.
+        nearest: which of the pictures (URL, words) that follow is the nearest real image, for
+            positions from one end of the slider to the other.
+        pictures: rows below the strip: a label, and URL and words of a picture for each frame.
+        tracks: diagrams below, on the slider's axis.
+        outside: stretches (from, to) whose frames are marked.
+        size: width of the large picture in CSS pixels.
+
+    Returns:
+        t where the visitor last let go.
+    """
+    slider = Slider(
+        "Position on the path, from A (0) to B (1)", -overshoot, 1 + overshoot, 0.5, 0.005
+    )
+    ends = np.stack([a, b]).astype(np.float64)
+    rows = [
+        {"kind": "pictures", "label": label, "items": [{"url": u, "alt": w} for u, w in items]}
+        for label, items in pictures
+    ]
+    free: dict[str, Any] = {"tracks": [*rows, *(t.as_data() for t in tracks)]}
+    free["outside"] = list(outside)
+    if nearest:
+        which, items = nearest
+        items = [{"url": u, "alt": w} for u, w in items]
+        free["nearest"] = {"which": list(which), "items": items}
+    values = _mount(
+        ref,
+        key,
+        "arc" if arc else "linear",
+        [(title, a)],
+        ends if arc else ends[1:] - ends[:1],
+        [slider],
+        start=[at],
+        free=free,
+        strip=strip,
+        play=True,
+        crossfade=crossfade,
+        size=size,
+    )
+    return float(values[0])
+
+
+def live_square(
+    ref: Reference,
+    corners: np.ndarray,
+    *,
+    key: str,
+    steps: int = 7,
+    at: tuple[float, float] = (0.5, 0.5),
+    size: int = 240,
+) -> tuple[float, float]:
+    """Blends four codes: a square of pictures, and a mark on it that is decoded as it moves.
+
+    Args:
+        ref: the model.
+        corners: codes `(4, D)`: top left, top right, bottom left, bottom right.
+        key: of the component.
+        steps: pictures a side.
+        at: (x, y) where the mark first stands.
+        size: width of the large picture in CSS pixels.
+
+    Returns:
+        (x, y) in 0…1, from the top left, where the visitor last let go.
+    """
+    sliders = [Slider("across", 0, 1, 0.5), Slider("down", 0, 1, 0.5)]
+    corners = np.asarray(corners, dtype=np.float64)
+    bases = [("Under the mark · generated", corners[0])]
+    x, y = _mount(ref, key, "bilinear", bases, corners, sliders, start=at, steps=steps, size=size)
+    return float(x), float(y)
+
+
+def _mount(
+    ref: Reference,
+    key: str,
+    weighting: str,
+    bases: list[tuple[str, np.ndarray]],
+    vectors: np.ndarray,
+    sliders: Sequence[Slider],
+    start: Sequence[float] | None = None,
+    free: dict[str, Any] | None = None,
+    **options: Any,
+) -> np.ndarray:
+    """Mounts the component; what is in `free` may change without it being built again."""
+    start = np.array([s.value for s in sliders] if start is None else start, dtype=float)
+    values = _released(st.session_state.get(key, {}).get("values"), sliders, start)
+    data = {
+        "base": session.base_path(),
+        "key": key,
+        "model": ref.name,
+        "shape": list(ref.shape),
+        "gaussian": ref.model.config.likelihood == "gaussian",
+        "weighting": weighting,
+        "bases": [{"title": title, "z": np.asarray(z).tolist()} for title, z in bases],
+        "vectors": vectors.tolist(),
+        "sliders": [asdict(s) for s in sliders],
+        "strip": 0,
+        "before": False,
+        "play": False,
+        "steps": 7,
+        "crossfade": False,
+        **options,
+        **(free or {}),
+    }
+    # The page's parts are built again only when `layout` changes, and the sliders go back to
+    # their start only when `token` does: not whenever something else reruns.
+    titles = [title for title, _ in bases]
+    shape = [ref.name, weighting, titles, data["sliders"], options]
+    data["layout"] = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
+    data["token"] = data["layout"]
+    data["values"] = values.tolist()
+    _LIVE(key=key, data=data, on_values_change=lambda: None)
+    return values
+
+
+def _released(found: object, sliders: Sequence[Slider], start: np.ndarray) -> np.ndarray:
+    """What the browser sent, if it makes sense; each value within its slider's ends."""
+    if not isinstance(found, list) or len(found) != len(sliders):
+        return start
+    if not all(isinstance(v, int | float) and np.isfinite(v) for v in found):
+        return start
+    ends = np.array([(s.low, s.high) for s in sliders])
+    return np.clip(np.array(found, dtype=float), ends[:, 0], ends[:, 1])

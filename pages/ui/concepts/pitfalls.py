@@ -1,0 +1,306 @@
+"""Three lessons about concept vectors, each computed from the model at one click."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import streamlit as st
+import torch
+from torch import Tensor
+
+from pages.ui.concepts import selection
+from pages.ui.shared import scatter, session
+from pages.ui.shared.latent_space import Reference
+from vae import concept_vector
+from vae.concepts.edits import Effect, effect_on_many, true_pictures
+from vae.concepts.vectors import adjusted_vectors, orthogonalised, sides
+from vae.evaluation import decode
+
+__all__ = ["show_lessons"]
+
+_LESSONS = {
+    "examples": ("How many examples does a vector need?", ":material/group_add:"),
+    "confounding": ("What if two things go together?", ":material/link:"),
+    "limits": ("Where does the arithmetic fail?", ":material/block:"),
+}
+_TRIED = 100  # held-out images that each vector is tried on
+_SHOWN = 5
+_TWINS = 40  # pairs from which a vector of an unlabelled detail is made
+_AGREE = 0.9
+
+
+def show_lessons(ref: Reference) -> None:
+    """Three buttons; the lesson of the one pressed last."""
+    if len(selection.table(ref)) < 2:
+        st.info("The lessons need images with labels. Choose another model.")
+        return
+    with st.container(horizontal=True):
+        for key, (title, icon) in _LESSONS.items():
+            if st.button(title, icon=icon, key=f"lesson-{key}"):
+                st.session_state["lesson"] = key
+    lesson = st.session_state.get("lesson")
+    if lesson == "examples":
+        _examples(ref)
+    elif lesson == "confounding":
+        _confounding(ref)
+    elif lesson == "limits":
+        _limits(ref)
+
+
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """A vector, what it does to some people, and how often it works."""
+
+    title: str
+    pictures: Tensor
+    effect: Effect | None
+
+
+def _rows(rows: np.ndarray, count: int) -> np.ndarray:
+    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]
+
+
+@torch.no_grad()
+def _try(ref: Reference, rows: np.ndarray, title: str, vector: np.ndarray) -> _Tried:
+    seen_by = selection.judge(ref)
+    codes = ref.mean[_rows(rows, _TRIED)]
+    effect = effect_on_many(ref.model, seen_by, codes, vector) if seen_by else None
+    shown = decode(ref.model, (ref.mean[_rows(rows, _SHOWN)] + vector).astype(np.float32))
+    return _Tried(title, shown, effect)
+
+
+def _show(tried: list[_Tried], say: Callable[[Effect], str]) -> None:
+    for one in tried:
+        words, shown = st.columns([2, 5], vertical_alignment="center")
+        with words:
+            st.markdown(f"**{one.title}**")
+            if one.effect is not None and one.title != "Unedited":
+                st.caption(say(one.effect))
+        with shown:
+            selection.pictures([("", x) for x in one.pictures], 84)
+
+
+def _target(ref: Reference) -> str:
+    known = selection.table(ref)
+    return "glasses" if "glasses" in known else next(iter(known))
+
+
+# Lesson 1: examples ---
+
+
+def _examples(ref: Reference) -> None:
+    target = _target(ref)
+    word = scatter.words(target).lower()
+    seed = st.session_state.setdefault("lesson-seed", 0)
+    with st.spinner("Making vectors from few and from many examples…"):
+        tried = session.remember(
+            ref, ("lesson-examples", target, seed), lambda: _few_and_many(ref, target, seed)
+        )
+
+    def say(effect: Effect) -> str:
+        aside = {target, *selection.excluded(ref, target)}
+        rest = [share for name, share in effect.flips.items() if name not in aside]
+        also = f"; another answer flips for {np.mean(rest):.0%} on average" if rest else ""
+        return f"Works for {effect.shown[target]:.0%}{also}."
+
+    _show(tried, say)
+    st.markdown(
+        f"One pair of the *same* person already points to “{word}”: everything else cancels. "
+        "Between strangers everything else stays in the vector, and fades only as their number "
+        "grows."
+        if ref.dataset.name == "faces"
+        else f"A vector “{word}” from one image of each side carries everything else in which the "
+        "two differ. With more of them the rest averages out."
+    )
+    if st.button("Take other examples", icon=":material/casino:", key="lesson-again"):
+        st.session_state["lesson-seed"] = seed + 1
+        st.rerun(scope="fragment")
+
+
+@torch.no_grad()
+def _few_and_many(ref: Reference, target: str, seed: int) -> list[_Tried]:
+    rng = np.random.default_rng(seed)
+    fit, tests = selection.fit_rows(ref), selection.held_out(ref, target)[1]
+    with_it, without = (
+        rng.permutation(np.flatnonzero(side & fit))
+        for side in sides(selection.table(ref), target, selection.excluded(ref, target))
+    )
+    tried = [_try(ref, tests, "Unedited", np.zeros(ref.mean.shape[1], np.float32))]
+    if ref.dataset.name == "faces":
+        people = without[:50]
+        drawn = true_pictures(ref.dataset, ref.index[people], target)
+        twins = ref.model.encoder(ref.model.observe(drawn)).mean.numpy()
+        for n in (1, 10, 50):
+            title = f"{n} pair{'s' * (n > 1)} of the same person{'s' * (n > 1)}"
+            vector = concept_vector(twins[:n], ref.mean[people[:n]])
+            tried.append(_try(ref, tests, title.replace("persons", "people"), vector))
+    for n in (1, 10, 50):
+        vector = concept_vector(ref.mean[with_it[:n]], ref.mean[without[:n]])
+        tried.append(_try(ref, tests, f"{n} with against {n} other without", vector))
+    return tried
+
+
+# Lesson 2: confounding ---
+
+
+def _confounding(ref: Reference) -> None:
+    known = selection.table(ref)
+    if not ref.dataset.attributes:
+        st.info("This lesson needs labels that can go together. Choose the faces.")
+        return
+    target = _target(ref)
+    other = "grey_hair" if "grey_hair" in known else [n for n in known if n != target][-1]
+    word, with_ = scatter.words(target).lower(), scatter.words(other).lower()
+    with st.spinner("Taking a one-sided sample…"):
+        tried, share, count = session.remember(
+            ref, ("lesson-confounding", target, other), lambda: _confounded(ref, target, other)
+        )
+
+    def say(effect: Effect) -> str:
+        return (
+            f"“{word}” for {effect.shown[target]:.0%}; “{with_}” appears, too, for "
+            f"{effect.shown[other]:.0%}."
+        )
+
+    st.caption(
+        f"A sample of {count} images in which “{word}” and “{with_}” agree for {share:.0%}. All "
+        "three vectors come from it and are added to the same people, who have neither."
+    )
+    _show(tried, say)
+    st.markdown(
+        f"The plain difference cannot know which of the two was meant, so it adds “{with_}” as "
+        "well. Taking the other vector *of the same sample* away takes too much: that vector "
+        f"contains “{word}”, too. The joint fit looks at the few images that have one without the "
+        "other, and takes them apart."
+    )
+
+
+def _confounded(ref: Reference, target: str, other: str) -> tuple[list[_Tried], float, int]:
+    known = selection.table(ref)
+    aside = selection.excluded(ref, target)
+    rng = np.random.default_rng(0)
+    _, bare = sides(known, target, aside)
+    usable = selection.fit_rows(ref) & (known[target] | bare)
+    agree = known[target] == known[other]
+    share = (1 - _AGREE) / _AGREE * (usable & agree).sum() / max((usable & ~agree).sum(), 1)
+    rows = np.flatnonzero(usable & (agree | (rng.random(len(ref)) < share)))
+    codes, table = ref.mean[rows], {k: v[rows] for k, v in known.items() if v[rows].any()}
+
+    def difference(name: str) -> np.ndarray:
+        return concept_vector(*(codes[s] for s in sides(table, name)))
+
+    naive = difference(target)
+    vectors = {
+        "Plain difference": naive,
+        f"Orthogonal to “{scatter.words(other).lower()}”": orthogonalised(
+            naive, [difference(other)]
+        ),
+        "Joint fit on all labels": adjusted_vectors(codes, table)[target],
+    }
+    neither = np.intersect1d(selection.held_out(ref, target)[1], selection.held_out(ref, other)[1])
+    none = np.zeros(codes.shape[1], np.float32)
+    tried = [_try(ref, neither, title, v) for title, v in ({"Unedited": none} | vectors).items()]
+    return tried, float(agree[rows].mean()), len(rows)
+
+
+# Lesson 3: limits ---
+
+
+def _limits(ref: Reference) -> None:
+    if ref.dataset.name == "faces":
+        _limits_of_faces(ref)
+        return
+    if selection.judge(ref) is None:
+        st.info("This lesson needs a classifier for these images. Choose another model.")
+        return
+    with st.spinner("Trying every concept…"):
+        tried = session.remember(ref, ("lesson-limits",), lambda: _weakest(ref))
+
+    best, worst = tried[0], tried[-1]
+    for (name, one), word in ((best, "best"), (worst, "worst")):
+        _show([replace(one, title=f"{scatter.words(name)}: works {word}")],
+              lambda effect, name=name: f"Works for {effect.shown[name]:.0%}.")  # fmt: skip
+    st.markdown(
+        "A straight line through the latent space suits a thing that can be put onto anything. "
+        "Where images of a concept lie in several places, or far apart, one direction cannot "
+        "lead to it from everywhere."
+    )
+
+
+def _weakest(ref: Reference) -> list[tuple[str, _Tried]]:
+    found = []
+    for made in selection.concepts(ref).values():
+        rows = selection.held_out(ref, made.target)[1] if made.target else []
+        if len(rows):
+            found.append((made.target, _try(ref, rows, "", made.concept.vector)))
+    return sorted(found, key=lambda pair: -pair[1].effect.shown[pair[0]])
+
+
+def _limits_of_faces(ref: Reference) -> None:
+    with st.spinner("Drawing twins…"):
+        found = session.remember(ref, ("lesson-nose",), lambda: _details(ref))
+    for title, pictures, arrived, copied in found:
+        words, shown = st.columns([2, 5], vertical_alignment="center")
+        with words:
+            st.markdown(f"**{title}**")
+            st.caption(
+                f"{arrived:.0%} of the true change arrives by arithmetic; "
+                f"{copied:.0%} in the model’s own copy of the truth."
+            )
+        with shown:
+            selection.pictures(pictures, 104)
+    (_, _, much, _), (_, _, little, copied) = found
+    st.markdown(
+        "A vector can only move what the model has learned to write into its code. Glasses change "
+        "many pixels, so they were worth learning. The size of a nose is a handful of faint "
+        "pixels: "
+        + (
+            "the model hardly keeps it, and no direction in its latent space can bring it back."
+            if copied < 0.5
+            else f"this model keeps it all the same; {little:.0%} of it arrive, {much:.0%} of the "
+            "glasses."
+        )
+    )
+
+
+@torch.no_grad()
+def _details(ref: Reference) -> list[tuple[str, list[tuple[str, Tensor]], float, float]]:
+    """A large change and a faint one, each as a vector from drawn twins, tried on others."""
+    from vae.datasets.faces import Person, counterfactual, draw, person
+
+    def tensor(people: list[Person]) -> Tensor:
+        drawn = np.stack([draw(p) for p in people])
+        return torch.from_numpy(drawn).permute(0, 3, 1, 2).float().div(255)
+
+    fit = selection.fit_rows(ref)
+    bare = sides(selection.table(ref), "glasses", ("sunglasses",))[1]
+    people = [
+        person(ref.dataset.split, int(ref.index[r]))
+        for side in (bare & fit, bare & ~fit)
+        for r in np.flatnonzero(side)[:_TWINS]
+    ]
+    changes = {
+        "Glasses": (people, [counterfactual(p, glasses=True) for p in people]),
+        "A large nose": (
+            [replace(p, nose_size=-1.0) for p in people],
+            [replace(p, nose_size=1.0) for p in people],
+        ),
+    }
+    found = []
+    for title, (before, after) in changes.items():
+        x, y = tensor(before), tensor(after)
+        z, z_true = (ref.model.encoder(ref.model.observe(t)).mean.numpy() for t in (x, y))
+        vector = concept_vector(z_true[:_TWINS], z[:_TWINS])
+        z, z_true, x, y = (t[_TWINS:] for t in (z, z_true, x, y))
+        plain, edited, copy = (decode(ref.model, c) for c in (z, z + vector, z_true))
+        change = y - x
+        size = change.square().sum()
+        arrived, copied = (((p - plain) * change).sum() / size for p in (edited, copy))
+        shown = [
+            ("drawn without", x[0]), ("drawn with", y[0]), ("model’s copy without", plain[0]),
+            ("copy of the truth", copy[0]), ("by arithmetic", edited[0]),
+        ]  # fmt: skip
+        found.append((title, shown, arrived.item(), copied.item()))
+    return found

@@ -1,0 +1,154 @@
+"""A square between four codes: four pictures, or one picture and two concepts."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+import torch
+
+from pages.ui.components.sliders import live_square
+from pages.ui.concepts import selection
+from pages.ui.interpolate import endpoints
+from pages.ui.shared import images, scatter, session
+from pages.ui.shared.latent_space import Reference
+from vae.evaluation import decode
+from vae.latent import bilinear, grid, neighbours
+
+__all__ = ["analogy", "square_view"]
+
+KINDS = {"pictures": "Four pictures", "analogy": "A picture and two concepts"}
+_FIRST = ("Glasses", "Smile")  # shown first where the data have them
+
+
+def square_view(ref: Reference) -> None:
+    """A square between four codes, live under the pointer, and as a sheet to print."""
+    left, right = st.columns([2.4, 1], gap="medium")
+    known = selection.concepts(ref)
+    with right:
+        kind = "pictures"
+        if len(known) > 1:
+            kind = st.segmented_control(
+                "Corners",
+                list(KINDS),
+                default="pictures",
+                required=True,
+                format_func=KINDS.get,
+                key="corners",
+                bind="query-params",
+                persist_state="session",
+            )
+        if kind == "analogy":
+            names, corners = ("A",), analogy(ref, known)
+        else:
+            names = endpoints.NAMES
+            corners = np.stack([pin.z for pin in _choose_four(ref)])
+        steps = st.select_slider(
+            "Pictures a side", (5, 7, 9, 11), 7, key="side", bind="query-params",
+            persist_state="session",
+        )  # fmt: skip
+        take = st.container(horizontal=True, gap="small")
+    with left:
+        x, y = np.clip(endpoints.stand(ref, "square", [0.5, 0.5]), 0, 1).tolist()
+        x, y = live_square(
+            ref,
+            corners,
+            key=f"square-{ref.name}",
+            steps=steps,
+            at=(x, y),
+            size=220 if ref.model.config.likelihood == "gaussian" else 300,
+        )
+        z = bilinear(corners, [[x, y]])[0]
+        _here(ref, z)
+    endpoints.keep_stand(ref, "square", [x, y])
+    endpoints.write_address(ref, names, [x, y])
+    with take:
+        at = grid((0, 1), (1, 0), steps, steps)
+        codes = bilinear(corners, at)
+        about = {"model": ref.name, "corners": "top left, top right, bottom left, bottom right"}
+        st.button(
+            "Pin this place",
+            icon=":material/push_pin:",
+            on_click=endpoints.own_pin,
+            args=(ref, z, f"{x:.2f} across, {y:.2f} down a square"),
+        )
+        endpoints.take_away(ref, {
+            "Sheet to print, PNG": (
+                f"{ref.name}-square.png", lambda: endpoints.sheet(ref, codes, steps),
+            ),
+            "Codes, NPZ": (
+                f"{ref.name}-square.npz",
+                lambda: endpoints.arrays(about, z=codes, at=at, corners=corners),
+            ),
+        })  # fmt: skip
+
+
+def _choose_four(ref: Reference) -> list[session.Pin]:
+    pins = []
+    for pair in (("A", "B"), ("C", "D")):
+        with st.container(horizontal=True, gap="small"):
+            pins += [endpoints.choose_end(ref, name, 80) for name in pair]
+    st.button(
+        "Shuffle",
+        icon=":material/shuffle:",
+        on_click=endpoints.shuffle,
+        args=(ref, endpoints.NAMES),
+    )
+    return pins
+
+
+def analogy(ref: Reference, known: dict[str, selection.Made]) -> np.ndarray:
+    """Lets the visitor choose a picture and two concepts.
+
+    Args:
+        ref: the model.
+        known: its concepts by name, two or more.
+
+    Returns:
+        Codes `(4, D)`: the picture, with one concept, with the other, and with both.
+    """
+    (a,) = endpoints.choose_ends(ref, ("A",))
+    names = list(known)
+    first = ([n for n in _FIRST if n in known] + names)[:2]
+    steps = []
+    for key, side, name in (("right", "To the right", first[0]), ("down", "Downwards", first[1])):
+        if st.session_state.get(key, names[0]) not in names:
+            del st.session_state[key]  # a concept of another model
+        name = st.selectbox(
+            side,
+            names,
+            index=names.index(name),
+            key=key,
+            bind="query-params",
+            persist_state="session",
+        )
+        steps.append(known[name].concept.vector)
+    strength = st.slider(
+        "Strength", 0.0, 2.0, 1.0, 0.1, key="strength", bind="query-params",
+        persist_state="session",
+    )  # fmt: skip
+    u, v = (strength * step for step in steps)
+    return np.stack([a.z, a.z + u, a.z + v, a.z + u + v])
+
+
+@torch.no_grad()
+def _here(ref: Reference, z: np.ndarray, count: int = 6) -> None:
+    """What is known of the place where the mark was left."""
+    rows, distances = neighbours(ref.mean, z, count)
+    distance, verdict = ref.verdict(z)
+    words = f"Where the mark was left: {distance:.2f} from the nearest code, {verdict}."
+    judge = selection.judge(ref)
+    if judge is not None:
+        seen = judge.probabilities(decode(ref.model, z[None]))[0]
+        likely = [k for k in seen.argsort(descending=True).tolist() if seen[k] > 0.5]
+        named = ", ".join(f"{scatter.words(judge.names[k])} ({seen[k]:.0%})" for k in likely[:5])
+        words += f" An independent classifier sees: {named or 'nothing it is sure of'}."
+    st.caption(f"{words} Nearest real images in the latent space:")
+    st.image(
+        [images.data_url(ref.image(int(r)), 128) for r in rows],
+        caption=[ref.title(int(r)) for r in rows],
+        width=64,
+        alt=[
+            f"Real image {ref.title(int(r))}, {d:.2f} away"
+            for r, d in zip(rows, distances, strict=True)
+        ],
+    )

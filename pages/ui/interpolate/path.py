@@ -1,0 +1,272 @@
+"""A path between two pictures: what is decoded on the way, and how near to the data it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+import torch
+
+from pages.ui.components.sliders import Curve, Track, live_path
+from pages.ui.concepts import selection
+from pages.ui.interpolate import endpoints
+from pages.ui.shared import images, scatter, session
+from pages.ui.shared.latent_space import Reference
+from vae.evaluation import decode
+from vae.latent import density, lerp, neighbours, slerp, stretches
+
+__all__ = ["Facts", "along", "facts", "path_file", "path_view"]
+
+WAYS = {"lerp": "Straight line", "slerp": "Arc"}
+FRAMES = (5, 7, 9, 11, 13, 17)
+_OVERSHOOT = 0.5  # t from -0.5 to 1.5
+_POSITIONS = 49  # where a path is measured; enough for curves, and for each frame to be near one
+_MOST_ANSWERS = 4  # curves of the classifier that can still be told apart
+_GIF_STEPS, _GIF_SECONDS = 24, 2.0  # one way
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is measured along a path.
+
+    Args:
+        at: positions t `(M,)`.
+        frames: positions of the film strip's N frames.
+        counts: codes within reach at each position, `(M,)`.
+        reach: the radius that they are counted in.
+        outside: stretches of t where no code is within reach.
+        nearest: rows of the nearest real image at each position, `(M,)`.
+        norms: |z| at each position, `(M,)`.
+        answers: the classifier's names and probabilities `(M,)`; empty where there is none.
+        exclusive: whether the names are classes, of which one is right.
+    """
+
+    at: np.ndarray
+    frames: np.ndarray
+    counts: np.ndarray
+    reach: float
+    outside: list[tuple[float, float]]
+    nearest: np.ndarray
+    norms: np.ndarray
+    answers: dict[str, np.ndarray]
+    exclusive: bool
+
+
+def along(a: np.ndarray, b: np.ndarray, way: str, at: np.ndarray) -> np.ndarray:
+    """Codes `(M, D)` at positions `(M,)` of a path: "lerp" straight, "slerp" along an arc."""
+    return (slerp if way == "slerp" else lerp)(np.asarray(a), np.asarray(b), at)
+
+
+@torch.no_grad()
+def facts(
+    ref: Reference, a: np.ndarray, b: np.ndarray, way: str, overshoot: float, frames: int
+) -> Facts:
+    """Measures a path against the data.
+
+    Args:
+        ref: the model.
+        a: code `(D,)`.
+        b: code `(D,)`.
+        way: "lerp" or "slerp".
+        overshoot: beyond both ends.
+        frames: of the film strip.
+    """
+    at = np.linspace(-overshoot, 1 + overshoot, _POSITIONS)
+    steps = np.linspace(-overshoot, 1 + overshoot, frames)
+    z = along(a, b, way, at)
+    radius = ref.spacing["far"]  # as every page calls a place inside the data
+    counts = density(ref.mean, z, radius)
+    rows, _ = neighbours(ref.mean, z, 1)
+    judge = selection.judge(ref)
+    answers: dict[str, np.ndarray] = {}
+    if judge is not None:
+        seen = judge.probabilities(decode(ref.model, z)).numpy()
+        # Classes by how likely they get, attributes by how much they change.
+        weight = seen.max(0) if judge.exclusive else np.ptp(seen, axis=0)
+        chosen = np.argsort(-weight, kind="stable")[:_MOST_ANSWERS]
+        told = [k for k in chosen if weight[k] > 0.1] or chosen[:1]
+        answers = {judge.names[k]: seen[:, k] for k in told}
+    return Facts(
+        at,
+        steps,
+        counts,
+        radius,
+        stretches(counts == 0, at),
+        rows[:, 0],
+        np.linalg.norm(z, axis=1),
+        answers,
+        bool(judge is not None and judge.exclusive),
+    )
+
+
+def path_file(
+    a: np.ndarray, b: np.ndarray, at: np.ndarray, way: str, about: dict[str, Any]
+) -> bytes:
+    """A path as `.npz`: `z` (N, D), `t` (N,), the ends `a` and `b`, and `settings` as JSON."""
+    return endpoints.arrays({"way": way, **about}, z=along(a, b, way, at), t=at, a=a, b=b)
+
+
+def path_view(ref: Reference) -> None:
+    """A path from A to B: the slider, what lies along it, and files to take away."""
+    left, right = st.columns([3, 1], gap="medium")
+    with right:
+        a, b = endpoints.choose_ends(ref, ("A", "B"))
+        way = st.segmented_control(
+            "The way",
+            list(WAYS),
+            default="lerp",
+            required=True,
+            format_func=WAYS.get,
+            key="way",
+            bind="query-params",
+            persist_state="session",
+            help="The straight line mixes both codes. The arc turns from one to the other: its "
+            "distance from the middle changes evenly, where a line cuts through the inside.",
+        )
+        frames = st.select_slider(
+            "Frames", FRAMES, value=9, key="frames", bind="query-params", persist_state="session"
+        )
+        beyond = st.toggle(
+            "Go beyond both ends",
+            key="overshoot",
+            bind="query-params",
+            persist_state="session",
+            help="From half a path before A to half a path after B.",
+        )
+        take = st.container(horizontal=True, gap="small")
+    overshoot = _OVERSHOOT if beyond else 0.0
+    key = ("path", a.z.tobytes(), b.z.tobytes(), way, overshoot, frames)
+    found = session.remember(ref, key, lambda: facts(ref, a.z, b.z, way, overshoot, frames))
+    with left:
+        (t,) = endpoints.stand(ref, "path", [0.5])
+        which, items = _nearest(ref, found)
+        steps = [which[np.abs(found.at - f).argmin()] for f in found.frames]
+        t = live_path(
+            ref,
+            a.z,
+            b.z,
+            key=f"path-{ref.name}",
+            arc=way == "slerp",
+            title="Decoded on the way · generated",
+            strip=frames,
+            overshoot=overshoot,
+            at=min(max(t, -overshoot), 1 + overshoot),
+            crossfade=True,
+            nearest=(which, items),
+            pictures=[
+                ("Nearest real image to each step, in the latent space", [items[k] for k in steps])
+            ],
+            tracks=_tracks(ref, found),
+            outside=found.outside,
+            size=226,
+        )
+        st.caption(_in_words(found))
+    endpoints.keep_stand(ref, "path", [t])
+    endpoints.write_address(ref, ("A", "B"), [t])
+    with take:
+        z = along(a.z, b.z, way, np.array([t]))[0]
+        st.button(
+            "Pin this place",
+            icon=":material/push_pin:",
+            help="Keeps it for the map and the other pages.",
+            on_click=endpoints.own_pin,
+            args=(ref, z, f"{t:.2f} of the way from {a.title} to {b.title}"),
+        )
+        about = {
+            "model": ref.name,
+            "overshoot": overshoot,
+            "from": endpoints.as_text(ref, a),
+            "to": endpoints.as_text(ref, b),
+        }
+        film = f"{ref.name}-path"
+        endpoints.take_away(ref, {
+            "Film strip, PNG": (f"{film}.png", lambda: _strip(ref, a.z, b.z, way, found.frames)),
+            "Animation, GIF": (f"{film}.gif", lambda: _film(ref, a.z, b.z, way, overshoot)),
+            "Codes, NPZ": (
+                f"{film}.npz",
+                lambda: path_file(a.z, b.z, found.frames, way, about),
+            ),
+        })  # fmt: skip
+
+
+def _nearest(ref: Reference, found: Facts) -> tuple[list[int], list[tuple[str, str]]]:
+    """Each real image once, as URL and words, and which of them is nearest at each position."""
+    rows, which = np.unique(found.nearest, return_inverse=True)
+    items = [
+        (images.data_url(ref.image(int(row))), f"Real image {ref.title(int(row))}") for row in rows
+    ]
+    return which.tolist(), items
+
+
+def _tracks(ref: Reference, found: Facts) -> list[Track]:
+    most = max(int(found.counts.max()), 1)
+    tracks = [
+        Track(
+            "Real codes within reach",
+            found.at,
+            [Curve("", found.counts, scatter.COLOURS[0], area=True)],
+            0,
+            most,
+            ends=(str(most), "0"),
+            shaded=found.outside,
+            empty="none: the path has left the data",
+        )
+    ]
+    if found.answers:
+        colours = scatter.COLOURS
+        if found.exclusive and set(found.answers) <= set(ref.classes):
+            at = [ref.classes.index(name) for name in found.answers]  # as on the map
+        else:
+            at = list(range(len(found.answers)))
+        curves = [
+            Curve(f"{scatter.words(name)}:", 100 * p, colours[k % len(colours)], " %")
+            for k, (name, p) in zip(at, found.answers.items(), strict=True)
+        ]
+        tracks.append(
+            Track(
+                "What an independent classifier sees", found.at, curves, 0, 100, ("100 %", "0 %")
+            )
+        )
+    norms = np.linalg.norm(ref.mean, axis=1)
+    bands = [("most codes", *np.quantile(norms, (0.05, 0.95)), scatter.COLOURS[2])]
+    if ref.variational:
+        draws = np.sqrt(np.random.default_rng(0).chisquare(ref.mean.shape[1], 10_000))
+        bands.append(("most draws from N(0, I)", *np.quantile(draws, (0.05, 0.95)), "#8b93a3"))
+    high = 1.05 * max(found.norms.max(), *(b[2] for b in bands))
+    tracks.append(
+        Track(
+            "Length of the code, |z|",
+            found.at,
+            [Curve("here", found.norms, scatter.COLOURS[3], digits=2)],
+            0,
+            high,
+            (f"{high:.1f}", "0"),
+            bands,
+        )
+    )
+    return tracks
+
+
+def _in_words(found: Facts) -> str:
+    reached = (
+        f"Within reach is within {found.reach:.2f} of the code: 95 % of all codes have a "
+        "neighbour that near."
+    )
+    if not found.outside:
+        return f"This path stays inside the data. {reached}"
+    spans = " and ".join(f"from {a:.2f} to {b:.2f}" for a, b in found.outside)
+    return f"This path leaves the data {spans} (orange): no code is within reach there. {reached}"
+
+
+def _strip(ref: Reference, a: np.ndarray, b: np.ndarray, way: str, at: np.ndarray) -> bytes:
+    x = decode(ref.model, along(a, b, way, at))
+    return images.png(images.sheet(x, len(x)), 2 * ref.shape[1] if ref.shape[1] > 32 else 112)
+
+
+def _film(ref: Reference, a: np.ndarray, b: np.ndarray, way: str, overshoot: float) -> bytes:
+    at = np.linspace(-overshoot, 1 + overshoot, _GIF_STEPS)
+    x = decode(ref.model, along(a, b, way, at))
+    there_and_back = torch.cat([x, x.flip(0)[1:-1]])
+    return images.gif(there_and_back, 256, _GIF_SECONDS / _GIF_STEPS)

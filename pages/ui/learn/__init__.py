@@ -1,0 +1,1 @@
+"""Parts of the Learn pages, a module a lesson."""

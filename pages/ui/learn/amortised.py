@@ -1,0 +1,293 @@
+"""One image's posterior twice: guessed by the encoder, and searched for by gradient steps."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+import torch
+from torch import Tensor
+
+from pages.ui.components import digit_canvas, gallery
+from pages.ui.components.plotly_chart import chart
+from pages.ui.learn import layout
+from pages.ui.learn.layout import TERMS
+from pages.ui.learn.reparameterisation import figure_of
+from pages.ui.shared import images, scatter, session
+from pages.ui.shared.latent_space import Reference
+from vae.theory.gradients import Gap, Refinement, amortisation_gap, encoding_seconds, refine
+
+__all__ = [
+    "ABOUT",
+    "STEPS",
+    "Guess",
+    "Search",
+    "choose_image",
+    "encode_now",
+    "encoder_cost",
+    "milliseconds",
+    "search",
+    "show_map",
+    "show_search",
+]
+
+STEPS = (50, 100, 200, 400)
+COUNTS = (1, 100, 10_000)
+STARTS = {"prior": "Search from the prior", "encoder": "Search from the encoder's answer"}
+COLOURS = {"prior": "evidence", "encoder": "elbo"}
+SOURCES = {"draw": "Draw", "real": "Real image", "upload": "Upload"}
+ABOUT = """
+- The search is Adam on μ and log σ, 8 reparameterised draws a step, its rate falling to 0. It
+  starts twice: at the prior, as one would without any encoder, and at the encoder's answer.
+- Its curve is the ELBO on 64 draws that the search does not see. The table's figures use 500
+  further draws, the same for every q; ± is the standard error of the difference.
+- The time of the search is that of its steps; measuring the curve does not count.
+- The ellipses are at two standard deviations. With more than two dimensions, the two that carry
+  most are shown.
+- A drawing is cropped, scaled to 20 of 28 pixels and centred by its mass, as MNIST's digits were.
+- The gap is only one part of what separates the ELBO from log p(x): the rest is that no normal
+  distribution with independent dimensions need fit the true posterior.
+
+References: Inference suboptimality in variational autoencoders (Cremer, Li and Duvenaud, 2018).
+"""
+_ELLIPSE = 2.0  # standard deviations
+
+
+@dataclass(frozen=True, eq=False)
+class Guess:
+    """What one pass of the encoder gave.
+
+    Args:
+        mean: μ `(D,)`.
+        sigma: σ `(D,)`.
+        seconds: of the pass, the quickest of twenty.
+    """
+
+    mean: Tensor
+    sigma: Tensor
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """Two searches for one image's own q, and what the better one gains.
+
+    Args:
+        runs: the steps of each, by start.
+        gaps: what each gains over the encoder, by start.
+    """
+
+    runs: dict[str, list[Refinement]]
+    gaps: dict[str, Gap]
+
+    @property
+    def best(self) -> str:
+        """The start that led to the higher ELBO."""
+        return max(self.gaps, key=lambda start: self.gaps[start].found.item())
+
+
+def choose_image(ref: Reference) -> tuple[Tensor, str]:
+    """Lets the visitor draw, upload or choose an image.
+
+    Returns:
+        `(C, H, W)` in [0, 1], and what to call it.
+    """
+    sources = [s for s in SOURCES if s != "draw" or digit_canvas.can_draw(ref)]
+    source = st.segmented_control(
+        "Image", sources, default=sources[0], required=True, format_func=SOURCES.get, key="from",
+        bind="query-params",
+    )  # fmt: skip
+    row = int(st.session_state.get("image", 0))
+    if source == "real":
+        row = layout.choose_image(ref, width=252)
+    if source == "draw":
+        drawn = digit_canvas.draw_digit(ref, key="canvas")
+        if drawn is not None:
+            return drawn, "Your drawing, scaled and centred"
+    if source == "upload":
+        pin = gallery.choose_upload(ref, key="amortised")
+        if pin is not None and pin.image is not None:
+            return pin.image, "Your picture"
+    row = min(row, len(ref) - 1)
+    if source != "real":
+        what = "draw" if source == "draw" else "upload something"
+        st.caption(f"Until you {what}, this is real image {ref.title(row)}.")
+    return ref.image(row), f"Real image {ref.title(row)}"
+
+
+@torch.no_grad()
+def encode_now(ref: Reference, x: Tensor) -> Guess:
+    """Encodes one image and takes the time; never cached, so that the time is this visitor's."""
+    times = []
+    for _ in range(20):
+        started = time.perf_counter()
+        posterior = ref.model.encoder(x[None])
+        times.append(time.perf_counter() - started)
+    return Guess(posterior.mean[0], posterior.stddev[0], min(times))
+
+
+def search(ref: Reference, x: Tensor, steps: int, seed: int) -> Search:
+    """Searches for this image's q from both starts, once for all visitors."""
+
+    def compute() -> Search:
+        one = x[None].float()
+        runs = {
+            s: list(refine(ref.model, one, steps, start=s, draws=64, seed=seed)) for s in STARTS
+        }
+        gaps = {
+            s: amortisation_gap(ref.model, one, run[-1].mean, run[-1].sigma)
+            for s, run in runs.items()
+        }
+        return Search(runs, gaps)
+
+    return session.remember(ref, ("search", x.numpy().tobytes(), steps, seed), compute)
+
+
+def show_map(ref: Reference, guess: Guess, found: Search | None) -> None:
+    """Draws q among the codes: the encoder's, and the one that was found, with its way there."""
+    axes = list(scatter.first_axes(ref))
+    codes = ref.mean[:: -(-len(ref) // 1_000)][:, axes]
+    figure = go.Figure()
+    figure.add_scattergl(
+        x=codes[:, 0], y=codes[:, 1], mode="markers", name="codes of real images",
+        marker={"size": 4, "color": TERMS["prior"], "opacity": 0.35}, hoverinfo="skip",
+    )  # fmt: skip
+    if found is not None:
+        for start, run in found.runs.items():
+            way = torch.cat([r.mean for r in run])[:, axes].numpy()
+            colour = TERMS[COLOURS[start]]
+            figure.add_scatter(
+                x=way[:, 0], y=way[:, 1], mode="lines", showlegend=False, hoverinfo="skip",
+                line={"color": colour, "width": 1.5},
+            )  # fmt: skip
+        run = found.runs[found.best]
+        _add_ellipse(
+            figure, "found by the search", "elbo", run[-1].mean[0], run[-1].sigma[0], axes
+        )
+    _add_ellipse(figure, "q(z|x) of the encoder", "posterior", guess.mean, guess.sigma, axes)
+    figure.update_layout(
+        height=330,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        xaxis_title=f"z{axes[0] + 1}",
+        yaxis={"title": f"z{axes[1] + 1}", "scaleanchor": "x"},
+        uirevision=ref.name,
+    )
+    key = "q-map" if found is None else "q-map-searched"
+    chart(figure, key=key, alt="q(z|x) among real codes")
+
+
+def _add_ellipse(
+    figure: go.Figure, name: str, colour: str, mean: Tensor, sigma: Tensor, axes: list[int]
+) -> None:
+    turn = np.linspace(0, 2 * np.pi, 60)
+    (mx, my), (sx, sy) = mean[axes].tolist(), sigma[axes].tolist()
+    ring = {"color": TERMS[colour], "width": 2}
+    figure.add_scatter(
+        x=mx + _ELLIPSE * sx * np.cos(turn), y=my + _ELLIPSE * sy * np.sin(turn),
+        mode="lines", line=ring, showlegend=False, hoverinfo="skip",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=[mx], y=[my], mode="markers", name=name, marker={"color": TERMS[colour], "size": 9}
+    )
+
+
+def show_search(ref: Reference, guess: Guess, found: Search) -> None:
+    """Puts encoder and search side by side: time, nats, and the gap between them."""
+    figure = go.Figure()
+    for start, colour in COLOURS.items():
+        run = found.runs[start][1:]
+        figure.add_scatter(
+            x=[1e3 * r.seconds for r in run], y=[r.elbo.item() for r in run], name=STARTS[start],
+            line={"color": TERMS[colour], "width": 2},
+        )  # fmt: skip
+    gap = found.gaps[found.best]
+    figure.add_scatter(
+        x=[1e3 * guess.seconds], y=[gap.encoder.item()], mode="markers", name="Encoder",
+        marker={"color": TERMS["posterior"], "size": 11},
+    )  # fmt: skip
+    figure.add_hline(gap.encoder.item(), line={"color": TERMS["posterior"], "dash": "dot"})
+    figure.update_layout(
+        height=300,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        xaxis={"title": "milliseconds of computing", "type": "log", "dtick": 1},
+        yaxis_title="ELBO of this image, nats",
+    )
+    left, right = st.columns([3, 2], gap="medium", vertical_alignment="center")
+    with left:
+        alt = "ELBO against computing time: the encoder at once, the search step by step"
+        chart(figure, key="search-curves", alt=alt)
+    rows = [("Encoder, one pass", guess.seconds, gap.encoder, "")]
+    for start, name in STARTS.items():
+        one = found.gaps[start]
+        gain = f"{one.nats.item():+.1f} ± {one.error.item():.1f}".replace("-", "−")
+        rows.append((name, found.runs[start][-1].seconds, one.found, gain))
+    right.table(
+        {
+            "": [r[0] for r in rows],
+            "Time": [milliseconds(r[1]) for r in rows],
+            "ELBO, nats": [f"{r[2].item():,.1f}".replace("-", "−") for r in rows],
+            "Gained": [r[3] for r in rows],
+        },
+        hide_index=True,
+    )
+    nats = max(gap.nats.item(), 0.0)
+    times = found.runs[found.best][-1].seconds / guess.seconds
+    right.markdown(
+        f"Amortisation gap of this image: {layout.coloured('gap', f'{nats:.1f} nats')}. The "
+        f"search took {figure_of(times)} times as long as the encoder."
+    )
+    worst = min(found.gaps.values(), key=lambda g: g.found.item())
+    if worst.nats.item() < -3 * worst.error.item() - 1:
+        right.caption(
+            "A search from the prior can get stuck in another mode, below the encoder: the gap is "
+            "taken from the better of the two."
+        )
+    with torch.no_grad():
+        both = torch.stack([guess.mean, found.runs[found.best][-1].mean[0]])
+        pictures = ref.model.decoder(both).mean
+    with right, st.container(horizontal=True):
+        for picture, name in zip(
+            pictures, ("Decoded from the encoder's μ", "Decoded from the μ found"), strict=True
+        ):
+            st.image(images.data_url(picture, 224), name, 112, alt=name)
+
+
+def encoder_cost(ref: Reference, guess: Guess, found: Search | None) -> None:
+    """Shows what codes cost for one, a hundred and ten thousand images."""
+
+    def compute() -> dict[int, float]:
+        rows = torch.from_numpy(ref.index[:250])
+        return encoding_seconds(ref.model, ref.dataset.images[rows], COUNTS)
+
+    small = int(np.prod(ref.shape)) <= 1_024
+    if not small and not st.toggle("Measure 10,000 images: takes a while", key="measure"):
+        return
+    with st.spinner("Encoding 10,000 images…", show_time=True):
+        seconds = session.remember(ref, ("encoding",), compute)
+    table = {
+        "Images": [f"{n:,}" for n in COUNTS],
+        "Encoder": [milliseconds(seconds[n]) for n in COUNTS],
+        "Encoder, for each": [milliseconds(seconds[n] / n) for n in COUNTS],
+    }
+    if found is not None:
+        one = found.runs["prior"][-1].seconds
+        table["Search, one after the other"] = [
+            milliseconds(one * n) + ("" if n == 1 else " (reckoned)") for n in COUNTS
+        ]
+    st.table(table, hide_index=True)
+    st.caption(
+        "Measured once on this server, one thread, in batches of 250. The encoder's cost was "
+        "paid in training: that is what amortised means."
+    )
+
+
+def milliseconds(seconds: float) -> str:
+    """A duration in the unit that suits it."""
+    if seconds < 1:
+        return f"{1e3 * seconds:.3g} ms"
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:,.0f} min"

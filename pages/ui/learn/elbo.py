@@ -1,0 +1,266 @@
+"""The lesson on the ELBO as a bound: truth by quadrature, what samples say, what q misses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+import torch
+
+from pages.ui.components.latent_planes import Ellipse, Field, Panel
+from pages.ui.components.plotly_chart import chart
+from pages.ui.learn import layout
+from pages.ui.learn.autoencoder import with_progress
+from pages.ui.shared import session
+from pages.ui.shared.latent_space import Reference
+from vae import log_evidence
+from vae.theory.exact import (
+    DecodedGrid,
+    LinearGaussian,
+    TruePosterior,
+    decode_grid,
+    exact_elbo,
+    expected_bound,
+    log_posterior,
+    log_weights,
+    missed_mass,
+    posterior_gap,
+    running_bound,
+    true_posterior,
+)
+
+__all__ = [
+    "Bound",
+    "bound",
+    "bound_figure",
+    "curve",
+    "grid",
+    "linear_gaussian",
+    "missed",
+    "posterior_panel",
+    "truth",
+]
+
+MIXTURE = 500  # samples of the mixture proposal
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What is known of one image, in nats.
+
+    Args:
+        evidence: log p(x) by quadrature.
+        reconstruction: E_q[log p(x|z)].
+        kl: KL(q ‖ p(z)).
+        gap: KL(q ‖ p(z|x)), computed by itself.
+        mixture: log p(x) estimated from the mixture proposal.
+    """
+
+    evidence: float
+    reconstruction: float
+    kl: float
+    gap: float
+    mixture: float
+
+    @property
+    def elbo(self) -> float:
+        """Reconstruction − KL."""
+        return self.reconstruction - self.kl
+
+
+def grid(ref: Reference) -> DecodedGrid:
+    """The lattice of a 2-D model, decoded once."""
+    return session.remember(
+        ref,
+        ("grid",),
+        lambda: with_progress(
+            "Decoding the latent plane, once for all images…",
+            lambda tell: decode_grid(ref.model, progress=tell),
+        ),
+    )
+
+
+def truth(ref: Reference, row: int) -> TruePosterior:
+    """The true posterior of one reference image."""
+    lattice = grid(ref)
+    return session.remember(
+        ref, ("posterior", row), lambda: true_posterior(lattice, ref.image(row))
+    )
+
+
+def missed(ref: Reference, count: int = 500) -> np.ndarray:
+    """For the first reference images, the part of the true posterior that q misses."""
+    lattice = grid(ref)
+
+    def compute() -> np.ndarray:
+        rows = torch.from_numpy(ref.index[:count])
+        parts = [missed_mass(lattice, ref.dataset.images[part]) for part in rows.split(50)]
+        return torch.cat(parts).numpy()
+
+    return session.remember(ref, ("missed", count), compute)
+
+
+def curve(
+    ref: Reference, row: int, seed: int, most: int = 5_000
+) -> tuple[np.ndarray, np.ndarray, dict[int, tuple[float, float]]]:
+    """The importance-weighted bound of one image as its samples grow.
+
+    Args:
+        ref: a variational model.
+        row: of a reference image.
+        seed: of the draws.
+        most: samples.
+
+    Returns:
+        K of one run, thinned; its value; and the expected bound with its standard error by K.
+    """
+
+    def compute() -> tuple[np.ndarray, np.ndarray, dict[int, tuple[float, float]]]:
+        found = with_progress(
+            f"Drawing {most:,} codes from q and decoding them…",
+            lambda tell: log_weights(
+                ref.model, ref.image(row), most, torch.Generator().manual_seed(seed), tell
+            ),
+        )
+        running = running_bound(found).numpy()
+        ks = np.unique(np.geomspace(1, most, 160).astype(int))
+        sizes = [k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000) if k <= most // 5]
+        return ks, running[ks - 1], {k: expected_bound(found, k) for k in sizes}
+
+    return session.remember(ref, ("bound", row, seed, most), compute)
+
+
+def bound(ref: Reference, row: int) -> Bound:
+    """All about one reference image that needs no choice."""
+    evidence = truth(ref, row).log_evidence
+
+    def compute() -> Bound:
+        x = ref.image(row)
+        mean, sigma = torch.from_numpy(ref.mean[row]), torch.from_numpy(ref.variance[row]).sqrt()
+        reconstruction, kl = exact_elbo(ref.model, x, mean, sigma)
+        gap = posterior_gap(ref.model, x, mean, sigma, evidence)
+        generator = torch.Generator().manual_seed(0)
+        found = log_evidence(ref.model, x[None], samples=MIXTURE, generator=generator)
+        return Bound(evidence, reconstruction, kl, gap, found.item())
+
+    return session.remember(ref, ("all", row), compute)
+
+
+def posterior_panel(ref: Reference, row: int) -> Panel:
+    """The true posterior of an image, as near as it needs, with q's ellipse on it."""
+    found = truth(ref, row)
+    mean, sigma = ref.mean[row], np.sqrt(ref.variance[row])
+    lattice = grid(ref)
+    heavy = lattice.codes.numpy()[found.mass > 2e-3]
+    corners = np.concatenate([heavy, mean + 4 * sigma * [[1, 1], [-1, -1]]])
+    low, high = corners.min(0), corners.max(0)
+    half = max(0.55 * (high - low).max() + lattice.step, 0.3)
+    (x, y) = (low + high) / 2
+    bounds = (float(x - half), float(x + half), float(y - half), float(y + half))
+    values = session.remember(
+        ref,
+        ("window", row),
+        lambda: log_posterior(ref.model, ref.image(row), bounds, found.log_evidence),
+    )
+    top = float(values.max())
+    tint = Field(values, "log p(z|x)", layout.TERMS["evidence"], top - 12, top, 1)
+    q = [Ellipse(mean, sigma, layout.TERMS["posterior"], radius) for radius in (1.0, 2.0)]
+    title = "True posterior (tint) and q (ellipses: 1 and 2 σ)"
+    return Panel(title, bounds, ref.name, field=tint, ellipses=q)
+
+
+def bound_figure(found: Bound, run: tuple, row: int) -> go.Figure:
+    """The bound against the number of samples.
+
+    Args:
+        found: of the image.
+        run: as `curve` gives it.
+        row: keeps the view while the image stays.
+    """
+    ks, values, expected = run
+    sizes = list(expected)
+    figure = go.Figure()
+    colour = layout.TERMS["deviation"]
+    figure.add_scatter(
+        x=ks, y=values, mode="lines", name="one run", line={"color": colour, "width": 1.5}
+    )
+    figure.add_scatter(
+        x=sizes,
+        y=[expected[k][0] for k in sizes],
+        error_y={"array": [expected[k][1] for k in sizes], "thickness": 1.2},
+        mode="markers",
+        name="expected, with standard error",
+        marker={"color": colour, "size": 9},
+    )
+    for level, name, tone, dash in (
+        (found.evidence, "log p(x), quadrature", layout.TERMS["evidence"], "solid"),
+        (found.mixture, f"mixture proposal, {MIXTURE} samples", layout.TERMS["noise"], "dot"),
+        (found.elbo, "ELBO", layout.TERMS["elbo"], "dash"),
+    ):
+        figure.add_scatter(
+            x=[1, int(ks[-1])],
+            y=[level, level],
+            mode="lines",
+            name=name,
+            line={"color": tone, "dash": dash, "width": 2},
+        )
+    low = min(found.elbo, *(value for value, _ in expected.values()))
+    high = max(found.evidence, found.mixture, *values[ks >= 10])
+    room = 0.1 * (high - low) + 0.05
+    figure.update_layout(
+        height=430,
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        xaxis={"type": "log", "dtick": 1, "title": "samples of q, K"},
+        yaxis={"title": "nats", "range": [low - room, high + room]},
+        legend={"orientation": "h", "y": -0.22},
+        uirevision=str(row),
+    )
+    return figure
+
+
+def linear_gaussian() -> None:
+    """The model in which all is exact, with a q to be set by hand."""
+    st.markdown(
+        "One number for a code, one for a picture: $z \\sim N(0, 1)$ and "
+        "$x \\mid z \\sim N(wz, \\sigma^2)$. Everything has a closed form, and the ELBO "
+        "touches the evidence exactly where q is the true posterior."
+    )
+    left, right = st.columns([1, 2], gap="medium")
+    with left:
+        bind = {"bind": "query-params"}
+        slope = st.slider("Slope of the decoder, w", 0.1, 3.0, 1.5, key="w", **bind)
+        noise = st.slider("Noise of the decoder, σ", 0.1, 2.0, 0.7, key="noise", **bind)
+        x = st.slider("Observed x", -4.0, 4.0, 2.0, key="x", **bind)
+        mean = st.slider("Mean of q", -3.0, 3.0, 0.3, key="q-mean", **bind)
+        sigma = st.slider("Deviation of q", 0.05, 2.0, 0.9, key="q-sigma", **bind)
+    model = LinearGaussian(slope, noise)
+    true = model.posterior(x)
+    reconstruction, kl = model.elbo(x, mean, sigma)
+    z = np.linspace(-4, 4, 401)
+    figure = go.Figure()
+    for name, (m, s), tone in (
+        ("prior p(z)", (0, 1), "prior"),
+        ("true posterior p(z|x)", true, "evidence"),
+        ("q(z)", (mean, sigma), "posterior"),
+    ):
+        density = np.exp(-0.5 * ((z - m) / s) ** 2) / (s * np.sqrt(2 * np.pi))
+        colour = layout.TERMS[tone]
+        figure.add_scatter(x=z, y=density, name=name, mode="lines", line={"color": colour})
+    figure.update_layout(
+        height=260, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title="z", uirevision="lg"
+    )
+    with right:
+        alt = "Densities of the prior, the true posterior and q in a linear model"
+        chart(figure, key="linear", alt=alt)
+        layout.balance(
+            ("evidence", r"\log p(x)", model.log_evidence(x)),
+            ("elbo", r"\mathrm{ELBO}", reconstruction - kl),
+            ("gap", r"\mathrm{KL}(q \| p(z|x))", model.gap(x, mean, sigma)),
+            digits=4,
+        )
+        st.caption(
+            f"The true posterior has mean {true[0]:.3f} and deviation {true[1]:.3f}: set q to "
+            "these, and the gap is 0."
+        )

@@ -1,0 +1,228 @@
+"""The frame of the Learn pages: steps, formulas with coloured terms, things to try, details.
+
+A page reads: `begin`, its picture, `formula`, `to_try`, `details`, `end`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import streamlit as st
+
+from pages.ui.learn.contents import STEPS
+from pages.ui.shared import images
+from pages.ui.shared.latent_space import Reference
+
+__all__ = [
+    "TERMS",
+    "balance",
+    "begin",
+    "choose_image",
+    "coloured",
+    "details",
+    "end",
+    "formula",
+    "link",
+    "linked",
+    "seed",
+    "term",
+    "to_try",
+]
+
+
+# One colour a term, the same in formulas and pictures; each has a contrast of 3 or more with the
+# light and the dark page.
+TERMS = {
+    "reconstruction": "#3b7dd8",
+    "kl": "#d9701c",
+    "elbo": "#2f9e5b",
+    "evidence": "#8f68d0",
+    "gap": "#dc4b63",
+    "noise": "#2a97a5",
+    "mean": "#3b7dd8",
+    "deviation": "#d9701c",
+    "prior": "#7f8a9e",
+    "posterior": "#dc4b63",
+}
+
+
+def begin(file: str, sentences: str) -> None:
+    """Writes the head of a page: which step it is, the ways on, and what it is about.
+
+    Args:
+        file: the page's, as in `STEPS`.
+        sentences: two.
+    """
+    number = [step.file for step in STEPS].index(file)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.header(f"{number + 1} · {STEPS[number].title}", anchor=False, width="stretch")
+        for by, label, key in ((-1, "Previous", "P"), (1, "Next", "N")):
+            target = number + by
+            missing = not _exists(target)
+            if st.button(
+                label,
+                icon=f":material/arrow_{'back' if by < 0 else 'forward'}:",
+                icon_position="left" if by < 0 else "right",
+                shortcut=key,
+                disabled=missing,
+                help=None if missing else STEPS[target].title,
+                key=f"step{by:+d}",
+                width="content",
+            ):
+                st.switch_page(STEPS[target].file, query_params={})
+    st.markdown(sentences)
+
+
+def end(file: str) -> None:
+    """Writes the foot of a page: links to its neighbours, which open in a new tab as well."""
+    number = [step.file for step in STEPS].index(file)
+    st.divider()
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        for target, way in ((number - 1, "back"), (number + 1, "forward")):
+            if _exists(target):
+                step = STEPS[target]
+                st.page_link(
+                    step.file,
+                    label=f"{target + 1} · {step.title}",
+                    icon=f":material/arrow_{way}:",
+                    icon_position="left" if way == "back" else "right",
+                )
+
+
+def term(name: str, latex: str) -> str:
+    r"""LaTeX in the colour of a term.
+
+    Args:
+        name: a key of `TERMS`.
+        latex: such as `r"\log p(x)"`.
+    """
+    return rf"\textcolor{{{TERMS[name]}}}{{{latex}}}"
+
+
+def formula(latex: str, *words: tuple[str, str, str]) -> None:
+    r"""Writes a formula, and below it what its terms mean.
+
+    Args:
+        latex: with terms coloured by `term`.
+        words: name of the colour, the term's LaTeX, and what it is in plain words.
+    """
+    with st.container(border=True):
+        st.latex(latex)
+        if words:
+            st.caption("  ·  ".join(f"${term(name, tex)}$ {text}" for name, tex, text in words))
+
+
+def balance(
+    whole: tuple[str, str, float], *parts: tuple[str, str, float], digits: int = 2
+) -> None:
+    """Writes an equation with its numbers: the whole is the sum of its parts.
+
+    Args:
+        whole: name of the colour, LaTeX, value.
+        parts: likewise.
+        digits: after the decimal point.
+    """
+
+    def braced(name: str, tex: str, value: float) -> str:
+        return term(name, rf"\underbrace{{{value:.{digits}f}}}_{{{tex}}}")
+
+    sides = [braced(*whole), " + ".join(braced(*part) for part in parts)]
+    st.latex(" = ".join(sides))
+
+
+def to_try(*things: str) -> None:
+    """Lists what a visitor might do next, each in one sentence."""
+    with st.container(border=True):
+        st.markdown("**What to try**\n" + "".join(f"\n- {thing}" for thing in things))
+
+
+def details(title: str, icon: str = "unfold_more") -> AbstractContextManager[object]:
+    """A folded part of a page, for those who want to know more."""
+    return st.expander(title, icon=f":material/{icon}:")
+
+
+def seed(key: str = "seed", help: str | None = None) -> int:
+    """Shows the seed of all draws on a page; part of the address, so a link gives the same.
+
+    Args:
+        key: of the widget and in the address.
+        help: what is drawn from it.
+    """
+    text = help or "All random numbers on this page come from it: the same seed, the same page."
+    with st.container(width=140):
+        return int(st.number_input("Seed", 0, 9_999, 0, key=key, bind="query-params", help=text))
+
+
+def choose_image(ref: Reference, *, key: str = "image", default: int = 0, width: int = 96) -> int:
+    """Lets the visitor choose one of a model's real images by number, and shows it.
+
+    Args:
+        ref: the model.
+        key: of the widget and in the address.
+        default: row that is shown first.
+        width: of the picture in pixels.
+
+    Returns:
+        A row of `ref.mean`.
+    """
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content"):
+        row = st.number_input(
+            "Real image",
+            0,
+            len(ref) - 1,
+            min(default, len(ref) - 1),
+            key=key,
+            bind="query-params",
+            width=150,
+            help="Images that training never saw. The number is part of the address.",
+        )
+        row = int(row)
+        st.image(
+            images.data_url(ref.image(row), 2 * width),
+            width=width,
+            alt=f"Real image {ref.title(row)}",
+        )
+    return row
+
+
+def linked(name: str, count: int) -> tuple[float, ...] | None:
+    """Reads numbers from the address, such as a place on a plane; None if they make no sense.
+
+    Args:
+        name: of the query parameter.
+        count: how many numbers.
+    """
+    parts = str(st.query_params.get(name, "")).split(",")
+    try:
+        values = tuple(float(part) for part in parts)
+    except ValueError:
+        return None
+    return values if len(values) == count and all(map(math.isfinite, values)) else None
+
+
+def link(name: str, values: Sequence[float] | None) -> None:
+    """Writes numbers into the address, so that a link leads to the same place; None removes them.
+
+    Args:
+        name: of the query parameter.
+        values: three digits after the decimal point are kept.
+    """
+    if values is None:
+        st.query_params.pop(name, None)
+    else:
+        st.query_params[name] = ",".join(
+            f"{value:.3f}".rstrip("0").rstrip(".") for value in values
+        )
+
+
+def coloured(name: str, text: str) -> str:
+    """Words in the colour of a term, for Markdown, in the way of `term`."""
+    return rf"$\textcolor{{{TERMS[name]}}}{{\textsf{{{text}}}}}$"
+
+
+def _exists(number: int) -> bool:
+    pages = Path(__file__).parents[2]
+    return 0 <= number < len(STEPS) and (pages / STEPS[number].file).exists()

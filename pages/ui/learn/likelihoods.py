@@ -1,0 +1,296 @@
+"""The lesson on likelihoods: one pixel's numbers, what a variance costs, products that vanish."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pages.ui.components.pixel_inspector import Reading, live_pixels
+from pages.ui.components.plotly_chart import chart
+from pages.ui.learn import autoencoder, layout
+from pages.ui.shared import images, session
+from pages.ui.shared.latent_space import Reference
+from vae.latent import neighbours
+from vae.theory.exact import average_likelihood, running_products
+
+__all__ = ["KINDS", "averaging", "blur", "forgiveness", "read_pixels", "said", "underflow"]
+
+KINDS = {
+    "bernoulli": "Bernoulli",
+    "continuous_bernoulli": "Continuous Bernoulli",
+    "gaussian": "Gaussian, a variance for every pixel",
+}
+PRECISIONS = {"float16": np.float16, "float32": np.float32, "float64": np.float64}
+_WHITE = 0.5  # the deviation that is drawn white: that of a Bernoulli at ½
+_TONES = {"float16": "gap", "float32": "kl", "float64": "elbo"}
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """What a decoder says of an image at the mean of its posterior.
+
+    Args:
+        x: the image as the likelihood sees it, `(H, W)`.
+        mean: `(H, W)`.
+        deviation: `(H, W)`.
+        log_p: log probability or density of each pixel, `(H, W)` in nats.
+        raw: the decoder's last layer, `(P, H, W)`.
+    """
+
+    x: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+    log_p: np.ndarray
+    raw: np.ndarray
+
+
+def model(kind: str) -> Reference:
+    """The small model with a likelihood."""
+    return autoencoder.open_model(f"lab/digits-{kind.replace('_', '-')}")
+
+
+@torch.no_grad()
+def said(ref: Reference, x: Tensor) -> Said:
+    """Encodes one image `(C, H, W)`, decodes it, and reads the likelihood pixel by pixel."""
+    own = ref.model
+    z = own.encoder(x[None]).mean
+    pixels = own.decoder(z).base_dist
+    seen = own.observe(x[None])
+    found = (seen, pixels.mean, pixels.stddev, pixels.log_prob(seen))
+    seen, mean, deviation, log_p = (v[0, 0].numpy() for v in found)
+    return Said(seen, mean, deviation, log_p, own.decoder.network(z)[0].numpy())
+
+
+def read_pixels(x: Tensor) -> tuple[int, int]:
+    """Shows the three likelihoods under one pointer, and gives the pixel last clicked."""
+    tones = {"m": layout.TERMS["mean"], "s": layout.TERMS["deviation"]}
+    readings = []
+    for kind, title in KINDS.items():
+        s = said(model(kind), x)
+        values = {"x": s.x, "m": s.mean, "s": s.deviation, "p": s.log_p}
+        pictures = [("what it sees", s.x), ("mean", s.mean)]
+        pictures.append((f"deviation (white: {_WHITE})", s.deviation / _WHITE))
+        if kind == "bernoulli":
+            values |= {"q": 1 - s.mean, "y": 1 - s.x}
+            lines = ["x = {x}, mean m = {m}, deviation {s}", "x·log m + (1 − x)·log(1 − m)"]
+            lines.append("= {x}·log {m} + {y}·log {q}")
+            unit = "a probability"
+        elif kind == "continuous_bernoulli":
+            logit = torch.from_numpy(s.raw[0])
+            softplus = F.softplus(logit).numpy()
+            values |= {"l": s.raw[0], "f": softplus, "c": s.log_p - s.x * s.raw[0] + softplus}
+            lines = ["x = {x}, λ = {l}, mean {m}, deviation {s}", "x·λ − softplus(λ) + log C(λ)"]
+            lines.append("= {x}·{l} − {f} + {c}")
+            unit = "a density"
+        else:
+            values |= {
+                "e": -0.5 * ((s.x - s.mean) / s.deviation) ** 2,
+                "w": -np.log(s.deviation),
+                "t": np.full_like(s.x, 0.5 * math.log(2 * math.pi)),
+            }
+            lines = ["x = {x}, mean m = {m}, deviation σ = {s}"]
+            lines += ["−½((x − m) / σ)² − log σ − ½ log 2π", "= {e} + {w} − {t}"]
+            unit = "a density"
+        lines.append("log p(x | z) = {p} nats")
+        total = f"All {s.x.size} pixels: {s.log_p.sum():.1f} nats, the log of {unit}"
+        readings.append(Reading(title, pictures, lines, values, tones, total))
+    worst = np.abs(s.x - s.mean).argmax()  # where the Gaussian errs most there is most to see
+    start = layout.linked("pixel", 2) or np.unravel_index(worst, s.x.shape)
+    at = live_pixels(readings, key="pixels", start=(int(start[0]), int(start[1])))
+    if "pixels" in st.session_state and st.session_state["pixels"].get("pixel"):
+        layout.link("pixel", at)
+    return at
+
+
+def forgiveness(x: Tensor, pixel: tuple[int, int]) -> go.Figure:
+    """The Gaussian's log density of one pixel against its deviation, all else as it is."""
+    s = said(model("gaussian"), x)
+    own = model("gaussian").model.config
+    error = abs(float(s.x[pixel] - s.mean[pixel]))
+    chosen = float(s.deviation[pixel])
+    sigma = np.geomspace(own.sigma_floor, 1, 200)
+    figure = go.Figure()
+    parts = (
+        ("what the error costs, −½(e/σ)²", -0.5 * (error / sigma) ** 2, "mean", "dot"),
+        ("what the width costs, −log σ − ½ log 2π", -np.log(sigma * math.sqrt(2 * math.pi)),
+         "deviation", "dot"),
+        ("log p(x), their sum",
+         -0.5 * (error / sigma) ** 2 - np.log(sigma * math.sqrt(2 * math.pi)), "elbo", "solid"),
+    )  # fmt: skip
+    for name, values, tone, dash in parts:
+        line = {"color": layout.TERMS[tone], "dash": dash}
+        figure.add_scatter(x=sigma, y=values, name=name, mode="lines", line=line)
+    best = max(error, own.sigma_floor)
+    for at, name, symbol in ((chosen, "the decoder's σ", "circle"), (best, "the best σ", "star")):
+        level = -0.5 * (error / at) ** 2 - math.log(at * math.sqrt(2 * math.pi))
+        marker = {"size": 12, "symbol": symbol, "color": layout.TERMS["evidence"]}
+        figure.add_scatter(x=[at], y=[level], name=name, mode="markers", marker=marker)
+    figure.update_layout(
+        height=360,
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        xaxis={
+            "type": "log",
+            "dtick": "D2",
+            "tickformat": "~g",
+            "title": "deviation σ of this pixel",
+        },
+        yaxis={"title": "nats", "range": [-8, 4.5]},
+        legend={"orientation": "h", "y": -0.25},
+    )
+    return figure
+
+
+@torch.no_grad()
+def blur(ref: Reference, row: int, count: int = 24) -> None:
+    """Shows that a decoder answers with the mean of the images that share a code.
+
+    Args:
+        ref: a model with few latent dimensions.
+        row: of the image.
+        count: neighbours that are averaged.
+    """
+    rows, _ = neighbours(ref.mean, ref.mean[row], count)
+    near = torch.stack([ref.image(int(k)) for k in rows])
+    decoded = ref.model.decoder(torch.from_numpy(ref.mean[row])[None]).mean[0]
+    shown = (
+        ("the image", ref.image(row)),
+        (f"mean of the {count} images with the nearest codes", near.mean(0)),
+        ("decoded", decoded),
+    )
+    st.image(
+        [images.data_url(picture, 252) for _, picture in shown],
+        caption=[words for words, _ in shown],
+        width=128,
+        alt=[words for words, _ in shown],
+    )
+    st.image(images.data_url(images.sheet(near[:12], 6), 112), caption="some of these images")
+
+
+def _tiled(log_p: np.ndarray, copies: int = 20) -> np.ndarray:
+    return np.tile(log_p.ravel(), copies)
+
+
+def _ends(products: np.ndarray) -> tuple[str, int] | None:
+    """Whether and where a running product has become 0 or infinite."""
+    gone = (products == 0) | ~np.isfinite(products)
+    if not gone.any():
+        return None
+    first = int(gone.argmax())
+    return ("exactly 0" if products[first] == 0 else "infinite"), first + 1
+
+
+def shares(ref: Reference, count: int = 500) -> dict[str, tuple[int, int]]:
+    """Of how many images the product of all pixels is 0, and infinite, by precision."""
+
+    @torch.no_grad()
+    def compute() -> dict[str, tuple[int, int]]:
+        x = ref.model.observe(ref.dataset.images[torch.from_numpy(ref.index[:count])])
+        found = ref.model.decoder(ref.model.encoder(x).mean).base_dist.log_prob(x).flatten(1)
+        last = {
+            name: np.array([running_products(row, dtype)[-1] for row in found.numpy()])
+            for name, dtype in PRECISIONS.items()
+        }
+        return {k: (int((v == 0).sum()), int((~np.isfinite(v)).sum())) for k, v in last.items()}
+
+    return session.remember(ref, ("shares", count), compute)
+
+
+def underflow(ref: Reference, x: Tensor, count: int = 500) -> None:
+    """Multiplies the probabilities of an image's pixels one by one, in three precisions.
+
+    Args:
+        ref: a Bernoulli model.
+        x: one image `(C, H, W)`.
+        count: images of which it is said how many products vanish.
+    """
+    names = {k: v for k, v in KINDS.items() if k != "continuous_bernoulli"}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = st.segmented_control(
+            "Multiply", list(names), format_func=names.get, default="bernoulli", required=True,
+            key="multiply", bind="query-params",
+        )  # fmt: skip
+        pixels = int(
+            st.slider("Pixels multiplied so far", 1, 784, 784, key="pixels-so-far",
+                      bind="query-params")
+        )  # fmt: skip
+    ref = ref if kind == "bernoulli" else model(kind)
+    log_p = said(ref, x).log_p
+    order = _tiled(log_p)
+    figure = go.Figure()
+    for column, (name, dtype) in zip(st.columns(3), PRECISIONS.items(), strict=True):
+        products = running_products(order, dtype)
+        end = _ends(products)
+        size = log_p.size
+        with np.errstate(divide="ignore"):
+            heights = np.log10(products[:size].astype(np.float64))
+        alive = np.isfinite(heights)
+        figure.add_scatter(
+            x=np.arange(1, size + 1)[alive], y=heights[alive], mode="lines", name=name,
+            line={"color": layout.TERMS[_TONES[name]], "width": 3},
+        )  # fmt: skip
+        if end and end[1] <= size:
+            figure.add_scatter(
+                x=[end[1]], y=[heights[alive][-1] if alive.any() else 0], mode="markers+text",
+                text=[f"{name}: {end[0]}"], textposition="middle right", showlegend=False,
+                marker={"symbol": "x", "size": 11, "color": layout.TERMS[_TONES[name]]},
+                cliponaxis=False,
+            )  # fmt: skip
+        value = float(products[pixels - 1])
+        column.metric(name, "exactly 0" if value == 0 else f"{value:.3g}")
+        if end:
+            pictures = f" ({end[1] / size:.1f} such pictures)" if end[1] > size else ""
+            column.caption(f"{end[0]} after {end[1]:,} pixels{pictures}")
+        zero, infinite = shares(ref, count)[name]
+        column.caption(f"0 in {zero}, infinite in {infinite} of {count} images")
+    sums = np.cumsum(log_p.ravel().astype(np.float64)) / math.log(10)
+    figure.add_scatter(
+        x=np.arange(1, log_p.size + 1), y=sums, mode="lines", name="sum of logs",
+        line={"color": layout.TERMS["prior"], "dash": "dash"},
+    )  # fmt: skip
+    figure.add_vline(x=pixels, line={"color": layout.TERMS["prior"], "width": 1})
+    figure.update_layout(
+        height=360,
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        xaxis={"title": "pixels multiplied, row by row"},
+        yaxis={"title": "log₁₀ of the product"},
+        legend={"orientation": "h", "y": -0.22},
+    )
+    chart(figure, key="products", alt="Products of probabilities and sums of their logs")
+    logs = float(log_p.ravel()[:pixels].sum())
+    st.caption(
+        f"The sum of logs after {pixels} pixels: {logs:.2f} nats. The readings at the top come "
+        f"from models with more dimensions; this is {ref.name}, with {ref.mean.shape[1]}."
+    )
+
+
+@torch.no_grad()
+def averaging(ref: Reference, x: Tensor, seed: int, count: int = 100) -> None:
+    """Averages likelihoods of one image over draws of q, as written and by log-sum-exp."""
+    own = ref.model
+    posterior = own.encoder(x[None])
+    noise = torch.randn((count, own.latent_dim), generator=torch.Generator().manual_seed(seed))
+    z = posterior.mean + posterior.base_dist.scale * noise
+    log_p = own.decoder(z).log_prob(own.observe(x[None])[0]).numpy()
+    rows = []
+    for name, dtype in PRECISIONS.items():
+        naive, stable = average_likelihood(log_p, dtype)
+        rows.append(
+            {
+                "precision": name,
+                "log(mean(exp(l)))": f"{naive:.3f}".replace("-inf", "−∞"),
+                "log-sum-exp": f"{stable:.3f}",
+            }
+        )
+    st.table(rows)
+    st.caption(
+        f"{count} draws of q; their log likelihoods l lie between {log_p.min():.1f} and "
+        f"{log_p.max():.1f} nats. Log-sum-exp takes the largest, m, out first: "
+        "m + log(mean(exp(l − m)))."
+    )

@@ -1,0 +1,208 @@
+"""The lesson on the two terms: a q moved by hand, beta from 0 to collapse, gradients by term."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+import torch
+
+from pages.ui.components.latent_planes import Ellipse, Panel, live_gaussian, live_planes
+from pages.ui.components.plotly_chart import chart
+from pages.ui.learn import autoencoder, layout
+from pages.ui.shared import images, scatter, session
+from pages.ui.shared.latent_space import Reference
+from vae.theory.exact import exact_elbo, gradient_norms
+
+__all__ = ["gradients", "move_posterior", "rate_distortion", "sweep"]
+
+BETAS = ("0", "0.1", "1", "4", "20")
+_ELLIPSES = 110  # posteriors that are drawn, spread evenly over the images
+_BATCH = 128  # images whose gradients are averaged
+
+
+def move_posterior(ref: Reference, row: int, seed: int) -> None:
+    """Lets the visitor move and widen q for one image, and says what each term makes of it."""
+    x, mean, sigma = ref.image(row), ref.mean[row], np.sqrt(ref.variance[row])
+    tries = st.session_state.setdefault("tries", 0)
+    # A link leads to a q once: another image, or the way back, starts at the encoder's.
+    opened = st.session_state.setdefault("q-link", (row, layout.linked("q", 4)))
+    start = opened[1] if opened[0] == row and tries == 0 else None
+    start = start or (*mean.tolist(), *sigma.tolist())
+    noise = np.random.default_rng(seed).standard_normal((8, 2))
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        half = float(np.abs(ref.mean).max()) * 1.05
+        found, width = live_gaussian(
+            Panel(
+                "Drag q, or its rim",
+                (-half, half, -half, half),
+                ref.name,
+                ref.mean,
+                ref.class_of,
+                rings=True,
+            ),
+            start[:2],
+            np.clip(start[2:], 0.005, 10),
+            key=f"q-{row}-{tries}",
+            noise=noise,
+            colour=layout.TERMS["posterior"],
+        )
+    moved = not np.allclose([*found, *width], [*mean, *sigma], atol=2e-3)
+    layout.link("q", [*found, *width] if moved else None)
+    own = exact_elbo(ref.model, x, torch.from_numpy(mean), torch.from_numpy(sigma))
+    now = exact_elbo(ref.model, x, *(torch.tensor(v, dtype=torch.float32) for v in (found, width)))
+    with right:
+        layout.balance(
+            ("elbo", r"\mathrm{ELBO}", now[0] - now[1]),
+            ("reconstruction", r"\mathbb{E}_q[\log p(x|z)]", now[0]),
+            ("kl", r"-\,\mathrm{KL}(q\|p(z))", -now[1]),
+            digits=1,
+        )
+        chart(
+            _terms(own, now),
+            key="terms",
+            alt="KL and reconstruction of your q and of the encoder's",
+        )
+        st.button(
+            "Back to the encoder's q",
+            icon=":material/undo:",
+            key="again",
+            on_click=lambda: st.session_state.update(tries=tries + 1),
+            disabled=not moved,
+        )
+
+
+def _terms(own: tuple[float, float], now: tuple[float, float]) -> go.Figure:
+    """What each q loses, in nats: the two bars add up to −ELBO."""
+    figure = go.Figure()
+    names = ["your q", "the encoder's q"]
+    for term, k, sign in (("reconstruction", 0, -1), ("kl", 1, 1)):
+        values = [sign * pair[k] for pair in (now, own)]
+        figure.add_bar(
+            y=names,
+            x=values,
+            orientation="h",
+            name={"reconstruction": "−reconstruction", "kl": "KL"}[term],
+            marker_color=layout.TERMS[term],
+            text=[f"{v:.1f}" for v in values],
+            textposition="auto",
+        )
+    figure.update_layout(
+        barmode="stack",
+        height=230,
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        xaxis={"title": "nats lost: the less, the better", "rangemode": "tozero"},
+        yaxis={"autorange": "reversed"},
+        legend={"orientation": "h", "y": 1.2},
+    )
+    return figure
+
+
+def _models() -> dict[str, Reference]:
+    return {beta: autoencoder.open_model(f"lab/digits-beta-{beta}") for beta in BETAS}
+
+
+def sweep(row: int, seed: int) -> None:
+    """Shows the aggregate posterior for each beta, and one image given back by each model.
+
+    Args:
+        row: of the image, as the flagship counts.
+        seed: of the draws.
+    """
+    panels = []
+    models = _models()
+    for beta, ref in models.items():
+        some = np.linspace(0, len(ref) - 1, _ELLIPSES).astype(int)
+        sigma = np.sqrt(ref.variance)
+        ellipses = [
+            Ellipse(ref.mean[k], sigma[k], scatter.COLOURS[ref.class_of[k] % 10]) for k in some
+        ]
+        half = max(3.2, float(np.abs(ref.mean).max()) * 1.08)
+        panels.append(
+            Panel(
+                f"β = {beta}",
+                (-half, half, -half, half),
+                points=ref.mean[some],
+                classes=ref.class_of[some],
+                ellipses=ellipses,
+                rings=True,
+                note=f"KL {ref.kl.mean():.1f} · reconstruction "
+                f"{(ref.elbo + ref.kl).mean():.0f} nats",
+            )
+        )
+    live_planes(panels, key="sweep", legend=next(iter(models.values())).classes)
+    x = autoencoder.open_model("digits").image(row)
+    with torch.no_grad():
+        given_back = torch.cat(
+            [ref.model.decoder(ref.model.encoder(x[None]).mean).mean for ref in models.values()]
+        )
+        z = torch.randn((8, 2), generator=torch.Generator().manual_seed(seed))
+        drawn = {beta: ref.model.decoder(z).mean for beta, ref in models.items()}
+    for column, beta, back in zip(st.columns(len(BETAS)), BETAS, given_back, strict=True):
+        sheet = images.sheet(torch.cat([x[None], back[None], drawn[beta]]), 5)
+        column.image(
+            images.data_url(sheet, 112),
+            caption=f"β = {beta}: image, given back, 8 draws",
+            alt=f"Beta {beta}: the image, its reconstruction and eight samples of the prior",
+        )
+
+
+def rate_distortion() -> go.Figure:
+    """Nats spent on the code against nats lost in the image, one point for each beta."""
+    models = _models()
+    rate = [float(ref.kl.mean()) for ref in models.values()]
+    distortion = [float(-(ref.elbo + ref.kl).mean()) for ref in models.values()]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=rate,
+        y=distortion,
+        mode="lines+markers+text",
+        text=[f"β = {beta}" for beta in BETAS],
+        textposition="top right",
+        marker={"size": 11, "color": layout.TERMS["elbo"]},
+        line={"color": layout.TERMS["prior"], "dash": "dot"},
+        cliponaxis=False,
+    )
+    figure.update_layout(
+        height=330,
+        margin={"l": 10, "r": 70, "t": 30, "b": 10},
+        xaxis={"title": "rate: KL, nats per image", "rangemode": "tozero"},
+        yaxis={"title": "distortion: −reconstruction, nats"},
+        showlegend=False,
+    )
+    return figure
+
+
+def gradients(ref: Reference, seed: int) -> go.Figure:
+    """Norms of the gradients that each term sends to each network."""
+
+    def compute() -> dict[tuple[str, str], float]:
+        x = ref.dataset.images[torch.from_numpy(ref.index[:_BATCH])]
+        noise = torch.randn(
+            (len(x), ref.model.latent_dim), generator=torch.Generator().manual_seed(seed)
+        )
+        return gradient_norms(ref.model, x, noise)
+
+    norms = session.remember(ref, ("gradients", seed), compute)
+    figure = go.Figure()
+    networks = ("encoder", "decoder")
+    for term in ("reconstruction", "kl"):
+        values = [norms[term, network] for network in networks]
+        figure.add_bar(
+            x=[f"to the {network}" for network in networks],
+            y=values,
+            name={"reconstruction": "from the reconstruction", "kl": "from the KL"}[term],
+            marker_color=layout.TERMS[term],
+            text=["exactly 0" if v == 0 else f"{v:.3g}" for v in values],
+            textposition="outside",
+            cliponaxis=False,
+        )
+    figure.update_layout(
+        barmode="group",
+        height=330,
+        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        yaxis={"title": "norm of the gradient"},
+        legend={"orientation": "h", "y": 1.15},
+    )
+    return figure

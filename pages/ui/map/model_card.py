@@ -1,0 +1,105 @@
+"""A model's card: what it is, and every figure that was measured of it on held-out images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.shared import scatter
+from pages.ui.shared.latent_space import Reference
+
+__all__ = ["show_card"]
+
+_FIGURES = (  # key, label, format, help
+    ("elbo", "ELBO", "{:,.1f}", "Reconstruction − KL, nats per image: a bound on log p(x)."),
+    ("reconstruction", "Reconstruction", "{:,.1f}", "E log p(x|z), nats per image."),
+    ("kl", "KL", "{:.1f}", "From q(z|x) to N(0, I), nats per image."),
+    ("log_evidence", "Evidence", "{:,.1f}", "log p(x) by importance sampling, nats per image."),
+    ("active_units", "Active units", "{}", "Dimensions whose posterior mean varies by > 0.01."),
+    ("psnr", "PSNR", "{:.1f} dB", "Of the decoded mean code, averaged over images."),
+)
+_SOURCES = {
+    "held_out": "Other held-out images",
+    "reconstructions": "Reconstructions",
+    "fitted_gaussian": "Gaussian fitted to the codes",
+    "prior": "Prior, N(0, I)",
+}
+
+
+def show_card(ref: Reference) -> None:
+    """Shows a model's card; figures that were not measured are left out."""
+    config, card = ref.model.config, ref.card
+    found: dict[str, Any] = card.get("metrics") or {}
+    kind = "Variational autoencoder" if config.variational else "Standard autoencoder"
+    likelihood = config.likelihood.replace("_", " ")
+    st.markdown(
+        f"**{kind}**, {config.latent_dim} latent dimensions, {likelihood} likelihood. "
+        f"Figures of {found.get('n', len(ref)):,} images that it never saw."
+    )
+    with st.container(horizontal=True, gap="medium"):
+        for key, label, text, about in _FIGURES:
+            if found.get(key) is not None:
+                st.metric(label, text.format(found[key]), width="content", help=about)
+    precision, recall = found.get("precision"), found.get("recall")
+    if precision and recall:
+        st.markdown("**Samples beside real images**")
+        share = st.column_config.NumberColumn(format="percent")
+        st.dataframe(
+            [
+                {"Pictures": words, "Precision": precision[key], "Recall": recall[key]}
+                for key, words in _SOURCES.items()
+                if precision.get(key) is not None
+            ],
+            hide_index=True,
+            column_config={"Precision": share, "Recall": share},
+        )
+        st.caption(
+            "1,000 of each, in the classifier’s features. Precision: how many lie among real "
+            "ones; recall: how many real ones lie among them (Kynkäänniemi et al., 2019)."
+        )
+    if trade_off := card.get("trade_off"):
+        st.markdown("**Reconstruction against samples**")
+        st.dataframe(
+            [
+                {
+                    "beta": row["beta"],
+                    "PSNR, dB": row["psnr"],
+                    "KL, nats": row["kl"],
+                    "Precision of N(0, I)": row["precision"],
+                    "Recall": row["recall"],
+                }
+                for row in trade_off
+            ],
+            hide_index=True,
+            column_config={
+                "PSNR, dB": st.column_config.NumberColumn(format="%.2f"),
+                "KL, nats": st.column_config.NumberColumn(format="%.1f"),
+                "Precision of N(0, I)": st.column_config.NumberColumn(format="percent"),
+                "Recall": st.column_config.NumberColumn(format="percent"),
+            },
+        )
+        st.caption("The same network after a few more epochs at each beta.")
+    survival, accuracy = found.get("attribute_survival"), found.get("classifier_accuracy")
+    if survival and accuracy:
+        st.markdown("**What survives**")
+        share = st.column_config.NumberColumn(format="%.1f %%")
+        st.dataframe(
+            [
+                {
+                    "": scatter.words(name),
+                    "Survives reconstruction": 100 * survival[name],
+                    "The classifier is right on real images": 100 * accuracy[name],
+                }
+                for name in survival
+                if name in accuracy
+            ],
+            hide_index=True,
+            height=248,
+            column_config={
+                "Survives reconstruction": share,
+                "The classifier is right on real images": share,
+            },
+        )
+    if licence := card.get("licence"):
+        st.caption(f"Images: {scatter.words(str(card.get('dataset', '')))}. {licence}.")

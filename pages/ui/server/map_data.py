@@ -1,0 +1,71 @@
+"""Routes that give the map what is too large for a rerun: figures, codes, thumbnails; all kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from pages.ui.shared import scatter, session
+from pages.ui.shared.latent_space import Reference
+from vae import CheckpointError, DatasetError
+
+__all__ = ["map_routes"]
+
+_FOR_EVER = "public, max-age=31536000, immutable"
+
+
+def map_routes(live: str) -> list[Route]:
+    """Lists the routes.
+
+    - `maps/{name}/{stamp}/figure.json`: the scatter, for `projection`, `x`, `y` and `colour`
+    - `maps/{name}/{stamp}/codes.bin`: as `session.codes_block` packs them
+    - `maps/{name}/{stamp}/atlas.jpg`: every reference image, as `images.atlas` lays them out
+
+    Args:
+        live: the folder of the app's own routes.
+    """
+    place = f"{live}/maps/{{name}}/{{stamp}}"
+    binary = "application/octet-stream"
+    return [
+        Route(f"{place}/figure.json", _serve(_figure, "application/json")),
+        Route(f"{place}/codes.bin", _serve(lambda ref, _: session.codes_block(ref), binary)),
+        Route(f"{place}/atlas.jpg", _serve(lambda ref, _: session.atlas(ref), "image/jpeg")),
+    ]
+
+
+def _figure(ref: Reference, query: QueryParams) -> str | None:
+    projection, colour = query.get("projection", ""), query.get("colour", "")
+    axes = tuple(query.get(name, "") for name in "xy")
+    known = {str(k) for k in range(ref.mean.shape[1])}
+    if projection not in scatter.projections(ref) or colour not in scatter.colours(ref):
+        return None
+    if not set(axes) <= known:
+        return None
+    return session.map_figure(ref, projection, (int(axes[0]), int(axes[1])), colour)
+
+
+def _serve(make: Callable[[Reference, QueryParams], bytes | str | None], media_type: str):  # noqa: ANN202
+    async def endpoint(request: Request) -> Response:
+        def read() -> bytes | str | None:
+            ref = session.reference(request.path_params["name"])
+            fresh = ref.stamp == request.path_params["stamp"]
+            return make(ref, request.query_params) if fresh else None
+
+        try:
+            content = await run_in_threadpool(read)
+        except (CheckpointError, DatasetError):
+            content = None
+        if content is None:
+            sentence = "This model is not here, or has changed since: reload the page."
+            return JSONResponse({"error": sentence}, 404, {"Cache-Control": "no-store"})
+        headers = {"Cache-Control": _FOR_EVER}
+        if media_type == "image/jpeg":  # keeps Streamlit's middleware from packing it again
+            headers["Content-Encoding"] = "identity"
+        return Response(content, media_type=media_type, headers=headers)
+
+    return endpoint

@@ -1,0 +1,225 @@
+"""The app's own routes, under /live/: decoders for the browser, and the scripts that run them."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import importlib
+import threading
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import torch
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from pages.ui.server.map_data import map_routes
+from pages.ui.shared import session
+from vae.checkpoint import Checkpoint, CheckpointError, list_checkpoints, load_checkpoint
+from vae.decoder_export import DEVIATION_WHITE, decoder_bytes, decoder_info
+from vae.model import Decoder
+
+__all__ = ["live_routes", "warm"]
+
+_DECODER = Path(__file__).parents[1] / "decoder"
+_MOST_BYTES = 16_000_000  # of a decoder that a browser is given
+_LARGEST = 1_000_000  # of a code's numbers: far outside any data, and no layer overflows yet
+_FOR_EVER = "public, max-age=31536000, immutable"
+_SCRIPTS = {
+    "decoder.js": "text/javascript",
+    "worker.js": "text/javascript",
+    "kernel.wasm": "application/wasm",
+}
+
+
+class _Refusal(Exception):
+    """An answer other than the one asked for: a status and a sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+@dataclass
+class _Opened:
+    """A checkpoint's decoder, ready to be sent or run."""
+
+    decoder: Decoder
+    info: dict[str, object]
+    file: bytes | None = field(repr=False)  # None: too large to be run in a browser
+    digest: str
+
+
+def live_routes(base: str = "") -> list[Route]:
+    """Lists the routes for `st.App`.
+
+    - `decoder.js`, `worker.js`, `kernel.wasm`: what decodes in the browser
+    - `plotly.min.js`: from the installed `plotly`
+    - `decoders/{name}`: JSON that describes a checkpoint's decoder and where it lies
+    - `decoders/{name}/{digest}.safetensors`: the decoder, cached for ever
+    - `decode/{name}`: POST of one code as D little-endian float32 numbers; answers with C·H·W
+      bytes for the mean and, for `gaussian`, as many for the deviation
+
+    Args:
+        base: the app's base path, as in Streamlit's `server.baseUrlPath`.
+    """
+    live = f"/{base.strip('/')}/live".replace("//", "/")
+    return [
+        *(Route(f"{live}/{name}", _answer(_script(name))) for name in _SCRIPTS),
+        Route(f"{live}/plotly.min.js", _answer(_plotly)),
+        Route(f"{live}/decoders/{{name}}", _answer(_manifest)),
+        Route(f"{live}/decoders/{{name}}/{{digest}}.safetensors", _answer(_weights)),
+        Route(f"{live}/decode/{{name}}", _answer(_decode), methods=["POST"]),
+        *map_routes(live),
+    ]
+
+
+def warm() -> None:
+    """Opens what the first page shows, then the other shipped models."""
+    shipped = [checkpoint.name for checkpoint in list_checkpoints() if checkpoint.shipped]
+    _plotly_gzip()
+    for names in (shipped[:1], shipped[1:]):
+        for name in names:
+            try:
+                _open(name)
+            except _Refusal:
+                continue  # the page that opens it says why
+            session.warm(name)
+        session.keep()
+    importlib.import_module("pandas")  # as Streamlit will, when a page first needs it
+
+
+def _answer(handle):  # noqa: ANN001, ANN202
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await handle(request)
+        except _Refusal as refusal:
+            headers = {"Cache-Control": "no-store"}
+            return JSONResponse({"error": str(refusal)}, refusal.status, headers)
+
+    return endpoint
+
+
+def _script(name: str):  # noqa: ANN202
+    async def script(request: Request) -> Response:
+        content = (_DECODER / name).read_bytes()
+        tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+        return _cached(request, content, tag, _SCRIPTS[name])
+
+    return script
+
+
+async def _plotly(request: Request) -> Response:
+    packed = await run_in_threadpool(_plotly_gzip)
+    zipped = "gzip" in request.headers.get("accept-encoding", "")
+    content = packed if zipped else await run_in_threadpool(gzip.decompress, packed)
+    tag = f'"{version("plotly")}{"-gzip" if zipped else ""}"'
+    response = _cached(request, content, tag, "text/javascript")
+    if zipped and response.status_code == 200:
+        response.headers["Content-Encoding"] = "gzip"
+    response.headers["Vary"] = "Accept-Encoding"
+    return response
+
+
+@functools.cache
+def _plotly_gzip() -> bytes:
+    from plotly.offline import get_plotlyjs
+
+    return gzip.compress(get_plotlyjs().encode(), 6, mtime=0)
+
+
+def _cached(request: Request, content: bytes, tag: str, media_type: str) -> Response:
+    """A file that the browser keeps, asking each time whether it is still the same."""
+    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    if request.headers.get("if-none-match", "").removeprefix("W/") == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)
+
+
+async def _manifest(request: Request) -> Response:
+    name = request.path_params["name"]
+    opened = await run_in_threadpool(_open, name)
+    place = quote(name, safe="")
+    url = f"decoders/{place}/{opened.digest}.safetensors" if opened.file else None
+    where = {"name": name, "url": url, "decode": f"decode/{place}", "digest": opened.digest}
+    info = {key: value for key, value in opened.info.items() if key != "layers"}
+    return JSONResponse({**where, **info}, headers={"Cache-Control": "no-cache"})
+
+
+async def _weights(request: Request) -> Response:
+    opened = await run_in_threadpool(_open, request.path_params["name"])
+    if opened.file is None:
+        raise _Refusal(404, "This decoder is too large for a browser; the app decodes it.")
+    if request.path_params["digest"] != opened.digest:
+        raise _Refusal(404, "This decoder has changed since the page was opened: reload the page.")
+    # Weights do not shrink; "identity" keeps Streamlit's middleware from trying at every request.
+    headers = {"Cache-Control": _FOR_EVER, "Content-Encoding": "identity"}
+    return Response(opened.file, media_type="application/octet-stream", headers=headers)
+
+
+async def _decode(request: Request) -> Response:
+    opened = await run_in_threadpool(_open, request.path_params["name"])
+    latent_dim = opened.decoder.config.latent_dim
+    expected = 4 * latent_dim
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > expected:
+            break
+    if len(body) != expected:
+        found = f"more than {expected}" if len(body) > expected else f"{len(body)}"
+        raise _Refusal(
+            400,
+            f"The code has {found} bytes; expected {expected}: "
+            f"{latent_dim} numbers of 4 bytes, little-endian.",
+        )
+    z = torch.from_numpy(np.frombuffer(bytes(body), dtype="<f4").astype(np.float32))
+    if not (z.abs() <= _LARGEST).all():  # false for NaN, too
+        raise _Refusal(
+            400, f"The code has numbers beyond ±{_LARGEST:,} or not finite; expected smaller ones."
+        )
+    content = await run_in_threadpool(_picture, opened.decoder, z)
+    headers = {"Cache-Control": "no-store", "Content-Encoding": "identity"}
+    return Response(content, media_type="application/octet-stream", headers=headers)
+
+
+@torch.inference_mode()
+def _picture(decoder: Decoder, z: torch.Tensor) -> bytes:
+    likelihood = decoder(z[None])
+    planes = [likelihood.mean]
+    if decoder.config.likelihood == "gaussian":
+        planes.append(likelihood.stddev / DEVIATION_WHITE)
+    grey = torch.cat(planes).nan_to_num(0).mul(255).round().clamp(0, 255)
+    return grey.to(torch.uint8).numpy().tobytes()
+
+
+_opening = threading.Lock()
+
+
+def _open(name: str) -> _Opened:
+    """Loads a checkpoint by the name that `list_checkpoints` gives it, and by no other."""
+    found = [c for c in list_checkpoints() if c.name == name]
+    if not found:
+        raise _Refusal(404, "There is no checkpoint of that name here; choose one from the list.")
+    try:
+        changed = (found[0].folder / "model.safetensors").stat().st_mtime_ns
+        with _opening:  # many visitors at once load it once
+            return _load(found[0], changed)
+    except (CheckpointError, OSError):
+        sentence = f"The checkpoint {name} cannot be read; the app's log or its page says why."
+        raise _Refusal(404, sentence) from None
+
+
+@functools.lru_cache(maxsize=8)
+def _load(checkpoint: Checkpoint, changed: int) -> _Opened:
+    model = load_checkpoint(checkpoint.folder)
+    file = decoder_bytes(model)
+    digest = hashlib.sha256(file).hexdigest()[:32]
+    kept = file if len(file) <= _MOST_BYTES else None
+    return _Opened(model.decoder, decoder_info(model), kept, digest)

@@ -1,0 +1,198 @@
+"""A new run: presets first, details for those who want them, the time it will take."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import streamlit as st
+
+from pages.ui.train.monitor import time_words
+from vae import ConfigError, DatasetError, list_checkpoints
+from vae.checkpoint import data_folder, write_file
+from vae.datasets import dataset_names, load_dataset
+from vae.likelihoods import LIKELIHOODS
+from vae.runs.folder import RunConfig, RunError
+from vae.runs.manager import start_run
+from vae.runs.presets import PRESETS
+from vae.training.loop import TrainingConfig
+
+__all__ = ["show_form"]
+
+_SIZES = {
+    "small": ([], [400], "Fully connected, one hidden layer of 400"),
+    "medium": ([32, 64], [256], "Two convolutions"),
+    "large": ([32, 64, 128], [512], "Three convolutions; sides divisible by 8"),
+    "faces": ([24, 48, 96, 128], [256], "Four convolutions; sides divisible by 16"),
+}
+_ROOT = Path(__file__).resolve().parents[3]
+
+
+def show_form() -> None:
+    """Lets a visitor choose what to train, says how long it takes, and starts it."""
+    titles = [preset.title for preset in PRESETS]
+    title = st.radio(
+        "What to train",
+        titles,
+        captions=[preset.about for preset in PRESETS],
+        key="preset",
+    )
+    preset = PRESETS[titles.index(title)]
+    with st.expander("Details", icon=":material/tune:"):
+        try:
+            config = _details(preset.config)
+        except (ConfigError, DatasetError) as problem:
+            st.error(str(problem))
+            return
+    if config != preset.config and not preset.describes(config):
+        config = replace(config, preset=None)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Start", icon=":material/play_arrow:", type="primary", key="start"):
+            try:
+                run = start_run(config)
+            except RunError as problem:
+                st.error(str(problem))
+                return
+            st.session_state["go-to-run"] = run.name
+            st.rerun()
+        if st.button("How long will it take?", icon=":material/timer:", key="estimate"):
+            with st.spinner("Measuring a few steps…"):
+                st.session_state["estimated"] = (config, _estimate(config))
+        known, sentence = st.session_state.get("estimated", (None, ""))
+        if known == config:
+            st.markdown(sentence)
+
+
+def _details(preset: RunConfig) -> RunConfig:
+    key = preset.preset
+    names = list(dict.fromkeys([preset.dataset, *dataset_names()]))
+    model, training = preset.model, preset.training
+    first, second, third = st.columns(3)
+    with first:
+        dataset = st.selectbox(
+            "Images", [*names, "my own"], key=f"{key}-dataset",
+            help="Digits, fashion (its training images) and faces; some have to be fetched.",
+        )  # fmt: skip
+        if dataset == "my own":
+            dataset = _own_images(key)
+        size = next(
+            (k for k, v in _SIZES.items() if v[0] == model["channels"] and "hidden" not in model),
+            next((k for k, v in _SIZES.items() if v[0] == model["channels"]), "medium"),
+        )
+        size = st.selectbox(
+            "Size of the network", list(_SIZES), list(_SIZES).index(size), key=f"{key}-size",
+            format_func=lambda k: f"{k.capitalize()} · {_SIZES[k][2]}",
+        )  # fmt: skip
+        likelihood = st.selectbox(
+            "Likelihood p(x|z)",
+            LIKELIHOODS,
+            LIKELIHOODS.index(model["likelihood"]),
+            key=f"{key}-likelihood",
+            format_func=lambda k: k.replace("_", " ").capitalize(),
+            help="Bernoulli for black and white, continuous Bernoulli for grey, Gaussian for "
+            "colour; fixed means one σ for all pixels.",
+        )
+    with second:
+        latent_dim = st.number_input(
+            "Latent dimensions", 1, 512, model["latent_dim"], key=f"{key}-latent",
+            help="How many numbers stand for an image. With two the map is the latent space.",
+        )  # fmt: skip
+        beta = st.number_input(
+            "beta", 0.0, 1000.0, training.beta, 0.5, key=f"{key}-beta",
+            help="Weight of the KL; 1 makes the objective the ELBO.",
+        )  # fmt: skip
+        warmup = st.number_input(
+            "Warm-up of beta, epochs", 0.0, 1000.0, training.beta_warmup, 1.0, key=f"{key}-warmup",
+            help="Over these epochs beta rises from 0, so that codes come into use first.",
+        )  # fmt: skip
+        variational = not st.toggle(
+            "Standard autoencoder", key=f"{key}-autoencoder", help="No noise, no KL, for contrast."
+        )
+    with third:
+        epochs = st.number_input("Epochs", 1, 100_000, training.epochs, key=f"{key}-epochs")
+        batch = st.number_input(
+            "Images in a batch", 1, 65_536, training.batch_size, key=f"{key}-batch"
+        )
+        rate = st.number_input(
+            "Learning rate", 1e-6, 1.0, training.learning_rate, 1e-4, "%.5f", key=f"{key}-rate"
+        )
+        seed = st.number_input("Seed", 0, 2**31 - 1, training.seed, key=f"{key}-seed")
+    starts = ["random weights", *(c.name for c in list_checkpoints())]
+    start = st.selectbox("Start from", starts, key=f"{key}-from")
+    channels, hidden, _ = _SIZES[size]
+    if channels == model["channels"]:
+        hidden = model.get("hidden", hidden)
+    chosen = {"latent_dim": latent_dim, "likelihood": likelihood, "channels": list(channels)}
+    if "hidden" in model or hidden != [256]:
+        chosen["hidden"] = list(hidden)
+    if not variational:
+        chosen["variational"] = False
+    return replace(
+        preset,
+        dataset=dataset,
+        model={} if start != starts[0] else chosen,
+        start=None if start == starts[0] else start,
+        training=replace(
+            training,
+            epochs=epochs,
+            batch_size=batch,
+            learning_rate=rate,
+            beta=beta,
+            beta_warmup=warmup,
+            seed=seed,
+        ),
+    )
+
+
+def _own_images(key: str) -> str:
+    file = st.file_uploader(
+        "A zip of pictures", type=["zip"], key=f"{key}-zip",
+        help="PNG, JPEG, WebP, BMP or GIF, in class folders or with an attributes.csv. They are "
+        "cropped and scaled to 64×64 pixels.",
+    )  # fmt: skip
+    if file is None:
+        raise DatasetError("Choose a zip of pictures, or other images.")
+    content = file.getvalue()
+    place = data_folder() / "uploads" / f"{hashlib.sha256(content).hexdigest()[:16]}.zip"
+    if not place.exists():
+        write_file(place, content)
+        try:
+            load_dataset(str(place), "train")
+        except DatasetError as problem:
+            place.unlink(missing_ok=True)
+            raise DatasetError(str(problem).replace(str(place), file.name)) from problem
+    return str(place)
+
+
+def _estimate(config: RunConfig) -> str:
+    """Measures in a process of its own: what it loads is gone again afterwards."""
+    command = [sys.executable, "-m", "vae", "train", "--estimate", "--json", "--dataset"]
+    command += [config.dataset, "--threads", str(config.threads)]
+    for name, value in config.model.items():
+        if name == "variational":
+            command += ["--autoencoder"]
+        else:
+            text = ",".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+            command += [f"--{name.replace('_', '-')}", text]
+    if config.start:
+        command += ["--from", config.start]
+    for name in TrainingConfig.__dataclass_fields__:
+        command += [f"--{name.replace('_', '-')}", str(getattr(config.training, name))]
+    try:
+        done = subprocess.run(
+            command, cwd=_ROOT, capture_output=True, text=True, timeout=300, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return "Loading the images and measuring took more than five minutes."
+    if done.returncode:
+        return done.stderr.strip().splitlines()[-1][:300] if done.stderr else "It failed."
+    found = json.loads(done.stdout.splitlines()[-1])
+    return (
+        f"About **{time_words(found['seconds'] + 8)}**: {found['seconds_per_epoch']:.1f} seconds "
+        f"an epoch, {found['images_per_second']:,.0f} images a second, "
+        f"{found['parameters']:,} parameters."
+    )

@@ -1,0 +1,359 @@
+"""A run as it is watched: its state, its curves, its pictures; live while a process is at work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+import torch
+
+from pages.ui.components.plotly_chart import chart
+from pages.ui.shared import images, scatter, session
+from pages.ui.train import plots
+from vae import CheckpointError, DatasetError
+from vae.runs.folder import (
+    RunConfig,
+    Status,
+    control,
+    list_snapshots,
+    read_changes,
+    read_config,
+    read_control,
+    read_metrics,
+    read_snapshot,
+    read_status,
+)
+from vae.runs.manager import Run
+from vae.runs.presets import PRESETS, read_band
+
+__all__ = ["metrics_of", "show_controls", "show_run", "time_words"]
+
+_ICONS = {
+    "waiting": ":material/hourglass_top:",
+    "starting": ":material/hourglass_top:",
+    "running": ":material/play_circle:",
+    "paused": ":material/pause_circle:",
+    "finishing": ":material/map:",
+    "finished": ":material/check_circle:",
+    "stopped": ":material/stop_circle:",
+    "failed": ":material/error:",
+    "interrupted": ":material/power_off:",
+}
+_RATES = [0.00001, 0.00003, 0.0001, 0.0002, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.01]
+
+
+def time_words(seconds: float) -> str:
+    """A duration as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} second{'' if round(seconds) == 1 else 's'}"
+    if seconds < 5_400:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3_600:.1f} hours"
+
+
+def metrics_of(folder: Path) -> list[dict[str, Any]]:
+    """All rows of a run's metrics, of which only the new ones are read each time."""
+    kept = st.session_state.setdefault("train-metrics", {})
+    rows, position = kept.get(str(folder), ([], None))
+    new, position, again = read_metrics(folder, position)
+    rows = new if again else rows + new
+    st.session_state["train-metrics"] = {**kept, str(folder): (rows, position)}
+    return rows
+
+
+def show_controls(run: Run) -> None:
+    """Pause, single step, stop, and beta and learning rate while it trains."""
+    status = read_status(run.folder)
+    if not status.live:
+        return
+    config = read_config(run.folder)
+    wanted = read_control(run.folder)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        do = {"on_click": control}
+        if wanted.action == "pause":
+            go_on = {"icon": ":material/play_arrow:", "type": "primary"}
+            st.button("Go on", key="go-on", args=(run.folder, "run"), **go_on, **do)
+            st.button(
+                "One step",
+                icon=":material/skip_next:",
+                key="one-step",
+                args=(run.folder,),
+                kwargs={"single": True},
+                **do,
+            )
+        else:
+            st.button(
+                "Pause",
+                icon=":material/pause:",
+                key="pause",
+                args=(run.folder, "pause"),
+                disabled=status.state == "finishing",
+                **do,
+            )
+        st.button(
+            "Stop",
+            icon=":material/stop:",
+            key="stop",
+            args=(run.folder, "stop"),
+            help="It can be resumed later.",
+            disabled=status.state == "finishing",
+            **do,
+        )
+        steer = {"on_change": _steer, "width": 260}
+        if config.model.get("variational", True):
+            beta = config.training.beta if wanted.beta is None else wanted.beta
+            key = f"beta-{run.name}"
+            st.session_state[key] = float(beta)
+            st.slider(
+                "beta: weight of the KL",
+                0.0,
+                float(max(10, config.training.beta, beta)),
+                step=0.1,
+                key=key,
+                args=(run, "beta", key),
+                help="Takes effect at the next step, for everyone who watches.",
+                **steer,
+            )
+        rate = wanted.learning_rate or config.training.learning_rate
+        key = f"rate-{run.name}"
+        st.session_state[key] = rate
+        st.select_slider(
+            "Learning rate, at its highest",
+            sorted({*_RATES, rate}),
+            key=key,
+            args=(run, "learning_rate", key),
+            help="It falls along a half cosine from here to the end.",
+            **steer,
+        )
+
+
+def _steer(run: Run, name: str, key: str) -> None:
+    control(run.folder, **{name: st.session_state[key]})
+    st.session_state["train-seen"] = _seen(run)  # this visitor's own change is no news
+
+
+def _seen(run: Run) -> tuple[str, str, float | None, float | None]:
+    """What the controls depend on; other visitors change it, too."""
+    wanted = read_control(run.folder)
+    return run.name, read_status(run.folder).state, wanted.beta, wanted.learning_rate
+
+
+def show_run(run: Run) -> None:
+    """Everything there is to see of a run, as it is now."""
+    before, now = st.session_state.get("train-seen"), _seen(run)
+    st.session_state["train-seen"] = now
+    _show_run(run)
+    # Only now: what is not drawn before a rerun would vanish for a moment.
+    if before is not None and before[0] == run.name and before != now:
+        st.rerun()  # buttons and sliders outside of this fragment depend on it
+
+
+def _show_run(run: Run) -> None:
+    status, config = read_status(run.folder), read_config(run.folder)
+    # Each part in a place of its own: what comes and goes in one moves nothing in the others.
+    head, curves, pictures, terms = (st.container() for _ in range(4))
+    with head:
+        _show_status(status, config)
+    rows = metrics_of(run.folder)
+    if not rows:
+        if status.state in ("starting", "running"):
+            head.caption("The first curves come in a few seconds.")
+        return
+    with head:
+        _warn_of_collapse(rows, config)
+    with curves:
+        preset = next((p for p in PRESETS if p.key == config.preset and p.describes(config)), None)
+        band = read_band(preset) if preset else None
+        known = plots.terms_of(rows)
+        moved = _moved(run, rows)
+        for place, term in zip(st.columns(len(known)), known, strict=True):
+            figure = plots.curve_figure(rows, term, band, max(status.epochs, 1), moved)
+            with place:
+                chart(figure, key=f"curve-{term}", alt=f"{term} by epoch, nats per image")
+        _explain_curves(rows, config, band is not None)
+    with pictures:
+        show_pictures(run, config, status.live)
+    with terms:
+        _show_terms(rows)
+
+
+def _show_terms(rows: list[dict[str, Any]]) -> None:
+    last = next((row for row in reversed(rows) if row.get("kl_per_dimension")), None)
+    if last is None:
+        return
+    left, right = st.columns(2, gap="medium")
+    with left:
+        dimensions = last["kl_per_dimension"]
+        active = f"{last['active_units']} of {len(dimensions)} active"
+        st.markdown(f"**KL of each dimension** · {active}")
+        figure = plots.dimensions_figure(dimensions)
+        chart(figure, key="dimensions", alt="KL of each latent dimension, nats")
+        st.caption(
+            "A dimension at 0 says nothing about the image: the decoder has learned to ignore it. "
+            "Active means that its code moves from image to image."
+        )
+    with right:
+        st.markdown("**Rate and distortion**")
+        figure = plots.path_figure(rows)
+        chart(figure, key="path", alt="Distortion against rate, epoch by epoch")
+        st.caption(
+            "To the right the codes carry more, further down the pictures come back better. Along "
+            "the dashed line the ELBO is the best so far: training moves it downwards."
+        )
+
+
+def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
+    """The map of codes, samples and reconstructions: the latest, or any epoch once it ended."""
+    epochs = list_snapshots(run.folder)
+    if not epochs:
+        return
+    epoch = epochs[-1]
+    with st.container():  # always there, so that all below it keeps its place
+        if not live and len(epochs) > 1:
+            key = f"replay-{run.name}"
+            kept = st.session_state.get(key)
+            st.session_state[key] = kept if kept in epochs else epoch
+            epoch = st.select_slider("Replay: epoch", epochs, key=key, width="stretch")
+    try:
+        shared, found = read_snapshot(run.folder), read_snapshot(run.folder, epoch)
+        classes = session.dataset(config.dataset, "test").classes
+    except (CheckpointError, DatasetError) as problem:
+        st.caption(f"The pictures of epoch {epoch} cannot be shown. {problem}")
+        return
+    labels = shared.get("labels")
+    plane = "seen from where the classes lie furthest apart"
+    if found["codes"].shape[1] <= 2:
+        plane = "the whole latent space"
+    elif labels is None:
+        plane = "in the two directions in which they vary most"
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown(f"**Codes of held-out images** · after epoch {epoch}, {plane}")
+        attributes = [n.removeprefix("attribute.") for n in shared if n.startswith("attribute.")]
+        if labels is None and attributes:
+            labels, classes = _colour_by(shared, sorted(attributes), run)
+        figure = plots.map_figure(found["map"], labels, classes)
+        chart(figure, key="codes", alt=f"Map of {len(found['map'])} codes at epoch {epoch}")
+    with right:
+        pairs = np.stack([shared["originals"][:8], found["reconstructions"][:8]], 1)
+        pairs = pairs.reshape(-1, *pairs.shape[2:])
+        _sheet(
+            np.concatenate([pairs[0::2], pairs[1::2]]),
+            8,
+            "Real images never trained on, and below each its reconstruction",
+        )
+        _sheet(found["samples"], 8, "Generated: samples at the same random places every time")
+
+
+def _colour_by(
+    shared: dict[str, np.ndarray], attributes: list[str], run: Run
+) -> tuple[np.ndarray, tuple[str, str]]:
+    name = st.selectbox(
+        "Colour by",
+        attributes,
+        attributes.index("glasses") if "glasses" in attributes else 0,
+        key=f"colour-{run.name}",
+        format_func=scatter.words,
+    )
+    shown = scatter.words(name).lower()
+    return shared[f"attribute.{name}"].astype(int), (f"without {shown}", f"with {shown}")
+
+
+def _sheet(pictures: np.ndarray, columns: int, caption: str) -> None:
+    x = torch.from_numpy(pictures).float() / 255
+    height = 2 * 72 if len(pictures) == 2 * columns else 72
+    # In the page itself: a file would be gone before the browser has fetched it.
+    st.image(
+        images.data_url(images.sheet(x, columns), height),
+        caption=caption,
+        width="stretch",
+        alt=caption,
+    )
+
+
+def _show_status(status: Status, config: RunConfig) -> None:
+    facts = []
+    if status.steps:
+        facts.append(f"epoch {min(int(status.epoch) + 1, status.epochs)} of {status.epochs}")
+    if status.state in ("running", "paused"):
+        facts.append(f"step {status.step:,} of {status.steps:,}")
+        facts.append(f"{status.images_per_second:,.0f} images a second")
+    if status.seconds_left and status.live:
+        facts.append(f"about {time_words(status.seconds_left)} left")
+    line = f"{_ICONS[status.state]} **{status.state.capitalize()}.** "
+    if status.state in ("failed", "interrupted"):
+        st.error(f"{status.state.capitalize()}. {_plain(status.message)}")
+    elif status.state == "stopped":
+        st.markdown(f"{_ICONS[status.state]} {_plain(status.message)} " + " · ".join(facts))
+    elif status.state in ("waiting", "starting"):
+        st.markdown(f"{_ICONS[status.state]} {_plain(status.message)}")
+    elif status.state == "finishing":
+        st.markdown(line + _plain(status.message))
+    else:
+        st.markdown(line + " · ".join(facts))
+    if status.steps:
+        st.progress(min(status.step / status.steps, 1.0))
+
+
+def _collapsed(rows: list[dict[str, Any]], config: RunConfig) -> float | None:
+    """The held-out KL of codes that say next to nothing, else None."""
+    last = next((row for row in reversed(rows) if row.get("heldout_kl") is not None), None)
+    if last is None or last["epoch"] < max(2, config.training.beta_warmup):
+        return None
+    return last["heldout_kl"] if last["heldout_kl"] < 1 or last["active_units"] == 0 else None
+
+
+def _warn_of_collapse(rows: list[dict[str, Any]], config: RunConfig) -> None:
+    kl = _collapsed(rows, config)
+    if kl is not None:
+        st.warning(
+            f"The KL is {kl:.1f} nats: the codes say next to nothing about the images, and every "
+            "reconstruction looks alike. This is posterior collapse. Lower beta, or let it warm "
+            "up over more epochs.",
+            icon=":material/trending_flat:",
+        )
+
+
+def _moved(run: Run, rows: list[dict[str, Any]]) -> list[tuple[float, str]]:
+    """At which epochs visitors moved beta or the learning rate, and to what."""
+    pace = rows[-1]["epoch"] / rows[-1]["step"]
+    names = {"beta": "beta", "learning_rate": "rate"}
+    return [
+        (change["step"] * pace, f"{names[name]} {change[name]:g}")
+        for change in read_changes(run.folder)
+        for name in names
+        if change.get(name) is not None
+    ]
+
+
+def _explain_curves(rows: list[dict[str, Any]], config: RunConfig, band: bool) -> None:
+    if not config.model.get("variational", True):
+        st.caption("A standard autoencoder has no KL and no ELBO: only reconstructions count.")
+        return
+    sentences = ["In nats per image; ELBO = reconstruction − KL, and higher is better."]
+    if _collapsed(rows, config):
+        sentences.append(
+            "The KL stays low: what a code says of its image costs more, at its weight, than the "
+            "reconstruction gains."
+        )
+    else:
+        sentences.append(
+            "The KL rises first, which is no fault: the encoder begins to say something about "
+            "each image, and what it says costs nats. It pays as soon as the reconstruction gains "
+            "more than that."
+        )
+    if config.model.get("likelihood") == "bernoulli":
+        sentences.append(
+            "Held-out images may lie higher than training images: their greys are rounded to "
+            "black or white, those of training images are drawn anew each time."
+        )
+    if band:
+        sentences.append("The shaded bands: three runs with other seeds, shipped with the app.")
+    st.caption(" ".join(sentences))
+
+
+def _plain(text: str) -> str:
+    """Text from a file, shown as it is: Markdown's signs lose their meaning."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+!|~$:" else c for c in text)

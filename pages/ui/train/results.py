@@ -1,0 +1,129 @@
+"""What can be done with runs that ended: resume, save, open, export, delete, compare."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.components.plotly_chart import chart
+from pages.ui.train import plots
+from pages.ui.train.monitor import metrics_of, time_words
+from vae.runs.folder import RunConfig, RunError, read_changes, read_config, read_status
+from vae.runs.manager import Run, delete_run, export_run, resume_run, save_run
+
+__all__ = ["show_actions", "show_comparison"]
+
+
+def show_actions(run: Run) -> None:
+    """Buttons for a run that no process works on."""
+    status = read_status(run.folder)
+    if status.live:
+        return
+    saved = (run.folder / "model.safetensors").exists()
+    try:
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            if status.state != "finished" and st.button(
+                "Resume", icon=":material/resume:", type="primary", key="resume"
+            ):
+                resume_run(run.folder)
+                st.rerun()
+            if saved:
+                if st.button("Open in the map", icon=":material/explore:", key="open"):
+                    st.switch_page("map.py", query_params={"model": run.name})
+                with st.popover("Save as a checkpoint", icon=":material/save:"):
+                    name = st.text_input("Name", re.sub(r"-\d{4}-\d{6}b*$", "", run.name))
+                    if st.button("Save", key="save"):
+                        save_run(run.folder, name.strip())
+                        st.success("Saved. It is in the list of models on every page.")
+                st.download_button(
+                    "Export",
+                    lambda: export_run(run.folder),
+                    f"{run.name}.zip",
+                    "application/zip",
+                    icon=":material/download:",
+                    on_click="ignore",
+                    help="Weights, codes, settings and metrics in a zip archive.",
+                )
+            with st.popover("Delete", icon=":material/delete:", key=f"ask-{run.name}"):
+                st.write("The run, its curves and its checkpoint are then gone for everyone.")
+                label = f"Delete {run.name} for good"
+                if st.button(label, key="delete", type="primary"):
+                    delete_run(run.folder)
+                    st.session_state["deleted"] = run.name
+                    st.rerun()
+    except RunError as problem:
+        st.error(str(problem))
+
+
+def show_comparison(runs: list[Run]) -> None:
+    """Curves and a table of several runs; ELBOs are overlaid only where that means something."""
+    kinds: dict[str, list[Run]] = {}
+    for run in runs:
+        try:
+            kinds.setdefault(_kind(read_config(run.folder)), []).append(run)
+        except RunError:
+            continue
+    if not kinds:
+        st.info("There is no run yet.")
+        return
+    kind = st.selectbox(
+        "Runs that can be compared",
+        list(kinds),
+        key="kind",
+        help="Of other images or with another likelihood, nats mean something else.",
+    )
+    names = [run.name for run in kinds[kind]]
+    chosen = st.multiselect("Runs", names, names[:4], key=f"compared-{kind}")
+    rows = {run.name: metrics_of(run.folder) for run in kinds[kind] if run.name in chosen}
+    if not rows:
+        return
+    terms = ["elbo", "reconstruction", "kl"]
+    for place, term in zip(st.columns(3), terms, strict=True):
+        with place:
+            figure = plots.compared_figure(rows, term)
+            alt = f"{term} of {len(rows)} runs, on held-out images, by epoch"
+            chart(figure, key=f"compared-{term}", alt=alt)
+    st.dataframe(
+        [_row(run, rows[run.name]) for run in kinds[kind] if run.name in rows], hide_index=True
+    )
+    st.caption(
+        "Of held-out images at the latest epoch; reconstruction, KL and ELBO in nats per image."
+    )
+
+
+def _kind(config: RunConfig) -> str:
+    if config.start and "likelihood" not in config.model:
+        return f"{config.dataset}, started from {config.start}"
+    likelihood = config.model.get("likelihood", "bernoulli").replace("_", " ")
+    plain = "" if config.model.get("variational", True) else ", standard autoencoder"
+    return f"{config.dataset}, {likelihood}{plain}"
+
+
+def _beta(run: Run, config: RunConfig) -> str:
+    moved = [c["beta"] for c in read_changes(run.folder) if c.get("beta") is not None]
+    return " → ".join(f"{beta:g}" for beta in [config.training.beta, *moved])
+
+
+def _row(run: Run, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    config = read_config(run.folder)
+    last = next((row for row in reversed(rows) if "heldout_elbo" in row), {})
+
+    def short(key: str) -> float | None:
+        return None if last.get(key) is None else round(last[key], 2)
+
+    return {
+        "run": run.name,
+        "state": read_status(run.folder).state,
+        "epochs": round(rows[-1]["epoch"], 1) if rows else 0,
+        "ELBO": short("heldout_elbo"),
+        "reconstruction": short("heldout_reconstruction"),
+        "KL": short("heldout_kl"),
+        "squared error": None if not last else round(last["heldout_squared_error"], 4),
+        "active": last.get("active_units"),
+        "latent dimensions": config.model.get("latent_dim"),
+        "beta": _beta(run, config),
+        "seed": config.training.seed,
+        "time": time_words(rows[-1]["seconds"]) if rows else "",
+    }

@@ -1,0 +1,295 @@
+"""The interpolation page as a visitor's session runs it, and what it says about paths."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from pages.ui.components import gallery
+from pages.ui.concepts import selection
+from pages.ui.interpolate import endpoints, path, traversals
+from pages.ui.shared import images, session
+from vae.classifier import Classifier
+from vae.evaluation import decode
+from vae.latent import lerp, neighbours, slerp
+
+ROOT = Path(__file__).resolve().parents[3]
+VIEWS = ("path", "corners", "traversals")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def models(tmp_path_factory):
+    data = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LATENT_DATA", str(data))
+        tiny.make(data / "checkpoints")
+        yield data / "checkpoints"
+
+
+def visit(model: str = "tiny-gaussian", query: dict[str, str] | None = None, **state) -> AppTest:
+    at = AppTest.from_file(ROOT / "pages/interpolate.py", default_timeout=60)
+    for key, value in (query or {}).items():
+        at.query_params[key] = value
+    for key, value in {"model": model, **state}.items():
+        at.session_state[key] = value
+    at.run()
+    assert not at.exception and not at.error
+    return at
+
+
+def chosen(at: AppTest, model: str = "tiny-gaussian") -> dict[str, session.Pin]:
+    return at.session_state["ends"][model]
+
+
+def address(at: AppTest) -> dict[str, str]:
+    """The query; AppTest gives what a test set as lists, and what the page set as text."""
+    return {k: v if isinstance(v, str) else v[-1] for k, v in at.query_params.items()}
+
+
+def press(at: AppTest, label: str) -> AppTest:
+    next(b for b in at.button if b.label == label).click().run()
+    assert not at.exception
+    return at
+
+
+@pytest.mark.parametrize("model", tiny.CONFIGS)
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_model_opens_in_every_view(model, view):
+    at = visit(model, walk=view)
+    assert {b.label for b in at.button} >= {"Shuffle", "Pin this place"}
+
+
+def test_a_page_for_another_model_has_that_models_codes():
+    at = visit("tiny-gaussian")
+    at.selectbox(key="model").set_value("tiny-autoencoder").run()
+    assert not at.exception
+    assert chosen(at, "tiny-autoencoder")["A"].z.shape == (3,)
+
+
+def test_swap_exchanges_the_ends_and_shuffle_brings_other_classes():
+    at = visit()
+    before = chosen(at)
+    after = chosen(press(at, "Swap"))
+    assert (after["A"].row, after["B"].row) == (before["B"].row, before["A"].row)
+    ref = session.reference("tiny-gaussian")
+    seen = set()
+    for _ in range(4):
+        now = chosen(press(at, "Shuffle"))
+        seen.add(now["A"].row)
+        assert ref.class_of[now["A"].row] != ref.class_of[now["B"].row]
+    assert len(seen) > 1
+
+
+def test_a_pin_is_kept_where_the_slider_stands():
+    at = press(visit(query={"a": "3", "b": "8", "at": "0.25"}), "Pin this place")
+    ref = session.reference("tiny-gaussian")
+    (pin,) = at.session_state["pins"]
+    rows = [int(np.flatnonzero(ref.index == i)[0]) for i in (3, 8)]
+    np.testing.assert_allclose(pin.z, lerp(*ref.mean[rows], np.array([0.25]))[0], atol=1e-6)
+
+
+# The address -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", tiny.CONFIGS)
+def test_the_address_keeps_every_kind_of_picture(model):
+    ref = session.reference(model)
+    real = gallery.real_pin(ref, 7)
+    assert endpoints.from_text(ref, endpoints.as_text(ref, real)).row == 7
+    z = np.random.default_rng(0).standard_normal(ref.mean.shape[1]).astype("f4")
+    for kind in ("generated", "sample", "upload"):
+        text = endpoints.as_text(ref, session.Pin(model, kind, z, "mine"))
+        found = endpoints.from_text(ref, text)
+        assert found.kind == kind and np.array_equal(found.z, z) and found.row == -1
+        assert text.isascii() and not set(text) & set("+/=&? ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "999999999", "-1", "g", "gAAAA", "g????", "x" * 10_000, "1e3", "ü", "9" * 40]
+    + ["g" + t for t in ("____" * 7, "AADAfwAAwH8AAMB_AADAfwAAwH8")],  # nan
+)
+def test_nonsense_in_the_address_is_passed_over(text):
+    ref = session.reference("tiny-gaussian")
+    assert endpoints.from_text(ref, text) is None
+    at = visit(query={"a": text, "at": text})
+    assert chosen(at)["A"].kind == "real"
+
+
+def test_a_link_restores_pictures_and_sliders():
+    at = visit(query={"a": "3", "b": "8"})
+    assert address(at)["a"] == "3" and address(at)["at"] == "0.5"
+    settings = {"a": "17", "b": "3", "c": "1", "d": "2", "at": "0.25,0.75"}
+    again = visit(query=settings, walk="corners")
+    assert {k: v for k, v in address(again).items() if k in settings} == settings
+    pins = chosen(again)
+    ref = session.reference("tiny-gaussian")
+    assert [int(ref.index[pins[n].row]) for n in endpoints.NAMES] == [17, 3, 1, 2]
+
+
+# What lies along a path --------------------------------------------------------------------------
+
+
+def a_judge(monkeypatch, exclusive: bool) -> Classifier:
+    torch.manual_seed(0)
+    names = tuple("0123456789") if exclusive else ("hat", "scarf")
+    judge = Classifier((1, 28, 28), names, exclusive).eval()
+    monkeypatch.setattr(selection, "judge", lambda ref: judge)
+    return judge
+
+
+@pytest.mark.parametrize("way", ["lerp", "slerp"])
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_facts_are_those_of_the_codes_on_the_path(monkeypatch, way, exclusive):
+    judge = a_judge(monkeypatch, exclusive)
+    ref = session.reference("tiny-gaussian")
+    a, b = ref.mean[3], ref.mean[40]
+    found = path.facts(ref, a, b, way, 0.5, 9)
+    assert (found.at[0], found.at[-1]) == (-0.5, 1.5) and len(found.frames) == 9
+    z = (lerp if way == "lerp" else slerp)(a, b, found.at)
+    np.testing.assert_allclose(found.norms, np.linalg.norm(z, axis=1), rtol=1e-5)
+    rows, distances = neighbours(ref.mean, z, 1)
+    np.testing.assert_array_equal(found.nearest, rows[:, 0])
+    # Beyond the reach of the nearest code, and only there, the path has left the data.
+    outside = distances[:, 0] > found.reach
+    np.testing.assert_array_equal(found.counts == 0, outside)
+    marked = [any(s <= t <= e for s, e in found.outside) for t in found.at]
+    np.testing.assert_array_equal(marked, outside)
+    said = judge.probabilities(decode(ref.model, z)).detach().numpy()
+    for name, values in found.answers.items():
+        np.testing.assert_allclose(values, said[:, judge.names.index(name)], atol=1e-5)
+    assert found.answers and found.exclusive == exclusive
+
+
+def test_facts_are_symmetric_under_swap():
+    ref = session.reference("tiny-gaussian")
+    a, b = ref.mean[3], ref.mean[40]
+    for way in path.WAYS:
+        there, back = (path.facts(ref, *pair, way, 0.5, 9) for pair in ((a, b), (b, a)))
+        np.testing.assert_array_equal(there.counts, back.counts[::-1])
+        np.testing.assert_array_equal(there.nearest, back.nearest[::-1])
+        np.testing.assert_allclose(there.norms, back.norms[::-1], rtol=1e-4)
+
+
+def test_a_path_far_from_the_data_is_said_to_have_left_them(monkeypatch):
+    monkeypatch.setattr(selection, "judge", lambda ref: None)
+    ref = session.reference("tiny-gaussian")
+    far = ref.mean[3] + 100
+    texts = {}
+    for name, b in (("stays", ref.mean[3]), ("leaves", far)):
+        pins = {n: session.Pin(ref.name, "generated", ref.mean[3], n) for n in endpoints.NAMES}
+        pins["B"] = session.Pin(ref.name, "generated", b, "B")
+        at = visit(ends={ref.name: pins})
+        texts[name] = " ".join(c.value for c in at.caption)
+    assert "stays inside the data" in texts["stays"]
+    assert "leaves the data" in texts["leaves"]
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_the_page_shows_what_a_classifier_sees(monkeypatch, exclusive):
+    a_judge(monkeypatch, exclusive)
+    ref = session.reference("tiny-gaussian")
+    found = path.facts(ref, ref.mean[3], ref.mean[40], "lerp", 0.0, 9)
+    tracks = path._tracks(ref, found)
+    assert len(tracks) == 3
+    for track in tracks:
+        for curve in track.curves:
+            assert len(curve.values) == len(track.at)
+            assert track.low <= np.min(curve.values) and np.max(curve.values) <= track.high
+        json.dumps(track.as_data())
+
+
+# Files -------------------------------------------------------------------------------------------
+
+
+def test_a_path_file_holds_codes_positions_and_settings():
+    rng = np.random.default_rng(1)
+    a, b = rng.standard_normal((2, 5)).astype("f4")
+    at = np.linspace(0, 1, 7)
+    content = path.path_file(a, b, at, "slerp", {"model": "mine", "overshoot": 0.0})
+    with np.load(io.BytesIO(content)) as file:
+        np.testing.assert_array_equal(file["z"], slerp(a, b, at))
+        np.testing.assert_array_equal(file["z"][[0, -1]], [a, b])
+        np.testing.assert_array_equal(file["t"], at)
+        assert json.loads(str(file["settings"])) == {
+            "way": "slerp", "model": "mine", "overshoot": 0.0,
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 64, 48)])
+def test_an_animation_shows_every_picture_in_turn(shape):
+    brightness = torch.tensor([0.0, 0.3, 0.6, 1.0])
+    x = brightness[:, None, None, None].expand(4, *shape)
+    with Image.open(io.BytesIO(images.gif(x, 2 * shape[1], 0.05))) as film:
+        assert film.n_frames == 4 and film.size == (2 * shape[2], 2 * shape[1])
+        assert film.info["loop"] == 0 and film.info["duration"] == 50
+        for k, value in enumerate(brightness.tolist()):
+            film.seek(k)
+            assert np.abs(np.asarray(film.convert("L")) / 255 - value).max() < 0.02
+
+
+def test_a_film_strip_is_as_wide_as_its_frames():
+    ref = session.reference("tiny-gaussian")
+    at = np.linspace(0, 1, 5)
+    strip = path._strip(ref, ref.mean[3], ref.mean[40], "lerp", at)
+    picture = np.asarray(Image.open(io.BytesIO(strip))).astype(float) / 255
+    side = picture.shape[0]
+    assert picture.shape == (side, 5 * side)
+    wanted = decode(ref.model, lerp(ref.mean[3], ref.mean[40], at)[2:3])[0, 0].numpy()
+    step = side // ref.shape[1]
+    assert np.abs(picture[::step, 2 * side : 3 * side : step] - wanted).max() < 0.01
+
+
+# Squares and directions --------------------------------------------------------------------------
+
+
+def test_an_analogy_is_a_parallelogram():
+    ref = session.reference("tiny-gaussian")
+
+    def script(model):
+        from pages.ui.concepts import selection
+        from pages.ui.interpolate import corners
+        from pages.ui.shared import session
+
+        ref = session.reference(model)
+        session.st.session_state["made"] = corners.analogy(ref, selection.concepts(ref))
+
+    at = AppTest.from_function(script, args=(ref.name,), default_timeout=60).run()
+    assert not at.exception
+    a, right, down, both = at.session_state["made"]
+    np.testing.assert_allclose(right - a, both - down, atol=1e-5)
+    vectors = [made.concept.vector for made in selection.concepts(ref).values()]
+    np.testing.assert_allclose(right - a, vectors[0], atol=1e-5)
+    np.testing.assert_allclose(down - a, vectors[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("model", tiny.CONFIGS)
+def test_directions_are_as_long_as_the_codes_spread_along_them(model):
+    ref = session.reference(model)
+    for kind in ("axes", "principal"):
+        names, vectors, weights = traversals.directions(ref, kind)
+        d = ref.mean.shape[1]
+        assert len(names) == d and vectors.shape == (d, d)
+        assert (np.diff(weights) <= 1e-7).all()
+        lengths = np.linalg.norm(vectors, axis=1)
+        spread = (ref.mean @ (vectors / lengths[:, None]).T).std(0)
+        np.testing.assert_allclose(lengths, spread, rtol=0.01)
+        np.testing.assert_allclose(vectors @ vectors.T, np.diag(lengths**2), atol=1e-4)
+    assert weights.sum() == pytest.approx(1)
+
+
+def test_traversals_show_few_axes_at_a_time():
+    at = visit("tiny-gaussian", walk="traversals")
+    (page,) = at.number_input
+    assert page.max == 2
+    page.set_value(2).run()
+    assert not at.exception
+    assert address(at)["at"] == "0", "one axis is left for the second page"

@@ -1,0 +1,361 @@
+"""The pages in a real Chromium, on the real server: what a visitor does, compared by pixels."""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from pages.ui.shared import session
+
+ROOT = Path(__file__).resolve().parents[3]
+
+PIXELS = """selector => {
+    const canvas = document.querySelector(selector)
+    return Array.from(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data)
+}"""
+
+
+# When the pointer last moved over the map, and which of its moves was last painted.
+WATCH = """() => {
+    Object.assign(window, { moved: -1, painted: -1 })
+    const raw = "onpointerrawupdate" in window ? "pointerrawupdate" : "pointermove"
+    document.querySelector(".map-stage").addEventListener(raw, (event) => {
+        window.moved = event.timeStamp
+    }, { capture: true })
+    document.querySelector(".latent-map").addEventListener("decoded", (event) => {
+        window.painted = event.detail.moved
+    })
+}"""
+
+
+@pytest.fixture(autouse=True)
+def same_models(data, monkeypatch):
+    """What a test opens itself is what the app under test has."""
+    monkeypatch.setenv("LATENT_DATA", str(data))
+
+
+@pytest.fixture
+def visit(page, app):
+    """A function that opens the map of a model and waits until it can be used."""
+
+    def open_map(model: str = "tiny-plane", **query: str):
+        pairs = "&".join(f"{k}={v}" for k, v in {"model": model, **query}.items())
+        page.goto(f"{app}/?{pairs}")
+        page.wait_for_selector(f'.latent-map[data-ready^="{model}|"]')
+        page.wait_for_function("document.querySelector('.latent-map').dataset.exact === 'true'")
+        page.evaluate(WATCH)
+        return page
+
+    return open_map
+
+
+def stage(page, x: float, y: float) -> tuple[float, float]:
+    """A position on the map, as parts of its width and height, in pixels of the page."""
+    box = page.locator(".map-stage").bounding_box()
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+def code_position(page, row: int) -> tuple[float, float]:
+    """Where a reference image is drawn, in pixels of the page."""
+    x, y = page.evaluate(
+        """row => {
+            const plot = document.querySelector(".map-plot")
+            const { xaxis, yaxis } = plot._fullLayout
+            for (const trace of plot._fullData) {
+                const i = Array.from(trace.customdata).indexOf(row)
+                if (i >= 0) return [xaxis._offset + xaxis.d2p(trace.x[i]),
+                    yaxis._offset + yaxis.d2p(trace.y[i])]
+            }
+        }""",
+        row,
+    )
+    box = page.locator(".map-stage").bounding_box()
+    return box["x"] + 1 + x, box["y"] + 1 + y
+
+
+def view_range(page) -> list[float]:
+    return page.evaluate("document.querySelector('.map-plot')._fullLayout.xaxis.range")
+
+
+def zoom_in(page) -> list[float]:
+    """Zooms and gives the new range."""
+    before = view_range(page)
+    page.get_by_role("button", name="Zoom in").click()
+    page.wait_for_function(
+        "w => { const [a, b] = document.querySelector('.map-plot')._fullLayout.xaxis.range;"
+        " return b - a < 0.7 * w }",
+        arg=before[1] - before[0],
+    )
+    return view_range(page)
+
+
+def decoded_at(page, x: float, y: float) -> list[int]:
+    """Moves the pointer to a pixel of the page and gives the picture that is decoded there."""
+    page.mouse.move(x - 1, y)
+    before = page.evaluate("window.moved")
+    page.mouse.move(x, y)
+    page.wait_for_function(f"window.moved > {before} && window.painted === window.moved")
+    return page.evaluate(PIXELS, ".map-tip-picture")
+
+
+def decoded(page, x: float, y: float) -> list[int]:
+    """The same for a position given as parts of the map's width and height."""
+    return decoded_at(page, *stage(page, x, y))
+
+
+def test_the_picture_follows_the_pointer_without_the_server(visit):
+    page = visit()
+    requests = []
+    decoded(page, 0.4, 0.5)  # the first move may fetch what the tip shows
+    page.on("request", lambda request: requests.append(request.url))
+    left, right = decoded(page, 0.45, 0.5), decoded(page, 0.7, 0.4)
+    assert len(left) == 4 * 28 * 28
+    difference = sum(abs(a - b) for a, b in zip(left, right, strict=True))
+    assert difference > 1_000, "another place is another picture"
+    assert decoded(page, 0.45, 0.5) == left, "the same place is the same picture"
+    assert page.evaluate(PIXELS, ".live-mean") == left
+    assert not [url for url in requests if "/live/" in url and "atlas" not in url]
+
+
+def test_a_click_pins_and_python_answers(visit):
+    page = visit()
+    page.mouse.click(*code_position(page, 12))
+    page.get_by_text("Reconstruction", exact=True).wait_for()
+    page.locator("text=#12 ·").first.wait_for()
+    originals = page.locator("img[alt^='original']")
+    assert originals.count() == 1
+    page.get_by_text("Log evidence", exact=True).wait_for()
+
+
+def test_a_place_between_points_is_called_generated(visit):
+    page = visit("tiny-gaussian")
+    page.mouse.click(*stage(page, 0.93, 0.8))
+    page.get_by_text("a place on the map").first.wait_for()
+    page.locator("img[alt^='predicted deviation']").wait_for()
+    page.get_by_text("Nearest real images").wait_for()
+    assert page.get_by_text("Log evidence").count() == 0
+    assert page.locator(".live-second").is_visible()
+
+
+def test_the_view_survives_a_rerun(visit):
+    page = visit()
+    zoomed = zoom_in(page)
+    page.mouse.click(*stage(page, 0.5, 0.5))
+    page.get_by_text("Nearest real images").wait_for()
+    assert view_range(page) == zoomed
+    page.get_by_role("combobox", name="Colour").click()
+    page.get_by_role("option", name="KL (nats)").click()
+    page.locator(".colorbar, .cbaxis").first.wait_for(state="attached")
+    assert view_range(page) == pytest.approx(zoomed)
+
+
+def test_a_plane_through_the_pin_decodes_the_pin_itself(visit, app):
+    """The dimensions that the plane hides come from the mean code, or from the pin."""
+    page = visit("tiny-gaussian", projection="PCA plane")
+    ref = session.reference("tiny-gaussian")
+    row = int(np.abs(ref.embeddings["pca"]).sum(1).argsort()[len(ref) // 2])
+    with torch.no_grad():
+        own = ref.model.decoder(torch.from_numpy(ref.mean[row])[None]).mean[0, 0] * 255
+    at = code_position(page, row)
+    page.mouse.click(*at)
+    page.get_by_text("Nearest real images").wait_for()
+
+    def miss() -> float:
+        picture = np.array(decoded_at(page, *at)).reshape(28, 28, 4)[..., 0]
+        return float(np.abs(picture - own.numpy()).mean())
+
+    through_mean = miss()
+    page.get_by_role("combobox", name="The other 3 dimensions").click()
+    page.get_by_role("option", name="As in the last pin").click()
+    end = time.monotonic() + 20
+    while (through_pin := miss()) >= through_mean / 2 and time.monotonic() < end:
+        page.wait_for_timeout(200)
+    assert through_pin < 1 and through_pin < through_mean / 2
+
+
+def test_links_restore_a_state(visit):
+    page = visit("tiny-gaussian", projection="t-SNE", colour="ELBO (nats)")
+    names = [page.get_by_role("combobox", name=n) for n in ("Model", "Map", "Colour")]
+    assert [n.input_value() for n in names] == ["tiny-gaussian", "t-SNE", "ELBO (nats)"]
+    decoded(page, 0.5, 0.5)
+    page.get_by_text("Generated, approximate").wait_for()
+
+
+def test_every_page_is_reached_by_its_address(page, app):
+    for file in sorted((ROOT / "pages").glob("*.py")):
+        if file.stem == "router":
+            continue
+        page.goto(f"{app}/{file.stem}")
+        page.locator("[data-testid=stMain] [data-testid=stElementContainer]").first.wait_for()
+        assert page.get_by_role("dialog").count() == 0, f"{file.stem} is not found"
+        assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_the_view_survives_a_visit_to_another_page(visit):
+    page = visit()
+    zoomed = zoom_in(page)
+    links = page.locator("[data-testid=stTopNavLink]")
+    if links.count() < 2:
+        pytest.skip("There is no other page yet.")
+    links.nth(1).click()
+    page.wait_for_selector(".latent-map", state="detached")
+    links.nth(0).click()
+    page.wait_for_selector('.latent-map[data-ready^="tiny-plane|"]')
+    assert view_range(page) == pytest.approx(zoomed)
+
+
+def test_a_lasso_makes_a_group(visit):
+    page = visit()
+    page.get_by_role("button", name="Lasso A").click()
+    corners = [(0.2, 0.2), (0.9, 0.2), (0.9, 0.9), (0.2, 0.9), (0.2, 0.2)]
+    page.mouse.move(*stage(page, *corners[0]))
+    page.mouse.down()
+    for corner in corners[1:]:
+        page.mouse.move(*stage(page, *corner), steps=6)
+    page.mouse.up()
+    button = page.get_by_role("button", name="Group A")
+    button.wait_for()
+    assert int(button.inner_text().split("A:")[1].split()[0]) > 20
+
+
+def test_the_legend_filters(visit):
+    page = visit()
+    row = page.evaluate("document.querySelector('.map-plot')._fullData[0].customdata[0]")
+    at = code_position(page, row)
+    named = f"document.querySelector('.map-tip-real').textContent.includes('#{row} ')"
+    shown = "!document.querySelector('.map-tip-real').hidden && " + named
+    page.mouse.move(at[0] - 1, at[1])
+    page.mouse.move(*at)
+    page.wait_for_function(shown)
+    page.locator(".map-plot .legendtoggle").first.click()
+    page.wait_for_function(
+        "document.querySelector('.map-plot')._fullData[0].visible === 'legendonly'"
+    )
+    page.mouse.move(at[0] - 1, at[1])
+    page.mouse.move(*at)
+    page.wait_for_function(f"!({shown})")
+
+
+def test_the_keyboard_moves_and_pins(visit):
+    page = visit()
+    page.locator(".map-stage").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("window.painted > 0")
+    first = page.evaluate(PIXELS, ".map-tip-picture")
+    before = page.evaluate("window.painted")
+    for _ in range(8):
+        page.keyboard.press("ArrowUp")
+    page.wait_for_function(f"window.painted > {before}")
+    page.wait_for_timeout(200)
+    assert page.evaluate(PIXELS, ".map-tip-picture") != first
+    page.keyboard.press("Enter")
+    page.get_by_text("Nearest real images").wait_for()
+
+
+def test_search_finds_an_id(visit):
+    page = visit()
+    page.locator(".map-search").fill("#7")
+    page.wait_for_function("document.querySelector('.map-status').textContent.includes('#7')")
+    page.locator(".map-search").fill("no such thing")
+    page.wait_for_function("document.querySelector('.map-status').textContent.includes('Nothing')")
+
+
+def test_the_sheet_is_decoded_behind_the_points(visit):
+    page = visit()
+    blank = sum(page.evaluate(PIXELS, ".map-sheet"))
+    page.get_by_text("Decoded sheet").click()
+    page.wait_for_function(
+        """() => {
+            const canvas = document.querySelector(".map-sheet")
+            const middle = canvas.getContext("2d").getImageData(canvas.width / 2,
+                canvas.height / 2, 1, 1).data
+            return middle[3] > 0
+        }"""
+    )
+    assert blank == 0
+
+
+def test_the_picture_of_the_map_is_saved(visit, tmp_path):
+    page = visit()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="PNG").click()
+    download.value.save_as(tmp_path / "map.png")
+    assert (tmp_path / "map.png").read_bytes()[:4] == b"\x89PNG"
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Points as CSV").click()
+    download.value.save_as(tmp_path / "points.csv")
+    assert len((tmp_path / "points.csv").read_text().splitlines()) == tiny.COUNT + 1
+
+
+def test_uploads_are_placed(visit, tmp_path):
+    from PIL import Image
+
+    page = visit()
+    Image.new("L", (60, 60), 40).save(tmp_path / "mine.png")
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    page.get_by_role("button", name="Place").click()
+    page.get_by_text("My picture").click()
+    page.locator("input[type=file]").set_input_files(tmp_path / "bad.png")
+    page.get_by_text("bad.png is").wait_for()
+    page.locator("input[type=file]").set_input_files(tmp_path / "mine.png")
+    page.locator("img[alt^='original: mine.png']").wait_for()
+
+
+def test_touch_drags_the_probe_and_a_tap_pins(browser, app):
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    try:
+        page = context.new_page()
+        page.goto(f"{app}/?model=tiny-plane")
+        page.wait_for_selector('.latent-map[data-ready^="tiny-plane|"]')
+        page.locator(".map-stage").scroll_into_view_if_needed()
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 390, "nothing is wider than the phone"
+        page.touchscreen.tap(*stage(page, 0.6, 0.5))
+        page.get_by_text("Nearest real images").wait_for()
+        assert page.locator(".map-tip").is_visible()
+    finally:
+        context.close()
+
+
+def test_the_theme_reaches_the_map(browser, app):
+    colours = []
+    for scheme in ("light", "dark"):
+        context = browser.new_context(color_scheme=scheme)
+        page = context.new_page()
+        page.goto(f"{app}/?model=tiny-plane")
+        page.wait_for_selector('.latent-map[data-ready^="tiny-plane|"]')
+        colours.append(
+            page.evaluate(
+                """() => [getComputedStyle(document.querySelector(".map-stage")).backgroundColor,
+                document.querySelector(".map-plot")._fullLayout.font.color]"""
+            )
+        )
+        context.close()
+    assert colours[0][0] != colours[1][0] and colours[0][1] != colours[1][1]
+
+
+def test_a_slow_answer_never_covers_a_newer_place(visit):
+    page = visit()
+    page.mouse.move(*stage(page, 0.3, 0.3))
+    for step in range(60):
+        page.mouse.move(*stage(page, 0.3 + 0.006 * step, 0.3 + 0.004 * step))
+    final = decoded(page, 0.66, 0.54)
+    page.wait_for_timeout(300)
+    assert page.evaluate(PIXELS, ".map-tip-picture") == final
+
+
+def test_codes_are_served_only_for_models_that_exist(app):
+    for path in ("maps/nobody/1/codes.bin", "maps/..%2F..%2Fetc/1/codes.bin"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{app}/live/{path}")
+        assert refused.value.code in (400, 404)
+        refused.value.close()

@@ -1,0 +1,169 @@
+"""The app's routes: what is served, what is refused, and how it may be cached."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import struct
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+import torch
+from starlette.applications import Starlette
+
+from pages.ui.server import routes
+from vae.checkpoint import save_checkpoint
+from vae.decoder_export import DEVIATION_WHITE
+from vae.model import VAE, VAEConfig
+
+CONFIG = VAEConfig((3, 8, 12), latent_dim=3, likelihood="gaussian", channels=(4,), hidden=(5,))
+
+
+@pytest.fixture(scope="module")
+def site(serve, tmp_path_factory):
+    """(address of the routes' folder, the folder that checkpoints lie in)."""
+    data = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LATENT_DATA", str(data))
+        torch.manual_seed(3)
+        save_checkpoint(VAE(CONFIG), data / "checkpoints" / "small")
+        (data / "secret").mkdir()
+        save_checkpoint(VAE(CONFIG), data / "secret")
+        yield f"{serve(Starlette(routes=routes.live_routes('/app/')))}/app/live/", data
+
+
+def ask(url, body=None, headers=None):
+    """(status, headers, body) of one request."""
+    request = urllib.request.Request(url, data=body, headers=headers or {})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            return reply.status, reply.headers, reply.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers, error.read()
+
+
+def manifest(site):
+    status, _, body = ask(site[0] + "decoders/small")
+    assert status == 200
+    return json.loads(body)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "start"),
+    [
+        ("decoder.js", "text/javascript", b"//"),
+        ("worker.js", "text/javascript", b"//"),
+        ("kernel.wasm", "application/wasm", b"\0asm"),
+        ("plotly.min.js", "text/javascript", b"/**"),
+    ],
+)
+def test_scripts_have_their_type_and_are_sent_once(site, name, kind, start):
+    status, headers, body = ask(site[0] + name)
+    assert status == 200 and body.startswith(start)
+    assert headers["Content-Type"].split(";")[0] == kind
+    again, _, nothing = ask(site[0] + name, headers={"If-None-Match": headers["ETag"]})
+    assert (again, nothing) == (304, b"")
+    assert ask(site[0] + name, headers={"If-None-Match": '"other"'})[0] == 200
+
+
+def test_plotly_is_the_installed_one_and_compressed(site):
+    from plotly.offline import get_plotlyjs
+
+    _, headers, body = ask(site[0] + "plotly.min.js", headers={"Accept-Encoding": "gzip"})
+    assert headers["Content-Encoding"] == "gzip" and len(body) < 2_000_000
+    assert gzip.decompress(body).decode() == get_plotlyjs()
+    plain = ask(site[0] + "plotly.min.js")
+    assert plain[1]["Content-Encoding"] is None and plain[2] == gzip.decompress(body)
+    assert plain[1]["ETag"] != headers["ETag"]
+
+
+def test_a_decoder_is_cached_for_ever_under_its_content(site):
+    found = manifest(site)
+    assert found["image_shape"] == [3, 8, 12] and found["latent_dim"] == 3
+    assert "layers" not in found
+    status, headers, body = ask(site[0] + found["url"])
+    assert status == 200 and "immutable" in headers["Cache-Control"]
+    length = struct.unpack("<Q", body[:8])[0]
+    assert "decoder" in json.loads(body[8 : 8 + length])["__metadata__"]
+
+    save_checkpoint(VAE(CONFIG), site[1] / "checkpoints" / "small")
+    changed = manifest(site)
+    assert changed["url"] != found["url"]
+    assert ask(site[0] + changed["url"])[2] != body
+    status, headers, body = ask(site[0] + found["url"])
+    assert status == 404 and "reload" in json.loads(body)["error"]
+    assert headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("folder", ["decoders", "decode"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nothing",
+        "..",
+        "../secret",
+        "..%2fsecret",
+        "%2e%2e%2fsecret",
+        "..%5csecret",
+        "small%00",
+        "%2fetc%2fpasswd",
+        "small%2f..%2fsmall",
+        "SMALL",
+    ],
+)
+def test_only_listed_names_are_served(site, folder, name):
+    body = np.zeros(3, "<f4").tobytes() if folder == "decode" else None
+    assert ask(f"{site[0]}{folder}/{name}", body)[0] == 404
+
+
+def test_a_missing_checkpoint_is_a_sentence(site):
+    status, headers, body = ask(site[0] + "decoders/nothing")
+    assert status == 404 and headers["Content-Type"] == "application/json"
+    assert json.loads(body)["error"].endswith(".")
+
+
+def test_a_damaged_checkpoint_is_a_sentence_without_a_path(site):
+    folder = site[1] / "checkpoints" / "damaged"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"not a model")
+    status, _, body = ask(site[0] + "decoders/damaged")
+    assert status == 404 and str(site[1]) not in body.decode()
+    assert "damaged cannot be read" in json.loads(body)["error"]
+
+
+def test_the_server_decodes_to_rounded_bytes(site):
+    model = routes._open("small").decoder
+    z = torch.tensor([0.5, -1.0, 2.0])
+    status, headers, body = ask(site[0] + "decode/small", z.numpy().astype("<f4").tobytes())
+    assert status == 200 and headers["Cache-Control"] == "no-store"
+    with torch.inference_mode():
+        likelihood = model(z[None])
+    want = torch.cat([likelihood.mean, likelihood.stddev / DEVIATION_WHITE]).clamp(0, 1).numpy()
+    found = np.frombuffer(body, np.uint8).reshape(want.shape) / 255
+    assert np.abs(found - want).max() <= 0.5 / 255 + 1e-6
+
+
+@pytest.mark.parametrize("values", [[], [1], [1, 2], [1, 2, 3, 4], [0] * 100_000])
+def test_codes_of_another_length_are_refused(site, values):
+    body = np.array(values, "<f4").tobytes()
+    status, _, reply = ask(site[0] + "decode/small", body)
+    assert status == 400 and "expected 12" in json.loads(reply)["error"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1.1e6, -3e38])
+def test_codes_that_are_not_finite_or_absurd_are_refused(site, value):
+    status, _, reply = ask(site[0] + "decode/small", np.array([0, value, 0], "<f4").tobytes())
+    assert status == 400 and "finite" in json.loads(reply)["error"]
+
+
+def test_far_codes_give_a_picture(site):
+    body = np.array([1e6, -1e6, 1e6], "<f4").tobytes()
+    status, _, reply = ask(site[0] + "decode/small", body)
+    assert status == 200 and len(reply) == 2 * 3 * 8 * 12
+
+
+def test_decoding_needs_a_post(site):
+    assert ask(site[0] + "decode/small")[0] == 405

@@ -1,0 +1,293 @@
+"""The training page as a visitor's session runs it, without a browser."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from pages.ui.train import form, monitor, plots
+from vae.codes import write_reference
+from vae.datasets import load_dataset
+from vae.runs import worker
+from vae.runs.folder import RunConfig, read_control, read_metrics, snapshot_file, write_json
+from vae.runs.manager import Run, list_runs
+from vae.runs.presets import PRESETS, read_band
+from vae.runs.snapshots import Snapshots
+from vae.training.loop import TrainingConfig
+
+torch.set_num_threads(1)
+PAGE = Path(__file__).resolve().parents[3] / "pages" / "train.py"
+MODEL = {"latent_dim": 3, "channels": [], "hidden": [8]}
+CONFIG = RunConfig("digits", MODEL, TrainingConfig(epochs=3, batch_size=500), threads=1)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Data folders with two finished runs that may be compared and one that may not."""
+    data = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            worker,
+            "write_reference",
+            lambda *known: write_reference(*known, tsne=False, limit=50),
+        )
+        for name, fields in (
+            ("gaussian", {"model": MODEL | {"likelihood": "gaussian_fixed"}}),
+            ("points", {"model": MODEL | {"variational": False}}),
+            ("other-seed", {"training": replace(CONFIG.training, seed=1)}),
+            ("plain", {}),
+        ):
+            folder = data / "runs" / name
+            assert worker.run(folder, replace(CONFIG, **fields), device="cpu").state == "finished"
+    return data
+
+
+@pytest.fixture
+def data(trained, monkeypatch):
+    monkeypatch.setenv("LATENT_DATA", str(trained))
+    return trained
+
+
+def visit(**state) -> AppTest:
+    at = AppTest.from_file(PAGE, default_timeout=60)
+    for key, value in state.items():
+        at.session_state[key] = value
+    return at.run()
+
+
+def texts(at: AppTest) -> str:
+    return " ".join(element.value for element in [*at.markdown, *at.caption, *at.warning])
+
+
+def test_begins_with_presets_where_nothing_was_trained(tmp_path, monkeypatch):
+    monkeypatch.setenv("LATENT_DATA", str(tmp_path))
+    at = visit()
+    assert not at.exception and not at.error
+    assert list(at.radio(key="preset").options) == [preset.title for preset in PRESETS]
+
+
+def test_every_preset_starts_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("LATENT_DATA", str(tmp_path))
+    for preset in PRESETS:
+        started = []
+        monkeypatch.setattr(form, "start_run", lambda config, kept=started: kept.append(config))
+        at = visit(preset=preset.title)
+        at.button(key="start").click().run()
+        assert started == [preset.config]
+
+
+def test_details_change_what_is_started(tmp_path, monkeypatch):
+    monkeypatch.setenv("LATENT_DATA", str(tmp_path))
+    started = []
+    monkeypatch.setattr(form, "start_run", started.append)
+    at = visit()
+    key = PRESETS[0].key
+    at.number_input(key=f"{key}-beta").set_value(4.0)
+    at.number_input(key=f"{key}-latent").set_value(5)
+    at.selectbox(key=f"{key}-likelihood").set_value("gaussian_fixed")
+    at.run().button(key="start").click().run()
+    (config,) = started
+    assert config.training.beta == 4 and config.preset is None
+    assert config.model["latent_dim"] == 5 and config.model["likelihood"] == "gaussian_fixed"
+
+
+def test_watches_a_finished_run(data):
+    at = visit(run="plain")
+    assert not at.exception and not at.error
+    shown = texts(at)
+    assert "Finished" in shown and "of 3 active" in shown
+    at.select_slider(key="replay-plain").set_value(0).run()
+    assert not at.exception and "epoch 0" in texts(at)
+
+
+def test_codes_without_classes_are_coloured_by_an_attribute(data):
+    shared = snapshot_file(data / "runs" / "plain", None)
+    before = shared.read_bytes()
+    digits = load_dataset("digits")
+    told = {"glasses": digits.labels == 8, "long_hair": digits.labels == 1}
+    try:
+        Snapshots(
+            data / "runs" / "plain", replace(digits, labels=None, attributes=told), CONFIG.training
+        )
+        at = visit(run="plain")
+        assert not at.exception and "directions in which they vary most" in texts(at)
+        assert at.selectbox(key="colour-plain").options == ["Glasses", "Long hair"]
+        at.selectbox(key="colour-plain").set_value("long_hair").run()
+        assert not at.exception
+    finally:
+        shared.write_bytes(before)
+
+
+def test_an_autoencoder_has_no_nats(data):
+    at = visit(run="points")
+    assert not at.exception and "no KL" in texts(at)
+    assert "active" not in texts(at)
+
+
+@pytest.fixture
+def live(data, monkeypatch):
+    """The plain run as if a process were at work on it."""
+    folder = data / "runs" / "plain"
+    before = {name: (folder / name).read_text() for name in ("status.json", "config.json")}
+    monkeypatch.setattr("vae.runs.folder.is_alive", lambda folder: True)
+    write_json(folder / "status.json", json.loads(before["status.json"]) | {"state": "running"})
+    yield folder
+    for name, text in before.items():
+        (folder / name).write_text(text)
+    (folder / "control.json").unlink(missing_ok=True)
+
+
+def test_controls_reach_the_run(live):
+    at = visit(run="plain")
+    at.slider(key="beta-plain").set_value(2.5).run()
+    at.select_slider(key="rate-plain").set_value(0.002).run()
+    at.button(key="pause").click().run()
+    wanted = read_control(live)
+    assert (wanted.action, wanted.beta, wanted.learning_rate) == ("pause", 2.5, 0.002)
+    at.button(key="one-step").click().run()
+    assert read_control(live).single == 1
+    at.button(key="go-on").click().run()
+    assert read_control(live).action == "run"
+    at.button(key="stop").click().run()
+    assert read_control(live).action == "stop"
+    assert not at.exception
+
+
+def test_watching_changes_nothing(live):
+    """Not even a beta that is higher than sliders usually go."""
+    config = replace(CONFIG, training=replace(CONFIG.training, beta=30.0))
+    write_json(live / "config.json", config.to_dict())
+    at = visit(run="plain")
+    assert at.slider(key="beta-plain").value == 30
+    at.button(key="pause").click().run()
+    assert read_control(live).beta is None and read_control(live).learning_rate is None
+
+
+def test_what_was_moved_is_marked(live):
+    (live / "changes.jsonl").write_text('{"step": 12, "beta": 2.5, "learning_rate": null}\n')
+    try:
+        rows = read_metrics(live)[0]
+        (moved,) = monitor._moved(Run("plain", live), rows)
+        assert moved == (pytest.approx(12 / 8), "beta 2.5")
+        figure = plots.curve_figure(rows, "kl", None, 3, [moved])
+        assert figure.layout.annotations[0].text == "beta 2.5"
+        at = visit(**{"train-view": "compare"})
+        at.selectbox(key="kind").set_value("digits, bernoulli").run()
+        table = at.dataframe[0].value
+        assert dict(zip(table["run"], table["beta"], strict=True))["plain"] == "1 → 2.5"
+    finally:
+        (live / "changes.jsonl").unlink()
+
+
+def test_a_visitor_sees_what_another_one_set(live):
+    one, other = visit(run="plain"), visit(run="plain")
+    one.slider(key="beta-plain").set_value(2.5).run()
+    other.run()
+    assert other.slider(key="beta-plain").value == 2.5
+    other.button(key="pause").click().run()
+    assert read_control(live).beta == 2.5
+    assert not one.exception and not other.exception
+
+
+@pytest.mark.parametrize("state", ["finished", "stopped"])
+def test_a_run_that_ended_is_opened_in_the_map(data, state, monkeypatch):
+    """A stopped one has no codes yet: the map makes them."""
+    folder = data / "runs" / "plain"
+    kept = {name: (folder / name).read_bytes() for name in ("status.json", "codes.safetensors")}
+    try:
+        if state == "stopped":
+            (folder / "codes.safetensors").unlink()
+        write_json(folder / "status.json", json.loads(kept["status.json"]) | {"state": state})
+        went = []
+        monkeypatch.setattr("streamlit.switch_page", lambda page, **how: went.append((page, how)))
+        at = visit(run="plain")
+        at.button(key="open").click().run()
+        assert went == [("map.py", {"query_params": {"model": "plain"}})]
+        shown = AppTest.from_file(PAGE.with_name("map.py"), default_timeout=60)
+        shown.session_state["model"] = "plain"
+        shown.run()
+        assert not shown.exception and not shown.error
+        assert shown.selectbox(key="model").value == "plain"
+    finally:
+        for name, content in kept.items():
+            (folder / name).write_bytes(content)
+
+
+def test_compares_only_what_may_be_compared(data):
+    at = visit(**{"train-view": "compare"})
+    assert not at.exception and not at.error
+    kinds = at.selectbox(key="kind").options
+    assert len(kinds) == 3
+    at.selectbox(key="kind").set_value("digits, bernoulli").run()
+    assert set(at.dataframe[0].value["run"]) == {"plain", "other-seed"}
+
+
+def test_a_damaged_run_gets_a_sentence(data):
+    folder = data / "runs" / "broken"
+    folder.mkdir()
+    try:
+        (folder / "config.json").write_text("{")
+        at = visit(run="broken")
+        assert not at.exception
+        assert "cannot be read" in " ".join(error.value for error in at.error)
+    finally:
+        (folder / "config.json").unlink()
+        folder.rmdir()
+
+
+def test_deleting_asks_first(data):
+    config = data / "runs" / "spare" / "config.json"
+    write_json(config, CONFIG.to_dict())
+    write_json(config.parent / "status.json", {"state": "stopped"})
+    at = visit(run="spare")
+    assert "spare" in at.button(key="delete").label
+    at.button(key="delete").click().run()
+    assert not at.exception and not config.exists()
+    assert at.session_state["run"] in [run.name for run in list_runs()]
+    assert "spare is deleted" in at.toast[0].value
+    assert "spare" not in [run.name for run in list_runs()]
+
+
+@pytest.mark.parametrize(("kl", "collapsed"), [(0.01, True), (5.0, False)])
+def test_a_collapse_is_named(data, kl, collapsed):
+    folder = data / "runs" / "plain"
+    rows = read_metrics(folder)[0]
+    metrics = (folder / "metrics.jsonl").read_text()
+    try:
+        for row in rows:
+            if "heldout_kl" in row:
+                row |= {"heldout_kl": kl, "active_units": 0 if collapsed else 3}
+        (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        shown = texts(visit(run="plain"))
+        assert ("posterior collapse" in shown) == ("KL stays low" in shown) == collapsed
+        assert ("KL rises first" in shown) != collapsed
+    finally:
+        (folder / "metrics.jsonl").write_text(metrics)
+
+
+def test_curves_keep_what_was_measured_and_thin_what_is_too_much():
+    rows = [
+        {"step": i, "epoch": i / 10, "reconstruction": -i, "kl": 0.1 * i, "elbo": -1.1 * i}
+        for i in range(1, 3001)
+    ]
+    terms = plots.terms_of(rows)
+    assert terms == ["reconstruction", "kl", "elbo"]
+    curves = [plots.curve_figure(rows, term, None, 300).data[0] for term in terms]
+    for trace in curves:
+        assert len(trace.x) <= 501 and trace.x[-1] == 300
+    assert curves[0].y[-1] - curves[1].y[-1] == pytest.approx(curves[2].y[-1])
+
+
+def test_bands_span_runs_of_their_preset():
+    found = [preset for preset in PRESETS if read_band(preset)]
+    assert found
+    for preset in found:
+        for curve in read_band(preset).values():
+            assert len(curve["epoch"]) == len(curve["low"]) == len(curve["high"]) > 1
+            assert max(curve["epoch"]) <= preset.config.training.epochs
+            assert all(a <= b for a, b in zip(curve["low"], curve["high"], strict=True))

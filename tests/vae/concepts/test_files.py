@@ -1,0 +1,58 @@
+"""Vectors come back as they were sent, and only to the model they belong to."""
+
+import numpy as np
+import pytest
+import torch
+
+from vae import VAE, VAEConfig, load_checkpoint, save_checkpoint
+from vae.concepts.files import Concept, VectorError, fingerprint, pack, read_vectors
+
+
+def tiny(latent_dim=4, seed=0):
+    torch.manual_seed(seed)
+    config = VAEConfig((1, 8, 8), latent_dim=latent_dim, channels=(), hidden=(8,))
+    return VAE(config).eval()
+
+
+@pytest.fixture
+def sent(tmp_path):
+    file = tmp_path / "v.safetensors"
+    vector = np.arange(4, dtype=np.float32)
+    concepts = [Concept("glasses", vector, "one pair", {"n": 1}), Concept("smile", -vector)]
+    file.write_bytes(pack(concepts, tiny(), "mine")[0])
+    return file
+
+
+def test_round_trip(sent):
+    glasses, smile = read_vectors(sent, tiny())
+    assert (glasses.name, glasses.estimator, glasses.about) == ("glasses", "one pair", {"n": 1})
+    assert np.array_equal(glasses.vector, -smile.vector)
+    assert np.array_equal(glasses.vector, np.arange(4))
+
+
+def test_another_dimension_and_another_model_are_told_apart(sent):
+    with pytest.raises(VectorError, match="4 dimensions; this model's codes have 5"):
+        read_vectors(sent, tiny(5))
+    with pytest.raises(VectorError, match="made with another model, 'mine'"):
+        read_vectors(sent, tiny(seed=1))
+
+
+def test_damage_is_refused(sent, tmp_path):
+    content = sent.read_bytes()
+    for broken in (content[:-3], b"", b"PK\x03\x04" + content, content[:20]):
+        file = tmp_path / "broken.safetensors"
+        file.write_bytes(broken)
+        with pytest.raises(VectorError):
+            read_vectors(file, tiny())
+    save_checkpoint(tiny(), tmp_path / "model")
+    with pytest.raises(VectorError, match="card"):
+        read_vectors(tmp_path / "model" / "model.safetensors", tiny())
+
+
+def test_a_fingerprint_belongs_to_the_weights_and_survives_saving(tmp_path):
+    model = tiny()
+    save_checkpoint(model, tmp_path, half=True)
+    assert fingerprint(load_checkpoint(tmp_path)) == fingerprint(model) == fingerprint(tiny())
+    with torch.no_grad():
+        next(model.decoder.parameters()).add_(1)
+    assert fingerprint(model) != fingerprint(tiny())

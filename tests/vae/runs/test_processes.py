@@ -1,0 +1,240 @@
+"""Runs as processes: killed, queued, watched, several at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_run import CONFIG, MODEL, same_weights, tensors
+
+from vae import load_checkpoint
+from vae.__main__ import main
+from vae.checkpoint import load_card
+from vae.runs import worker
+from vae.runs.folder import (
+    RunError,
+    control,
+    is_alive,
+    list_snapshots,
+    lock,
+    read_metrics,
+    read_status,
+    write_json,
+)
+from vae.runs.manager import delete_run, list_runs, start_run, turn
+from vae.training import loop as training_module
+from vae.training.loop import TrainingConfig
+
+
+def test_a_killed_run_ends_with_the_same_weights(tmp_path, quick):
+    config = replace(CONFIG, training=TrainingConfig(epochs=25, batch_size=200))
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    write_json(killed / "config.json", config.to_dict())
+    command = [sys.executable, "-c", KILLABLE, "--resume", "--device", "cpu", "--out", str(killed)]
+    process = subprocess.Popen(command)
+    until(lambda: process.poll() is not None or read_status(killed).step >= 60)
+    assert process.poll() is None
+    process.kill()  # without warning
+    process.wait()
+    assert read_status(killed).state == "interrupted"
+    assert worker.run(killed, None, resume=True, device="cpu").state == "finished"
+    assert worker.run(whole, config, device="cpu").state == "finished"
+    assert same_weights(whole, killed)
+    rows = [read_metrics(folder)[0] for folder in (whole, killed)]
+    assert [row["step"] for row in rows[0]] == [row["step"] for row in rows[1]]
+    assert rows[0][-1]["heldout_elbo"] == rows[1][-1]["heldout_elbo"]
+
+
+def test_a_run_killed_at_any_write_ends_with_the_same_weights(tmp_path, quick):
+    """Again and again, before and after files take their names, with a line of metrics torn."""
+    config = replace(CONFIG, training=TrainingConfig(epochs=5, batch_size=500))
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert worker.run(whole, config, device="cpu").state == "finished"
+    write_json(killed / "config.json", config.to_dict())
+    command = [sys.executable, "-c", DYING, str(killed), "1 -2 25 -26 11 -33"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    steps = [int(step) for step in done.stdout.split()]
+    assert steps == sorted(steps) and len(set(steps)) > 3 and 20 < steps[-1] < 40
+    assert worker.run(killed, None, resume=True, device="cpu").state == "finished"
+    assert same_weights(whole, killed)
+    rows = [read_metrics(folder)[0] for folder in (whole, killed)]
+    assert [row["elbo"] for row in rows[0]] == [row["elbo"] for row in rows[1]]
+    assert list_snapshots(killed) == [0, 1, 2, 3, 4, 5]
+
+
+# Runs in processes that die when the trainer has renamed so many files, or, where the number is
+# negative, just before; prints the step that is saved then.
+DYING = """
+import os, pathlib, signal, sys, threading
+from vae import trainer
+from vae.checkpoint import read_tensors
+trainer.write_reference = lambda *known: None
+trainer._SAVE = 0.0
+os.nice = lambda more: 0
+folder = pathlib.Path(sys.argv[1])
+state = folder / "state.safetensors"
+
+def run_until(count, after):
+    real, own, seen = os.replace, threading.get_ident(), []
+    def die():
+        with (folder / "metrics.jsonl").open("a") as stream:
+            stream.write('{"step": 7, "elb')
+        os.kill(os.getpid(), signal.SIGKILL)
+    def rename(*files):
+        if threading.get_ident() == own:  # not the heartbeat
+            seen.append(files)
+        if len(seen) == count and not after:
+            die()
+        real(*files)
+        if len(seen) == count:
+            die()
+    os.replace = rename
+    trainer.run(folder, None, resume=True, device="cpu")
+
+for count in map(int, sys.argv[2].split()):
+    process = os.fork()
+    if not process:
+        run_until(abs(count), count > 0)
+        os._exit(0)
+    assert os.waitpid(process, 0)[1] == signal.SIGKILL
+    print(read_tensors(state)[1]["step"] if state.exists() else 0)
+"""
+
+
+KILLABLE = """
+import os
+import sys
+from vae import trainer
+from vae.__main__ import main
+from vae.distributed import end
+trainer.write_reference = lambda *arguments: None
+trainer._SAVE = 0.5
+os.nice = lambda more: 0
+end(main(["train", *sys.argv[1:]]))
+"""
+
+
+def test_runs_queue_pause_step_and_stop(data_folder):
+    """Real processes, as the app starts them; the second waits for the first."""
+    config = replace(CONFIG, training=TrainingConfig(epochs=100_000, batch_size=500))
+    first = start_run(config, "first")
+    until(lambda: read_status(first.folder).step > 0)
+    second = start_run(config)
+    control(first.folder, "pause")
+    until(lambda: read_status(first.folder).state == "paused")
+    step = read_status(first.folder).step
+    until(lambda: load_checkpoint(first.folder) is not None)
+    control(first.folder, single=True)
+    until(lambda: read_status(first.folder).step == step + 1)
+    until(lambda: read_status(second.folder).state == "waiting")
+    assert read_status(first.folder).step == step + 1
+    assert is_alive(first.folder) and {run.name for run in list_runs()} == {"first", second.name}
+    with pytest.raises(RunError, match="stop it first"):
+        delete_run(first.folder)
+    assert main(["train", "--out", str(first.folder), "--resume"]) == 2  # it is at work
+    control(first.folder, "stop")
+    until(lambda: read_status(first.folder).state == "stopped")
+    until(lambda: read_status(second.folder).step > 0)
+    os.kill(read_status(second.folder).pid, signal.SIGTERM)
+    until(lambda: read_status(second.folder).state == "stopped")
+    assert read_status(second.folder).step <= load_card(second.folder)["step"]
+    until(lambda: not is_alive(first.folder))
+    delete_run(first.folder)
+    assert [run.name for run in list_runs()] == [second.name]
+
+
+def until(condition, seconds: float = 240) -> None:
+    end = time.time() + seconds
+    while not condition():
+        assert time.time() < end, [(run.name, read_status(run.folder)) for run in list_runs()]
+        time.sleep(0.05)
+
+
+def test_a_place_is_for_one(tmp_path, data_folder):
+    write_json(tmp_path / "run" / "config.json", CONFIG.to_dict())
+    said = []
+    with turn(tmp_path / "run", said.append, lambda: False) as first:
+        assert first and not said
+        with turn(tmp_path / "run", said.append, lambda: bool(said)) as second:
+            assert not second and "Waiting" in said[0]
+    with turn(tmp_path / "run", said.append, lambda: False) as third:
+        assert third
+
+
+SLOW_THREADS = """
+import os, torch
+from vae.distributed import end, join, leave
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
+group = join("cpu")
+model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 2))
+for task in os.listdir("/proc/self/task"):
+    if "gloo" in open(f"/proc/self/task/{task}/comm").read():
+        os.sched_setscheduler(int(task), os.SCHED_IDLE, os.sched_param(0))
+for _ in range(3):
+    group.from_first(torch.ones(3)).tolist()
+leave(group)
+print("said", group.rank)
+end(0)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Slows single threads down, as Linux can.")
+def test_processes_end_well_however_slow_the_threads_between_them(tmp_path):
+    """A thread that still held a tensor aborted the process, and with it the others."""
+    script = tmp_path / "script.py"
+    script.write_text(SLOW_THREADS)
+    done = torchrun(script)
+    assert done.returncode == 0, done.stderr
+    assert "said 0" in done.stdout and "said 1" in done.stdout
+
+
+def torchrun(script: Path, *arguments: str) -> subprocess.CompletedProcess:
+    here = str(Path(__file__).resolve().parents[3])
+    distributed = "-m torch.distributed.run --standalone --nproc-per-node 2".split()
+    return subprocess.run(
+        [sys.executable, *distributed, str(script), *arguments],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": here},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+FULL = "from vae import training\ntraining.multiplies_bfloat16 = lambda device: False\n"
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["32 bits", "as ever"])
+def test_two_processes_reach_what_one_does(tmp_path, quick, monkeypatch, full):
+    """The same curve; in 32 bits, where sums of parts are those of the whole, the same weights."""
+    if full:
+        monkeypatch.setattr(training_module, "multiplies_bfloat16", lambda device: False)
+    training = TrainingConfig(epochs=1, batch_size=501, free_bits=0.5)
+    config = replace(CONFIG, training=training, model=MODEL | {"channels": [4]})
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert worker.run(one, config, device="cpu").state == "finished"
+    write_json(two / "config.json", config.to_dict())
+    script = tmp_path / "killable.py"
+    script.write_text(FULL + KILLABLE if full else KILLABLE)
+    done = torchrun(script, "--resume", "--device", "cpu", "--out", str(two))
+    assert done.returncode == 0, done.stderr
+    for a, b in zip(read_metrics(one)[0], read_metrics(two)[0], strict=True):
+        assert a["elbo"] == pytest.approx(b["elbo"], abs=0.02)
+    for name, value in tensors(one).items() if full else ():
+        # Sums in another order: to a thousandth, of moments that are far above 1 of their size.
+        limit = 1e-3 * max(1.0, np.abs(value).max())
+        assert np.abs(value - tensors(two)[name]).max() < limit, name
+
+
+def test_the_process_holds_its_folder(finished):
+    with lock(finished / "run.lock") as held:
+        assert held and is_alive(finished)
+        with pytest.raises(RunError, match="Another process"):
+            worker.run(finished, None, resume=True)
+    assert not is_alive(finished)

@@ -1,0 +1,253 @@
+"""A run's folder: what it holds, how it goes on, and how it fails."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import time
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import torch
+from small_run import CONFIG, MODEL, same_weights, tensors
+
+from vae import list_checkpoints, load_checkpoint, load_dataset
+from vae.__main__ import main
+from vae.checkpoint import load_card, load_codes
+from vae.codes import encode
+from vae.runs import worker
+from vae.runs.folder import (
+    Control,
+    RunError,
+    Status,
+    list_snapshots,
+    read_changes,
+    read_config,
+    read_control,
+    read_metrics,
+    read_snapshot,
+    read_status,
+    write_json,
+)
+from vae.runs.manager import delete_run, export_run, list_runs, save_run
+from vae.runs.setup import estimate
+
+
+def test_leaves_all_that_watchers_need(finished):
+    rows, _, _ = read_metrics(finished)
+    assert [row["step"] for row in rows] == list(range(1, 17))
+    for row in rows:
+        assert row["elbo"] == pytest.approx(row["reconstruction"] - row["kl"])
+        assert row["images_per_second"] > 0 and row["learning_rate"] > 0 and row["beta"] == 1
+    ends = [row for row in rows if "heldout_elbo" in row]
+    assert [row["epoch"] for row in ends] == [1, 2]
+    for row in ends:
+        assert len(row["kl_per_dimension"]) == 2 and 0 <= row["active_units"] <= 2
+        assert row["heldout_elbo"] < 0
+    status = read_status(finished)
+    assert (status.state, status.step, status.steps) == ("finished", 16, 16)
+    assert time.time() - status.heartbeat < 60
+    assert list_snapshots(finished) == [0, 1, 2]
+    shared, last = read_snapshot(finished), read_snapshot(finished, 2)
+    assert shared["originals"].shape == last["samples"].shape == (16, 1, 28, 28)
+    assert last["codes"].shape == (1000, 2) and last["map"].shape == (1000, 2)
+    assert not np.array_equal(last["samples"], read_snapshot(finished, 0)["samples"])
+    assert read_config(finished) == CONFIG
+
+
+def test_a_runs_folder_is_a_checkpoint(finished):
+    assert [c.name for c in list_checkpoints() if not c.shipped] == ["one"]
+    model = load_checkpoint(finished)
+    for name, value in model.state_dict().items():
+        assert np.abs(tensors(finished)[f"model.{name}"] - value.numpy()).max() < 2e-3
+    codes = load_codes(finished)
+    images = load_dataset("digits").images[codes["index"]]
+    assert torch.allclose(model.encoder(images).mean, torch.from_numpy(codes["mean"]), atol=1e-5)
+    places = (codes["mean"] - codes["pca_mean"]) @ codes["pca_components"].T
+    assert np.allclose(places, codes["pca"], atol=1e-4)
+    card = load_card(finished)
+    assert card["dataset"] == "digits" and card["split"] == "test" and "MNIST" in card["licence"]
+
+
+def test_stops_and_goes_on_exactly_with_what_was_changed(tmp_path, quick, monkeypatch):
+    """Beta is changed at step 5, the rate at 9; one run stops later, one is set back to before."""
+    folders = [tmp_path / name for name in ("whole", "late", "early")]
+    for folder, stop in zip(folders, (None, 12, None), strict=True):
+        change_at(monkeypatch, {5: Control(beta=3.0), 9: Control("run", 0, 3.0, 4e-3)}, stop)
+        state = worker.run(folder, CONFIG, device="cpu").state
+        assert state == ("stopped" if stop else "finished")
+    # Early: the process died at step 9, but its last checkpoint is older than both changes.
+    (folders[2] / "state.safetensors").unlink()
+    for folder in folders[1:]:
+        change_at(monkeypatch, {0: Control("run", 0, 3.0, 4e-3)}, None)
+        assert worker.run(folder, None, resume=True, device="cpu").state == "finished"
+        assert same_weights(folders[0], folder)
+        betas = [row["beta"] for row in read_metrics(folder)[0]]
+        assert betas == [1.0] * 5 + [3.0] * 11
+
+
+def change_at(monkeypatch, wanted: dict[int, Control], stop: int | None) -> None:
+    def read(self: worker._Trainer) -> Control:
+        found = [c for step, c in wanted.items() if step <= self.state.step]
+        last = found[-1] if found else Control()
+        return replace(last, action="stop") if self.state.step == stop else last
+
+    monkeypatch.setattr(worker._Trainer, "_control", read)
+
+
+def test_readers_leave_out_a_torn_line_and_read_only_what_is_new(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    assert read_metrics(tmp_path)[0] == []
+    file.write_text('{"step": 1}\n{"step": 2}\n{"st')
+    rows, position, _ = read_metrics(tmp_path)
+    assert [row["step"] for row in rows] == [1, 2]
+    with file.open("a") as stream:
+        stream.write('ep": 3}\n')
+    rows, position, again = read_metrics(tmp_path, position)
+    assert [row["step"] for row in rows] == [3] and not again
+    other = tmp_path / "other"
+    other.write_text('{"step": 1}\n')
+    other.replace(file)
+    rows, _, again = read_metrics(tmp_path, position)
+    assert [row["step"] for row in rows] == [1] and again
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[1]", "{", '{"beta": "x"}', '{"beta": -1}', '{"learning_rate": NaN}', "3"]
+)
+def test_a_strange_control_changes_nothing(tmp_path, text):
+    (tmp_path / "control.json").write_text(text)
+    assert read_control(tmp_path) == Control()
+
+
+@pytest.mark.parametrize("text", ["{", "[1]\n", '{"beta": 2.0}\n'])
+def test_a_damaged_log_of_changes_is_named(finished, text):
+    assert read_changes(finished) == []
+    (finished / "changes.jsonl").write_text(text)
+    with pytest.raises(RunError, match="cannot be read"):
+        read_changes(finished)
+    status = worker.run(finished, None, resume=True, device="cpu")
+    assert status.state == "failed" and "changes.jsonl" in status.message
+
+
+def test_failures_are_sentences(tmp_path, quick, monkeypatch):
+    status = worker.run(tmp_path / "a", replace(CONFIG, dataset="nonsense"), device="cpu")
+    assert status.state == "failed" and "no dataset" in status.message
+    wrong = replace(CONFIG, model={"latent_dim": 0})
+    status = worker.run(tmp_path / "a", wrong, device="cpu")  # a failed start may be replaced
+    assert status.state == "failed" and "latent_dim is 0" in status.message
+    assert read_status(tmp_path / "a") == replace(status, heartbeat=read_heartbeat(tmp_path / "a"))
+
+    rate = replace(CONFIG, model=MODEL | {"likelihood": "gaussian_fixed", "sigma": 1e-30})
+    status = worker.run(tmp_path / "b", rate, device="cpu")
+    assert status.state == "failed" and "not finite" in status.message
+
+
+def read_heartbeat(folder: Path) -> float:
+    return json.loads((folder / "status.json").read_text())["heartbeat"]
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "The disk is full"),
+        (MemoryError(), "Memory ran out"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: tried 9 bytes"), "Memory ran"),
+        (KeyError("x"), "unexpectedly"),
+    ],
+)
+def test_the_last_good_checkpoint_outlives_a_failure(
+    tmp_path, quick, monkeypatch, error, sentence
+):
+    save, saved = worker.write_tensors, []
+
+    def fail_later(file, *rest):
+        if saved:
+            raise error
+        save(file, *rest)
+        saved.append(1)
+
+    monkeypatch.setattr(worker, "write_tensors", fail_later)
+    status = worker.run(tmp_path, CONFIG, device="cpu")
+    assert status.state == "failed" and sentence in status.message
+    assert "checkpoint is kept" in status.message
+    assert load_card(tmp_path)["step"] == 8  # the end of the first epoch
+    monkeypatch.setattr(worker, "write_tensors", save)
+    assert worker.run(tmp_path, None, resume=True, device="cpu").state == "finished"
+
+
+def test_a_broken_picture_is_named(tmp_path, quick):
+    from PIL import Image
+
+    (tmp_path / "pictures").mkdir()
+    for i in range(30):
+        Image.new("L", (32, 32), 8 * i).save(tmp_path / "pictures" / f"{i}.png")
+    whole = (tmp_path / "pictures" / "7.png").read_bytes()
+    (tmp_path / "pictures" / "7.png").write_bytes(whole[:-30])
+    config = replace(CONFIG, dataset=str(tmp_path / "pictures"), model=MODEL)
+    status = worker.run(tmp_path / "run", config, device="cpu")
+    assert status.state == "failed" and "7.png" in status.message
+
+
+def test_saves_exports_and_deletes_only_its_own(finished, data_folder, tmp_path):
+    saved = save_run(finished, "mine")
+    assert same_weights(finished, saved)
+    with pytest.raises(RunError, match="already"):
+        save_run(finished, "mine")
+    for name in ("../x", "", ".hidden", "a/b"):
+        with pytest.raises(RunError, match="name"):
+            save_run(finished, name)
+    names = zipfile.ZipFile(io.BytesIO(export_run(finished))).namelist()
+    assert "one/model.safetensors" in names and "one/metrics.jsonl" in names
+    with pytest.raises(RunError, match="not a run"):
+        delete_run(saved)
+    delete_run(finished)
+    assert not finished.exists() and list_runs() == [] and load_checkpoint(saved)
+
+
+def test_an_interrupted_run_says_so(finished):
+    write_json(finished / "status.json", {"state": "running", "step": 3})
+    assert read_status(finished).state == "interrupted"
+    (finished / "status.json").write_text("{")
+    assert isinstance(read_status(finished), Status)
+
+
+def test_command_line(tmp_path, quick, capsys):
+    small = ["--dataset", "digits", "--latent-dim", "2", "--channels", "none", "--hidden", "8"]
+    small += ["--epochs", "1", "--batch-size", "500", "--device", "cpu", "--threads", "1"]
+    out = str(tmp_path / "run")
+    assert main(["train", *small, "--out", out]) == 0
+    assert "Finished" in capsys.readouterr().out
+    assert main(["train", *small, "--out", out]) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert main(["train", *small, "--out", out, "--resume", "--epochs", "3"]) == 2
+    assert "other settings" in capsys.readouterr().err
+    assert main(["train", "--out", out, "--resume", "--device", "cpu", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["state"] == "finished"
+    assert main(["train", *small[:2], "--estimate", "--json", *small[2:]]) == 0
+    assert json.loads(capsys.readouterr().out)["seconds_per_epoch"] > 0
+    start = ["train", "--dataset", "digits", "--from", out, "--epochs", "1", "--device", "cpu"]
+    start += ["--batch-size", "500", "--out", str(tmp_path / "second")]
+    assert main(start) == 0
+    first = read_metrics(tmp_path / "second")[0][0]["elbo"]
+    assert first > read_metrics(out)[0][0]["elbo"]  # it begins where the other ended
+    assert main([*start, "--latent-dim", "5"]) == 2
+    codes = str(tmp_path / "codes.safetensors")
+    assert main(["encode", out, "--dataset", "digits", "--out", codes, "--device", "cpu"]) == 0
+    found = safetensors.numpy.load_file(codes)
+    assert found["mean"].shape == (1000, 2)
+    assert np.array_equal(
+        found["mean"], encode(load_checkpoint(out), load_dataset("digits").images)["mean"]
+    )
+
+
+def test_estimate_measures_the_network_that_is_asked_for():
+    found = estimate(CONFIG, "cpu")
+    assert found["parameters"] == 784 * 8 + 8 + 9 * 4 + 3 * 8 + 9 * 784
+    assert found["seconds"] == pytest.approx(2 * found["seconds_per_epoch"])
+    assert found["images_per_second"] * found["seconds_per_epoch"] == pytest.approx(4000)

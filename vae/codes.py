@@ -1,0 +1,119 @@
+"""What a checkpoint's folder keeps of its reference images: codes, their places, their ELBO."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .checkpoint import save_codes
+from .datasets import Dataset
+from .model import VAE
+from .objective import elbo
+from .projection import fit_pca, fit_tsne
+from .training.data import in_order
+from .training.distributed import Group
+
+__all__ = ["encode", "write_reference"]
+
+
+@torch.no_grad()
+def encode(
+    model: VAE,
+    images: Any,
+    *,
+    limit: int | None = None,
+    batch: int = 250,
+    group: Group | None = None,
+    workers: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, np.ndarray]:
+    """Encodes images; the noise of the ELBO is the same every time, however many processes share.
+
+    Args:
+        model: on any device.
+        images: `(N, C, H, W)`, of a dataset.
+        limit: takes at most so many of the first images.
+        batch: images at a time.
+        group: the processes that share the work; each gets all codes.
+        workers: processes that read images from disk.
+        progress: told how many images this process has encoded.
+
+    Returns:
+        `mean`, `variance` `(M, D)`, `index` `(M,)`; `kl`, `elbo` `(M,)` in nats if variational.
+    """
+    group = group or Group()
+    count = len(images) if limit is None else min(limit, len(images))
+    starts = range(0, count, batch)
+    share = starts[len(starts) * group.rank // group.size :][
+        : len(starts) * (group.rank + 1) // group.size - len(starts) * group.rank // group.size
+    ]
+    device = next(model.parameters()).device
+    wide, single = (count, model.latent_dim), (count,)
+    shapes = {"mean": wide, "variance": wide}
+    if model.config.variational:
+        shapes |= {"kl": single, "elbo": single}
+    codes = {name: torch.zeros(shape, device=device) for name, shape in shapes.items()}
+    first = share[0] if len(share) else 0
+    last = min(share[-1] + batch, count) if len(share) else 0
+    read = in_order(images, range(first, last), batch, workers)
+    for start, batch_images in zip(share, read, strict=True):
+        x = batch_images.to(device)
+        posterior = model.encoder(x)
+        found = {"mean": posterior.mean, "variance": posterior.variance}
+        if model.config.variational:
+            bound = elbo(model, x, generator=torch.Generator(device).manual_seed(start))
+            found |= {"kl": bound.kl, "elbo": bound.elbo}
+        for name, values in found.items():
+            codes[name][start : start + len(x)] = values
+        if progress:
+            progress(start + len(x) - first)
+    # Every row is zero but in one process.
+    arrays = {name: group.sum(values).cpu().numpy() for name, values in codes.items()}
+    return arrays | {"index": np.arange(count, dtype=np.int64)}
+
+
+def write_reference(
+    model: VAE,
+    folder: str | Path,
+    dataset: Dataset,
+    tsne: bool = True,
+    *,
+    limit: int = 5_000,
+    codes: dict[str, np.ndarray] | None = None,
+) -> dict[str, np.ndarray]:
+    """Encodes a dataset's images, finds their places on the map and saves both.
+
+    Args:
+        model: the checkpoint's.
+        folder: the checkpoint's.
+        dataset: reference images, usually the held-out split.
+        tsne: whether to fit t-SNE, which takes a minute for thousands of codes.
+        limit: takes at most so many of the first images.
+        codes: as `encode` gave them, if they are known.
+
+    Returns:
+        What `load_codes` will give: `mean`, `variance` `(N, D)`, `index` `(N,)`, `kl`, `elbo`
+        `(N,)` if variational, `pca` `(N, 2)` with `pca_mean` `(D,)` and `pca_components` `(2, D)`,
+        and `tsne` `(N, 2)`.
+    """
+    if codes is None:
+        codes = encode(model, dataset.images, limit=limit)
+    mean = codes["mean"]
+    pca = fit_pca(mean, 2)
+    missing = 2 - len(pca.components)  # a latent space of one dimension lies on a line
+    components = np.pad(pca.components, ((0, missing), (0, 0)))
+    codes = codes | {
+        "pca": (mean - pca.mean) @ components.T,
+        "pca_mean": pca.mean,
+        "pca_components": components,
+    }
+    save_codes(folder, codes)
+    perplexity = min(30.0, (len(mean) - 1) / 3)
+    if tsne and perplexity > 1:
+        codes["tsne"] = fit_tsne(mean, perplexity=perplexity).embedding
+        save_codes(folder, codes)
+    return codes

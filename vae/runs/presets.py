@@ -1,0 +1,148 @@
+"""Training runs that make sense as they are, and how such runs went with other seeds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..training.loop import TrainingConfig
+from .folder import RunConfig, read_metrics
+
+__all__ = ["PRESETS", "Preset", "build_band", "read_band"]
+
+_BANDS = Path(__file__).parent / "bands"
+_CURVES = ("reconstruction", "kl", "elbo", "heldout_reconstruction", "heldout_kl", "heldout_elbo")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A run to start from.
+
+    Args:
+        key: its name in files.
+        title: as visitors see it.
+        about: what it shows, a sentence.
+        config: what it does.
+    """
+
+    key: str
+    title: str
+    about: str
+    config: RunConfig
+
+    def describes(self, config: RunConfig) -> bool:
+        """Whether a run does just this, its seed and its share of the processor apart."""
+        training = replace(config.training, seed=self.config.training.seed)
+        same = replace(
+            config, training=training, preset=self.config.preset, threads=self.config.threads
+        )
+        return same == self.config
+
+
+def _preset(
+    key: str,
+    title: str,
+    about: str,
+    dataset: str,
+    model: dict[str, Any],
+    training: dict[str, Any],
+) -> Preset:
+    return Preset(
+        key, title, about, RunConfig(dataset, model, TrainingConfig(**training), preset=key)
+    )
+
+
+PRESETS = (
+    _preset(
+        "digits-30-seconds",
+        "Digits in 30 seconds",
+        "A small network and 4,000 digits: classes separate while you watch.",
+        "digits",
+        {"latent_dim": 8, "likelihood": "bernoulli", "channels": [], "hidden": [400]},
+        {"epochs": 30, "batch_size": 64, "learning_rate": 2e-3},
+    ),
+    _preset(
+        "digits-plane",
+        "Digits on a plane",
+        "Only two numbers for each digit, so the map is the whole latent space. Half a minute.",
+        "digits",
+        {"latent_dim": 2, "likelihood": "bernoulli", "channels": [], "hidden": [512, 128]},
+        {"epochs": 60, "learning_rate": 2e-3, "beta_warmup": 3.0},
+    ),
+    _preset(
+        "digits-collapse",
+        "A collapse, on purpose",
+        "With beta at 30 the KL weighs so much that the codes say nothing. Half a minute.",
+        "digits",
+        {"latent_dim": 8, "likelihood": "bernoulli", "channels": [], "hidden": [400]},
+        {"epochs": 30, "batch_size": 64, "learning_rate": 2e-3, "beta": 30.0},
+    ),
+    _preset(
+        "fashion",
+        "Clothes over lunch",
+        "60,000 pictures of clothes, which may have to be fetched. Ten minutes.",
+        "fashion",
+        {"latent_dim": 16, "likelihood": "continuous_bernoulli", "channels": [32, 64]},
+        {"epochs": 20, "beta_warmup": 2.0},
+    ),
+    _preset(
+        "faces-overnight",
+        "Faces overnight",
+        "Drawn people in colour, with an uncertainty for every pixel. An hour.",
+        "faces",
+        {
+            "latent_dim": 40,
+            "likelihood": "gaussian",
+            "channels": [24, 48, 96, 128],
+            "hidden": [256],
+        },
+        {
+            "epochs": 60,
+            "batch_size": 64,
+            "learning_rate": 2e-3,
+            "beta": 8.0,
+            "shared_sigma": 2.0,
+            "detail": 1.0,
+        },
+    ),
+)
+
+
+def read_band(preset: Preset) -> dict[str, Any] | None:
+    """How far runs of a preset with other seeds lay apart, or None if none are shipped.
+
+    Returns:
+        `epoch`, and for each curve `{"epoch": […], "low": […], "high": […]}`, in nats per image.
+    """
+    file = _BANDS / f"{preset.key}.json"
+    return json.loads(file.read_bytes()) if file.exists() else None
+
+
+def build_band(preset: Preset, folders: list[str | Path], points: int = 120) -> Path:
+    """Writes the band of some runs of a preset, which differ in their seeds alone.
+
+    Where they were stopped early, the band ends there, too.
+
+    Args:
+        preset: what they did.
+        folders: the runs'.
+        points: kept of each curve.
+    """
+    runs = [read_metrics(folder)[0] for folder in folders]
+    band: dict[str, Any] = {}
+    for curve in _CURVES:
+        found = [{r["step"]: r for r in rows if r.get(curve) is not None} for rows in runs]
+        steps = sorted(set.intersection(*(set(rows) for rows in found)))
+        steps = steps[:: max(1, len(steps) // points)]
+        values = [[rows[step][curve] for rows in found] for step in steps]
+        band[curve] = {
+            "epoch": [round(found[0][step]["epoch"], 3) for step in steps],
+            "low": [round(min(v), 2) for v in values],
+            "high": [round(max(v), 2) for v in values],
+        }
+    file = _BANDS / f"{preset.key}.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(band) + "\n")
+    return file

@@ -1,0 +1,112 @@
+"""Before and after a run: its data and network, how long it would take, why it failed."""
+
+from __future__ import annotations
+
+import errno
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from ..checkpoint import list_checkpoints, load_checkpoint
+from ..datasets import Dataset, load_dataset
+from ..model import VAE, ConfigError, VAEConfig
+from ..training.distributed import join, leave
+from ..training.loop import TrainingError, steps_per_epoch, train
+from .folder import RunConfig
+
+__all__ = ["estimate", "explain", "find_checkpoint", "prepare"]
+
+
+def prepare(config: RunConfig) -> tuple[Dataset, Dataset, VAE]:
+    """Loads the data and builds the network, with weights that follow from the seed.
+
+    Returns:
+        Images to train on, held-out images, and the model.
+
+    Raises:
+        DatasetError: the data cannot be used.
+        ConfigError: no network can be built as asked.
+        CheckpointError: the weights to start from cannot be read.
+    """
+    shape = None
+    if config.start:
+        model = load_checkpoint(find_checkpoint(config.start))
+        shape = model.config.image_shape
+    data = load_dataset(config.dataset, "train", image_shape=shape)
+    heldout = load_dataset(config.dataset, "test", image_shape=shape)
+    if config.start:
+        for name, value in config.model.items():
+            found = getattr(model.config, name)
+            if found != (tuple(value) if isinstance(value, list) else value):
+                raise ConfigError(
+                    f"{name} is {value} here and {found} in {config.start}. Leave it out: the "
+                    "network is the checkpoint's."
+                )
+    else:
+        if len(data) == 0:
+            raise TrainingError("There are no images to train on; choose a dataset with some.")
+        torch.manual_seed(config.training.seed)
+        model = VAE(VAEConfig.from_dict({**config.model, "image_shape": data.images.shape[1:]}))
+    return data, heldout, model
+
+
+def estimate(config: RunConfig, device: str = "auto", batches: int = 5) -> dict[str, float]:
+    """Measures a few steps.
+
+    Args:
+        config: what would be trained.
+        device: `cpu`, `cuda` or `auto`.
+        batches: to measure, after two that warm up.
+
+    Returns:
+        `seconds_per_epoch`, `seconds`, `images_per_second`, `images` and `parameters`.
+    """
+    torch.set_num_threads(config.threads)
+    group = join(device)
+    data, _, model = prepare(config)
+    model.to(group.device)
+    per_epoch = steps_per_epoch(len(data), config.training.batch_size)
+    training = replace(config.training, epochs=math.ceil((batches + 2) / per_epoch))
+    since, seen = 0.0, 0
+    for progress in train(model, data.images, training, group=group):
+        if progress.step == 2 or (per_epoch == 1 and progress.step == 1):
+            since, seen = time.perf_counter(), 0
+        seen += min(config.training.batch_size, len(data))
+        if progress.step >= batches + 2:
+            break
+    seen -= min(config.training.batch_size, len(data))
+    speed = max(seen, 1) / max(time.perf_counter() - since, 1e-9)
+    leave(group)
+    return {
+        "seconds_per_epoch": len(data) / speed,
+        "seconds": len(data) / speed * config.training.epochs,
+        "images_per_second": speed,
+        "images": len(data),
+        "parameters": model.config.parameter_count(),
+    }
+
+
+def explain(error: BaseException) -> str:
+    """Says in a sentence why training ended, and what to do."""
+    text = str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "The disk is full. Free some space, then resume."
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "allocate memory" in text
+    ):
+        return "Memory ran out. Choose a smaller network or fewer images in a batch."
+    if isinstance(error, ValueError) and type(error) is not ValueError:
+        return text
+    if isinstance(error, OSError):
+        return f"{error.filename or 'A file'} cannot be used ({error.strerror or text})."
+    return f"Training ended unexpectedly ({type(error).__name__}: {text[:200]})."
+
+
+def find_checkpoint(name: str) -> Path:
+    """The folder of a checkpoint, given by its name or by the folder itself."""
+    if Path(name).is_dir():
+        return Path(name)
+    return {c.name: c.folder for c in list_checkpoints()}.get(name, Path(name))

@@ -1,0 +1,90 @@
+"""Pictures and codes of a model while it trains, some epochs of them, for watching and replay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..checkpoint import write_tensors
+from ..datasets import Dataset
+from ..model import VAE
+from ..projection import fit_discriminants, fit_pca
+from ..training.loop import TrainingConfig
+from .folder import list_snapshots, read_snapshot, snapshot_file
+
+__all__ = ["Snapshots"]
+
+KEPT = 50  # epochs of a run, evenly spaced
+PICTURES = 16
+CODES = 1_000
+
+
+class Snapshots:
+    """Takes the same samples, reconstructions and codes again and again.
+
+    Args:
+        folder: the run's.
+        heldout: whose first images are reconstructed and encoded.
+        training: how long the run is, and its seed.
+    """
+
+    def __init__(self, folder: Path, heldout: Dataset, training: TrainingConfig) -> None:
+        self._folder = folder
+        self._images = heldout.images[: min(CODES, len(heldout))]
+        self._every = -(-training.epochs // KEPT)
+        self._last = training.epochs
+        self._seed = training.seed
+        self._labels = None
+        shared = {"originals": _bytes(self._images[:PICTURES])}
+        if heldout.labels is not None:
+            shared["labels"] = heldout.labels[: len(self._images)].contiguous()
+            self._labels = shared["labels"].numpy()
+        for name, values in heldout.attributes.items():
+            shared[f"attribute.{name}"] = values[: len(self._images)].byte()
+        write_tensors(snapshot_file(folder, None), shared, {})
+
+    @torch.no_grad()
+    def take(self, model: VAE, epoch: int) -> None:
+        """Writes what the model makes of it all, if this epoch is one to keep."""
+        if epoch % self._every and epoch != self._last:
+            return
+        device = next(model.parameters()).device
+        codes = torch.cat([model.encoder(x.to(device)).mean for x in self._images.split(250)])
+        noise = torch.Generator().manual_seed(self._seed)
+        z = torch.randn((PICTURES, model.latent_dim), generator=noise).to(device)
+        if not model.config.variational:  # its codes may lie anywhere
+            z = codes.mean(0) + codes.std(0) * z
+        codes_array = codes.float().cpu().numpy()
+        write_tensors(
+            snapshot_file(self._folder, epoch),
+            {
+                "samples": _bytes(model.decoder(z).mean),
+                "reconstructions": _bytes(model.decoder(codes[:PICTURES]).mean),
+                "codes": codes.half().cpu().contiguous(),
+                "map": torch.from_numpy(self._place(codes_array, epoch)),
+            },
+            {},
+        )
+
+    def _place(self, codes: np.ndarray, epoch: int) -> np.ndarray:
+        """Puts codes in a plane, turned to lie as near as can be to where they were before."""
+        if codes.shape[1] == 2:
+            return np.ascontiguousarray(codes)
+        plane = fit_pca(codes, 2).components
+        if self._labels is not None:
+            plane = fit_discriminants(codes, self._labels)
+        places = np.zeros((len(codes), 2), np.float32)
+        places[:, : len(plane)] = (codes - codes.mean(0)) @ plane.T
+        before = [e for e in list_snapshots(self._folder) if e < epoch]
+        if before:
+            old = read_snapshot(self._folder, before[-1])["map"]
+            left, _, right = np.linalg.svd(places.T @ (old - old.mean(0)))
+            places = places @ (left @ right)
+        return np.ascontiguousarray(places, dtype=np.float32)
+
+
+def _bytes(images: Tensor) -> Tensor:
+    return images.float().mul(255).round().clamp(0, 255).byte().cpu().contiguous()

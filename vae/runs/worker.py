@@ -1,0 +1,448 @@
+"""The process that trains a run: it reads what is wanted, trains, and writes the run's folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..checkpoint import (
+    load_card,
+    load_checkpoint,
+    read_tensors,
+    save_checkpoint,
+    write_file,
+    write_tensors,
+)
+from ..codes import write_reference
+from ..model import VAE
+from ..training.data import in_memory
+from ..training.distributed import Group, join, leave
+from ..training.loop import Progress, TrainingState, steps_per_epoch, train
+from .folder import (
+    Control,
+    RunConfig,
+    RunError,
+    Status,
+    list_snapshots,
+    read_changes,
+    read_control,
+    read_metrics,
+    snapshot_file,
+    write_json,
+)
+from .manager import begin, hold, turn
+from .setup import explain, prepare
+from .snapshots import Snapshots
+
+__all__ = ["run"]
+
+_LINES = 2_000  # of metrics a run leaves, whatever its length
+_HELDOUT = 2_000  # images measured after each epoch
+_SAVE = 5.0  # seconds between checkpoints
+
+
+def run(
+    folder: str | Path,
+    config: RunConfig | None = None,
+    *,
+    resume: bool = False,
+    queue: bool = False,
+    device: str = "auto",
+) -> Status:
+    """Trains until the end, a stop or a failure, and leaves a checkpoint.
+
+    Args:
+        folder: the run's.
+        config: what to do; None reads it from the folder.
+        resume: goes on from what the folder holds.
+        queue: waits until the server allows one more run (`$LATENT_RUNS`, 1 by default).
+        device: `cpu`, `cuda` or `auto`.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        RunError: the folder holds a run already, or another process works on it.
+    """
+    folder = Path(folder)
+    group = join(device)
+    try:
+        if group.writes:
+            return _first(folder, config, group, resume, queue)
+        text = group.text_from_first("")
+        if not text:
+            return Status("failed", "The first process did not begin; its message says why.")
+        return _Trainer(folder, RunConfig.from_dict(json.loads(text)), group).run()
+    finally:
+        leave(group)
+
+
+def _first(
+    folder: Path, config: RunConfig | None, group: Group, resume: bool, queue: bool
+) -> Status:
+    stop = threading.Event()
+    try:
+        with _signals(stop), hold(folder):
+            config = begin(folder, config, resume)
+            trainer = _Trainer(folder, config, group, stop)
+            with trainer.heartbeat(), trainer.turn() if queue else nullcontext(True) as begins:
+                group.text_from_first(json.dumps(config.to_dict()) if begins else "")
+                if not begins:
+                    trainer.say("stopped", "Stopped while it was waiting.")
+                    return trainer.status
+                return trainer.run()
+    except RunError:
+        group.text_from_first("")
+        raise
+
+
+class _Stopped(Exception):
+    pass
+
+
+class _Trainer:
+    """One process's share of a run; the first process alone writes."""
+
+    def __init__(
+        self, folder: Path, config: RunConfig, group: Group, stop: threading.Event | None = None
+    ) -> None:
+        self.folder, self.config, self.group = folder, config, group
+        self.stop = stop or threading.Event()
+        self.status = Status(epochs=config.training.epochs, pid=os.getpid())
+        self.state = TrainingState()
+        self.seconds = 0.0  # spent training, over all resumptions
+        self._pace = 0.0  # seconds a step
+        self._window: list[Progress] = []
+        self._saved = time.monotonic()
+        self._changes: list[dict[str, Any]] = []
+        self._seen: tuple[int, Control] = (0, Control())
+        self._singles = 0
+        self._card: dict[str, Any] = {}
+
+    def run(self) -> Status:
+        try:
+            self._train()
+        except _Stopped:
+            self.say("stopped", "Stopped. It can be resumed where it was saved.")
+        except BaseException as error:
+            self.say("failed", explain(error) + self._kept())
+            if not isinstance(error, ValueError | OSError | MemoryError):
+                with (
+                    contextlib.suppress(OSError),
+                    (self.folder / "log.txt").open("a") as log,
+                ):
+                    traceback.print_exc(file=log)
+        return self.status
+
+    def say(self, state: str, message: str, **fields: Any) -> None:
+        """Changes the status; the heartbeat writes it."""
+        self.status = replace(self.status, state=state, message=message, **fields)
+
+    def turn(self) -> AbstractContextManager[bool]:
+        """Waits until the server allows one more run; False if it was stopped meanwhile."""
+        return turn(
+            self.folder,
+            lambda sentence: self.say("waiting", sentence),
+            lambda: self.stop.is_set() or read_control(self.folder).action == "stop",
+        )
+
+    @contextmanager
+    def heartbeat(self) -> Iterator[None]:
+        """Writes the status while it lasts, and at its end."""
+        done = threading.Event()
+
+        def beat() -> None:
+            written, at = None, 0.0
+            while not done.wait(0.4):
+                if self.status is not written or time.time() - at > 2:
+                    written, at = self.status, time.time()
+                    self._write_status()
+
+        thread = threading.Thread(target=beat, daemon=True)
+        self._write_status()
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+            self._write_status()
+
+    def _write_status(self) -> None:
+        fields = asdict(replace(self.status, heartbeat=time.time()))
+        file = self.folder / "status.json"
+        try:
+            write_json(file, fields)
+        except OSError:  # a full disk: the bytes that the old one takes may still do
+            with contextlib.suppress(OSError):
+                file.write_text(json.dumps(fields))
+
+    def _train(self) -> None:
+        config, group, training = self.config, self.group, self.config.training
+        torch.set_num_threads(config.threads)
+        self.say("starting", "Loading the images.")
+        data, heldout, model = prepare(config)
+        workers = min(4, max(1, (os.cpu_count() or 1) // group.size))
+        images = in_memory(data.images, workers)
+        model.to(group.device)
+        self._restore(model)
+        per_epoch = steps_per_epoch(len(images), training.batch_size)
+        steps = per_epoch * training.epochs
+        self.say(
+            "running",
+            "Training.",
+            steps=steps,
+            step=self.state.step,
+            epoch=self.state.step / per_epoch,
+            parameters=model.config.parameter_count(),
+        )
+        self._card = {
+            "dataset": config.dataset,
+            "split": heldout.split,
+            "licence": data.licence,
+            "images": len(data),
+            "training": training.to_dict(),
+            "started_from": config.start,
+            "parameters": model.config.parameter_count(),
+        }
+        if metrics := load_card(self.folder).get("metrics"):
+            self._card["metrics"] = metrics
+        snapshots = None
+        if group.writes:
+            snapshots = Snapshots(self.folder, heldout, training)
+            self._rewind(self.state.step, per_epoch)
+            if self.state.step == 0:
+                snapshots.take(model, 0)
+        progress_of = train(
+            model,
+            images,
+            training,
+            heldout=heldout.images[:_HELDOUT] if group.writes else None,
+            state=self.state,
+            group=group,
+            workers=workers,
+        )
+        every = -(-steps // _LINES)
+        last = time.perf_counter()
+        while True:
+            waited = self._obey(model)
+            progress = next(progress_of, None)
+            if progress is None:
+                break
+            now = time.perf_counter()
+            self.seconds += now - last - waited
+            self._report(progress, now - last - waited)
+            last = now
+            if group.writes:
+                self._window.append(progress)
+                ended = progress.step % per_epoch == 0
+                if ended or progress.step % every == 0:
+                    self._write_metrics(progress)
+                    first = ended and not (self.folder / "state.safetensors").exists()
+                    if first or time.monotonic() - self._saved > _SAVE:
+                        self._save(model)
+                if ended:
+                    snapshots.take(model, progress.step // per_epoch)
+        if group.writes:
+            self._save(model)
+            self.say("finishing", "Drawing the map of codes.", seconds_left=None)
+            write_reference(load_checkpoint(self.folder), self.folder, heldout)
+        self.say("finished", "Finished.", seconds_left=0.0)
+
+    def _report(self, progress: Progress, seconds: float) -> None:
+        before = self.status.images_per_second
+        speed = progress.images_per_second
+        self._pace = 0.98 * self._pace + 0.02 * seconds if self._pace else seconds
+        self.say(
+            "running",
+            "Training.",
+            step=progress.step,
+            epoch=progress.epoch,
+            images_per_second=0.9 * before + 0.1 * speed if before else speed,
+            seconds_left=(progress.steps - progress.step) * self._pace,
+            beta=progress.beta,
+            learning_rate=progress.learning_rate,
+        )
+
+    def _write_metrics(self, progress: Progress) -> None:
+        window, self._window = self._window, []
+        variational = self.config.model.get("variational", True)
+        row: dict[str, Any] = {
+            "step": progress.step,
+            "epoch": round(progress.epoch, 4),
+            "reconstruction": sum(p.reconstruction for p in window) / len(window),
+            "kl": sum(p.kl for p in window) / len(window) if variational else None,
+            "beta": progress.beta,
+            "learning_rate": progress.learning_rate,
+            "images_per_second": round(sum(p.images_per_second for p in window) / len(window), 1),
+            "seconds": round(self.seconds, 2),
+        }
+        row["elbo"] = row["reconstruction"] - row["kl"] if variational else None
+        if progress.heldout:
+            found = asdict(progress.heldout)
+            row["kl_per_dimension"] = list(found.pop("kl_per_dimension"))
+            row["active_units"] = found.pop("active_units")
+            row |= {f"heldout_{name}": value for name, value in found.items()}
+            row["heldout_elbo"] = progress.heldout.elbo
+            self._card["metrics"] = {
+                k: v for k, v in row.items() if k.startswith("heldout") or k == "active_units"
+            }
+        with (self.folder / "metrics.jsonl").open("a") as stream:
+            stream.write(json.dumps(row, allow_nan=False) + "\n")
+
+    def _obey(self, model: VAE) -> float:
+        """Does what watchers want, waiting while they want a pause; gives the seconds waited."""
+        began = time.perf_counter()
+        while True:
+            action = self._agree()
+            if action == "stop":
+                self._save(model)
+                raise _Stopped
+            if action == "run":
+                return time.perf_counter() - began
+            if self.status.state != "paused":
+                self.say("paused", "Paused.", seconds_left=None)
+                self._save(model)
+            time.sleep(0.1)
+
+    def _agree(self) -> str:
+        """Reads what is wanted in the first process and lets all do it at the same step."""
+        shared = self.group.device if self.group.size > 1 else "cpu"  # a GPU would be waited for
+        wanted = torch.full((3,), math.nan, dtype=torch.float64, device=shared)
+        if self.group.writes:
+            found = self._control()
+            self._note(found)
+            action = "stop" if self.stop.is_set() else found.action
+            if action == "pause" and found.single > self._singles:
+                self._singles += 1
+                action = "run"
+            wanted[0] = ("run", "pause", "stop").index(action)
+            for change in self._changes:
+                if change["step"] == self.state.step:
+                    for place, name in ((1, "beta"), (2, "learning_rate")):
+                        if change[name] is not None:
+                            wanted[place] = change[name]
+        action, beta, rate = self.group.from_first(wanted).tolist()
+        if not math.isnan(beta):
+            self.state.beta = beta
+        if not math.isnan(rate):
+            self.state.learning_rate = rate
+        return ("run", "pause", "stop")[int(action)]
+
+    def _control(self) -> Control:
+        try:
+            changed = (self.folder / "control.json").stat().st_mtime_ns
+        except OSError:
+            return Control()
+        if changed != self._seen[0]:
+            self._seen = changed, read_control(self.folder)
+        return self._seen[1]
+
+    def _note(self, wanted: Control) -> None:
+        """Logs a change with its step, so that a resumed run makes it there again."""
+        for name in ("beta", "learning_rate"):
+            value = getattr(wanted, name)
+            asked = [c[name] for c in self._changes if c[name] is not None]
+            if value is not None and (not asked or asked[-1] != value):
+                step = self.state.step
+                self._changes = [c for c in self._changes if c["step"] <= step]
+                self._changes.append({"step": step, "beta": None, "learning_rate": None})
+                self._changes[-1][name] = float(value)
+                lines = "".join(json.dumps(change) + "\n" for change in self._changes)
+                write_file(self.folder / "changes.jsonl", lines.encode())
+
+    def _save(self, model: VAE) -> None:
+        if not self.group.writes:
+            return
+        tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
+        for kind, moments in (("means", self.state.means), ("squares", self.state.squares)):
+            tensors |= {f"{kind}.{i:03d}": moment for i, moment in enumerate(moments)}
+        write_tensors(
+            self.folder / "state.safetensors",
+            {k: v.detach().float().cpu().contiguous() for k, v in tensors.items()},
+            {
+                "step": self.state.step,
+                "beta": self.state.beta,
+                "learning_rate": self.state.learning_rate,
+                "seconds": self.seconds,
+            },
+        )
+        card = self._card | {"step": self.state.step, "seconds": round(self.seconds, 1)}
+        save_checkpoint(model, self.folder, card, half=True)
+        self._saved = time.monotonic()
+
+    def _restore(self, model: VAE) -> None:
+        """Takes up what was saved; the other processes get it from the first."""
+        file = self.folder / "state.safetensors"
+        tensors: dict[str, torch.Tensor] = {}
+        found: dict[str, Any] = {}
+        if self.group.writes:
+            self._changes = read_changes(self.folder)
+            self._singles = read_control(self.folder).single
+            if file.exists():
+                arrays, found = read_tensors(file)
+                tensors = {k: torch.from_numpy(v) for k, v in arrays.items()}
+                found["shapes"] = {k: v.shape for k, v in tensors.items()}
+        found = json.loads(self.group.text_from_first(json.dumps(found)))
+        if not found:
+            return
+        kinds: dict[str, dict[str, torch.Tensor]] = {"model": {}, "means": {}, "squares": {}}
+        for name, shape in found["shapes"].items():
+            tensor = tensors.get(name, torch.empty(shape)).to(self.group.device)
+            kind, rest = name.split(".", 1)
+            kinds[kind][rest] = self.group.from_first(tensor)
+        model.load_state_dict(kinds["model"])
+        self.state = TrainingState(
+            found["step"],
+            [kinds["means"][i] for i in sorted(kinds["means"])],
+            [kinds["squares"][i] for i in sorted(kinds["squares"])],
+            found["beta"],
+            found["learning_rate"],
+        )
+        self.seconds = found["seconds"]
+
+    def _rewind(self, step: int, per_epoch: int) -> None:
+        """Takes back what was reported after the step that training goes on from."""
+        file = self.folder / "metrics.jsonl"
+        rows = [row for row in read_metrics(self.folder)[0] if row["step"] <= step]
+        write_file(file, "".join(json.dumps(row) + "\n" for row in rows).encode())
+        for epoch in list_snapshots(self.folder):
+            if epoch * per_epoch > step:
+                snapshot_file(self.folder, epoch).unlink(missing_ok=True)
+
+    def _kept(self) -> str:
+        if (self.folder / "state.safetensors").exists():
+            return " The last good checkpoint is kept."
+        return ""
+
+
+@contextmanager
+def _signals(stop: threading.Event) -> Iterator[None]:
+    """Lets the first Ctrl+C or kill end the run in order, and the second at once."""
+
+    def handle(number: int, _frame: Any) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
