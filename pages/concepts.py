@@ -7,7 +7,8 @@ import streamlit as st
 
 from pages.ui.components.sliders import Slider, live_sliders
 from pages.ui.concepts import create, dose_response, edit_report, selection, views
-from pages.ui.shared import session
+from pages.ui.concepts.edit import Edit
+from pages.ui.shared import model_picker
 
 VIEWS = {
     "after": "What the edit did",
@@ -19,9 +20,9 @@ VIEWS = {
 }
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    ref = session.choose_model()
-    active = selection.choose_concepts(ref)
-pin = selection.start(ref)
+    space = model_picker.choose_model()
+    active = selection.choose_concepts(space)
+pin = selection.start(space)
 
 with st.expander(
     f"Start from another picture · now {pin.title}",
@@ -30,7 +31,7 @@ with st.expander(
     on_change="rerun",
 ) as chooser:
     if chooser.open:
-        selection.choose_start(ref)
+        selection.choose_start(space)
 with st.expander(
     "Make, combine, import or export a concept",
     icon=":material/add_circle:",
@@ -38,7 +39,7 @@ with st.expander(
     on_change="rerun",
 ) as maker:
     if maker.open:
-        create.show(ref, active)
+        create.show(space, active)
 
 if not active:
     st.info("Choose a concept above, or make one: two pictures are enough.")
@@ -51,14 +52,14 @@ def edit_live() -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         strengths = live_sliders(
-            ref,
+            space,
             [("picture", pin.z)],
             [made.concept.vector for made in active],
             [Slider(made.concept.name, -1.0, 2.0, 1.0, 0.05) for made in active],
-            key=f"strengths-{ref.name}-{'-'.join(made.concept.name for made in active)}",
+            key=f"strengths-{space.name}-{'-'.join(made.concept.name for made in active)}",
             before=True,
         )
-    edit = selection.Edit(ref, pin, active, strengths)
+    edit = Edit(space, pin, active, strengths)
     with right:
         edit_report.show_verdict(edit)
         edit_report.show_pictures(edit)
@@ -75,7 +76,7 @@ def edit_live() -> None:
     if view == "after":
         edit_report.show_after(edit)
     elif view == "before":
-        edit_report.show_before(ref, active)
+        edit_report.show_before(space, active)
     elif view == "dose":
         dose_response.show_dose(edit)
     elif view == "grid":
@@ -83,7 +84,7 @@ def edit_live() -> None:
     elif view == "map":
         views.show_map(edit)
     else:
-        views.show_lessons(ref)
+        views.show_lessons(space)
 
 
 edit_live()

@@ -8,7 +8,7 @@ import streamlit as st
 from pages.ui.interpolate.corners import square_view
 from pages.ui.interpolate.path import path_view
 from pages.ui.interpolate.traversals import traversal_view
-from pages.ui.shared import session
+from pages.ui.shared import model_picker
 
 VIEWS = {
     "path": ("Path", path_view),
@@ -18,7 +18,7 @@ VIEWS = {
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     with st.container(width=280):
-        ref = session.choose_model()
+        space = model_picker.choose_model()
     view = st.segmented_control(
         "Walk",
         list(VIEWS),
@@ -34,7 +34,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 @st.fragment
 def walk() -> None:
     """The chosen walk: what is moved in it reruns only this."""
-    VIEWS[view][1](ref)
+    VIEWS[view][1](space)
 
 
 walk()

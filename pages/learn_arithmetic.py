@@ -7,18 +7,19 @@ independent classifier counts how often it works and what else it changes.
 import streamlit as st
 
 from pages.ui.learn import arithmetic, layout
+from pages.ui.shared import plot_style
 
 HERE = "learn_arithmetic.py"
 
 layout.begin(
     HERE,
     "The code of a face with glasses, less the code of the same face without, is a "
-    f"{layout.coloured('gap', 'direction')} that can be added to anybody's code. Each step "
+    f"{plot_style.coloured('gap', 'direction')} that can be added to anybody's code. Each step "
     "below asks how far that carries.",
 )
-ref, twin = arithmetic.open_models()
+space, twin = arithmetic.open_models()
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    name = arithmetic.choose_concept(ref)
+    name = arithmetic.choose_concept(space)
     seed = layout.seed(help="Which pair and which examples are taken.")
     stage = st.segmented_control(
         "Step",
@@ -30,17 +31,17 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     )
 
 if stage == arithmetic.STAGES["pair"]:
-    arithmetic.one_pair(ref, name, seed)
+    arithmetic.one_pair(space, name, seed)
 elif stage == arithmetic.STAGES["add"]:
-    arithmetic.on_another(ref, name, seed)
+    arithmetic.on_another(space, name, seed)
 elif stage == arithmetic.STAGES["many"]:
-    arithmetic.from_many(ref, name, seed)
+    arithmetic.from_many(space, name, seed)
 else:
-    arithmetic.two_models((ref, twin), name, seed)
+    arithmetic.two_models((space, twin), name, seed)
 
 left, right = st.columns([3, 2], gap="medium")
 with left:
-    vector, strength = layout.term("gap", "v"), layout.term("noise", "s")
+    vector, strength = plot_style.term("gap", "v"), plot_style.term("noise", "s")
     layout.formula(
         rf"{vector} = \frac1N\sum_i z_i^{{\text{{with}}}} - "
         rf"\frac1M\sum_j z_j^{{\text{{without}}}} \qquad z' = z + {strength}\cdot{vector}",

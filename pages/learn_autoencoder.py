@@ -7,6 +7,7 @@ import streamlit as st
 
 from pages.ui.components.latent_planes import Panel, live_planes
 from pages.ui.learn import autoencoder, layout
+from pages.ui.shared import plot_style
 
 FILE = "learn_autoencoder.py"
 layout.begin(
@@ -32,20 +33,20 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     seed = layout.seed()
 if behind == "confidence" and autoencoder.judge(twins["Autoencoder"]) is None:
     st.info("No classifier is shipped for these images, so there is no confidence to show.")
-colour = layout.TERMS["gap" if behind == "distance" else "elbo"]
+colour = plot_style.TERMS["gap" if behind == "distance" else "elbo"]
 start = (0.42, 0.55)
 at = live_planes(
     [
         Panel(
             name,
-            autoencoder.bounds_of(ref),
-            ref.name,
-            ref.mean,
-            ref.class_of,
-            autoencoder.field(ref, behind, colour),
-            rings=ref.variational,
+            autoencoder.bounds_of(space),
+            space.name,
+            space.mean,
+            space.class_of,
+            autoencoder.field(space, behind, colour),
+            rings=space.variational,
         )
-        for name, ref in twins.items()
+        for name, space in twins.items()
     ],
     key="twins",
     start=layout.linked("at", 2) or start,
@@ -56,10 +57,10 @@ layout.link("at", None if at == start else at)
 autoencoder.show_samples(twins, seed)
 autoencoder.show_walk(twins)
 layout.formula(
-    r"\text{autoencoder: }\;" + layout.term("reconstruction", r"\log p(x \mid z = \mu(x))")
+    r"\text{autoencoder: }\;" + plot_style.term("reconstruction", r"\log p(x \mid z = \mu(x))")
     + r"\qquad \text{variational: }\;"
-    + layout.term("reconstruction", r"\mathbb{E}_{q(z|x)}[\log p(x \mid z)]")
-    + "-" + layout.term("kl", r"\mathrm{KL}(q(z|x) \,\|\, p(z))"),
+    + plot_style.term("reconstruction", r"\mathbb{E}_{q(z|x)}[\log p(x \mid z)]")
+    + "-" + plot_style.term("kl", r"\mathrm{KL}(q(z|x) \,\|\, p(z))"),
     ("reconstruction", r"\log p(x|z)", "how well the image is given back"),
     ("kl", r"\mathrm{KL}", "how far its code, a cloud, is from the prior $N(0, I)$"),
 )  # fmt: skip

@@ -9,6 +9,7 @@ from pages.ui.components.jensen import jensen
 from pages.ui.components.latent_planes import live_planes
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import autoencoder, elbo, layout
+from pages.ui.shared import plot_style
 
 FILE = "learn_elbo.py"
 layout.begin(
@@ -17,18 +18,18 @@ layout.begin(
     "a bound from below that needs only codes which the encoder proposes. What is lost is "
     "exactly the distance of that proposal, q, from the true posterior.",
 )
-ref = autoencoder.open_model("digits")
+space = autoencoder.open_model("digits")
 
 
 def next_missed() -> None:
     """Goes to the image whose posterior q misses next worst."""
-    order = elbo.missed(ref).argsort()[::-1][:20].tolist()
+    order = elbo.missed(space).argsort()[::-1][:20].tolist()
     now = st.session_state.get("image", -1)
     st.session_state["image"] = order[(order.index(now) + 1) % 20 if now in order else 0]
 
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    row = layout.choose_image(ref, default=3, width=64)
+    row = layout.choose_image(space, default=3, width=64)
     seed = layout.seed()
     st.button(
         "An image that q misses",
@@ -37,7 +38,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         help="Of 500 images, one whose true posterior has its mass where q is not. "
         "Press again for the next.",
     )
-found = elbo.bound(ref, row)
+found = elbo.bound(space, row)
 layout.balance(
     ("evidence", r"\log p(x)\text{, by quadrature}", found.evidence),
     ("elbo", r"\text{ELBO}", found.elbo),
@@ -45,24 +46,24 @@ layout.balance(
 )
 left, right = st.columns(2, gap="medium")
 with right:
-    live_planes([elbo.posterior_panel(ref, row)], key=f"posterior-{row}")
+    live_planes([elbo.posterior_panel(space, row)], key=f"posterior-{row}")
 with left:
-    run = elbo.curve(ref, row, seed)
+    run = elbo.curve(space, row, seed)
     alt = "log p(x), the ELBO, and the importance-weighted bound as its samples grow"
     chart(elbo.bound_figure(found, run, row), key="bound", alt=alt)
 
 layout.formula(
-    layout.term("evidence", r"\log p(x)") + r" = \log \int p(x, z)\,dz = \log \mathbb{E}_{q}"
+    plot_style.term("evidence", r"\log p(x)") + r" = \log \int p(x, z)\,dz = \log \mathbb{E}_{q}"
     r"\!\left[\frac{p(x, z)}{q(z|x)}\right] \;\ge\; "
-    + layout.term("elbo", r"\mathbb{E}_{q}\!\left[\log \frac{p(x, z)}{q(z|x)}\right]")
-    + " = " + layout.term("evidence", r"\log p(x)") + " - "
-    + layout.term("gap", r"\mathrm{KL}(q \,\|\, p(z|x))"),
+    + plot_style.term("elbo", r"\mathbb{E}_{q}\!\left[\log \frac{p(x, z)}{q(z|x)}\right]")
+    + " = " + plot_style.term("evidence", r"\log p(x)") + " - "
+    + plot_style.term("gap", r"\mathrm{KL}(q \,\|\, p(z|x))"),
     ("evidence", r"\log p(x)", "the evidence"),
     ("elbo", r"\mathbb{E}_q[\log w]", "the ELBO, a mean of logs"),
     ("gap", r"\mathrm{KL}", "the gap: how far q is from the true posterior"),
 )  # fmt: skip
 st.subheader("Why it is a bound: the log of a mean is above the mean of the logs", anchor=False)
-tones = [layout.TERMS[name] for name in ("evidence", "elbo", "gap")]
+tones = [plot_style.TERMS[name] for name in ("evidence", "elbo", "gap")]
 jensen([0.15, 0.9, 3.2], above=tones[0], below=tones[1], gap=tones[2], key="jensen")
 st.caption("Drag the points: each is a weight w = p(x, z) / q(z|x) of one draw of q.")
 layout.to_try(

@@ -7,6 +7,7 @@ import streamlit as st
 
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import autoencoder, layout, likelihoods
+from pages.ui.shared import plot_style
 
 FILE = "learn_likelihoods.py"
 layout.begin(
@@ -15,11 +16,11 @@ layout.begin(
     "that is shown is its mean. Which distribution decides what an error costs, and whether the "
     "model may say where it is unsure.",
 )
-ref = autoencoder.open_model("digits")
+space = autoencoder.open_model("digits")
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    row = layout.choose_image(ref, default=0, width=64)
+    row = layout.choose_image(space, default=0, width=64)
     seed = layout.seed()
-x = ref.image(row)
+x = space.image(row)
 
 
 @st.fragment
@@ -36,7 +37,7 @@ def pixels() -> None:
         chart(likelihoods.forgiveness(x, at), key="forgiveness", alt=alt)
     with right:
         st.markdown("**Why the picture blurs**")
-        likelihoods.blur(ref, row)
+        likelihoods.blur(space, row)
         st.caption(
             "Images that share a code get one answer, and the mean is the one that costs least. "
             "Here with two latent dimensions, where many share."
@@ -44,7 +45,7 @@ def pixels() -> None:
 
 
 pixels()
-mean, width = layout.term("mean", r"m"), layout.term("deviation", r"\sigma")
+mean, width = plot_style.term("mean", r"m"), plot_style.term("deviation", r"\sigma")
 layout.formula(
     rf"\log p(x \mid z) = \sum_{{\text{{pixels}}}} \;\; x \log {mean} + (1 - x) \log (1 - {mean})"
     rf"\quad\text{{or}}\quad -\tfrac12 \left(\frac{{x - {mean}}}{{{width}}}\right)^{{\!2}}"
@@ -53,9 +54,9 @@ layout.formula(
     ("deviation", r"\sigma", "its deviation: large forgives an error, but costs log σ everywhere"),
 )
 st.subheader("Multiply the pixels, and watch the product vanish", anchor=False)
-st.fragment(likelihoods.underflow)(ref, x)
+st.fragment(likelihoods.underflow)(space, x)
 st.markdown("**Averaging likelihoods**")
-likelihoods.averaging(ref, x, seed)
+likelihoods.averaging(space, x, seed)
 layout.to_try(
     "Move over the edge of a stroke, then over the empty ground: where is the Gaussian unsure, "
     "and what does it earn where it is sure? Its floor of 1/64 keeps that from being unbounded.",

@@ -8,26 +8,27 @@ import streamlit as st
 
 from pages.ui.components.noise_pad import REACH, noise_pad, released
 from pages.ui.learn import layout, reparameterisation
-from pages.ui.shared import scatter, session
+from pages.ui.shared import model_picker, scatter
+from pages.ui.shared.plot_style import coloured
 
 HERE = "learn_reparameterisation.py"
 
 layout.begin(
     HERE,
     "A draw from q(z|x) is written as a formula: the noise "
-    f"{layout.coloured('noise', 'ε')} is drawn, z is only computed from it. So z has a slope by "
-    f"{layout.coloured('mean', 'μ')} and by {layout.coloured('deviation', 'σ')}, and the encoder "
+    f"{coloured('noise', 'ε')} is drawn, z is only computed from it. So z has a slope by "
+    f"{coloured('mean', 'μ')} and by {coloured('deviation', 'σ')}, and the encoder "
     "can learn from what the decoder says.",
 )
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    ref = session.choose_model()
-    if not ref.variational or ref.mean.shape[1] < 2:
+    space = model_picker.choose_model()
+    if not space.variational or space.mean.shape[1] < 2:
         st.info("This page needs a variational model of two dimensions or more: choose another.")
         st.stop()
-    row = layout.choose_image(ref)
+    row = layout.choose_image(space)
     seed = layout.seed()
-axes = scatter.first_axes(ref)
-mean, sigma = reparameterisation.posterior_of(ref, row)
+axes = scatter.first_axes(space)
+mean, sigma = reparameterisation.posterior_of(space, row)
 
 
 def take_noise() -> None:
@@ -49,7 +50,7 @@ def hold_noise() -> None:
         times = st.select_slider(
             "σ, times the encoder's",
             reparameterisation.WIDENINGS,
-            reparameterisation.visible_widening(ref),
+            reparameterisation.visible_widening(space),
             key="widen",
             bind="query-params",
             width=260,
@@ -57,10 +58,10 @@ def hold_noise() -> None:
         )
     epsilon = np.zeros(len(mean))
     epsilon[list(axes)] = noise
-    found = reparameterisation.pull_at(ref, row, mean, times * sigma, epsilon, axes)
+    found = reparameterisation.pull_at(space, row, mean, times * sigma, epsilon, axes)
     draws = np.random.default_rng(seed).standard_normal((120, 2))
     noise_pad(
-        ref, mean, times * sigma, axes, tuple(noise), key="noise-pad", draws=draws,
+        space, mean, times * sigma, axes, tuple(noise), key="noise-pad", draws=draws,
         slope=found.by_z.numpy(), on_release=take_noise,
     )  # fmt: skip
     left, right = st.columns([3, 2], gap="medium")
@@ -81,10 +82,10 @@ names = ["Against the score function", "What detaching breaks"]
 views = st.tabs(names, key="view", on_change="rerun", bind="query-params")
 if views[0].open:
     with views[0]:
-        reparameterisation.compare_estimators(ref, row, seed)
+        reparameterisation.compare_estimators(space, row, seed)
 if views[1].open:
     with views[1]:
-        reparameterisation.compare_graphs(ref, row, seed)
+        reparameterisation.compare_graphs(space, row, seed)
 with layout.details("How it is computed"):
     st.markdown(reparameterisation.ABOUT_GRADIENTS)
 layout.end(HERE)

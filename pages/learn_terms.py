@@ -7,6 +7,7 @@ import streamlit as st
 
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import autoencoder, layout, terms
+from pages.ui.shared import plot_style
 
 FILE = "learn_terms.py"
 layout.begin(
@@ -15,16 +16,16 @@ layout.begin(
     "have it as narrow as a point. The KL pulls every cloud to the middle and to width 1; what is "
     "learned lies between, and a factor $\\beta$ can shift it.",
 )
-ref = autoencoder.open_model("digits")
+space = autoencoder.open_model("digits")
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    row = layout.choose_image(ref, default=3, width=64)
+    row = layout.choose_image(space, default=3, width=64)
     seed = layout.seed(help="Of the draws, and of the noise in the gradients.")
-st.fragment(terms.move_posterior)(ref, row, seed)
+st.fragment(terms.move_posterior)(space, row, seed)
 
 layout.formula(
-    layout.term("reconstruction", r"\mathbb{E}_{q(z|x)}[\log p(x \mid z)]")
-    + r" \;-\; \beta \cdot " + layout.term("kl", r"\mathrm{KL}(q(z|x) \,\|\, p(z))")
-    + r", \qquad " + layout.term("kl", r"\mathrm{KL}")
+    plot_style.term("reconstruction", r"\mathbb{E}_{q(z|x)}[\log p(x \mid z)]")
+    + r" \;-\; \beta \cdot " + plot_style.term("kl", r"\mathrm{KL}(q(z|x) \,\|\, p(z))")
+    + r", \qquad " + plot_style.term("kl", r"\mathrm{KL}")
     + r" = \tfrac12 \sum_d \left(\mu_d^2 + \sigma_d^2 - \log \sigma_d^2 - 1\right)",
     ("reconstruction", r"\mathbb{E}_q[\log p(x|z)]", "how well draws of q give the image back"),
     ("kl", r"\mathrm{KL}", "what q costs: its distance from the prior (dotted rings)"),
@@ -44,7 +45,7 @@ with left:
 with right:
     st.markdown("**Which term moves which network**")
     alt = "Sizes of the two terms' gradients in the encoder and in the decoder"
-    chart(terms.gradients(ref, seed), key="gradients", alt=alt)
+    chart(terms.gradients(space, seed), key="gradients", alt=alt)
 
 layout.to_try(
     "Widen q: the draws below the plane begin to differ, the reconstruction falls, the KL falls, "

@@ -8,12 +8,12 @@ import streamlit as st
 from pages.ui.components.decoded_view import live_picture
 from pages.ui.components.latent_map import latent_map
 from pages.ui.map import model_card, pin_details, placing
-from pages.ui.shared import scatter, session
+from pages.ui.shared import model_picker, scatter, visitor
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    ref = session.choose_model()
-    maps, colours = scatter.projections(ref), scatter.colours(ref)
-    first, axes, _ = scatter.first_view(ref)
+    space = model_picker.choose_model()
+    maps, colours = scatter.projections(space), scatter.colours(space)
+    first, axes, _ = scatter.first_view(space)
     projection = st.selectbox(
         "Map",
         list(maps),
@@ -24,11 +24,11 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         help="Latent axes and the PCA plane can be decoded anywhere. t-SNE shows groups best, "
         "but has no way back: between points the nearest codes are averaged.",
     )
-    deep = ref.mean.shape[1] > 2
+    deep = space.mean.shape[1] > 2
     if projection == "latent" and deep:
         axes = ()
         for name in "xy":
-            others = [int(k) for k in ref.order if k not in axes]
+            others = [int(k) for k in space.order if k not in axes]
             chosen = st.selectbox(
                 f"{name} axis",
                 others,
@@ -44,7 +44,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     keep = "mean"
     if projection != "tsne" and deep:
         keep = st.selectbox(
-            f"The other {ref.mean.shape[1] - 2} dimensions",
+            f"The other {space.mean.shape[1] - 2} dimensions",
             ["mean", "pinned"],
             format_func={"mean": "Mean code", "pinned": "As in the last pin"}.get,
             key="keep",
@@ -56,37 +56,37 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "Place", icon=":material/add_location_alt:", key="place", on_change="rerun"
     ) as popover:
         if popover.open:
-            placing.place_controls(ref)
+            placing.place_controls(space)
     with st.popover("Card", icon=":material/id_card:", key="card", on_change="rerun") as about:
         if about.open:
-            model_card.show_card(ref)
+            model_card.show_card(space)
 
 
 @st.fragment
 def explore() -> None:
     """The map and what is pinned: a click reruns only this."""
     left, right = st.columns([2, 1], gap="medium")
-    pins = session.pins(ref.name)
+    pins = visitor.pins(space.name)
     with left:
         latent_map(
-            ref,
+            space,
             projection,
             axes,
             colour,
             key="map",
             keep=keep,
             pins=pins,
-            on_pin=lambda value: placing.pin_clicked(ref, value),
-            on_group=lambda name, rows: session.set_group(ref, name, rows),
+            on_pin=lambda value: placing.pin_clicked(space, value),
+            on_group=lambda name, rows: visitor.set_group(space, name, rows),
         )
-        if projection == "latent" and ref.variational:
+        if projection == "latent" and space.variational:
             st.caption("Dotted circles: one, two and three deviations of the prior, N(0, I).")
-        placing.own_things(ref, projection, axes)
+        placing.own_things(space, projection, axes)
     with right:
         live_picture("map")
         if pins:
-            slot = pin_details.show_pin(ref, pins[-1])
-            pin_details.show_evidence(ref, pins[-1], slot)
+            slot = pin_details.show_pin(space, pins[-1])
+            pin_details.show_evidence(space, pins[-1], slot)
 
 
 explore()

@@ -1,1 +1,1 @@
-"""What the pages share: the visitor's session, figures, images and the live components."""
+"""Everything below the pages: a folder for each page, over components, over what all share."""

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pages.ui.shared.latent_space import Reference
+from pages.ui.shared.latent_space import LatentSpace
 
 __all__ = ["as_digit", "can_draw", "draw_digit"]
 
@@ -18,16 +18,16 @@ _STROKE = 20
 _INK = 0.1  # what is lighter counts as drawn
 
 
-def can_draw(ref: Reference) -> bool:
+def can_draw(space: LatentSpace) -> bool:
     """Whether a model knows white strokes on black, and so a drawing makes sense."""
-    return ref.dataset.name == "digits"
+    return space.dataset.name == "digits"
 
 
-def draw_digit(ref: Reference, *, key: str) -> Tensor | None:
+def draw_digit(space: LatentSpace, *, key: str) -> Tensor | None:
     """Lets the visitor draw a digit.
 
     Args:
-        ref: a model of digits.
+        space: a model of digits.
         key: of the canvas.
 
     Returns:
@@ -54,7 +54,7 @@ def draw_digit(ref: Reference, *, key: str) -> Tensor | None:
         grey = np.asarray(picture.convert("L"), dtype=np.float32) / 255
     except (ValueError, OSError, SyntaxError):  # no picture at all: not sent by the canvas
         return None
-    return as_digit(grey, ref.shape)
+    return as_digit(grey, space.shape)
 
 
 def as_digit(grey: np.ndarray, shape: tuple[int, int, int]) -> Tensor | None:

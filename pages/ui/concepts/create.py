@@ -12,13 +12,12 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from pages.ui.components import gallery
+from pages.ui.components import pickers
 from pages.ui.concepts import selection
-from pages.ui.concepts.selection import Made
-from pages.ui.map import pin_details
-from pages.ui.shared import images, scatter, session
-from pages.ui.shared.latent_space import Reference
-from pages.ui.shared.session import Pin
+from pages.ui.shared import concepts, formatting, images, labels, visitor
+from pages.ui.shared.concepts import Made
+from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.pins import Pin, original
 from vae import DatasetError, concept_vector
 from vae.concepts.files import Concept, VectorError, pack, read_vectors
 from vae.concepts.vectors import adjusted_vectors, orthogonalised, probe_vector, sides
@@ -44,25 +43,25 @@ _ESTIMATORS = {
 _MOST_FILES = 40
 
 
-def show(ref: Reference, active: Sequence[Made]) -> None:
+def show(space: LatentSpace, active: Sequence[Made]) -> None:
     """Offers every way to get a concept vector."""
-    ways = [w for w in _WAYS if w != "attribute" or selection.table(ref)]
+    ways = [w for w in _WAYS if w != "attribute" or labels.table(space)]
     way = st.segmented_control(
         "How", ways, default=ways[0], required=True, format_func=_WAYS.get, key="make-how",
         label_visibility="collapsed",
     )  # fmt: skip
     if way == "attribute":
-        _from_labels(ref)
+        _from_labels(space)
     elif way == "pairs":
-        _from_pairs(ref)
+        _from_pairs(space)
     elif way == "groups":
-        _from_groups(ref)
+        _from_groups(space)
     elif way == "uploads":
-        _from_uploads(ref)
+        _from_uploads(space)
     elif way == "sum":
-        _from_sum(ref)
+        _from_sum(space)
     else:
-        _files(ref, active)
+        _files(space, active)
 
 
 def identifier(name: str) -> str:
@@ -70,7 +69,7 @@ def identifier(name: str) -> str:
     return re.sub(r"\W+", "_", name.lower()).strip("_")
 
 
-def _name_and_make(ref: Reference, key: str, proposal: str, ready: bool = True) -> str | None:
+def _name_and_make(space: LatentSpace, key: str, proposal: str, ready: bool = True) -> str | None:
     """A name and a button; the name once the button is pressed."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(
@@ -82,7 +81,7 @@ def _name_and_make(ref: Reference, key: str, proposal: str, ready: bool = True) 
     return (name.strip() or proposal) if pressed else None
 
 
-def _keep(ref: Reference, made: Made) -> None:
+def _keep(space: LatentSpace, made: Made) -> None:
     """Keeps a concept and runs the page again, now with its slider."""
     if np.linalg.norm(made.concept.vector) < 1e-6:
         st.warning("Both sides are the same, so the vector has length 0. Choose others.")
@@ -94,11 +93,11 @@ def _keep(ref: Reference, made: Made) -> None:
 # From labels ---
 
 
-def _from_labels(ref: Reference) -> None:
-    shown = selection.table(ref)
+def _from_labels(space: LatentSpace) -> None:
+    shown = labels.table(space)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox(
-            "With against without", list(shown), format_func=scatter.words, key="make-attribute"
+            "With against without", list(shown), format_func=formatting.words, key="make-attribute"
         )
         estimator = st.selectbox(
             "Estimator", list(_ESTIMATORS), format_func=_ESTIMATORS.get, key="make-estimator",
@@ -110,21 +109,23 @@ def _from_labels(ref: Reference) -> None:
         if estimator == "orthogonal":
             rest = [other for other in shown if other != name]
             others = st.multiselect(
-                "Orthogonal to", rest, format_func=scatter.words, key="make-others"
+                "Orthogonal to", rest, format_func=formatting.words, key="make-others"
             )
-    proposal = f"{scatter.words(name)} ({estimator})"
-    chosen = _name_and_make(ref, "label", proposal)
+    proposal = f"{formatting.words(name)} ({estimator})"
+    chosen = _name_and_make(space, "label", proposal)
     if chosen is None:
         return
-    fit = selection.fit_rows(ref)
-    codes, known = ref.mean[fit], {k: v[fit] for k, v in shown.items()}
+    fit = labels.fit_rows(space)
+    codes, known = space.mean[fit], {k: v[fit] for k, v in shown.items()}
 
     def two_sides(of: str) -> tuple[np.ndarray, np.ndarray]:
-        return tuple(codes[s] for s in sides(known, of, selection.excluded(ref, of)))
+        return tuple(codes[s] for s in sides(known, of, labels.excluded(space, of)))
 
     with_it, without = two_sides(name)
     if not len(with_it) or not len(without):
-        st.warning(f"No image shows {scatter.words(name).lower()}, or all do: nothing to compare.")
+        st.warning(
+            f"No image shows {formatting.words(name).lower()}, or all do: nothing to compare."
+        )
         return
     if estimator == "adjusted":
         vector = adjusted_vectors(codes, known)[name]
@@ -136,26 +137,26 @@ def _from_labels(ref: Reference) -> None:
     about = {"target": name, "with": len(with_it), "without": len(without), "others": others}
     concept = Concept(chosen, vector, _ESTIMATORS[estimator].lower().rstrip("…"), about)
     rows = frozenset(np.flatnonzero(fit).tolist())
-    _keep(ref, Made(concept, with_it, without, name, rows=rows))
+    _keep(space, Made(concept, with_it, without, name, rows=rows))
 
 
 # From pairs ---
 
 
-def _from_pairs(ref: Reference) -> None:
-    mine = st.session_state.setdefault("concept-pairs", {}).setdefault(ref.name, [])
-    half = st.session_state.setdefault("concept-half-pair", {}).setdefault(ref.name, {})
+def _from_pairs(space: LatentSpace) -> None:
+    mine = st.session_state.setdefault("concept-pairs", {}).setdefault(space.name, [])
+    half = st.session_state.setdefault("concept-half-pair", {}).setdefault(space.name, {})
     st.caption("Two pictures that differ in one thing. The same person both times works best.")
-    chosen = gallery.choose_item(ref, key="pair-item", label="Choose a picture")
+    chosen = pickers.choose_item(space, key="pair-item", label="Choose a picture")
     twin = None
     with st.container(horizontal=True, vertical_alignment="bottom"):
         for side, words in (("with", "This one shows it"), ("without", "This one does not")):
             if st.button(words, key=f"pair-{side}", disabled=chosen is None):
                 half[side] = chosen
-        if ref.dataset.name == "faces":
-            names = list(selection.table(ref))
+        if space.dataset.name == "faces":
+            names = list(labels.table(space))
             what = st.selectbox(
-                "What the twin differs in", names, format_func=scatter.words, key="twin-what"
+                "What the twin differs in", names, format_func=formatting.words, key="twin-what"
             )
             drawable = chosen is not None and chosen.kind == "real"
             if st.button(
@@ -163,7 +164,7 @@ def _from_pairs(ref: Reference) -> None:
                 help="The same person is drawn again with only that changed.",
             ):  # fmt: skip
                 twin = what
-                half.update(_twins(ref, chosen, what))
+                half.update(_twins(space, chosen, what))
     if {"with", "without"} <= half.keys():
         mine.append((half["with"], half["without"], twin))
         half.clear()
@@ -172,64 +173,64 @@ def _from_pairs(ref: Reference) -> None:
             st.caption(f"Chosen as the one that {words}: {half[side].title}. Now the other.")
     for k, (a, b, _) in enumerate(mine):
         with st.container(horizontal=True, vertical_alignment="center"):
-            selection.pictures([("with", _picture(ref, a)), ("without", _picture(ref, b))], 56)
+            images.pictures([("with", _picture(space, a)), ("without", _picture(space, b))], 56)
             if st.button("Remove", key=f"pair-remove-{k}", type="tertiary"):
                 del mine[k]
                 st.rerun()
     targets = {target for _, _, target in mine}
     target = targets.pop() if len(targets) == 1 else None
-    word = scatter.words(target) if target else "My concept"
+    word = formatting.words(target) if target else "My concept"
     proposal = f"{word} ({len(mine)} pair{'s' * (len(mine) != 1)})"
-    name = _name_and_make(ref, "pairs", proposal, bool(mine))
+    name = _name_and_make(space, "pairs", proposal, bool(mine))
     if name and mine:
         with_it, without = (np.stack([pair[k].z for pair in mine]) for k in (0, 1))
         rows = frozenset(p.row for pair in mine for p in pair[:2] if p.row >= 0)
         about = {"pairs": len(mine), "target": target}
         concept = Concept(name, concept_vector(with_it, without), "mean of pairs", about)
-        _keep(ref, Made(concept, with_it, without, target, paired=True, rows=rows))
+        _keep(space, Made(concept, with_it, without, target, paired=True, rows=rows))
 
 
-def _twins(ref: Reference, pin: Pin, name: str) -> dict[str, Pin]:
+def _twins(space: LatentSpace, pin: Pin, name: str) -> dict[str, Pin]:
     """A drawn person and the twin who differs in one attribute, sorted by who shows it."""
     from vae.datasets.faces import attributes, counterfactual, draw, person
 
-    original = person(ref.dataset.split, int(ref.index[pin.row]))
+    original = person(space.dataset.split, int(space.index[pin.row]))
     has = attributes(original)[name]
     drawn = torch.from_numpy(draw(counterfactual(original, **{name: not has})).copy())
     x = drawn.permute(2, 0, 1).float().div(255)
-    twin = _encoded(ref, [x], [f"twin of {pin.title}"])[0]
+    twin = _encoded(space, [x], [f"twin of {pin.title}"])[0]
     return {"with": pin, "without": twin} if has else {"with": twin, "without": pin}
 
 
 @torch.no_grad()
-def _encoded(ref: Reference, found: Sequence[Tensor], titles: Sequence[str]) -> list[Pin]:
-    codes = ref.model.encoder(ref.model.observe(torch.stack(list(found)))).mean.numpy()
+def _encoded(space: LatentSpace, found: Sequence[Tensor], titles: Sequence[str]) -> list[Pin]:
+    codes = space.model.encoder(space.model.observe(torch.stack(list(found)))).mean.numpy()
     return [
-        Pin(ref.name, "upload", z, title, image=x)
+        Pin(space.name, "upload", z, title, image=x)
         for z, x, title in zip(codes, found, titles, strict=True)
     ]
 
 
-def _picture(ref: Reference, pin: Pin) -> Tensor:
-    x = pin_details.original(ref, pin)
-    return decode(ref.model, pin.z[None])[0] if x is None else x
+def _picture(space: LatentSpace, pin: Pin) -> Tensor:
+    x = original(space, pin)
+    return decode(space.model, pin.z[None])[0] if x is None else x
 
 
 # From two groups ---
 
 
-def _from_groups(ref: Reference) -> None:
+def _from_groups(space: LatentSpace) -> None:
     st.caption("Group A shows it, group B does not. Tick pictures, or use a lasso on the map.")
     sheet = st.session_state.setdefault("ticks-sheet", 0)
-    ticked = gallery.tick_real(ref, key="ticks", label="Tick images for a group", sheet=sheet)
+    ticked = pickers.tick_real(space, key="ticks", label="Tick images for a group", sheet=sheet)
 
     def fill(group: str) -> None:
-        session.set_group(ref, group, [*session.group(ref.name, group).tolist(), *ticked])
+        visitor.set_group(space, group, [*visitor.group(space.name, group).tolist(), *ticked])
         st.session_state["ticks-sheet"] += 1
 
     def empty() -> None:
         for group in "AB":
-            session.set_group(ref, group, ())
+            visitor.set_group(space, group, ())
 
     those = f"Put {len(ticked)} ticked" if ticked else "Put those ticked"
     with st.container(horizontal=True):
@@ -239,27 +240,27 @@ def _from_groups(ref: Reference) -> None:
                 on_click=fill, args=(name,),
             )  # fmt: skip
         st.button("Empty both", key="tick-empty", type="tertiary", on_click=empty)
-    groups = {name: session.group(ref.name, name) for name in "AB"}
+    groups = {name: visitor.group(space.name, name) for name in "AB"}
     for name, group in groups.items():
         if len(group):
             st.caption(f"Group {name}: {len(group)} image{'s' * (len(group) != 1)}")
-            shown = [(f"#{ref.index[r]}", ref.image(int(r))) for r in group[:12]]
-            selection.pictures(shown, 48)
+            shown = [(f"#{space.index[r]}", space.image(int(r))) for r in group[:12]]
+            images.pictures(shown, 48)
     ready = all(map(len, groups.values()))
-    name = _name_and_make(ref, "groups", "A − B", ready)
+    name = _name_and_make(space, "groups", "A − B", ready)
     if name:
         a, b = groups["A"], groups["B"]
         about = {"with": len(a), "without": len(b)}
-        vector = concept_vector(ref.mean[a], ref.mean[b])
+        vector = concept_vector(space.mean[a], space.mean[b])
         rows = frozenset([*a.tolist(), *b.tolist()])
         concept = Concept(name, vector, "difference of means", about)
-        _keep(ref, Made(concept, ref.mean[a], ref.mean[b], rows=rows))
+        _keep(space, Made(concept, space.mean[a], space.mean[b], rows=rows))
 
 
 # From uploads ---
 
 
-def _from_uploads(ref: Reference) -> None:
+def _from_uploads(space: LatentSpace) -> None:
     st.caption(
         "Pictures like those the model knows work; others come back as the nearest that it can "
         "draw, and their vector means little."
@@ -273,35 +274,35 @@ def _from_uploads(ref: Reference) -> None:
         read = []
         for file in files[:_MOST_FILES]:
             try:
-                read.append(images.read_upload(file, ref.shape))
+                read.append(images.read_upload(file, space.shape))
             except DatasetError as problem:
                 column.error(str(problem))
         if len(files) > _MOST_FILES:
             column.warning(f"Only the first {_MOST_FILES} are used.")
         groups.append(read)
-    name = _name_and_make(ref, "uploads", "From my pictures", all(groups))
+    name = _name_and_make(space, "uploads", "From my pictures", all(groups))
     if name:
-        codes = [np.stack([p.z for p in _encoded(ref, g, [""] * len(g))]) for g in groups]
+        codes = [np.stack([p.z for p in _encoded(space, g, [""] * len(g))]) for g in groups]
         about = {"with": len(groups[0]), "without": len(groups[1])}
         concept = Concept(name, concept_vector(*codes), "difference of means", about)
-        _keep(ref, Made(concept, *codes))
+        _keep(space, Made(concept, *codes))
 
 
 # By arithmetic ---
 
 
-def _from_sum(ref: Reference) -> None:
-    vectors = {identifier(n): m.concept.vector for n, m in selection.concepts(ref).items()}
-    start = selection.start(ref)
-    pins = session.pins(ref.name)
+def _from_sum(space: LatentSpace) -> None:
+    vectors = {identifier(n): m.concept.vector for n, m in concepts.concepts(space).items()}
+    start = selection.start(space)
+    pins = visitor.pins(space.name)
     letters = {chr(ord("A") + k): pin for k, pin in enumerate(pins)}
     st.caption(f"Concepts: {', '.join(f'`{name}`' for name in vectors) or 'none yet'}")
     with st.container(horizontal=True, vertical_alignment="center"):
-        shown = [("start", _picture(ref, start))]
-        shown += [(letter, _picture(ref, pin)) for letter, pin in letters.items()]
-        selection.pictures(shown, 48)
+        shown = [("start", _picture(space, start))]
+        shown += [(letter, _picture(space, pin)) for letter, pin in letters.items()]
+        images.pictures(shown, 48)
         if st.button("Keep the start as a letter", key="sum-pin", type="tertiary"):
-            session.add_pin(start)
+            visitor.add_pin(start)
             st.rerun()
     example = " − ".join(
         f"0.5·{name}" if k == 0 else name for k, name in enumerate([*vectors][:2])
@@ -320,43 +321,43 @@ def _from_sum(ref: Reference) -> None:
         st.error(str(problem))
         return
     if place:
-        selection.pictures([(text[:40], decode(ref.model, found[None])[0])])
+        images.pictures([(text[:40], decode(space.model, found[None])[0])])
         if st.button("Start from it", key="sum-start", icon=":material/person_search:"):
-            st.session_state["concept-start"] = Pin(ref.name, "generated", found, text[:40])
+            st.session_state["concept-start"] = Pin(space.name, "generated", found, text[:40])
             st.rerun()
         return
-    name = _name_and_make(ref, "sum", text.strip()[:40])
+    name = _name_and_make(space, "sum", text.strip()[:40])
     if name:
         none = np.empty((0, len(found)), np.float32)
-        _keep(ref, Made(Concept(name, found, "arithmetic", {"expression": text}), none, none))
+        _keep(space, Made(Concept(name, found, "arithmetic", {"expression": text}), none, none))
 
 
 # Files ---
 
 
-def _files(ref: Reference, active: Sequence[Made]) -> None:
-    own = [entry["made"] for entry in session.vectors(ref.name).values()]
+def _files(space: LatentSpace, active: Sequence[Made]) -> None:
+    own = [entry["made"] for entry in visitor.vectors(space.name).values()]
     chosen = {m.concept.name: m.concept for m in [*active, *own]}
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Export**")
         st.caption(f"Your concepts and those that act now: {', '.join(chosen) or 'none'}.")
         if chosen:
-            file, card = pack(list(chosen.values()), ref.model, ref.name)
+            file, card = pack(list(chosen.values()), space.model, space.name)
             with st.container(horizontal=True):
                 st.download_button(
-                    "Vectors", file, f"{ref.name}-concepts.safetensors", on_click="ignore",
+                    "Vectors", file, f"{space.name}-concepts.safetensors", on_click="ignore",
                     icon=":material/download:", key="export",
                 )  # fmt: skip
                 st.download_button(
-                    "Card", card, f"{ref.name}-concepts.json", "application/json",
+                    "Card", card, f"{space.name}-concepts.json", "application/json",
                     on_click="ignore", icon=":material/description:", key="export-card",
                 )  # fmt: skip
         for made in own:
             st.button(
                 f"Forget {made.concept.name}", key=f"forget-{made.concept.name}", type="tertiary",
-                icon=":material/close:", on_click=session.remove_vector,
-                args=(ref.name, made.concept.name),
+                icon=":material/close:", on_click=visitor.remove_vector,
+                args=(space.name, made.concept.name),
             )  # fmt: skip
     with right:
         st.markdown("**Import**")
@@ -364,25 +365,25 @@ def _files(ref: Reference, active: Sequence[Made]) -> None:
         if file is None:
             return
         try:
-            found = _read(ref, file.getvalue())
+            found = _read(space, file.getvalue())
         except VectorError as problem:
             st.error(str(problem))
             return
         names = ", ".join(c.name for c in found)
         if st.button(f"Use {names}"[:120], key="import-use", icon=":material/upload:"):
-            none = np.empty((0, ref.mean.shape[1]), np.float32)
+            none = np.empty((0, space.mean.shape[1]), np.float32)
             for concept in found:
                 target = concept.about.get("target")
-                target = target if target in selection.table(ref) else None
-                selection.keep_quietly(ref, Made(concept, none, none, target))
+                target = target if target in labels.table(space) else None
+                concepts.keep_quietly(space, Made(concept, none, none, target))
             st.rerun()
 
 
-def _read(ref: Reference, content: bytes) -> list[Concept]:
+def _read(space: LatentSpace, content: bytes) -> list[Concept]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "vectors.safetensors"
         file.write_bytes(content)
         try:
-            return read_vectors(file, ref.model)
+            return read_vectors(file, space.model)
         except VectorError as problem:
             raise VectorError(str(problem).replace(f"{file}: ", "")) from problem

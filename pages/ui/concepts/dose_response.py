@@ -7,10 +7,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.ui.components.plotly_chart import chart
-from pages.ui.concepts import selection
+from pages.ui.concepts.edit import Edit
 from pages.ui.concepts.edit_report import UNUSUAL
-from pages.ui.concepts.selection import Edit
-from pages.ui.shared import scatter
+from pages.ui.shared import classifier, concepts, formatting
 from vae.evaluation import decode
 
 __all__ = ["show_dose"]
@@ -18,7 +17,7 @@ __all__ = ["show_dose"]
 
 def show_dose(edit: Edit) -> None:
     """What the classifier sees as the strength grows, and where the code leaves the data."""
-    seen_by = selection.judge(edit.ref)
+    seen_by = classifier.judge(edit.space)
     if seen_by is None or not edit.active:
         st.info("There is no classifier for these images, so no response can be measured.")
         return
@@ -31,18 +30,20 @@ def show_dose(edit: Edit) -> None:
         [m.concept.vector for m in edit.active]
     )
     codes = (single + at[:, None] * made.concept.vector).astype(np.float32)
-    seen = seen_by.probabilities(decode(edit.ref.model, codes)).detach().numpy()
-    fitted = selection.fitted(edit.ref)
-    edge = np.quantile(fitted.distance(edit.ref.mean), UNUSUAL)
+    seen = seen_by.probabilities(decode(edit.space.model, codes)).detach().numpy()
+    fitted = concepts.fitted(edit.space)
+    edge = np.quantile(fitted.distance(edit.space.mean), UNUSUAL)
     outside = fitted.distance(codes) > edge
     moved = np.abs(seen - seen[np.argmin(np.abs(at))]).max(0)
     shown = [n for n in np.argsort(-moved) if seen_by.names[n] != made.target][:5]
     figure = go.Figure()
     for n in shown:
-        figure.add_scatter(x=at, y=seen[:, n], name=scatter.words(seen_by.names[n]), opacity=0.7)
+        figure.add_scatter(
+            x=at, y=seen[:, n], name=formatting.words(seen_by.names[n]), opacity=0.7
+        )
     if made.target in seen_by.names:
         y = seen[:, seen_by.names.index(made.target)]
-        figure.add_scatter(x=at, y=y, name=scatter.words(made.target), line={"width": 5})
+        figure.add_scatter(x=at, y=y, name=formatting.words(made.target), line={"width": 5})
     for side in (at < 0, at > 0):
         left = at[outside & side]
         if len(left):

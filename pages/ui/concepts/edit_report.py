@@ -8,16 +8,22 @@ import streamlit as st
 import torch
 
 from pages.ui.components.plotly_chart import chart
-from pages.ui.concepts import selection
-from pages.ui.concepts.selection import Edit, Made
-from pages.ui.learn.autoencoder import with_progress
-from pages.ui.shared import scatter, session
-from pages.ui.shared.latent_space import Reference
+from pages.ui.concepts.edit import Edit, truth
+from pages.ui.shared import cache, classifier, concepts, formatting, images, labels
+from pages.ui.shared.concepts import Made
+from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.progress import with_progress
 from vae.concepts.edits import EditReport, Effect, edit_report, effect_on_many, rmse
 from vae.concepts.vectors import ReportCard, cosines, pair_cosine, report_card
 from vae.evaluation import decode
 
-__all__ = ["UNUSUAL", "show_after", "show_before", "show_pictures", "show_verdict"]
+__all__ = [
+    "UNUSUAL",
+    "show_after",
+    "show_before",
+    "show_pictures",
+    "show_verdict",
+]
 
 _MANY = 200  # held-out images that an edit is tried on at once; on all of them when asked
 UNUSUAL = 0.99  # further out than so many real codes: an edited code has left the data
@@ -28,23 +34,23 @@ _LEAK = 0.05
 
 
 def _report(edit: Edit) -> EditReport:
-    ref = edit.ref
+    space = edit.space
     return edit_report(
-        ref.model,
-        selection.judge(ref),
+        space.model,
+        classifier.judge(space),
         edit.pin.z,
         edit.edited,
-        ref.mean,
-        selection.fitted(ref),
+        space.mean,
+        concepts.fitted(space),
         edit.pin.row,
     )
 
 
 def _others(edit: Edit) -> np.ndarray:
     """Held-out images without what is to be added, and with what is to be taken away."""
-    rows = np.flatnonzero(~selection.fit_rows(edit.ref))
+    rows = np.flatnonzero(~labels.fit_rows(edit.space))
     for name, value in edit.wishes.items():
-        with_it, without = selection.held_out(edit.ref, name)
+        with_it, without = labels.held_out(edit.space, name)
         rows = np.intersect1d(rows, without if value else with_it)
     leave = frozenset().union(*(m.rows for m in edit.active))
     return np.array([r for r in rows if r not in leave and r != edit.pin.row], dtype=np.int64)
@@ -56,21 +62,21 @@ def _some(rows: np.ndarray, most: int) -> np.ndarray:
 
 def _effect(edit: Edit) -> Effect | None:
     """The same edit on many others; None where nobody can judge it."""
-    seen_by, rows = selection.judge(edit.ref), _others(edit)
+    seen_by, rows = classifier.judge(edit.space), _others(edit)
     if seen_by is None or len(rows) < 20:
         return None
     step = edit.step
-    everybody = st.session_state.get("effect-on-all") == (edit.ref.name, step.tobytes())
+    everybody = st.session_state.get("effect-on-all") == (edit.space.name, step.tobytes())
     rows = rows if everybody else _some(rows, _MANY)
 
     def compute() -> Effect:
-        arguments = edit.ref.model, seen_by, edit.ref.mean[rows], step
+        arguments = edit.space.model, seen_by, edit.space.mean[rows], step
         if not everybody:
             return effect_on_many(*arguments)
         text = f"Trying the edit on {len(rows):,} pictures…"
         return with_progress(text, lambda tell: effect_on_many(*arguments, tell))
 
-    return session.remember(edit.ref, ("effect", step.tobytes(), rows.tobytes()), compute)
+    return cache.remember(edit.space, ("effect", step.tobytes(), rows.tobytes()), compute)
 
 
 def _offer_all(edit: Edit, effect: Effect) -> None:
@@ -81,12 +87,12 @@ def _offer_all(edit: Edit, effect: Effect) -> None:
             key="effect-all",
             icon=":material/groups:",
             on_click=st.session_state.update,
-            args=({"effect-on-all": (edit.ref.name, edit.step.tobytes())},),
+            args=({"effect-on-all": (edit.space.name, edit.step.tobytes())},),
         )
 
 
 def _word(name: str) -> str:
-    return f"“{scatter.words(name).lower()}”"
+    return f"“{formatting.words(name).lower()}”"
 
 
 def verdict(edit: Edit, report: EditReport, effect: Effect | None) -> tuple[str, str]:
@@ -173,19 +179,19 @@ def show_verdict(edit: Edit) -> None:
 @torch.no_grad()
 def show_pictures(edit: Edit) -> None:
     """Before, after and difference; for a drawn person also how it should be."""
-    before, after = decode(edit.ref.model, np.stack([edit.pin.z, edit.edited]))
+    before, after = decode(edit.space.model, np.stack([edit.pin.z, edit.edited]))
     shown = [
         ("before", before),
         ("after", after),
         ("difference", (0.5 + (after - before)).clamp(0, 1)),
     ]
-    found = selection.truth(edit)
+    found = truth(edit)
     own = edit.pin.image
     if own is not None:
         shown.insert(0, ("your picture", own))
     if found:
         shown += [("how it should be: drawn", found[0]), ("the model’s copy of that", found[1])]
-    selection.pictures(shown, 88)
+    images.pictures(shown, 88)
     if found:
         errors = [rmse(x[None], found[0][None])[0] for x in (after, before, found[1])]
         better = "closer to" if errors[0] < errors[1] else "no closer to"
@@ -194,7 +200,7 @@ def show_pictures(edit: Edit) -> None:
             f"against {errors[1]:.3f}. The model’s own copy of the truth has {errors[2]:.3f}. "
             "(Root mean square over pixels in 0…1.)"
         )
-    elif own is not None and rmse(before[None], own[None])[0] > _usual_error(edit.ref):
+    elif own is not None and rmse(before[None], own[None])[0] > _usual_error(edit.space):
         st.warning(
             "The model cannot draw your picture: its copy is further off than those of 99 % of "
             "real images. What is edited is the copy.",
@@ -205,21 +211,24 @@ def show_pictures(edit: Edit) -> None:
 
 
 @torch.no_grad()
-def _usual_error(ref: Reference) -> float:
+def _usual_error(space: LatentSpace) -> float:
     """Below this the copies of 99 % of real images differ from them."""
 
     def compute() -> float:
-        rows = np.linspace(0, len(ref) - 1, min(300, len(ref))).astype(int)
-        copies, real = decode(ref.model, ref.mean[rows]), ref.dataset.images[ref.index[rows]]
-        return float(np.quantile(rmse(copies, ref.model.observe(real)), 0.99))
+        rows = np.linspace(0, len(space) - 1, min(300, len(space))).astype(int)
+        copies, real = (
+            decode(space.model, space.mean[rows]),
+            space.dataset.images[space.index[rows]],
+        )
+        return float(np.quantile(rmse(copies, space.model.observe(real)), 0.99))
 
-    return session.remember(ref, ("usual-error",), compute)
+    return cache.remember(space, ("usual-error",), compute)
 
 
 @torch.no_grad()
 def show_after(edit: Edit) -> None:
     """The report card of an edit: what the classifier sees, identity, place among the data."""
-    ref, report, effect = edit.ref, _report(edit), _effect(edit)
+    space, report, effect = edit.space, _report(edit), _effect(edit)
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**What the independent classifier sees**")
@@ -229,11 +238,11 @@ def show_after(edit: Edit) -> None:
             st.info("There is no classifier for these images.")
     with right:
         st.markdown("**Is it still the same picture?**")
-        before, after = decode(ref.model, np.stack([edit.pin.z, edit.edited]))
+        before, after = decode(space.model, np.stack([edit.pin.z, edit.edited]))
         region = _region(edit)
         outside = (after - before).square().mean(0)[~region].mean().sqrt().item()
         inside = (after - before).square().mean(0)[region].mean().sqrt().item()
-        usual = ref.spacing["usual"]
+        usual = space.spacing["usual"]
         with st.container(horizontal=True, gap="medium"):
             st.metric(
                 "Moved in the code", f"{report.moved:.2f}", width="content",
@@ -250,10 +259,10 @@ def show_after(edit: Edit) -> None:
                 f"to them (Mahalanobis distance). Before the edit: {report.unusual_before:.0%}.",
             )  # fmt: skip
         st.caption("Region, and the real image whose code is nearest to the edited one")
-        near = ref.image(report.nearest)
+        near = space.image(report.nearest)
         shade = after * (0.25 + 0.75 * region.float())
-        selection.pictures(
-            [("region", shade), (f"nearest: {ref.title(report.nearest)}", near)], width=88
+        images.pictures(
+            [("region", shade), (f"nearest: {space.title(report.nearest)}", near)], width=88
         )
         st.caption(f"Its code is {report.nearest_distance:.2f} away.")
 
@@ -267,7 +276,7 @@ def _table_of_answers(edit: Edit, report: EditReport, effect: Effect | None) -> 
         else:
             role = "excluded" if name in edit.aside and not report.exclusive else ""
         row = {
-            "Attribute": scatter.words(name),
+            "Attribute": formatting.words(name),
             "Before": report.before[name],
             "After": report.after[name],
             "Part": role or ("changed" if saw != sees else ""),
@@ -295,16 +304,16 @@ def _table_of_answers(edit: Edit, report: EditReport, effect: Effect | None) -> 
 @torch.no_grad()
 def _region(edit: Edit) -> torch.Tensor:
     """Pixels `(H, W)` that the edit may change."""
-    found = selection.truth(edit)
+    found = truth(edit)
     if found:
-        original = edit.ref.image(edit.pin.row)
+        original = edit.space.image(edit.pin.row)
         change = (found[0] - original).abs().amax(0)
         level = 0.02
     else:
         rows = _some(_others(edit), 40)
-        codes = edit.ref.mean[rows] if len(rows) else edit.pin.z[None]
-        after = decode(edit.ref.model, (codes + edit.step).astype(np.float32))
-        change = (after - decode(edit.ref.model, codes)).abs().mean((0, 1))
+        codes = edit.space.mean[rows] if len(rows) else edit.pin.z[None]
+        after = decode(edit.space.model, (codes + edit.step).astype(np.float32))
+        change = (after - decode(edit.space.model, codes)).abs().mean((0, 1))
         level = 0.3 * change.max().item()
     wide = torch.nn.functional.max_pool2d(change[None, None], 5, 1, 2)[0, 0]
     region = wide > level
@@ -314,15 +323,15 @@ def _region(edit: Edit) -> torch.Tensor:
 # Before use ---
 
 
-def _card(ref: Reference, made: Made) -> ReportCard | None:
+def _card(space: LatentSpace, made: Made) -> ReportCard | None:
     """The report card of a vector; None if nothing is known of its examples."""
     if not len(made.z_with) or not len(made.z_without):
         if made.target is None:
             return None
     tests = None
-    if made.target in selection.table(ref):
-        rows = selection.held_out(ref, made.target, made.rows)
-        tests = tuple(ref.mean[r] for r in rows)
+    if made.target in labels.table(space):
+        rows = labels.held_out(space, made.target, made.rows)
+        tests = tuple(space.mean[r] for r in rows)
     sides = (made.z_with, made.z_without)
     if not len(sides[0]) or not len(sides[1]):
         sides = tests
@@ -330,8 +339,8 @@ def _card(ref: Reference, made: Made) -> ReportCard | None:
     def compute() -> ReportCard:
         return report_card(*sides, made.concept.vector, held_out=tests)
 
-    return session.remember(
-        ref, ("card", made.concept.name, made.concept.vector.tobytes()), compute
+    return cache.remember(
+        space, ("card", made.concept.name, made.concept.vector.tobytes()), compute
     )
 
 
@@ -345,11 +354,11 @@ def _grade(card: ReportCard) -> str:
     return "Reliable" if card.auc > 0.95 else "Weak but real"
 
 
-def show_before(ref: Reference, active: list[Made]) -> None:
+def show_before(space: LatentSpace, active: list[Made]) -> None:
     """The report card of each vector before it is used, and the cosines of all of them."""
     rows = []
     for made in active:
-        card = _card(ref, made)
+        card = _card(space, made)
         row = {"Concept": made.concept.name, "Made by": made.concept.estimator}
         if card is None:
             rows.append(row | {"Verdict": "Made by arithmetic: nothing to test it on"})
@@ -397,7 +406,7 @@ def show_before(ref: Reference, active: list[Made]) -> None:
             "Length": number(format="%.2f"),
         },
     )
-    known = list(selection.concepts(ref).values())
+    known = list(concepts.concepts(space).values())
     if len(known) < 2:
         return
     names = [m.concept.name for m in known]

@@ -10,9 +10,8 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from pages.ui.concepts import selection
-from pages.ui.shared import scatter, session
-from pages.ui.shared.latent_space import Reference
+from pages.ui.shared import cache, classifier, concepts, formatting, images, labels
+from pages.ui.shared.latent_space import LatentSpace
 from vae import concept_vector
 from vae.concepts.edits import Effect, effect_on_many, true_pictures
 from vae.concepts.vectors import adjusted_vectors, orthogonalised, sides
@@ -31,9 +30,9 @@ _TWINS = 40  # pairs from which a vector of an unlabelled detail is made
 _AGREE = 0.9
 
 
-def show_lessons(ref: Reference) -> None:
+def show_lessons(space: LatentSpace) -> None:
     """Three buttons; the lesson of the one pressed last."""
-    if len(selection.table(ref)) < 2:
+    if len(labels.table(space)) < 2:
         st.info("The lessons need images with labels. Choose another model.")
         return
     with st.container(horizontal=True):
@@ -42,11 +41,11 @@ def show_lessons(ref: Reference) -> None:
                 st.session_state["lesson"] = key
     lesson = st.session_state.get("lesson")
     if lesson == "examples":
-        _examples(ref)
+        _examples(space)
     elif lesson == "confounding":
-        _confounding(ref)
+        _confounding(space)
     elif lesson == "limits":
-        _limits(ref)
+        _limits(space)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +62,11 @@ def _rows(rows: np.ndarray, count: int) -> np.ndarray:
 
 
 @torch.no_grad()
-def _try(ref: Reference, rows: np.ndarray, title: str, vector: np.ndarray) -> _Tried:
-    seen_by = selection.judge(ref)
-    codes = ref.mean[_rows(rows, _TRIED)]
-    effect = effect_on_many(ref.model, seen_by, codes, vector) if seen_by else None
-    shown = decode(ref.model, (ref.mean[_rows(rows, _SHOWN)] + vector).astype(np.float32))
+def _try(space: LatentSpace, rows: np.ndarray, title: str, vector: np.ndarray) -> _Tried:
+    seen_by = classifier.judge(space)
+    codes = space.mean[_rows(rows, _TRIED)]
+    effect = effect_on_many(space.model, seen_by, codes, vector) if seen_by else None
+    shown = decode(space.model, (space.mean[_rows(rows, _SHOWN)] + vector).astype(np.float32))
     return _Tried(title, shown, effect)
 
 
@@ -79,28 +78,28 @@ def _show(tried: list[_Tried], say: Callable[[Effect], str]) -> None:
             if one.effect is not None and one.title != "Unedited":
                 st.caption(say(one.effect))
         with shown:
-            selection.pictures([("", x) for x in one.pictures], 84)
+            images.pictures([("", x) for x in one.pictures], 84)
 
 
-def _target(ref: Reference) -> str:
-    known = selection.table(ref)
+def _target(space: LatentSpace) -> str:
+    known = labels.table(space)
     return "glasses" if "glasses" in known else next(iter(known))
 
 
 # Lesson 1: examples ---
 
 
-def _examples(ref: Reference) -> None:
-    target = _target(ref)
-    word = scatter.words(target).lower()
+def _examples(space: LatentSpace) -> None:
+    target = _target(space)
+    word = formatting.words(target).lower()
     seed = st.session_state.setdefault("lesson-seed", 0)
     with st.spinner("Making vectors from few and from many examples…"):
-        tried = session.remember(
-            ref, ("lesson-examples", target, seed), lambda: _few_and_many(ref, target, seed)
+        tried = cache.remember(
+            space, ("lesson-examples", target, seed), lambda: _few_and_many(space, target, seed)
         )
 
     def say(effect: Effect) -> str:
-        aside = {target, *selection.excluded(ref, target)}
+        aside = {target, *labels.excluded(space, target)}
         rest = [share for name, share in effect.flips.items() if name not in aside]
         also = f"; another answer flips for {np.mean(rest):.0%} on average" if rest else ""
         return f"Works for {effect.shown[target]:.0%}{also}."
@@ -110,7 +109,7 @@ def _examples(ref: Reference) -> None:
         f"One pair of the *same* person already points to “{word}”: everything else cancels. "
         "Between strangers everything else stays in the vector, and fades only as their number "
         "grows."
-        if ref.dataset.name == "faces"
+        if space.dataset.name == "faces"
         else f"A vector “{word}” from one image of each side carries everything else in which the "
         "two differ. With more of them the rest averages out."
     )
@@ -120,42 +119,42 @@ def _examples(ref: Reference) -> None:
 
 
 @torch.no_grad()
-def _few_and_many(ref: Reference, target: str, seed: int) -> list[_Tried]:
+def _few_and_many(space: LatentSpace, target: str, seed: int) -> list[_Tried]:
     rng = np.random.default_rng(seed)
-    fit, tests = selection.fit_rows(ref), selection.held_out(ref, target)[1]
+    fit, tests = labels.fit_rows(space), labels.held_out(space, target)[1]
     with_it, without = (
         rng.permutation(np.flatnonzero(side & fit))
-        for side in sides(selection.table(ref), target, selection.excluded(ref, target))
+        for side in sides(labels.table(space), target, labels.excluded(space, target))
     )
-    tried = [_try(ref, tests, "Unedited", np.zeros(ref.mean.shape[1], np.float32))]
-    if ref.dataset.name == "faces":
+    tried = [_try(space, tests, "Unedited", np.zeros(space.mean.shape[1], np.float32))]
+    if space.dataset.name == "faces":
         people = without[:50]
-        drawn = true_pictures(ref.dataset, ref.index[people], target)
-        twins = ref.model.encoder(ref.model.observe(drawn)).mean.numpy()
+        drawn = true_pictures(space.dataset, space.index[people], target)
+        twins = space.model.encoder(space.model.observe(drawn)).mean.numpy()
         for n in (1, 10, 50):
             title = f"{n} pair{'s' * (n > 1)} of the same person{'s' * (n > 1)}"
-            vector = concept_vector(twins[:n], ref.mean[people[:n]])
-            tried.append(_try(ref, tests, title.replace("persons", "people"), vector))
+            vector = concept_vector(twins[:n], space.mean[people[:n]])
+            tried.append(_try(space, tests, title.replace("persons", "people"), vector))
     for n in (1, 10, 50):
-        vector = concept_vector(ref.mean[with_it[:n]], ref.mean[without[:n]])
-        tried.append(_try(ref, tests, f"{n} with against {n} other without", vector))
+        vector = concept_vector(space.mean[with_it[:n]], space.mean[without[:n]])
+        tried.append(_try(space, tests, f"{n} with against {n} other without", vector))
     return tried
 
 
 # Lesson 2: confounding ---
 
 
-def _confounding(ref: Reference) -> None:
-    known = selection.table(ref)
-    if not ref.dataset.attributes:
+def _confounding(space: LatentSpace) -> None:
+    known = labels.table(space)
+    if not space.dataset.attributes:
         st.info("This lesson needs labels that can go together. Choose the faces.")
         return
-    target = _target(ref)
+    target = _target(space)
     other = "grey_hair" if "grey_hair" in known else [n for n in known if n != target][-1]
-    word, with_ = scatter.words(target).lower(), scatter.words(other).lower()
+    word, with_ = formatting.words(target).lower(), formatting.words(other).lower()
     with st.spinner("Taking a one-sided sample…"):
-        tried, share, count = session.remember(
-            ref, ("lesson-confounding", target, other), lambda: _confounded(ref, target, other)
+        tried, share, count = cache.remember(
+            space, ("lesson-confounding", target, other), lambda: _confounded(space, target, other)
         )
 
     def say(effect: Effect) -> str:
@@ -177,16 +176,16 @@ def _confounding(ref: Reference) -> None:
     )
 
 
-def _confounded(ref: Reference, target: str, other: str) -> tuple[list[_Tried], float, int]:
-    known = selection.table(ref)
-    aside = selection.excluded(ref, target)
+def _confounded(space: LatentSpace, target: str, other: str) -> tuple[list[_Tried], float, int]:
+    known = labels.table(space)
+    aside = labels.excluded(space, target)
     rng = np.random.default_rng(0)
     _, bare = sides(known, target, aside)
-    usable = selection.fit_rows(ref) & (known[target] | bare)
+    usable = labels.fit_rows(space) & (known[target] | bare)
     agree = known[target] == known[other]
     share = (1 - _AGREE) / _AGREE * (usable & agree).sum() / max((usable & ~agree).sum(), 1)
-    rows = np.flatnonzero(usable & (agree | (rng.random(len(ref)) < share)))
-    codes, table = ref.mean[rows], {k: v[rows] for k, v in known.items() if v[rows].any()}
+    rows = np.flatnonzero(usable & (agree | (rng.random(len(space)) < share)))
+    codes, table = space.mean[rows], {k: v[rows] for k, v in known.items() if v[rows].any()}
 
     def difference(name: str) -> np.ndarray:
         return concept_vector(*(codes[s] for s in sides(table, name)))
@@ -194,33 +193,33 @@ def _confounded(ref: Reference, target: str, other: str) -> tuple[list[_Tried], 
     naive = difference(target)
     vectors = {
         "Plain difference": naive,
-        f"Orthogonal to “{scatter.words(other).lower()}”": orthogonalised(
+        f"Orthogonal to “{formatting.words(other).lower()}”": orthogonalised(
             naive, [difference(other)]
         ),
         "Joint fit on all labels": adjusted_vectors(codes, table)[target],
     }
-    neither = np.intersect1d(selection.held_out(ref, target)[1], selection.held_out(ref, other)[1])
+    neither = np.intersect1d(labels.held_out(space, target)[1], labels.held_out(space, other)[1])
     none = np.zeros(codes.shape[1], np.float32)
-    tried = [_try(ref, neither, title, v) for title, v in ({"Unedited": none} | vectors).items()]
+    tried = [_try(space, neither, title, v) for title, v in ({"Unedited": none} | vectors).items()]
     return tried, float(agree[rows].mean()), len(rows)
 
 
 # Lesson 3: limits ---
 
 
-def _limits(ref: Reference) -> None:
-    if ref.dataset.name == "faces":
-        _limits_of_faces(ref)
+def _limits(space: LatentSpace) -> None:
+    if space.dataset.name == "faces":
+        _limits_of_faces(space)
         return
-    if selection.judge(ref) is None:
+    if classifier.judge(space) is None:
         st.info("This lesson needs a classifier for these images. Choose another model.")
         return
     with st.spinner("Trying every concept…"):
-        tried = session.remember(ref, ("lesson-limits",), lambda: _weakest(ref))
+        tried = cache.remember(space, ("lesson-limits",), lambda: _weakest(space))
 
     best, worst = tried[0], tried[-1]
     for (name, one), word in ((best, "best"), (worst, "worst")):
-        _show([replace(one, title=f"{scatter.words(name)}: works {word}")],
+        _show([replace(one, title=f"{formatting.words(name)}: works {word}")],
               lambda effect, name=name: f"Works for {effect.shown[name]:.0%}.")  # fmt: skip
     st.markdown(
         "A straight line through the latent space suits a thing that can be put onto anything. "
@@ -229,18 +228,18 @@ def _limits(ref: Reference) -> None:
     )
 
 
-def _weakest(ref: Reference) -> list[tuple[str, _Tried]]:
+def _weakest(space: LatentSpace) -> list[tuple[str, _Tried]]:
     found = []
-    for made in selection.concepts(ref).values():
-        rows = selection.held_out(ref, made.target)[1] if made.target else []
+    for made in concepts.concepts(space).values():
+        rows = labels.held_out(space, made.target)[1] if made.target else []
         if len(rows):
-            found.append((made.target, _try(ref, rows, "", made.concept.vector)))
+            found.append((made.target, _try(space, rows, "", made.concept.vector)))
     return sorted(found, key=lambda pair: -pair[1].effect.shown[pair[0]])
 
 
-def _limits_of_faces(ref: Reference) -> None:
+def _limits_of_faces(space: LatentSpace) -> None:
     with st.spinner("Drawing twins…"):
-        found = session.remember(ref, ("lesson-nose",), lambda: _details(ref))
+        found = cache.remember(space, ("lesson-nose",), lambda: _details(space))
     for title, pictures, arrived, copied in found:
         words, shown = st.columns([2, 5], vertical_alignment="center")
         with words:
@@ -250,7 +249,7 @@ def _limits_of_faces(ref: Reference) -> None:
                 f"{copied:.0%} in the model’s own copy of the truth."
             )
         with shown:
-            selection.pictures(pictures, 104)
+            images.pictures(pictures, 104)
     (_, _, much, _), (_, _, little, copied) = found
     st.markdown(
         "A vector can only move what the model has learned to write into its code. Glasses change "
@@ -266,7 +265,7 @@ def _limits_of_faces(ref: Reference) -> None:
 
 
 @torch.no_grad()
-def _details(ref: Reference) -> list[tuple[str, list[tuple[str, Tensor]], float, float]]:
+def _details(space: LatentSpace) -> list[tuple[str, list[tuple[str, Tensor]], float, float]]:
     """A large change and a faint one, each as a vector from drawn twins, tried on others."""
     from vae.datasets.faces import Person, counterfactual, draw, person
 
@@ -274,10 +273,10 @@ def _details(ref: Reference) -> list[tuple[str, list[tuple[str, Tensor]], float,
         drawn = np.stack([draw(p) for p in people])
         return torch.from_numpy(drawn).permute(0, 3, 1, 2).float().div(255)
 
-    fit = selection.fit_rows(ref)
-    bare = sides(selection.table(ref), "glasses", ("sunglasses",))[1]
+    fit = labels.fit_rows(space)
+    bare = sides(labels.table(space), "glasses", ("sunglasses",))[1]
     people = [
-        person(ref.dataset.split, int(ref.index[r]))
+        person(space.dataset.split, int(space.index[r]))
         for side in (bare & fit, bare & ~fit)
         for r in np.flatnonzero(side)[:_TWINS]
     ]
@@ -291,10 +290,10 @@ def _details(ref: Reference) -> list[tuple[str, list[tuple[str, Tensor]], float,
     found = []
     for title, (before, after) in changes.items():
         x, y = tensor(before), tensor(after)
-        z, z_true = (ref.model.encoder(ref.model.observe(t)).mean.numpy() for t in (x, y))
+        z, z_true = (space.model.encoder(space.model.observe(t)).mean.numpy() for t in (x, y))
         vector = concept_vector(z_true[:_TWINS], z[:_TWINS])
         z, z_true, x, y = (t[_TWINS:] for t in (z, z_true, x, y))
-        plain, edited, copy = (decode(ref.model, c) for c in (z, z + vector, z_true))
+        plain, edited, copy = (decode(space.model, c) for c in (z, z + vector, z_true))
         change = y - x
         size = change.square().sum()
         arrived, copied = (((p - plain) * change).sum() / size for p in (edited, copy))

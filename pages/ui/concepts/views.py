@@ -12,10 +12,9 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from pages.ui.components.plotly_chart import chart
-from pages.ui.concepts import selection
+from pages.ui.concepts.edit import Edit
 from pages.ui.concepts.pitfalls import show_lessons
-from pages.ui.concepts.selection import Edit
-from pages.ui.shared import images, scatter
+from pages.ui.shared import formatting, images, labels, plot_style
 from vae.concepts.vectors import sides
 from vae.evaluation import decode
 
@@ -30,7 +29,7 @@ _GREY = (128, 132, 149)  # read on light and on dark pages
 
 def show_grid(edit: Edit) -> None:
     """The first concept added to several people, less and more of it; PNG and GIF of it."""
-    ref = edit.ref
+    space = edit.space
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = [m.concept.name for m in edit.active]
         chosen = st.selectbox("Concept", names, key="grid-concept", width=220)
@@ -38,10 +37,10 @@ def show_grid(edit: Edit) -> None:
         people = int(st.number_input("People", 1, 8, 4, key="grid-people", width=130))
     made = edit.active[names.index(chosen) if chosen in names else 0]
     rows = _people(edit, made.target, people - 1)
-    starts = np.stack([edit.pin.z, *(ref.mean[r] for r in rows)])
+    starts = np.stack([edit.pin.z, *(space.mean[r] for r in rows)])
     strengths = np.arange(low, high + 0.01, 0.5 if high - low <= 3 else 1.0)
     codes = starts[:, None] + strengths[:, None] * made.concept.vector
-    decoded = decode(ref.model, codes.reshape(-1, codes.shape[-1]).astype(np.float32))
+    decoded = decode(space.model, codes.reshape(-1, codes.shape[-1]).astype(np.float32))
     labels = [f"{s:+.1f}".replace("-", "−") if s else "0" for s in strengths]
     sheet = labelled_sheet(decoded, labels)
     alt = f"{chosen} added to {people} people, one a row, with strengths {', '.join(labels)}"
@@ -59,7 +58,7 @@ def show_grid(edit: Edit) -> None:
         )
         st.download_button(
             "Animation as GIF",
-            lambda: _gif(ref.model, starts, made.concept.vector, low, high),
+            lambda: _gif(space.model, starts, made.concept.vector, low, high),
             "concept.gif",
             "image/gif",
             icon=":material/gif_box:",
@@ -69,9 +68,9 @@ def show_grid(edit: Edit) -> None:
 
 def _people(edit: Edit, target: str | None, count: int) -> np.ndarray:
     """Held-out images that lack the concept."""
-    rows = np.flatnonzero(~selection.fit_rows(edit.ref))
-    if target in selection.table(edit.ref):
-        rows = selection.held_out(edit.ref, target)[1]
+    rows = np.flatnonzero(~labels.fit_rows(edit.space))
+    if target in labels.table(edit.space):
+        rows = labels.held_out(edit.space, target)[1]
     rows = rows[rows != edit.pin.row]
     return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]
 
@@ -125,7 +124,7 @@ def _gif(
 
 def show_map(edit: Edit) -> None:
     """All codes with the concept as x and the widest direction orthogonal to it as y."""
-    ref = edit.ref
+    space = edit.space
     names = [m.concept.name for m in edit.active]
     chosen = st.selectbox("Concept", names, key="map-concept", width=220)
     made = edit.active[names.index(chosen) if chosen in names else 0]
@@ -135,8 +134,8 @@ def show_map(edit: Edit) -> None:
         st.info("This vector has length 0: it points nowhere.")
         return
     axis = v / length
-    centre = ref.mean.mean(0)
-    flat = ref.mean - centre
+    centre = space.mean.mean(0)
+    flat = space.mean - centre
     flat = flat - np.outer(flat @ axis, axis)
     y_axis = np.linalg.svd(flat, full_matrices=False)[2][0] if len(v) > 1 else 0 * axis
 
@@ -144,26 +143,26 @@ def show_map(edit: Edit) -> None:
         z = np.atleast_2d(z) - centre
         return np.stack([z @ axis / length, z @ y_axis], 1)
 
-    at = place(ref.mean)
+    at = place(space.mean)
     figure = go.Figure()
-    if made.target in selection.table(ref):
-        word, known = scatter.words(made.target).lower(), selection.table(ref)
-        aside = selection.excluded(ref, made.target)
+    if made.target in labels.table(space):
+        word, known = formatting.words(made.target).lower(), labels.table(space)
+        aside = labels.excluded(space, made.target)
         with_it, without = sides(known, made.target, aside)
         parts = [(f"without {word}", without), (f"with {word}", with_it)]
         if not (with_it | without).all():
-            others = " or ".join(scatter.words(n).lower() for n in aside)
+            others = " or ".join(formatting.words(n).lower() for n in aside)
             parts.append((f"{others} instead", ~(with_it | without)))
     else:
-        parts = [("real images", np.ones(len(ref), dtype=bool))]
+        parts = [("real images", np.ones(len(space), dtype=bool))]
     for k, (name, rows) in enumerate(parts):
         figure.add_scattergl(
             x=at[rows, 0],
             y=at[rows, 1],
             name=name,
             mode="markers",
-            marker={"size": 5, "opacity": 0.5, "color": scatter.COLOURS[(0, 1, 7)[k]]},
-            text=[ref.title(int(r)) for r in np.flatnonzero(rows)],
+            marker={"size": 5, "opacity": 0.5, "color": plot_style.COLOURS[(0, 1, 7)[k]]},
+            text=[space.title(int(r)) for r in np.flatnonzero(rows)],
             hovertemplate="%{text}<extra></extra>",
         )
     steps = np.linspace(0, 1, 9)[:, None]
@@ -173,7 +172,7 @@ def show_map(edit: Edit) -> None:
         y=walk[:, 1],
         name="the edit",
         mode="lines+markers",
-        line={"width": 3, "color": scatter.COLOURS[3]},
+        line={"width": 3, "color": plot_style.COLOURS[3]},
         marker={"size": [12, *[6] * 7, 14], "symbol": ["circle", *["circle"] * 7, "star"]},
     )
     figure.update_layout(

@@ -7,10 +7,16 @@ import streamlit as st
 import torch
 
 from pages.ui.components.sliders import live_square
-from pages.ui.concepts import selection
 from pages.ui.interpolate import endpoints
-from pages.ui.shared import images, scatter, session
-from pages.ui.shared.latent_space import Reference
+from pages.ui.shared import (
+    classifier,
+    concepts,
+    export,
+    formatting,
+    images,
+)
+from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.pins import Pin
 from vae.evaluation import decode
 from vae.latent import bilinear, grid, neighbours
 
@@ -20,10 +26,10 @@ KINDS = {"pictures": "Four pictures", "analogy": "A picture and two concepts"}
 _FIRST = ("Glasses", "Smile")  # shown first where the data have them
 
 
-def square_view(ref: Reference) -> None:
+def square_view(space: LatentSpace) -> None:
     """A square between four codes, live under the pointer, and as a sheet to print."""
     left, right = st.columns([2.4, 1], gap="medium")
-    known = selection.concepts(ref)
+    known = concepts.concepts(space)
     with right:
         kind = "pictures"
         if len(known) > 1:
@@ -38,75 +44,75 @@ def square_view(ref: Reference) -> None:
                 persist_state="session",
             )
         if kind == "analogy":
-            names, corners = ("A",), analogy(ref, known)
+            names, corners = ("A",), analogy(space, known)
         else:
             names = endpoints.NAMES
-            corners = np.stack([pin.z for pin in _choose_four(ref)])
+            corners = np.stack([pin.z for pin in _choose_four(space)])
         steps = st.select_slider(
             "Pictures a side", (5, 7, 9, 11), 7, key="side", bind="query-params",
             persist_state="session",
         )  # fmt: skip
         take = st.container(horizontal=True, gap="small")
     with left:
-        x, y = np.clip(endpoints.stand(ref, "square", [0.5, 0.5]), 0, 1).tolist()
+        x, y = np.clip(endpoints.stand(space, "square", [0.5, 0.5]), 0, 1).tolist()
         x, y = live_square(
-            ref,
+            space,
             corners,
-            key=f"square-{ref.name}",
+            key=f"square-{space.name}",
             steps=steps,
             at=(x, y),
-            size=220 if ref.model.config.likelihood == "gaussian" else 300,
+            size=220 if space.model.config.likelihood == "gaussian" else 300,
         )
         z = bilinear(corners, [[x, y]])[0]
-        _here(ref, z)
-    endpoints.keep_stand(ref, "square", [x, y])
-    endpoints.write_address(ref, names, [x, y])
+        _here(space, z)
+    endpoints.keep_stand(space, "square", [x, y])
+    endpoints.write_address(space, names, [x, y])
     with take:
         at = grid((0, 1), (1, 0), steps, steps)
         codes = bilinear(corners, at)
-        about = {"model": ref.name, "corners": "top left, top right, bottom left, bottom right"}
+        about = {"model": space.name, "corners": "top left, top right, bottom left, bottom right"}
         st.button(
             "Pin this place",
             icon=":material/push_pin:",
             on_click=endpoints.own_pin,
-            args=(ref, z, f"{x:.2f} across, {y:.2f} down a square"),
+            args=(space, z, f"{x:.2f} across, {y:.2f} down a square"),
         )
-        endpoints.take_away(ref, {
+        endpoints.take_away(space, {
             "Sheet to print, PNG": (
-                f"{ref.name}-square.png", lambda: endpoints.sheet(ref, codes, steps),
+                f"{space.name}-square.png", lambda: endpoints.sheet(space, codes, steps),
             ),
             "Codes, NPZ": (
-                f"{ref.name}-square.npz",
-                lambda: endpoints.arrays(about, z=codes, at=at, corners=corners),
+                f"{space.name}-square.npz",
+                lambda: export.arrays(about, z=codes, at=at, corners=corners),
             ),
         })  # fmt: skip
 
 
-def _choose_four(ref: Reference) -> list[session.Pin]:
+def _choose_four(space: LatentSpace) -> list[Pin]:
     pins = []
     for pair in (("A", "B"), ("C", "D")):
         with st.container(horizontal=True, gap="small"):
-            pins += [endpoints.choose_end(ref, name, 80) for name in pair]
+            pins += [endpoints.choose_end(space, name, 80) for name in pair]
     st.button(
         "Shuffle",
         icon=":material/shuffle:",
         on_click=endpoints.shuffle,
-        args=(ref, endpoints.NAMES),
+        args=(space, endpoints.NAMES),
     )
     return pins
 
 
-def analogy(ref: Reference, known: dict[str, selection.Made]) -> np.ndarray:
+def analogy(space: LatentSpace, known: dict[str, concepts.Made]) -> np.ndarray:
     """Lets the visitor choose a picture and two concepts.
 
     Args:
-        ref: the model.
+        space: the model.
         known: its concepts by name, two or more.
 
     Returns:
         Codes `(4, D)`: the picture, with one concept, with the other, and with both.
     """
-    (a,) = endpoints.choose_ends(ref, ("A",))
+    (a,) = endpoints.choose_ends(space, ("A",))
     names = list(known)
     first = ([n for n in _FIRST if n in known] + names)[:2]
     steps = []
@@ -131,24 +137,26 @@ def analogy(ref: Reference, known: dict[str, selection.Made]) -> np.ndarray:
 
 
 @torch.no_grad()
-def _here(ref: Reference, z: np.ndarray, count: int = 6) -> None:
+def _here(space: LatentSpace, z: np.ndarray, count: int = 6) -> None:
     """What is known of the place where the mark was left."""
-    rows, distances = neighbours(ref.mean, z, count)
-    distance, verdict = ref.verdict(z)
+    rows, distances = neighbours(space.mean, z, count)
+    distance, verdict = space.verdict(z)
     words = f"Where the mark was left: {distance:.2f} from the nearest code, {verdict}."
-    judge = selection.judge(ref)
+    judge = classifier.judge(space)
     if judge is not None:
-        seen = judge.probabilities(decode(ref.model, z[None]))[0]
+        seen = judge.probabilities(decode(space.model, z[None]))[0]
         likely = [k for k in seen.argsort(descending=True).tolist() if seen[k] > 0.5]
-        named = ", ".join(f"{scatter.words(judge.names[k])} ({seen[k]:.0%})" for k in likely[:5])
+        named = ", ".join(
+            f"{formatting.words(judge.names[k])} ({seen[k]:.0%})" for k in likely[:5]
+        )
         words += f" An independent classifier sees: {named or 'nothing it is sure of'}."
     st.caption(f"{words} Nearest real images in the latent space:")
     st.image(
-        [images.data_url(ref.image(int(r)), 128) for r in rows],
-        caption=[ref.title(int(r)) for r in rows],
+        [images.data_url(space.image(int(r)), 128) for r in rows],
+        caption=[space.title(int(r)) for r in rows],
         width=64,
         alt=[
-            f"Real image {ref.title(int(r))}, {d:.2f} away"
+            f"Real image {space.title(int(r))}, {d:.2f} away"
             for r, d in zip(rows, distances, strict=True)
         ],
     )

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
-import json
 from collections.abc import Callable, Sequence
-from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
 import streamlit as st
 import torch
 
-from pages.ui.components import gallery
-from pages.ui.map import pin_details
-from pages.ui.shared import images, session
-from pages.ui.shared.latent_space import Reference
-from pages.ui.shared.session import Pin
+from pages.ui.components import pickers
+from pages.ui.shared import images, visitor
+from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.pins import KIND_BADGES, Pin, original, real_pin
 from vae.evaluation import decode
 
 __all__ = [
     "NAMES",
-    "arrays",
     "as_text",
     "choose_end",
     "choose_ends",
@@ -50,49 +45,49 @@ _LETTERS = {"g": "generated", "s": "sample", "u": "upload"}
 # What is kept -----------------------------------------------------------------------------------
 
 
-def ends(ref: Reference) -> dict[str, Pin]:
+def ends(space: LatentSpace) -> dict[str, Pin]:
     """The four chosen pictures of a model, by name; at first those of the address, or any."""
     kept = st.session_state.setdefault("ends", {})
-    if ref.name not in kept:
-        found = dict(zip(NAMES, _any_images(ref, len(NAMES), 5), strict=True))
+    if space.name not in kept:
+        found = dict(zip(NAMES, _any_images(space, len(NAMES), 5), strict=True))
         for name in NAMES:
-            wanted = from_text(ref, str(st.query_params.get(name.lower(), "")))
+            wanted = from_text(space, str(st.query_params.get(name.lower(), "")))
             found[name] = wanted or found[name]
-        st.session_state["ends"] = kept | {ref.name: found}
-    return st.session_state["ends"][ref.name]
+        st.session_state["ends"] = kept | {space.name: found}
+    return st.session_state["ends"][space.name]
 
 
-def set_end(ref: Reference, name: str, pin: Pin) -> None:
+def set_end(space: LatentSpace, name: str, pin: Pin) -> None:
     """Puts a picture at an end."""
-    kept = ends(ref) | {name: pin}
-    st.session_state["ends"] = st.session_state["ends"] | {ref.name: kept}
+    kept = ends(space) | {name: pin}
+    st.session_state["ends"] = st.session_state["ends"] | {space.name: kept}
 
 
-def swap(ref: Reference) -> None:
+def swap(space: LatentSpace) -> None:
     """Exchanges A and B."""
-    now = ends(ref)
+    now = ends(space)
     a, b = now["A"], now["B"]
-    set_end(ref, "A", b)
-    set_end(ref, "B", a)
+    set_end(space, "A", b)
+    set_end(space, "B", a)
     _forget_choices()
 
 
-def shuffle(ref: Reference, names: Sequence[str]) -> None:
+def shuffle(space: LatentSpace, names: Sequence[str]) -> None:
     """Puts other real images at these ends, of different classes where there are classes."""
-    for name, pin in zip(names, _any_images(ref, len(names), None), strict=True):
-        set_end(ref, name, pin)
+    for name, pin in zip(names, _any_images(space, len(names), None), strict=True):
+        set_end(space, name, pin)
     _forget_choices()
 
 
-def _any_images(ref: Reference, count: int, seed: int | None) -> list[Pin]:
+def _any_images(space: LatentSpace, count: int, seed: int | None) -> list[Pin]:
     rng = np.random.default_rng(seed)
-    if ref.classes:
-        groups = [np.flatnonzero(ref.class_of == k) for k in np.unique(ref.class_of)]
+    if space.classes:
+        groups = [np.flatnonzero(space.class_of == k) for k in np.unique(space.class_of)]
         order = rng.permutation(len(groups))
         rows = [rng.choice(groups[order[i % len(groups)]]) for i in range(count)]
     else:
-        rows = rng.choice(len(ref), count, replace=len(ref) < count)
-    return [gallery.real_pin(ref, int(r)) for r in rows]
+        rows = rng.choice(len(space), count, replace=len(space) < count)
+    return [real_pin(space, int(r)) for r in rows]
 
 
 def _forget_choices() -> None:
@@ -103,20 +98,20 @@ def _forget_choices() -> None:
 # In the address ---------------------------------------------------------------------------------
 
 
-def as_text(ref: Reference, pin: Pin) -> str:
+def as_text(space: LatentSpace, pin: Pin) -> str:
     """A picture in an address: a real image's number, or the whole code of any other place."""
     if pin.row >= 0:
-        return str(int(ref.index[pin.row]))
+        return str(int(space.index[pin.row]))
     letter = next((k for k, kind in _LETTERS.items() if kind == pin.kind), "g")
     return letter + base64.urlsafe_b64encode(pin.z.astype("<f4").tobytes()).decode().rstrip("=")
 
 
-def from_text(ref: Reference, text: str) -> Pin | None:
+def from_text(space: LatentSpace, text: str) -> Pin | None:
     """Reads what `as_text` wrote; None where it makes no sense for this model."""
     if text.isascii() and text.isdigit() and len(text) < 10:
-        rows = np.flatnonzero(ref.index == int(text))
-        return gallery.real_pin(ref, int(rows[0])) if len(rows) else None
-    d = ref.mean.shape[1]
+        rows = np.flatnonzero(space.index == int(text))
+        return real_pin(space, int(rows[0])) if len(rows) else None
+    d = space.mean.shape[1]
     if text[:1] not in _LETTERS or len(text) > 8 * d + 8:
         return None
     try:
@@ -132,14 +127,14 @@ def from_text(ref: Reference, text: str) -> Pin | None:
         return None
     kind = _LETTERS[text[0]]
     titles = {"generated": "a place", "sample": "a sample", "upload": "a picture's code"}
-    return Pin(ref.name, kind, z, f"{titles[kind]} from the link")
+    return Pin(space.name, kind, z, f"{titles[kind]} from the link")
 
 
-def stand(ref: Reference, view: str, default: Sequence[float]) -> list[float]:
+def stand(space: LatentSpace, view: str, default: Sequence[float]) -> list[float]:
     """Where the sliders of a view stand: as the visitor left them, else as the address says."""
     kept = st.session_state.setdefault("stands", {})
-    if (ref.name, view) in kept:
-        return kept[ref.name, view]
+    if (space.name, view) in kept:
+        return kept[space.name, view]
     if st.session_state.setdefault("stand-read", False):
         return list(default)
     st.session_state["stand-read"] = True
@@ -151,16 +146,16 @@ def stand(ref: Reference, view: str, default: Sequence[float]) -> list[float]:
     return found if sound else list(default)
 
 
-def keep_stand(ref: Reference, view: str, values: Sequence[float]) -> None:
+def keep_stand(space: LatentSpace, view: str, values: Sequence[float]) -> None:
     """Remembers where the sliders of a view stand."""
     kept = st.session_state.get("stands", {})
-    st.session_state["stands"] = kept | {(ref.name, view): [float(v) for v in values]}
+    st.session_state["stands"] = kept | {(space.name, view): [float(v) for v in values]}
 
 
-def write_address(ref: Reference, names: Sequence[str], at: Sequence[float]) -> None:
+def write_address(space: LatentSpace, names: Sequence[str], at: Sequence[float]) -> None:
     """Puts the chosen pictures and the sliders into the page's address."""
-    now = ends(ref)
-    wanted = {n.lower(): as_text(ref, now[n]) for n in names}
+    now = ends(space)
+    wanted = {n.lower(): as_text(space, now[n]) for n in names}
     wanted["at"] = ",".join(f"{v:.3f}".rstrip("0").rstrip(".") for v in at)
     for key in (*(n.lower() for n in NAMES), "at"):
         if key in wanted and st.query_params.get(key) != wanted[key]:
@@ -169,16 +164,16 @@ def write_address(ref: Reference, names: Sequence[str], at: Sequence[float]) -> 
             del st.query_params[key]
 
 
-def link(ref: Reference) -> str:
+def link(space: LatentSpace) -> str:
     """The page's whole address, which restores all that is chosen."""
-    query = urlencode({"model": ref.name} | st.query_params.to_dict(), safe=",")
+    query = urlencode({"model": space.name} | st.query_params.to_dict(), safe=",")
     return f"{(st.context.url or '').split('?')[0]}?{query}"
 
 
 # On the page ------------------------------------------------------------------------------------
 
 
-def choose_end(ref: Reference, name: str, width: int = 96) -> Pin:
+def choose_end(space: LatentSpace, name: str, width: int = 96) -> Pin:
     """Shows one end and lets the visitor choose another picture for it."""
     with st.container(key=f"end-{name}", width=width + 34, gap="small"):
         shown = st.container(gap="small")
@@ -187,18 +182,18 @@ def choose_end(ref: Reference, name: str, width: int = 96) -> Pin:
             f"Choose {name}", key=f"open-{name}", on_change="rerun", width="stretch"
         ) as popover:
             if popover.open:
-                chosen = gallery.choose_item(ref, key=key, label=f"Picture {name}")
+                chosen = pickers.choose_item(space, key=key, label=f"Picture {name}")
                 # A rerun for another reason must not choose the same again.
-                mark = None if chosen is None else (ref.name, chosen.kind, chosen.z.tobytes())
+                mark = None if chosen is None else (space.name, chosen.kind, chosen.z.tobytes())
                 if mark is not None and st.session_state.get(f"{key}-mark") != mark:
                     st.session_state[f"{key}-mark"] = mark
-                    set_end(ref, name, chosen)
-        pin = ends(ref)[name]
+                    set_end(space, name, chosen)
+        pin = ends(space)[name]
         with shown:
-            kind, colour, icon = pin_details.KIND_BADGES[pin.kind]
+            kind, colour, icon = KIND_BADGES[pin.kind]
             st.badge(f"{name} · {kind}", color=colour, icon=icon)
             st.image(
-                images.data_url(picture(ref, pin), 2 * width),
+                images.data_url(picture(space, pin), 2 * width),
                 caption=pin.title,
                 width=width,
                 alt=f"{name}: {pin.title}",
@@ -206,26 +201,26 @@ def choose_end(ref: Reference, name: str, width: int = 96) -> Pin:
     return pin
 
 
-def choose_ends(ref: Reference, names: Sequence[str]) -> list[Pin]:
+def choose_ends(space: LatentSpace, names: Sequence[str]) -> list[Pin]:
     """Shows several ends in a row, with buttons that exchange or shuffle them."""
     with st.container(horizontal=True, gap="small"):
-        chosen = [choose_end(ref, name) for name in names]
+        chosen = [choose_end(space, name) for name in names]
     with st.container(horizontal=True, gap="small"):
         if len(names) == 2:
-            st.button("Swap", icon=":material/swap_horiz:", on_click=swap, args=(ref,))
-        st.button("Shuffle", icon=":material/shuffle:", on_click=shuffle, args=(ref, names))
+            st.button("Swap", icon=":material/swap_horiz:", on_click=swap, args=(space,))
+        st.button("Shuffle", icon=":material/shuffle:", on_click=shuffle, args=(space, names))
     return chosen
 
 
-def picture(ref: Reference, pin: Pin) -> torch.Tensor:
+def picture(space: LatentSpace, pin: Pin) -> torch.Tensor:
     """What an end looks like, `(C, H, W)`: the image itself, or what its code is decoded to."""
-    found = pin_details.original(ref, pin)
-    return decode(ref.model, pin.z[None])[0] if found is None else found
+    found = original(space, pin)
+    return decode(space.model, pin.z[None])[0] if found is None else found
 
 
-def own_pin(ref: Reference, z: np.ndarray, title: str) -> None:
+def own_pin(space: LatentSpace, z: np.ndarray, title: str) -> None:
     """Keeps a place among the visitor's pins, where every page can start from it."""
-    session.add_pin(Pin(ref.name, "generated", np.asarray(z, dtype=np.float32), title))
+    visitor.add_pin(Pin(space.name, "generated", np.asarray(z, dtype=np.float32), title))
 
 
 # To take away -----------------------------------------------------------------------------------
@@ -233,7 +228,7 @@ def own_pin(ref: Reference, z: np.ndarray, title: str) -> None:
 _TYPES = {"png": "image/png", "gif": "image/gif", "npz": "application/octet-stream"}
 
 
-def take_away(ref: Reference, files: dict[str, tuple[str, Callable[[], bytes]]]) -> None:
+def take_away(space: LatentSpace, files: dict[str, tuple[str, Callable[[], bytes]]]) -> None:
     """Offers files, by label a name and what makes it, and the link to all that is chosen."""
     with st.popover("Take it away", icon=":material/download:", key="take"):
         for label, (name, make) in files.items():
@@ -249,17 +244,10 @@ def take_away(ref: Reference, files: dict[str, tuple[str, Callable[[], bytes]]])
         st.caption(
             "A link that restores all of this; of your own pictures it holds the codes only."
         )
-        st.code(link(ref), language=None, wrap_lines=True)
+        st.code(link(space), language=None, wrap_lines=True)
 
 
-def sheet(ref: Reference, codes: np.ndarray, columns: int) -> bytes:
+def sheet(space: LatentSpace, codes: np.ndarray, columns: int) -> bytes:
     """Decoded codes `(N, D)` as a sheet to print, four pixels for each pixel of the model."""
-    whole = images.sheet(decode(ref.model, codes), columns)
+    whole = images.sheet(decode(space.model, codes), columns)
     return images.png(torch.nn.functional.interpolate(whole[None], scale_factor=4)[0])
-
-
-def arrays(settings: dict[str, Any], **named: np.ndarray) -> bytes:
-    """Arrays as `.npz`, and beside them `settings` as JSON."""
-    out = io.BytesIO()
-    np.savez_compressed(out, settings=np.array(json.dumps(settings)), **named)
-    return out.getvalue()

@@ -10,10 +10,9 @@ import streamlit as st
 import torch
 
 from pages.ui.components.sliders import Curve, Track, live_path
-from pages.ui.concepts import selection
 from pages.ui.interpolate import endpoints
-from pages.ui.shared import images, scatter, session
-from pages.ui.shared.latent_space import Reference
+from pages.ui.shared import cache, classifier, export, formatting, images, plot_style
+from pages.ui.shared.latent_space import LatentSpace
 from vae.evaluation import decode
 from vae.latent import density, lerp, neighbours, slerp, stretches
 
@@ -61,12 +60,12 @@ def along(a: np.ndarray, b: np.ndarray, way: str, at: np.ndarray) -> np.ndarray:
 
 @torch.no_grad()
 def facts(
-    ref: Reference, a: np.ndarray, b: np.ndarray, way: str, overshoot: float, frames: int
+    space: LatentSpace, a: np.ndarray, b: np.ndarray, way: str, overshoot: float, frames: int
 ) -> Facts:
     """Measures a path against the data.
 
     Args:
-        ref: the model.
+        space: the model.
         a: code `(D,)`.
         b: code `(D,)`.
         way: "lerp" or "slerp".
@@ -76,13 +75,13 @@ def facts(
     at = np.linspace(-overshoot, 1 + overshoot, _POSITIONS)
     steps = np.linspace(-overshoot, 1 + overshoot, frames)
     z = along(a, b, way, at)
-    radius = ref.spacing["far"]  # as every page calls a place inside the data
-    counts = density(ref.mean, z, radius)
-    rows, _ = neighbours(ref.mean, z, 1)
-    judge = selection.judge(ref)
+    radius = space.spacing["far"]  # as every page calls a place inside the data
+    counts = density(space.mean, z, radius)
+    rows, _ = neighbours(space.mean, z, 1)
+    judge = classifier.judge(space)
     answers: dict[str, np.ndarray] = {}
     if judge is not None:
-        seen = judge.probabilities(decode(ref.model, z)).numpy()
+        seen = judge.probabilities(decode(space.model, z)).numpy()
         # Classes by how likely they get, attributes by how much they change.
         weight = seen.max(0) if judge.exclusive else np.ptp(seen, axis=0)
         chosen = np.argsort(-weight, kind="stable")[:_MOST_ANSWERS]
@@ -105,14 +104,14 @@ def path_file(
     a: np.ndarray, b: np.ndarray, at: np.ndarray, way: str, about: dict[str, Any]
 ) -> bytes:
     """A path as `.npz`: `z` (N, D), `t` (N,), the ends `a` and `b`, and `settings` as JSON."""
-    return endpoints.arrays({"way": way, **about}, z=along(a, b, way, at), t=at, a=a, b=b)
+    return export.arrays({"way": way, **about}, z=along(a, b, way, at), t=at, a=a, b=b)
 
 
-def path_view(ref: Reference) -> None:
+def path_view(space: LatentSpace) -> None:
     """A path from A to B: the slider, what lies along it, and files to take away."""
     left, right = st.columns([3, 1], gap="medium")
     with right:
-        a, b = endpoints.choose_ends(ref, ("A", "B"))
+        a, b = endpoints.choose_ends(space, ("A", "B"))
         way = st.segmented_control(
             "The way",
             list(WAYS),
@@ -138,16 +137,16 @@ def path_view(ref: Reference) -> None:
         take = st.container(horizontal=True, gap="small")
     overshoot = _OVERSHOOT if beyond else 0.0
     key = ("path", a.z.tobytes(), b.z.tobytes(), way, overshoot, frames)
-    found = session.remember(ref, key, lambda: facts(ref, a.z, b.z, way, overshoot, frames))
+    found = cache.remember(space, key, lambda: facts(space, a.z, b.z, way, overshoot, frames))
     with left:
-        (t,) = endpoints.stand(ref, "path", [0.5])
-        which, items = _nearest(ref, found)
+        (t,) = endpoints.stand(space, "path", [0.5])
+        which, items = _nearest(space, found)
         steps = [which[np.abs(found.at - f).argmin()] for f in found.frames]
         t = live_path(
-            ref,
+            space,
             a.z,
             b.z,
-            key=f"path-{ref.name}",
+            key=f"path-{space.name}",
             arc=way == "slerp",
             title="Decoded on the way · generated",
             strip=frames,
@@ -158,13 +157,13 @@ def path_view(ref: Reference) -> None:
             pictures=[
                 ("Nearest real image to each step, in the latent space", [items[k] for k in steps])
             ],
-            tracks=_tracks(ref, found),
+            tracks=_tracks(space, found),
             outside=found.outside,
             size=226,
         )
         st.caption(_in_words(found))
-    endpoints.keep_stand(ref, "path", [t])
-    endpoints.write_address(ref, ("A", "B"), [t])
+    endpoints.keep_stand(space, "path", [t])
+    endpoints.write_address(space, ("A", "B"), [t])
     with take:
         z = along(a.z, b.z, way, np.array([t]))[0]
         st.button(
@@ -172,18 +171,18 @@ def path_view(ref: Reference) -> None:
             icon=":material/push_pin:",
             help="Keeps it for the map and the other pages.",
             on_click=endpoints.own_pin,
-            args=(ref, z, f"{t:.2f} of the way from {a.title} to {b.title}"),
+            args=(space, z, f"{t:.2f} of the way from {a.title} to {b.title}"),
         )
         about = {
-            "model": ref.name,
+            "model": space.name,
             "overshoot": overshoot,
-            "from": endpoints.as_text(ref, a),
-            "to": endpoints.as_text(ref, b),
+            "from": endpoints.as_text(space, a),
+            "to": endpoints.as_text(space, b),
         }
-        film = f"{ref.name}-path"
-        endpoints.take_away(ref, {
-            "Film strip, PNG": (f"{film}.png", lambda: _strip(ref, a.z, b.z, way, found.frames)),
-            "Animation, GIF": (f"{film}.gif", lambda: _film(ref, a.z, b.z, way, overshoot)),
+        film = f"{space.name}-path"
+        endpoints.take_away(space, {
+            "Film strip, PNG": (f"{film}.png", lambda: _strip(space, a.z, b.z, way, found.frames)),
+            "Animation, GIF": (f"{film}.gif", lambda: _film(space, a.z, b.z, way, overshoot)),
             "Codes, NPZ": (
                 f"{film}.npz",
                 lambda: path_file(a.z, b.z, found.frames, way, about),
@@ -191,22 +190,23 @@ def path_view(ref: Reference) -> None:
         })  # fmt: skip
 
 
-def _nearest(ref: Reference, found: Facts) -> tuple[list[int], list[tuple[str, str]]]:
+def _nearest(space: LatentSpace, found: Facts) -> tuple[list[int], list[tuple[str, str]]]:
     """Each real image once, as URL and words, and which of them is nearest at each position."""
     rows, which = np.unique(found.nearest, return_inverse=True)
     items = [
-        (images.data_url(ref.image(int(row))), f"Real image {ref.title(int(row))}") for row in rows
+        (images.data_url(space.image(int(row))), f"Real image {space.title(int(row))}")
+        for row in rows
     ]
     return which.tolist(), items
 
 
-def _tracks(ref: Reference, found: Facts) -> list[Track]:
+def _tracks(space: LatentSpace, found: Facts) -> list[Track]:
     most = max(int(found.counts.max()), 1)
     tracks = [
         Track(
             "Real codes within reach",
             found.at,
-            [Curve("", found.counts, scatter.COLOURS[0], area=True)],
+            [Curve("", found.counts, plot_style.COLOURS[0], area=True)],
             0,
             most,
             ends=(str(most), "0"),
@@ -215,13 +215,13 @@ def _tracks(ref: Reference, found: Facts) -> list[Track]:
         )
     ]
     if found.answers:
-        colours = scatter.COLOURS
-        if found.exclusive and set(found.answers) <= set(ref.classes):
-            at = [ref.classes.index(name) for name in found.answers]  # as on the map
+        colours = plot_style.COLOURS
+        if found.exclusive and set(found.answers) <= set(space.classes):
+            at = [space.classes.index(name) for name in found.answers]  # as on the map
         else:
             at = list(range(len(found.answers)))
         curves = [
-            Curve(f"{scatter.words(name)}:", 100 * p, colours[k % len(colours)], " %")
+            Curve(f"{formatting.words(name)}:", 100 * p, colours[k % len(colours)], " %")
             for k, (name, p) in zip(at, found.answers.items(), strict=True)
         ]
         tracks.append(
@@ -229,17 +229,17 @@ def _tracks(ref: Reference, found: Facts) -> list[Track]:
                 "What an independent classifier sees", found.at, curves, 0, 100, ("100 %", "0 %")
             )
         )
-    norms = np.linalg.norm(ref.mean, axis=1)
-    bands = [("most codes", *np.quantile(norms, (0.05, 0.95)), scatter.COLOURS[2])]
-    if ref.variational:
-        draws = np.sqrt(np.random.default_rng(0).chisquare(ref.mean.shape[1], 10_000))
+    norms = np.linalg.norm(space.mean, axis=1)
+    bands = [("most codes", *np.quantile(norms, (0.05, 0.95)), plot_style.COLOURS[2])]
+    if space.variational:
+        draws = np.sqrt(np.random.default_rng(0).chisquare(space.mean.shape[1], 10_000))
         bands.append(("most draws from N(0, I)", *np.quantile(draws, (0.05, 0.95)), "#8b93a3"))
     high = 1.05 * max(found.norms.max(), *(b[2] for b in bands))
     tracks.append(
         Track(
             "Length of the code, |z|",
             found.at,
-            [Curve("here", found.norms, scatter.COLOURS[3], digits=2)],
+            [Curve("here", found.norms, plot_style.COLOURS[3], digits=2)],
             0,
             high,
             (f"{high:.1f}", "0"),
@@ -260,13 +260,13 @@ def _in_words(found: Facts) -> str:
     return f"This path leaves the data {spans} (orange): no code is within reach there. {reached}"
 
 
-def _strip(ref: Reference, a: np.ndarray, b: np.ndarray, way: str, at: np.ndarray) -> bytes:
-    x = decode(ref.model, along(a, b, way, at))
-    return images.png(images.sheet(x, len(x)), 2 * ref.shape[1] if ref.shape[1] > 32 else 112)
+def _strip(space: LatentSpace, a: np.ndarray, b: np.ndarray, way: str, at: np.ndarray) -> bytes:
+    x = decode(space.model, along(a, b, way, at))
+    return images.png(images.sheet(x, len(x)), 2 * space.shape[1] if space.shape[1] > 32 else 112)
 
 
-def _film(ref: Reference, a: np.ndarray, b: np.ndarray, way: str, overshoot: float) -> bytes:
+def _film(space: LatentSpace, a: np.ndarray, b: np.ndarray, way: str, overshoot: float) -> bytes:
     at = np.linspace(-overshoot, 1 + overshoot, _GIF_STEPS)
-    x = decode(ref.model, along(a, b, way, at))
+    x = decode(space.model, along(a, b, way, at))
     there_and_back = torch.cat([x, x.flip(0)[1:-1]])
     return images.gif(there_and_back, 256, _GIF_SECONDS / _GIF_STEPS)

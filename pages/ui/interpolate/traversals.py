@@ -8,8 +8,8 @@ import streamlit as st
 from pages.ui.components.plotly_chart import chart
 from pages.ui.components.sliders import Slider, live_sliders
 from pages.ui.interpolate import endpoints
-from pages.ui.shared import scatter, session
-from pages.ui.shared.latent_space import Reference
+from pages.ui.shared import cache, export, plot_style, scatter
+from pages.ui.shared.latent_space import LatentSpace
 from vae.projection import fit_pca
 
 __all__ = ["directions", "traversal_view"]
@@ -17,7 +17,7 @@ __all__ = ["directions", "traversal_view"]
 _AXES = 4  # sliders at a time
 
 
-def traversal_view(ref: Reference) -> None:
+def traversal_view(space: LatentSpace) -> None:
     """Single directions of the latent space, a slider and a film strip each, few at a time."""
     left, right = st.columns([3, 1], gap="medium")
     with right:
@@ -34,7 +34,7 @@ def traversal_view(ref: Reference) -> None:
             help="The model's own axes, those that carry most first; or the directions in which "
             "the codes vary most.",
         )
-        names, vectors, weights = directions(ref, kind)
+        names, vectors, weights = directions(space, kind)
         pages = -(-len(names) // _AXES)
         page = 1
         if pages > 1:
@@ -46,27 +46,27 @@ def traversal_view(ref: Reference) -> None:
             )  # fmt: skip
         here = slice((page - 1) * _AXES, page * _AXES)
         if pages > 1:
-            _chart(kind, ref, weights, here)
+            _chart(kind, space, weights, here)
         origins = {"A": "The picture A", "mean": "The mean of all codes"}
         origin = st.segmented_control(
             "Start from", list(origins), default="A", required=True, format_func=origins.get,
             key="origin", bind="query-params", persist_state="session",
         )  # fmt: skip
-        base, title = ref.mean.mean(0), "Mean code"
+        base, title = space.mean.mean(0), "Mean code"
         if origin == "A":
-            (a,) = endpoints.choose_ends(ref, ("A",))
+            (a,) = endpoints.choose_ends(space, ("A",))
             base, title = a.z, f"A, {a.title}"
         take = st.container(horizontal=True, gap="small")
     sliders = [Slider(name, -3, 3, 0, 0.05, "σ") for name in names[here]]
     view = f"{kind}-{page}"
     with left:
-        at = np.clip(endpoints.stand(ref, view, [0.0] * len(sliders)), -3, 3).tolist()
+        at = np.clip(endpoints.stand(space, view, [0.0] * len(sliders)), -3, 3).tolist()
         values = live_sliders(
-            ref,
+            space,
             [(title, base)],
             vectors[here],
             sliders,
-            key=f"traverse-{ref.name}-{view}",
+            key=f"traverse-{space.name}-{view}",
             strip=9,
             before=True,
             at=at,
@@ -77,34 +77,34 @@ def traversal_view(ref: Reference) -> None:
             "puts a slider back to 0."
         )
     z = base + values @ vectors[here]
-    endpoints.keep_stand(ref, view, values)
-    endpoints.write_address(ref, ("A",) if origin == "A" else (), values)
+    endpoints.keep_stand(space, view, values)
+    endpoints.write_address(space, ("A",) if origin == "A" else (), values)
     with take:
         st.button(
             "Pin this place",
             icon=":material/push_pin:",
             on_click=endpoints.own_pin,
-            args=(ref, z, "a traversal"),
+            args=(space, z, "a traversal"),
         )
         steps = np.linspace(-3, 3, 9)
         codes = np.concatenate([base + steps[:, None] * v for v in vectors[here]])
-        about = {"model": ref.name, "directions": names[here], "sigma": steps.tolist()}
-        endpoints.take_away(ref, {
+        about = {"model": space.name, "directions": names[here], "sigma": steps.tolist()}
+        endpoints.take_away(space, {
             "Film strips, PNG": (
-                f"{ref.name}-axes.png", lambda: endpoints.sheet(ref, codes, len(steps)),
+                f"{space.name}-axes.png", lambda: endpoints.sheet(space, codes, len(steps)),
             ),
             "Codes, NPZ": (
-                f"{ref.name}-axes.npz",
-                lambda: endpoints.arrays(about, z=codes, vectors=vectors[here]),
+                f"{space.name}-axes.npz",
+                lambda: export.arrays(about, z=codes, vectors=vectors[here]),
             ),
         })  # fmt: skip
 
 
-def directions(ref: Reference, kind: str) -> tuple[list[str], np.ndarray, np.ndarray]:
+def directions(space: LatentSpace, kind: str) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Directions of the latent space, those that tell most first.
 
     Args:
-        ref: the model.
+        space: the model.
         kind: "axes", sorted by KL (by variance for a standard autoencoder), or "principal".
 
     Returns:
@@ -112,21 +112,21 @@ def directions(ref: Reference, kind: str) -> tuple[list[str], np.ndarray, np.nda
         weights `(K,)`: nats or variance for axes, share of the variance for principal directions.
     """
     if kind == "axes":
-        order = ref.order
-        names = [scatter.axis_name(ref, int(k)) for k in order]
-        vectors = np.diag(ref.deviation)[order]
-        return names, vectors, ref.information[order]
-    pca = session.remember(ref, ("pca",), lambda: fit_pca(ref.mean, ref.mean.shape[1]))
+        order = space.order
+        names = [scatter.axis_name(space, int(k)) for k in order]
+        vectors = np.diag(space.deviation)[order]
+        return names, vectors, space.information[order]
+    pca = cache.remember(space, ("pca",), lambda: fit_pca(space.mean, space.mean.shape[1]))
     shares = pca.deviations**2 / max(float((pca.deviations**2).sum()), 1e-12)
     names = [f"Direction {k + 1} · {s:.1%} of the variance" for k, s in enumerate(shares)]
     return names, pca.components * pca.deviations[:, None], shares
 
 
-def _chart(kind: str, ref: Reference, weights: np.ndarray, here: slice) -> None:
+def _chart(kind: str, space: LatentSpace, weights: np.ndarray, here: slice) -> None:
     import plotly.graph_objects as go
 
     unit = (
-        "share of variance" if kind == "principal" else "nats" if ref.variational else "variance"
+        "share of variance" if kind == "principal" else "nats" if space.variational else "variance"
     )
     chosen = np.zeros(len(weights), dtype=bool)
     chosen[here] = True
@@ -134,7 +134,7 @@ def _chart(kind: str, ref: Reference, weights: np.ndarray, here: slice) -> None:
     figure.add_bar(
         x=np.arange(1, len(weights) + 1),
         y=weights,
-        marker={"color": np.where(chosen, scatter.COLOURS[0], scatter.COLOURS[7])},
+        marker={"color": np.where(chosen, plot_style.COLOURS[0], plot_style.COLOURS[7])},
         hovertemplate="%{y:.2f} " + unit + "<extra></extra>",
     )
     figure.update_layout(

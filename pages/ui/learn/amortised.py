@@ -11,13 +11,13 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from pages.ui.components import digit_canvas, gallery
+from pages.ui.components import digit_canvas, pickers
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import layout
-from pages.ui.learn.layout import TERMS
-from pages.ui.learn.reparameterisation import figure_of
-from pages.ui.shared import images, scatter, session
-from pages.ui.shared.latent_space import Reference
+from pages.ui.shared import cache, images, plot_style, scatter
+from pages.ui.shared.formatting import figure_of, milliseconds
+from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.plot_style import TERMS
 from vae.theory.gradients import Gap, Refinement, amortisation_gap, encoding_seconds, refine
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "choose_image",
     "encode_now",
     "encoder_cost",
-    "milliseconds",
     "search",
     "show_map",
     "show_search",
@@ -89,67 +88,67 @@ class Search:
         return max(self.gaps, key=lambda start: self.gaps[start].found.item())
 
 
-def choose_image(ref: Reference) -> tuple[Tensor, str]:
+def choose_image(space: LatentSpace) -> tuple[Tensor, str]:
     """Lets the visitor draw, upload or choose an image.
 
     Returns:
         `(C, H, W)` in [0, 1], and what to call it.
     """
-    sources = [s for s in SOURCES if s != "draw" or digit_canvas.can_draw(ref)]
+    sources = [s for s in SOURCES if s != "draw" or digit_canvas.can_draw(space)]
     source = st.segmented_control(
         "Image", sources, default=sources[0], required=True, format_func=SOURCES.get, key="from",
         bind="query-params",
     )  # fmt: skip
     row = int(st.session_state.get("image", 0))
     if source == "real":
-        row = layout.choose_image(ref, width=252)
+        row = layout.choose_image(space, width=252)
     if source == "draw":
-        drawn = digit_canvas.draw_digit(ref, key="canvas")
+        drawn = digit_canvas.draw_digit(space, key="canvas")
         if drawn is not None:
             return drawn, "Your drawing, scaled and centred"
     if source == "upload":
-        pin = gallery.choose_upload(ref, key="amortised")
+        pin = pickers.choose_upload(space, key="amortised")
         if pin is not None and pin.image is not None:
             return pin.image, "Your picture"
-    row = min(row, len(ref) - 1)
+    row = min(row, len(space) - 1)
     if source != "real":
         what = "draw" if source == "draw" else "upload something"
-        st.caption(f"Until you {what}, this is real image {ref.title(row)}.")
-    return ref.image(row), f"Real image {ref.title(row)}"
+        st.caption(f"Until you {what}, this is real image {space.title(row)}.")
+    return space.image(row), f"Real image {space.title(row)}"
 
 
 @torch.no_grad()
-def encode_now(ref: Reference, x: Tensor) -> Guess:
+def encode_now(space: LatentSpace, x: Tensor) -> Guess:
     """Encodes one image and takes the time; never cached, so that the time is this visitor's."""
     times = []
     for _ in range(20):
         started = time.perf_counter()
-        posterior = ref.model.encoder(x[None])
+        posterior = space.model.encoder(x[None])
         times.append(time.perf_counter() - started)
     return Guess(posterior.mean[0], posterior.stddev[0], min(times))
 
 
-def search(ref: Reference, x: Tensor, steps: int, seed: int) -> Search:
+def search(space: LatentSpace, x: Tensor, steps: int, seed: int) -> Search:
     """Searches for this image's q from both starts, once for all visitors."""
 
     def compute() -> Search:
         one = x[None].float()
         runs = {
-            s: list(refine(ref.model, one, steps, start=s, draws=64, seed=seed)) for s in STARTS
+            s: list(refine(space.model, one, steps, start=s, draws=64, seed=seed)) for s in STARTS
         }
         gaps = {
-            s: amortisation_gap(ref.model, one, run[-1].mean, run[-1].sigma)
+            s: amortisation_gap(space.model, one, run[-1].mean, run[-1].sigma)
             for s, run in runs.items()
         }
         return Search(runs, gaps)
 
-    return session.remember(ref, ("search", x.numpy().tobytes(), steps, seed), compute)
+    return cache.remember(space, ("search", x.numpy().tobytes(), steps, seed), compute)
 
 
-def show_map(ref: Reference, guess: Guess, found: Search | None) -> None:
+def show_map(space: LatentSpace, guess: Guess, found: Search | None) -> None:
     """Draws q among the codes: the encoder's, and the one that was found, with its way there."""
-    axes = list(scatter.first_axes(ref))
-    codes = ref.mean[:: -(-len(ref) // 1_000)][:, axes]
+    axes = list(scatter.first_axes(space))
+    codes = space.mean[:: -(-len(space) // 1_000)][:, axes]
     figure = go.Figure()
     figure.add_scattergl(
         x=codes[:, 0], y=codes[:, 1], mode="markers", name="codes of real images",
@@ -174,7 +173,7 @@ def show_map(ref: Reference, guess: Guess, found: Search | None) -> None:
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
         xaxis_title=f"z{axes[0] + 1}",
         yaxis={"title": f"z{axes[1] + 1}", "scaleanchor": "x"},
-        uirevision=ref.name,
+        uirevision=space.name,
     )
     key = "q-map" if found is None else "q-map-searched"
     chart(figure, key=key, alt="q(z|x) among real codes")
@@ -195,7 +194,7 @@ def _add_ellipse(
     )
 
 
-def show_search(ref: Reference, guess: Guess, found: Search) -> None:
+def show_search(space: LatentSpace, guess: Guess, found: Search) -> None:
     """Puts encoder and search side by side: time, nats, and the gap between them."""
     figure = go.Figure()
     for start, colour in COLOURS.items():
@@ -238,7 +237,7 @@ def show_search(ref: Reference, guess: Guess, found: Search) -> None:
     nats = max(gap.nats.item(), 0.0)
     times = found.runs[found.best][-1].seconds / guess.seconds
     right.markdown(
-        f"Amortisation gap of this image: {layout.coloured('gap', f'{nats:.1f} nats')}. The "
+        f"Amortisation gap of this image: {plot_style.coloured('gap', f'{nats:.1f} nats')}. The "
         f"search took {figure_of(times)} times as long as the encoder."
     )
     worst = min(found.gaps.values(), key=lambda g: g.found.item())
@@ -249,7 +248,7 @@ def show_search(ref: Reference, guess: Guess, found: Search) -> None:
         )
     with torch.no_grad():
         both = torch.stack([guess.mean, found.runs[found.best][-1].mean[0]])
-        pictures = ref.model.decoder(both).mean
+        pictures = space.model.decoder(both).mean
     with right, st.container(horizontal=True):
         for picture, name in zip(
             pictures, ("Decoded from the encoder's μ", "Decoded from the μ found"), strict=True
@@ -257,18 +256,18 @@ def show_search(ref: Reference, guess: Guess, found: Search) -> None:
             st.image(images.data_url(picture, 224), name, 112, alt=name)
 
 
-def encoder_cost(ref: Reference, guess: Guess, found: Search | None) -> None:
+def encoder_cost(space: LatentSpace, guess: Guess, found: Search | None) -> None:
     """Shows what codes cost for one, a hundred and ten thousand images."""
 
     def compute() -> dict[int, float]:
-        rows = torch.from_numpy(ref.index[:250])
-        return encoding_seconds(ref.model, ref.dataset.images[rows], COUNTS)
+        rows = torch.from_numpy(space.index[:250])
+        return encoding_seconds(space.model, space.dataset.images[rows], COUNTS)
 
-    small = int(np.prod(ref.shape)) <= 1_024
+    small = int(np.prod(space.shape)) <= 1_024
     if not small and not st.toggle("Measure 10,000 images: takes a while", key="measure"):
         return
     with st.spinner("Encoding 10,000 images…", show_time=True):
-        seconds = session.remember(ref, ("encoding",), compute)
+        seconds = cache.remember(space, ("encoding",), compute)
     table = {
         "Images": [f"{n:,}" for n in COUNTS],
         "Encoder": [milliseconds(seconds[n]) for n in COUNTS],
@@ -284,10 +283,3 @@ def encoder_cost(ref: Reference, guess: Guess, found: Search | None) -> None:
         "Measured once on this server, one thread, in batches of 250. The encoder's cost was "
         "paid in training: that is what amortised means."
     )
-
-
-def milliseconds(seconds: float) -> str:
-    """A duration in the unit that suits it."""
-    if seconds < 1:
-        return f"{1e3 * seconds:.3g} ms"
-    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:,.0f} min"

@@ -11,13 +11,12 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from pages.ui.components import gallery
 from pages.ui.components.plotly_chart import chart
 from pages.ui.components.sliders import Slider, live_sliders
-from pages.ui.concepts import selection
-from pages.ui.learn.layout import TERMS
-from pages.ui.shared import scatter, session
-from pages.ui.shared.latent_space import Reference
+from pages.ui.shared import cache, classifier, formatting, images, labels
+from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.pins import real_pin
+from pages.ui.shared.plot_style import TERMS
 from vae import CheckpointError, DatasetError, concept_vector, list_checkpoints
 from vae.concepts.edits import answers, true_pictures
 from vae.concepts.vectors import cosines, sides
@@ -73,7 +72,7 @@ class Outcome:
     leaks_into: str | None
 
 
-def open_models() -> tuple[Reference, Reference | None]:
+def open_models() -> tuple[LatentSpace, LatentSpace | None]:
     """Opens the faces, or digits where there are none, and their standard autoencoder.
 
     Says in a sentence what is missing; stops the page where nothing can be shown.
@@ -84,7 +83,7 @@ def open_models() -> tuple[Reference, Reference | None]:
         opened = []
         for name in names:
             try:
-                opened.append(session.reference(name) if name in known else None)
+                opened.append(cache.latent_space(name) if name in known else None)
             except (CheckpointError, DatasetError):
                 opened.append(None)
         if opened[0] is not None:
@@ -99,10 +98,10 @@ def open_models() -> tuple[Reference, Reference | None]:
     st.stop()
 
 
-def choose_concept(ref: Reference) -> str:
+def choose_concept(space: LatentSpace) -> str:
     """Lets the visitor choose an attribute or a class that the model's images have."""
-    fit = selection.fit_rows(ref)
-    names = [k for k, v in selection.table(ref).items() if 4 <= v[fit].sum() < fit.sum()]
+    fit = labels.fit_rows(space)
+    names = [k for k, v in labels.table(space).items() if 4 <= v[fit].sum() < fit.sum()]
     if not names:
         st.info("The images of this model have no labels, so nothing can be added by name.")
         st.stop()
@@ -110,58 +109,60 @@ def choose_concept(ref: Reference) -> str:
         "Concept",
         names,
         names.index("glasses") if "glasses" in names else 0,
-        format_func=scatter.words,
+        format_func=formatting.words,
         key="concept",
         bind="query-params",
         width=220,
     )
 
 
-def _examples(ref: Reference, name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _examples(space: LatentSpace, name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows with and without the concept that vectors may be made from, in an order of the seed."""
     rng = np.random.default_rng(seed)
-    fit = selection.fit_rows(ref)
-    both = sides(selection.table(ref), name, selection.excluded(ref, name))
+    fit = labels.fit_rows(space)
+    both = sides(labels.table(space), name, labels.excluded(space, name))
     with_it, without = (rng.permutation(np.flatnonzero(side & fit)) for side in both)
     return with_it, without
 
 
 @torch.no_grad()
-def _twins(ref: Reference, rows: np.ndarray, name: str) -> tuple[Tensor, np.ndarray] | None:
+def _twins(space: LatentSpace, rows: np.ndarray, name: str) -> tuple[Tensor, np.ndarray] | None:
     """The same people drawn with the concept, and their codes; None but for drawn faces."""
-    drawn = true_pictures(ref.dataset, ref.index[rows], name)
+    drawn = true_pictures(space.dataset, space.index[rows], name)
     if drawn is None:
         return None
-    parts = [ref.model.encoder(ref.model.observe(part)).mean for part in drawn.split(100)]
+    parts = [space.model.encoder(space.model.observe(part)).mean for part in drawn.split(100)]
     return drawn, torch.cat(parts).numpy()
 
 
-def _pair(ref: Reference, name: str, seed: int) -> tuple[Tensor, Tensor, np.ndarray, np.ndarray]:
+def _pair(
+    space: LatentSpace, name: str, seed: int
+) -> tuple[Tensor, Tensor, np.ndarray, np.ndarray]:
     """Pictures without and with, and both codes."""
 
     def compute() -> tuple[Tensor, Tensor, np.ndarray, np.ndarray]:
-        with_it, without = _examples(ref, name, seed)
+        with_it, without = _examples(space, name, seed)
         row = int(without[0])
-        twin = _twins(ref, without[:1], name)
+        twin = _twins(space, without[:1], name)
         if twin is None:
             other = int(with_it[0])
-            return ref.image(row), ref.image(other), ref.mean[row], ref.mean[other]
-        return ref.image(row), twin[0][0], ref.mean[row], twin[1][0]
+            return space.image(row), space.image(other), space.mean[row], space.mean[other]
+        return space.image(row), twin[0][0], space.mean[row], twin[1][0]
 
-    return session.remember(ref, ("arithmetic-pair", name, seed), compute)
+    return cache.remember(space, ("arithmetic-pair", name, seed), compute)
 
 
-def one_pair(ref: Reference, name: str, seed: int) -> None:
+def one_pair(space: LatentSpace, name: str, seed: int) -> None:
     """Step 1: two pictures, two codes, one difference."""
-    word = scatter.words(name).lower()
-    plain, shown, z0, z1 = _pair(ref, name, seed)
+    word = formatting.words(name).lower()
+    plain, shown, z0, z1 = _pair(space, name, seed)
     vector = z1 - z0
-    decoded = decode(ref.model, np.stack([z0, z1]))
+    decoded = decode(space.model, np.stack([z0, z1]))
     left, right = st.columns([2, 3], gap="medium", vertical_alignment="center")
     with left:
-        selection.pictures([(f"without {word}", plain), (f"with {word}", shown)], 140)
-        selection.pictures([("decoded: without", decoded[0]), ("decoded: with", decoded[1])], 140)
-    order = ref.order[: min(len(vector), 32)]
+        images.pictures([(f"without {word}", plain), (f"with {word}", shown)], 140)
+        images.pictures([("decoded: without", decoded[0]), ("decoded: with", decoded[1])], 140)
+    order = space.order[: min(len(vector), 32)]
     figure = go.Figure()
     for label, values, colour in (
         ("without", z0, "prior"),
@@ -182,96 +183,96 @@ def one_pair(ref: Reference, name: str, seed: int) -> None:
     with right:
         alt = "Two codes and their difference, dimension by dimension"
         chart(figure, key="pair-codes", alt=alt)
-    same = ref.dataset.name == "faces"
+    same = space.dataset.name == "faces"
     st.caption(
         f"{'The same person, drawn twice' if same else 'Two different images'}; seed {seed}. The "
         f"difference has length {np.linalg.norm(vector):.2f}; codes lie about "
-        f"{ref.spacing['usual']:.2f} from their nearest neighbour."
+        f"{space.spacing['usual']:.2f} from their nearest neighbour."
     )
 
 
-def on_another(ref: Reference, name: str, seed: int) -> None:
+def on_another(space: LatentSpace, name: str, seed: int) -> None:
     """Step 2: the difference of that one pair, added to others by a slider."""
-    vector = _pair(ref, name, seed)[3] - _pair(ref, name, seed)[2]
-    rows = selection.held_out(ref, name)[1][:3]
+    vector = _pair(space, name, seed)[3] - _pair(space, name, seed)[2]
+    rows = labels.held_out(space, name)[1][:3]
     live_sliders(
-        ref,
-        [(gallery.real_pin(ref, int(r)).title, ref.mean[r]) for r in rows],
+        space,
+        [(real_pin(space, int(r)).title, space.mean[r]) for r in rows],
         vector[None],
-        [Slider(f"{scatter.words(name)} of the pair, times", -1, 2, 1, 0.05)],
-        key=f"add-{ref.name}-{name}-{seed}",
+        [Slider(f"{formatting.words(name)} of the pair, times", -1, 2, 1, 0.05)],
+        key=f"add-{space.name}-{name}-{seed}",
         before=True,
         size=150,
     )
-    _say_outcome(ref, name, _outcome(ref, name, vector, ("pair", seed)))
+    _say_outcome(space, name, _outcome(space, name, vector, ("pair", seed)))
 
 
-def _outcome(ref: Reference, name: str, step: np.ndarray, key: tuple) -> Outcome | None:
+def _outcome(space: LatentSpace, name: str, step: np.ndarray, key: tuple) -> Outcome | None:
     """Has the classifier judge a step on held-out images, once for all visitors."""
-    judge = selection.judge(ref)
-    rows = selection.held_out(ref, name)[1]
+    judge = classifier.judge(space)
+    rows = labels.held_out(space, name)[1]
     if judge is None or not len(rows) or name not in judge.names:
         return None
 
     chosen = rows[np.linspace(0, len(rows) - 1, min(_TRIED, len(rows))).astype(int)]
-    codes = ref.mean[chosen]
+    codes = space.mean[chosen]
 
-    before = session.remember(
-        ref, ("arithmetic-before", name), lambda: answers(judge, decode(ref.model, codes))
+    before = cache.remember(
+        space, ("arithmetic-before", name), lambda: answers(judge, decode(space.model, codes))
     )
 
     def compute() -> Outcome:
-        after = answers(judge, decode(ref.model, (codes + step).astype(np.float32)))
+        after = answers(judge, decode(space.model, (codes + step).astype(np.float32)))
         shares = dict(zip(judge.names, (after != before).mean(0).tolist(), strict=True))
-        aside = {name, *selection.excluded(ref, name)}
+        aside = {name, *labels.excluded(space, name)}
         flips = {k: v for k, v in shares.items() if k not in aside}
         worst = max(flips, key=flips.get, default=None)
         shown = float(after[:, judge.names.index(name)].mean())
         return Outcome(len(chosen), shown, flips.get(worst), worst)
 
-    return session.remember(ref, ("arithmetic-outcome", name, *key), compute)
+    return cache.remember(space, ("arithmetic-outcome", name, *key), compute)
 
 
-def _say_outcome(ref: Reference, name: str, found: Outcome | None) -> None:
+def _say_outcome(space: LatentSpace, name: str, found: Outcome | None) -> None:
     if found is None:
         st.caption("There is no classifier for these images, so nobody counts how often it works.")
         return
     leak = ""
     if found.leakage:
-        beside = scatter.words(found.leaks_into).lower()
+        beside = formatting.words(found.leaks_into).lower()
         leak = f" What changes most beside it is “{beside}”, for {found.leakage:.0%}."
     elif found.leakage == 0:
         leak = " Nothing else changes."
     st.markdown(
         f"Added once to {found.n} others who have none, a classifier then sees "
-        f"“{scatter.words(name).lower()}” in **{found.success:.0%}** of them.{leak}"
+        f"“{formatting.words(name).lower()}” in **{found.success:.0%}** of them.{leak}"
     )
 
 
-def from_many(ref: Reference, name: str, seed: int) -> None:
+def from_many(space: LatentSpace, name: str, seed: int) -> None:
     """Step 3: success, leakage and agreement of vectors from more and more examples."""
 
     def compute() -> dict[str, list[tuple[int, np.ndarray]]]:
-        with_it, without = _examples(ref, name, seed)
+        with_it, without = _examples(space, name, seed)
         most = min(len(with_it), len(without), COUNTS[-1])
         counts = [n for n in COUNTS if n <= most]
         strangers = [
-            (n, concept_vector(ref.mean[with_it[:n]], ref.mean[without[:n]])) for n in counts
+            (n, concept_vector(space.mean[with_it[:n]], space.mean[without[:n]])) for n in counts
         ]
         found = {"Strangers": strangers}
-        twins = _twins(ref, without[:most], name)
+        twins = _twins(space, without[:most], name)
         if twins is not None:
-            steps = twins[1] - ref.mean[without[:most]]
+            steps = twins[1] - space.mean[without[:most]]
             found = {"Same person": [(n, steps[:n].mean(0)) for n in counts]} | found
         return found
 
-    vectors = session.remember(ref, ("arithmetic-many", name, seed), compute)
+    vectors = cache.remember(space, ("arithmetic-many", name, seed), compute)
     tries = [(kind, n, v) for kind, made in vectors.items() for n, v in made]
     outcomes = {}
     words = "Trying each vector on images that it was not made from…"
     bar = st.progress(0.0, words)
     for k, (kind, n, vector) in enumerate(tries, 1):
-        outcomes[kind, n] = _outcome(ref, name, vector, ("many", kind, n, seed))
+        outcomes[kind, n] = _outcome(space, name, vector, ("many", kind, n, seed))
         bar.progress(k / len(tries), words)
     bar.empty()
     figure, rows = go.Figure(), []
@@ -315,38 +316,40 @@ def from_many(ref: Reference, name: str, seed: int) -> None:
 def _leak(found: Outcome | None) -> str:
     if found is None or not found.leakage:
         return _percent(found and found.leakage)
-    return f"{found.leakage:.0%} {scatter.words(found.leaks_into).lower()}"
+    return f"{found.leakage:.0%} {formatting.words(found.leaks_into).lower()}"
 
 
 def _percent(share: float | None) -> str:
     return "–" if share is None else f"{share:.0%}"
 
 
-def two_models(refs: Sequence[Reference | None], name: str, seed: int) -> None:
+def two_models(refs: Sequence[LatentSpace | None], name: str, seed: int) -> None:
     """Step 4: the same arithmetic in the variational model and in its standard autoencoder."""
     found: list[dict[float, Outcome | None]] = []
-    for column, ref, title in zip(
+    for column, space, title in zip(
         st.columns(2, gap="medium"), refs, ("Variational", "Standard autoencoder"), strict=True
     ):
         with column, st.container(border=True):
-            if ref is None:
+            if space is None:
                 st.markdown(f"**{title}**")
                 st.info("This model is not here, so there is nothing to compare with yet.")
                 continue
-            st.markdown(f"**{title}** · `{ref.name}`")
-            vector = _mean_difference(ref, name)
-            row = int(selection.held_out(ref, name)[1][seed % 50])
+            st.markdown(f"**{title}** · `{space.name}`")
+            vector = _mean_difference(space, name)
+            row = int(labels.held_out(space, name)[1][seed % 50])
             live_sliders(
-                ref,
-                [(gallery.real_pin(ref, row).title, ref.mean[row])],
+                space,
+                [(real_pin(space, row).title, space.mean[row])],
                 vector[None],
-                [Slider(scatter.words(name), -1, 2, 1, 0.05)],
-                key=f"twin-{ref.name}-{name}-{row}",
+                [Slider(formatting.words(name), -1, 2, 1, 0.05)],
+                key=f"twin-{space.name}-{name}-{row}",
                 before=True,
                 size=150,
             )
             with st.spinner("Trying it on held-out images…"):
-                found.append({s: _outcome(ref, name, s * vector, ("twin", s)) for s in STRENGTHS})
+                found.append(
+                    {s: _outcome(space, name, s * vector, ("twin", s)) for s in STRENGTHS}
+                )
             st.table(
                 {
                     "Strength": [f"{s:.1f}" for s in STRENGTHS],
@@ -359,10 +362,10 @@ def two_models(refs: Sequence[Reference | None], name: str, seed: int) -> None:
         st.markdown(_verdict(found[0], found[1]))
 
 
-def _mean_difference(ref: Reference, name: str) -> np.ndarray:
+def _mean_difference(space: LatentSpace, name: str) -> np.ndarray:
     """From all examples, whatever the seed."""
-    with_it, without = _examples(ref, name, 0)
-    return concept_vector(ref.mean[with_it], ref.mean[without])
+    with_it, without = _examples(space, name, 0)
+    return concept_vector(space.mean[with_it], space.mean[without])
 
 
 def _verdict(ours: dict[float, Outcome], theirs: dict[float, Outcome]) -> str:

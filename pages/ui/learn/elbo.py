@@ -12,9 +12,9 @@ import torch
 from pages.ui.components.latent_planes import Ellipse, Field, Panel
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import layout
-from pages.ui.learn.autoencoder import with_progress
-from pages.ui.shared import session
-from pages.ui.shared.latent_space import Reference
+from pages.ui.shared import cache, plot_style
+from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.progress import with_progress
 from vae import log_evidence
 from vae.theory.exact import (
     DecodedGrid,
@@ -70,45 +70,45 @@ class Bound:
         return self.reconstruction - self.kl
 
 
-def grid(ref: Reference) -> DecodedGrid:
+def grid(space: LatentSpace) -> DecodedGrid:
     """The lattice of a 2-D model, decoded once."""
-    return session.remember(
-        ref,
+    return cache.remember(
+        space,
         ("grid",),
         lambda: with_progress(
             "Decoding the latent plane, once for all images…",
-            lambda tell: decode_grid(ref.model, progress=tell),
+            lambda tell: decode_grid(space.model, progress=tell),
         ),
     )
 
 
-def truth(ref: Reference, row: int) -> TruePosterior:
+def truth(space: LatentSpace, row: int) -> TruePosterior:
     """The true posterior of one reference image."""
-    lattice = grid(ref)
-    return session.remember(
-        ref, ("posterior", row), lambda: true_posterior(lattice, ref.image(row))
+    lattice = grid(space)
+    return cache.remember(
+        space, ("posterior", row), lambda: true_posterior(lattice, space.image(row))
     )
 
 
-def missed(ref: Reference, count: int = 500) -> np.ndarray:
+def missed(space: LatentSpace, count: int = 500) -> np.ndarray:
     """For the first reference images, the part of the true posterior that q misses."""
-    lattice = grid(ref)
+    lattice = grid(space)
 
     def compute() -> np.ndarray:
-        rows = torch.from_numpy(ref.index[:count])
-        parts = [missed_mass(lattice, ref.dataset.images[part]) for part in rows.split(50)]
+        rows = torch.from_numpy(space.index[:count])
+        parts = [missed_mass(lattice, space.dataset.images[part]) for part in rows.split(50)]
         return torch.cat(parts).numpy()
 
-    return session.remember(ref, ("missed", count), compute)
+    return cache.remember(space, ("missed", count), compute)
 
 
 def curve(
-    ref: Reference, row: int, seed: int, most: int = 5_000
+    space: LatentSpace, row: int, seed: int, most: int = 5_000
 ) -> tuple[np.ndarray, np.ndarray, dict[int, tuple[float, float]]]:
     """The importance-weighted bound of one image as its samples grow.
 
     Args:
-        ref: a variational model.
+        space: a variational model.
         row: of a reference image.
         seed: of the draws.
         most: samples.
@@ -121,7 +121,7 @@ def curve(
         found = with_progress(
             f"Drawing {most:,} codes from q and decoding them…",
             lambda tell: log_weights(
-                ref.model, ref.image(row), most, torch.Generator().manual_seed(seed), tell
+                space.model, space.image(row), most, torch.Generator().manual_seed(seed), tell
             ),
         )
         running = running_bound(found).numpy()
@@ -129,46 +129,49 @@ def curve(
         sizes = [k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000) if k <= most // 5]
         return ks, running[ks - 1], {k: expected_bound(found, k) for k in sizes}
 
-    return session.remember(ref, ("bound", row, seed, most), compute)
+    return cache.remember(space, ("bound", row, seed, most), compute)
 
 
-def bound(ref: Reference, row: int) -> Bound:
+def bound(space: LatentSpace, row: int) -> Bound:
     """All about one reference image that needs no choice."""
-    evidence = truth(ref, row).log_evidence
+    evidence = truth(space, row).log_evidence
 
     def compute() -> Bound:
-        x = ref.image(row)
-        mean, sigma = torch.from_numpy(ref.mean[row]), torch.from_numpy(ref.variance[row]).sqrt()
-        reconstruction, kl = exact_elbo(ref.model, x, mean, sigma)
-        gap = posterior_gap(ref.model, x, mean, sigma, evidence)
+        x = space.image(row)
+        mean, sigma = (
+            torch.from_numpy(space.mean[row]),
+            torch.from_numpy(space.variance[row]).sqrt(),
+        )
+        reconstruction, kl = exact_elbo(space.model, x, mean, sigma)
+        gap = posterior_gap(space.model, x, mean, sigma, evidence)
         generator = torch.Generator().manual_seed(0)
-        found = log_evidence(ref.model, x[None], samples=MIXTURE, generator=generator)
+        found = log_evidence(space.model, x[None], samples=MIXTURE, generator=generator)
         return Bound(evidence, reconstruction, kl, gap, found.item())
 
-    return session.remember(ref, ("all", row), compute)
+    return cache.remember(space, ("all", row), compute)
 
 
-def posterior_panel(ref: Reference, row: int) -> Panel:
+def posterior_panel(space: LatentSpace, row: int) -> Panel:
     """The true posterior of an image, as near as it needs, with q's ellipse on it."""
-    found = truth(ref, row)
-    mean, sigma = ref.mean[row], np.sqrt(ref.variance[row])
-    lattice = grid(ref)
+    found = truth(space, row)
+    mean, sigma = space.mean[row], np.sqrt(space.variance[row])
+    lattice = grid(space)
     heavy = lattice.codes.numpy()[found.mass > 2e-3]
     corners = np.concatenate([heavy, mean + 4 * sigma * [[1, 1], [-1, -1]]])
     low, high = corners.min(0), corners.max(0)
     half = max(0.55 * (high - low).max() + lattice.step, 0.3)
     (x, y) = (low + high) / 2
     bounds = (float(x - half), float(x + half), float(y - half), float(y + half))
-    values = session.remember(
-        ref,
+    values = cache.remember(
+        space,
         ("window", row),
-        lambda: log_posterior(ref.model, ref.image(row), bounds, found.log_evidence),
+        lambda: log_posterior(space.model, space.image(row), bounds, found.log_evidence),
     )
     top = float(values.max())
-    tint = Field(values, "log p(z|x)", layout.TERMS["evidence"], top - 12, top, 1)
-    q = [Ellipse(mean, sigma, layout.TERMS["posterior"], radius) for radius in (1.0, 2.0)]
+    tint = Field(values, "log p(z|x)", plot_style.TERMS["evidence"], top - 12, top, 1)
+    q = [Ellipse(mean, sigma, plot_style.TERMS["posterior"], radius) for radius in (1.0, 2.0)]
     title = "True posterior (tint) and q (ellipses: 1 and 2 σ)"
-    return Panel(title, bounds, ref.name, field=tint, ellipses=q)
+    return Panel(title, bounds, space.name, field=tint, ellipses=q)
 
 
 def bound_figure(found: Bound, run: tuple, row: int) -> go.Figure:
@@ -182,7 +185,7 @@ def bound_figure(found: Bound, run: tuple, row: int) -> go.Figure:
     ks, values, expected = run
     sizes = list(expected)
     figure = go.Figure()
-    colour = layout.TERMS["deviation"]
+    colour = plot_style.TERMS["deviation"]
     figure.add_scatter(
         x=ks, y=values, mode="lines", name="one run", line={"color": colour, "width": 1.5}
     )
@@ -195,9 +198,9 @@ def bound_figure(found: Bound, run: tuple, row: int) -> go.Figure:
         marker={"color": colour, "size": 9},
     )
     for level, name, tone, dash in (
-        (found.evidence, "log p(x), quadrature", layout.TERMS["evidence"], "solid"),
-        (found.mixture, f"mixture proposal, {MIXTURE} samples", layout.TERMS["noise"], "dot"),
-        (found.elbo, "ELBO", layout.TERMS["elbo"], "dash"),
+        (found.evidence, "log p(x), quadrature", plot_style.TERMS["evidence"], "solid"),
+        (found.mixture, f"mixture proposal, {MIXTURE} samples", plot_style.TERMS["noise"], "dot"),
+        (found.elbo, "ELBO", plot_style.TERMS["elbo"], "dash"),
     ):
         figure.add_scatter(
             x=[1, int(ks[-1])],
@@ -246,7 +249,7 @@ def linear_gaussian() -> None:
         ("q(z)", (mean, sigma), "posterior"),
     ):
         density = np.exp(-0.5 * ((z - m) / s) ** 2) / (s * np.sqrt(2 * np.pi))
-        colour = layout.TERMS[tone]
+        colour = plot_style.TERMS[tone]
         figure.add_scatter(x=z, y=density, name=name, mode="lines", line={"color": colour})
     figure.update_layout(
         height=260, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title="z", uirevision="lg"

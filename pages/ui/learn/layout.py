@@ -14,39 +14,21 @@ import streamlit as st
 
 from pages.ui.learn.contents import STEPS
 from pages.ui.shared import images
-from pages.ui.shared.latent_space import Reference
+from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.plot_style import term
 
 __all__ = [
-    "TERMS",
     "balance",
     "begin",
     "choose_image",
-    "coloured",
     "details",
     "end",
     "formula",
     "link",
     "linked",
     "seed",
-    "term",
     "to_try",
 ]
-
-
-# One colour a term, the same in formulas and pictures; each has a contrast of 3 or more with the
-# light and the dark page.
-TERMS = {
-    "reconstruction": "#3b7dd8",
-    "kl": "#d9701c",
-    "elbo": "#2f9e5b",
-    "evidence": "#8f68d0",
-    "gap": "#dc4b63",
-    "noise": "#2a97a5",
-    "mean": "#3b7dd8",
-    "deviation": "#d9701c",
-    "prior": "#7f8a9e",
-    "posterior": "#dc4b63",
-}
 
 
 def begin(file: str, sentences: str) -> None:
@@ -90,16 +72,6 @@ def end(file: str) -> None:
                     icon=f":material/arrow_{way}:",
                     icon_position="left" if way == "back" else "right",
                 )
-
-
-def term(name: str, latex: str) -> str:
-    r"""LaTeX in the colour of a term.
-
-    Args:
-        name: a key of `TERMS`.
-        latex: such as `r"\log p(x)"`.
-    """
-    return rf"\textcolor{{{TERMS[name]}}}{{{latex}}}"
 
 
 def formula(latex: str, *words: tuple[str, str, str]) -> None:
@@ -156,24 +128,26 @@ def seed(key: str = "seed", help: str | None = None) -> int:
         return int(st.number_input("Seed", 0, 9_999, 0, key=key, bind="query-params", help=text))
 
 
-def choose_image(ref: Reference, *, key: str = "image", default: int = 0, width: int = 96) -> int:
+def choose_image(
+    space: LatentSpace, *, key: str = "image", default: int = 0, width: int = 96
+) -> int:
     """Lets the visitor choose one of a model's real images by number, and shows it.
 
     Args:
-        ref: the model.
+        space: the model.
         key: of the widget and in the address.
         default: row that is shown first.
         width: of the picture in pixels.
 
     Returns:
-        A row of `ref.mean`.
+        A row of `space.mean`.
     """
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content"):
         row = st.number_input(
             "Real image",
             0,
-            len(ref) - 1,
-            min(default, len(ref) - 1),
+            len(space) - 1,
+            min(default, len(space) - 1),
             key=key,
             bind="query-params",
             width=150,
@@ -181,9 +155,9 @@ def choose_image(ref: Reference, *, key: str = "image", default: int = 0, width:
         )
         row = int(row)
         st.image(
-            images.data_url(ref.image(row), 2 * width),
+            images.data_url(space.image(row), 2 * width),
             width=width,
-            alt=f"Real image {ref.title(row)}",
+            alt=f"Real image {space.title(row)}",
         )
     return row
 
@@ -216,11 +190,6 @@ def link(name: str, values: Sequence[float] | None) -> None:
         st.query_params[name] = ",".join(
             f"{value:.3f}".rstrip("0").rstrip(".") for value in values
         )
-
-
-def coloured(name: str, text: str) -> str:
-    """Words in the colour of a term, for Markdown, in the way of `term`."""
-    return rf"$\textcolor{{{TERMS[name]}}}{{\textsf{{{text}}}}}$"
 
 
 def _exists(number: int) -> bool:

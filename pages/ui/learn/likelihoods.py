@@ -15,12 +15,20 @@ from torch import Tensor
 from pages.ui.components.pixel_inspector import Reading, live_pixels
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import autoencoder, layout
-from pages.ui.shared import images, session
-from pages.ui.shared.latent_space import Reference
+from pages.ui.shared import cache, images, plot_style
+from pages.ui.shared.latent_space import LatentSpace
 from vae.latent import neighbours
 from vae.theory.exact import average_likelihood, running_products
 
-__all__ = ["KINDS", "averaging", "blur", "forgiveness", "read_pixels", "said", "underflow"]
+__all__ = [
+    "KINDS",
+    "averaging",
+    "blur",
+    "forgiveness",
+    "read_pixels",
+    "said",
+    "underflow",
+]
 
 KINDS = {
     "bernoulli": "Bernoulli",
@@ -51,15 +59,15 @@ class Said:
     raw: np.ndarray
 
 
-def model(kind: str) -> Reference:
+def model(kind: str) -> LatentSpace:
     """The small model with a likelihood."""
     return autoencoder.open_model(f"lab/digits-{kind.replace('_', '-')}")
 
 
 @torch.no_grad()
-def said(ref: Reference, x: Tensor) -> Said:
+def said(space: LatentSpace, x: Tensor) -> Said:
     """Encodes one image `(C, H, W)`, decodes it, and reads the likelihood pixel by pixel."""
-    own = ref.model
+    own = space.model
     z = own.encoder(x[None]).mean
     pixels = own.decoder(z).base_dist
     seen = own.observe(x[None])
@@ -70,7 +78,7 @@ def said(ref: Reference, x: Tensor) -> Said:
 
 def read_pixels(x: Tensor) -> tuple[int, int]:
     """Shows the three likelihoods under one pointer, and gives the pixel last clicked."""
-    tones = {"m": layout.TERMS["mean"], "s": layout.TERMS["deviation"]}
+    tones = {"m": plot_style.TERMS["mean"], "s": plot_style.TERMS["deviation"]}
     readings = []
     for kind, title in KINDS.items():
         s = said(model(kind), x)
@@ -125,12 +133,12 @@ def forgiveness(x: Tensor, pixel: tuple[int, int]) -> go.Figure:
          -0.5 * (error / sigma) ** 2 - np.log(sigma * math.sqrt(2 * math.pi)), "elbo", "solid"),
     )  # fmt: skip
     for name, values, tone, dash in parts:
-        line = {"color": layout.TERMS[tone], "dash": dash}
+        line = {"color": plot_style.TERMS[tone], "dash": dash}
         figure.add_scatter(x=sigma, y=values, name=name, mode="lines", line=line)
     best = max(error, own.sigma_floor)
     for at, name, symbol in ((chosen, "the decoder's σ", "circle"), (best, "the best σ", "star")):
         level = -0.5 * (error / at) ** 2 - math.log(at * math.sqrt(2 * math.pi))
-        marker = {"size": 12, "symbol": symbol, "color": layout.TERMS["evidence"]}
+        marker = {"size": 12, "symbol": symbol, "color": plot_style.TERMS["evidence"]}
         figure.add_scatter(x=[at], y=[level], name=name, mode="markers", marker=marker)
     figure.update_layout(
         height=360,
@@ -148,19 +156,19 @@ def forgiveness(x: Tensor, pixel: tuple[int, int]) -> go.Figure:
 
 
 @torch.no_grad()
-def blur(ref: Reference, row: int, count: int = 24) -> None:
+def blur(space: LatentSpace, row: int, count: int = 24) -> None:
     """Shows that a decoder answers with the mean of the images that share a code.
 
     Args:
-        ref: a model with few latent dimensions.
+        space: a model with few latent dimensions.
         row: of the image.
         count: neighbours that are averaged.
     """
-    rows, _ = neighbours(ref.mean, ref.mean[row], count)
-    near = torch.stack([ref.image(int(k)) for k in rows])
-    decoded = ref.model.decoder(torch.from_numpy(ref.mean[row])[None]).mean[0]
+    rows, _ = neighbours(space.mean, space.mean[row], count)
+    near = torch.stack([space.image(int(k)) for k in rows])
+    decoded = space.model.decoder(torch.from_numpy(space.mean[row])[None]).mean[0]
     shown = (
-        ("the image", ref.image(row)),
+        ("the image", space.image(row)),
         (f"mean of the {count} images with the nearest codes", near.mean(0)),
         ("decoded", decoded),
     )
@@ -186,27 +194,27 @@ def _ends(products: np.ndarray) -> tuple[str, int] | None:
     return ("exactly 0" if products[first] == 0 else "infinite"), first + 1
 
 
-def shares(ref: Reference, count: int = 500) -> dict[str, tuple[int, int]]:
+def shares(space: LatentSpace, count: int = 500) -> dict[str, tuple[int, int]]:
     """Of how many images the product of all pixels is 0, and infinite, by precision."""
 
     @torch.no_grad()
     def compute() -> dict[str, tuple[int, int]]:
-        x = ref.model.observe(ref.dataset.images[torch.from_numpy(ref.index[:count])])
-        found = ref.model.decoder(ref.model.encoder(x).mean).base_dist.log_prob(x).flatten(1)
+        x = space.model.observe(space.dataset.images[torch.from_numpy(space.index[:count])])
+        found = space.model.decoder(space.model.encoder(x).mean).base_dist.log_prob(x).flatten(1)
         last = {
             name: np.array([running_products(row, dtype)[-1] for row in found.numpy()])
             for name, dtype in PRECISIONS.items()
         }
         return {k: (int((v == 0).sum()), int((~np.isfinite(v)).sum())) for k, v in last.items()}
 
-    return session.remember(ref, ("shares", count), compute)
+    return cache.remember(space, ("shares", count), compute)
 
 
-def underflow(ref: Reference, x: Tensor, count: int = 500) -> None:
+def underflow(space: LatentSpace, x: Tensor, count: int = 500) -> None:
     """Multiplies the probabilities of an image's pixels one by one, in three precisions.
 
     Args:
-        ref: a Bernoulli model.
+        space: a Bernoulli model.
         x: one image `(C, H, W)`.
         count: images of which it is said how many products vanish.
     """
@@ -220,8 +228,8 @@ def underflow(ref: Reference, x: Tensor, count: int = 500) -> None:
             st.slider("Pixels multiplied so far", 1, 784, 784, key="pixels-so-far",
                       bind="query-params")
         )  # fmt: skip
-    ref = ref if kind == "bernoulli" else model(kind)
-    log_p = said(ref, x).log_p
+    space = space if kind == "bernoulli" else model(kind)
+    log_p = said(space, x).log_p
     order = _tiled(log_p)
     figure = go.Figure()
     for column, (name, dtype) in zip(st.columns(3), PRECISIONS.items(), strict=True):
@@ -233,13 +241,13 @@ def underflow(ref: Reference, x: Tensor, count: int = 500) -> None:
         alive = np.isfinite(heights)
         figure.add_scatter(
             x=np.arange(1, size + 1)[alive], y=heights[alive], mode="lines", name=name,
-            line={"color": layout.TERMS[_TONES[name]], "width": 3},
+            line={"color": plot_style.TERMS[_TONES[name]], "width": 3},
         )  # fmt: skip
         if end and end[1] <= size:
             figure.add_scatter(
                 x=[end[1]], y=[heights[alive][-1] if alive.any() else 0], mode="markers+text",
                 text=[f"{name}: {end[0]}"], textposition="middle right", showlegend=False,
-                marker={"symbol": "x", "size": 11, "color": layout.TERMS[_TONES[name]]},
+                marker={"symbol": "x", "size": 11, "color": plot_style.TERMS[_TONES[name]]},
                 cliponaxis=False,
             )  # fmt: skip
         value = float(products[pixels - 1])
@@ -247,14 +255,14 @@ def underflow(ref: Reference, x: Tensor, count: int = 500) -> None:
         if end:
             pictures = f" ({end[1] / size:.1f} such pictures)" if end[1] > size else ""
             column.caption(f"{end[0]} after {end[1]:,} pixels{pictures}")
-        zero, infinite = shares(ref, count)[name]
+        zero, infinite = shares(space, count)[name]
         column.caption(f"0 in {zero}, infinite in {infinite} of {count} images")
     sums = np.cumsum(log_p.ravel().astype(np.float64)) / math.log(10)
     figure.add_scatter(
         x=np.arange(1, log_p.size + 1), y=sums, mode="lines", name="sum of logs",
-        line={"color": layout.TERMS["prior"], "dash": "dash"},
+        line={"color": plot_style.TERMS["prior"], "dash": "dash"},
     )  # fmt: skip
-    figure.add_vline(x=pixels, line={"color": layout.TERMS["prior"], "width": 1})
+    figure.add_vline(x=pixels, line={"color": plot_style.TERMS["prior"], "width": 1})
     figure.update_layout(
         height=360,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
@@ -266,14 +274,14 @@ def underflow(ref: Reference, x: Tensor, count: int = 500) -> None:
     logs = float(log_p.ravel()[:pixels].sum())
     st.caption(
         f"The sum of logs after {pixels} pixels: {logs:.2f} nats. The readings at the top come "
-        f"from models with more dimensions; this is {ref.name}, with {ref.mean.shape[1]}."
+        f"from models with more dimensions; this is {space.name}, with {space.mean.shape[1]}."
     )
 
 
 @torch.no_grad()
-def averaging(ref: Reference, x: Tensor, seed: int, count: int = 100) -> None:
+def averaging(space: LatentSpace, x: Tensor, seed: int, count: int = 100) -> None:
     """Averages likelihoods of one image over draws of q, as written and by log-sum-exp."""
-    own = ref.model
+    own = space.model
     posterior = own.encoder(x[None])
     noise = torch.randn((count, own.latent_dim), generator=torch.Generator().manual_seed(seed))
     z = posterior.mean + posterior.base_dist.scale * noise

@@ -9,9 +9,10 @@ import torch
 
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import layout
-from pages.ui.learn.layout import TERMS
-from pages.ui.shared import scatter, session
-from pages.ui.shared.latent_space import Reference
+from pages.ui.shared import cache, plot_style, scatter
+from pages.ui.shared.formatting import figure_of
+from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.plot_style import TERMS
 from vae.theory.gradients import (
     ESTIMATORS,
     Pull,
@@ -27,7 +28,6 @@ __all__ = [
     "WIDENINGS",
     "compare_estimators",
     "compare_graphs",
-    "figure_of",
     "posterior_of",
     "pull_at",
     "reparameterisation_formula",
@@ -64,38 +64,34 @@ WIDENINGS = (1, 2, 4, 8, 16)
 IMAGES = 8  # in the batch that the estimators are compared on
 
 
-def posterior_of(ref: Reference, row: int) -> tuple[np.ndarray, np.ndarray]:
+def posterior_of(space: LatentSpace, row: int) -> tuple[np.ndarray, np.ndarray]:
     """μ and σ `(D,)` that the encoder gives for a real image."""
-    return ref.mean[row].astype(np.float64), np.sqrt(ref.variance[row].astype(np.float64))
+    return space.mean[row].astype(np.float64), np.sqrt(space.variance[row].astype(np.float64))
 
 
-def visible_widening(ref: Reference) -> int:
+def visible_widening(space: LatentSpace) -> int:
     """How many times q must be widened to be seen among the codes."""
-    axes = list(scatter.first_axes(ref))
-    share = np.sqrt(ref.variance[:, axes]).mean() / ref.deviation[axes].mean()
+    axes = list(scatter.first_axes(space))
+    share = np.sqrt(space.variance[:, axes]).mean() / space.deviation[axes].mean()
     return next((w for w in WIDENINGS if w * share >= 0.25), WIDENINGS[-1])
 
 
 def pull_at(
-    ref: Reference, row: int, mean: np.ndarray, sigma: np.ndarray, noise: np.ndarray, axes: tuple
+    space: LatentSpace,
+    row: int,
+    mean: np.ndarray,
+    sigma: np.ndarray,
+    noise: np.ndarray,
+    axes: tuple,
 ) -> Pull:
     """The slopes of log p(x|z) for one real image and one ε, once for all visitors."""
 
     def compute() -> Pull:
         numbers = (torch.from_numpy(v) for v in (mean, sigma, noise))
-        return pull(ref.model, ref.image(row), *numbers, dimensions=axes)
+        return pull(space.model, space.image(row), *numbers, dimensions=axes)
 
     key = ("pull", row, sigma.tobytes(), noise.tobytes(), axes)
-    return session.remember(ref, key, compute)
-
-
-def figure_of(value: float) -> str:
-    """Three figures, with commas instead of powers of ten."""
-    if value == 0:
-        return "0"
-    digits = max(0, 2 - int(np.floor(np.log10(abs(value)))))
-    rounded = round(value, 2 - int(np.floor(np.log10(abs(value)))))
-    return f"{rounded:,.{digits}f}".replace("-", "−")
+    return cache.remember(space, key, compute)
 
 
 def show_slopes(found: Pull, noise: np.ndarray) -> None:
@@ -129,8 +125,8 @@ def show_slopes(found: Pull, noise: np.ndarray) -> None:
 
 def reparameterisation_formula() -> None:
     """The draw and its two slopes, coloured."""
-    mu, sigma = layout.term("mean", r"\mu"), layout.term("deviation", r"\sigma")
-    epsilon = layout.term("noise", r"\varepsilon")
+    mu, sigma = plot_style.term("mean", r"\mu"), plot_style.term("deviation", r"\sigma")
+    epsilon = plot_style.term("noise", r"\varepsilon")
     layout.formula(
         rf"z = {mu} + {sigma}\cdot{epsilon}, \quad {epsilon} \sim N(0, I) \qquad "
         rf"\frac{{\partial L}}{{\partial {mu}}} = \frac{{\partial L}}{{\partial z}} \qquad "
@@ -145,22 +141,22 @@ def reparameterisation_formula() -> None:
 # Many draws ---------------------------------------------------------------------------------
 
 
-def compare_estimators(ref: Reference, row: int, seed: int) -> None:
+def compare_estimators(space: LatentSpace, row: int, seed: int) -> None:
     """Shows three estimators of one gradient on the same images and the same draws."""
-    draws = 128 if max(ref.shape[1:]) <= 32 else 32
-    d = int(ref.order[0])
+    draws = 128 if max(space.shape[1:]) <= 32 else 32
+    d = int(space.order[0])
 
     def compute() -> tuple[dict[str, np.ndarray], dict[str, float]]:
-        rows = [(row + k) % len(ref) for k in range(IMAGES)]
-        x = torch.stack([ref.image(r) for r in rows])
+        rows = [(row + k) % len(space) for k in range(IMAGES)]
+        x = torch.stack([space.image(r) for r in rows])
         generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(draws, IMAGES, ref.mean.shape[1], generator=generator)
-        found = {name: gradients(ref.model, x, noise, name) for name in ESTIMATORS}
+        noise = torch.randn(draws, IMAGES, space.mean.shape[1], generator=generator)
+        found = {name: gradients(space.model, x, noise, name) for name in ESTIMATORS}
         one = {name: g.mean[:, 0, d].numpy() for name, g in found.items()}
         return one, {name: g.variance().mean().item() for name, g in found.items()}
 
     with st.spinner("Drawing, decoding and differentiating…", show_time=True):
-        one, variance = session.remember(ref, ("estimators", row, seed), compute)
+        one, variance = cache.remember(space, ("estimators", row, seed), compute)
     count = np.arange(1, draws + 1)
     figure = go.Figure()
     for name in reversed(ESTIMATORS):
@@ -192,25 +188,25 @@ def compare_estimators(ref: Reference, row: int, seed: int) -> None:
     )
 
 
-def compare_graphs(ref: Reference, row: int, seed: int) -> None:
+def compare_graphs(space: LatentSpace, row: int, seed: int) -> None:
     """Shows what is left of learning when the draw is cut out of the graph."""
     steps, samples = (100, 4)
 
     def compute() -> tuple[dict[str, float], dict[str, list[Refinement]]]:
-        x = torch.stack([ref.image((row + k) % len(ref)) for k in range(IMAGES)])
+        x = torch.stack([space.image((row + k) % len(space)) for k in range(IMAGES)])
         generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(IMAGES, ref.mean.shape[1], generator=generator)
+        noise = torch.randn(IMAGES, space.mean.shape[1], generator=generator)
         runs = {
             name: list(
-                refine(ref.model, x[:1], steps, start="encoder", detached=cut, samples=samples,
+                refine(space.model, x[:1], steps, start="encoder", detached=cut, samples=samples,
                        draws=32, every=10, seed=seed)
             )
             for name, cut in (("z in the graph", False), ("z detached", True))
         }  # fmt: skip
-        return encoder_gradients(ref.model, x, noise), runs
+        return encoder_gradients(space.model, x, noise), runs
 
     with st.spinner("Taking gradient steps…", show_time=True):
-        norms, runs = session.remember(ref, ("graphs", row, seed), compute)
+        norms, runs = cache.remember(space, ("graphs", row, seed), compute)
     figure = go.Figure()
     for (name, run), colour in zip(runs.items(), (TERMS["elbo"], TERMS["gap"]), strict=True):
         figure.add_scatter(

@@ -10,8 +10,8 @@ import torch
 from pages.ui.components.latent_planes import Ellipse, Panel, live_gaussian, live_planes
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import autoencoder, layout
-from pages.ui.shared import images, scatter, session
-from pages.ui.shared.latent_space import Reference
+from pages.ui.shared import cache, images, plot_style
+from pages.ui.shared.latent_space import LatentSpace
 from vae.theory.exact import exact_elbo, gradient_norms
 
 __all__ = ["gradients", "move_posterior", "rate_distortion", "sweep"]
@@ -21,9 +21,9 @@ _ELLIPSES = 110  # posteriors that are drawn, spread evenly over the images
 _BATCH = 128  # images whose gradients are averaged
 
 
-def move_posterior(ref: Reference, row: int, seed: int) -> None:
+def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
     """Lets the visitor move and widen q for one image, and says what each term makes of it."""
-    x, mean, sigma = ref.image(row), ref.mean[row], np.sqrt(ref.variance[row])
+    x, mean, sigma = space.image(row), space.mean[row], np.sqrt(space.variance[row])
     tries = st.session_state.setdefault("tries", 0)
     # A link leads to a q once: another image, or the way back, starts at the encoder's.
     opened = st.session_state.setdefault("q-link", (row, layout.linked("q", 4)))
@@ -32,26 +32,28 @@ def move_posterior(ref: Reference, row: int, seed: int) -> None:
     noise = np.random.default_rng(seed).standard_normal((8, 2))
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        half = float(np.abs(ref.mean).max()) * 1.05
+        half = float(np.abs(space.mean).max()) * 1.05
         found, width = live_gaussian(
             Panel(
                 "Drag q, or its rim",
                 (-half, half, -half, half),
-                ref.name,
-                ref.mean,
-                ref.class_of,
+                space.name,
+                space.mean,
+                space.class_of,
                 rings=True,
             ),
             start[:2],
             np.clip(start[2:], 0.005, 10),
             key=f"q-{row}-{tries}",
             noise=noise,
-            colour=layout.TERMS["posterior"],
+            colour=plot_style.TERMS["posterior"],
         )
     moved = not np.allclose([*found, *width], [*mean, *sigma], atol=2e-3)
     layout.link("q", [*found, *width] if moved else None)
-    own = exact_elbo(ref.model, x, torch.from_numpy(mean), torch.from_numpy(sigma))
-    now = exact_elbo(ref.model, x, *(torch.tensor(v, dtype=torch.float32) for v in (found, width)))
+    own = exact_elbo(space.model, x, torch.from_numpy(mean), torch.from_numpy(sigma))
+    now = exact_elbo(
+        space.model, x, *(torch.tensor(v, dtype=torch.float32) for v in (found, width))
+    )
     with right:
         layout.balance(
             ("elbo", r"\mathrm{ELBO}", now[0] - now[1]),
@@ -84,7 +86,7 @@ def _terms(own: tuple[float, float], now: tuple[float, float]) -> go.Figure:
             x=values,
             orientation="h",
             name={"reconstruction": "−reconstruction", "kl": "KL"}[term],
-            marker_color=layout.TERMS[term],
+            marker_color=plot_style.TERMS[term],
             text=[f"{v:.1f}" for v in values],
             textposition="auto",
         )
@@ -99,7 +101,7 @@ def _terms(own: tuple[float, float], now: tuple[float, float]) -> go.Figure:
     return figure
 
 
-def _models() -> dict[str, Reference]:
+def _models() -> dict[str, LatentSpace]:
     return {beta: autoencoder.open_model(f"lab/digits-beta-{beta}") for beta in BETAS}
 
 
@@ -112,33 +114,37 @@ def sweep(row: int, seed: int) -> None:
     """
     panels = []
     models = _models()
-    for beta, ref in models.items():
-        some = np.linspace(0, len(ref) - 1, _ELLIPSES).astype(int)
-        sigma = np.sqrt(ref.variance)
+    for beta, space in models.items():
+        some = np.linspace(0, len(space) - 1, _ELLIPSES).astype(int)
+        sigma = np.sqrt(space.variance)
         ellipses = [
-            Ellipse(ref.mean[k], sigma[k], scatter.COLOURS[ref.class_of[k] % 10]) for k in some
+            Ellipse(space.mean[k], sigma[k], plot_style.COLOURS[space.class_of[k] % 10])
+            for k in some
         ]
-        half = max(3.2, float(np.abs(ref.mean).max()) * 1.08)
+        half = max(3.2, float(np.abs(space.mean).max()) * 1.08)
         panels.append(
             Panel(
                 f"β = {beta}",
                 (-half, half, -half, half),
-                points=ref.mean[some],
-                classes=ref.class_of[some],
+                points=space.mean[some],
+                classes=space.class_of[some],
                 ellipses=ellipses,
                 rings=True,
-                note=f"KL {ref.kl.mean():.1f} · reconstruction "
-                f"{(ref.elbo + ref.kl).mean():.0f} nats",
+                note=f"KL {space.kl.mean():.1f} · reconstruction "
+                f"{(space.elbo + space.kl).mean():.0f} nats",
             )
         )
     live_planes(panels, key="sweep", legend=next(iter(models.values())).classes)
     x = autoencoder.open_model("digits").image(row)
     with torch.no_grad():
         given_back = torch.cat(
-            [ref.model.decoder(ref.model.encoder(x[None]).mean).mean for ref in models.values()]
+            [
+                space.model.decoder(space.model.encoder(x[None]).mean).mean
+                for space in models.values()
+            ]
         )
         z = torch.randn((8, 2), generator=torch.Generator().manual_seed(seed))
-        drawn = {beta: ref.model.decoder(z).mean for beta, ref in models.items()}
+        drawn = {beta: space.model.decoder(z).mean for beta, space in models.items()}
     for column, beta, back in zip(st.columns(len(BETAS)), BETAS, given_back, strict=True):
         sheet = images.sheet(torch.cat([x[None], back[None], drawn[beta]]), 5)
         column.image(
@@ -151,8 +157,8 @@ def sweep(row: int, seed: int) -> None:
 def rate_distortion() -> go.Figure:
     """Nats spent on the code against nats lost in the image, one point for each beta."""
     models = _models()
-    rate = [float(ref.kl.mean()) for ref in models.values()]
-    distortion = [float(-(ref.elbo + ref.kl).mean()) for ref in models.values()]
+    rate = [float(space.kl.mean()) for space in models.values()]
+    distortion = [float(-(space.elbo + space.kl).mean()) for space in models.values()]
     figure = go.Figure()
     figure.add_scatter(
         x=rate,
@@ -160,8 +166,8 @@ def rate_distortion() -> go.Figure:
         mode="lines+markers+text",
         text=[f"β = {beta}" for beta in BETAS],
         textposition="top right",
-        marker={"size": 11, "color": layout.TERMS["elbo"]},
-        line={"color": layout.TERMS["prior"], "dash": "dot"},
+        marker={"size": 11, "color": plot_style.TERMS["elbo"]},
+        line={"color": plot_style.TERMS["prior"], "dash": "dot"},
         cliponaxis=False,
     )
     figure.update_layout(
@@ -174,17 +180,17 @@ def rate_distortion() -> go.Figure:
     return figure
 
 
-def gradients(ref: Reference, seed: int) -> go.Figure:
+def gradients(space: LatentSpace, seed: int) -> go.Figure:
     """Norms of the gradients that each term sends to each network."""
 
     def compute() -> dict[tuple[str, str], float]:
-        x = ref.dataset.images[torch.from_numpy(ref.index[:_BATCH])]
+        x = space.dataset.images[torch.from_numpy(space.index[:_BATCH])]
         noise = torch.randn(
-            (len(x), ref.model.latent_dim), generator=torch.Generator().manual_seed(seed)
+            (len(x), space.model.latent_dim), generator=torch.Generator().manual_seed(seed)
         )
-        return gradient_norms(ref.model, x, noise)
+        return gradient_norms(space.model, x, noise)
 
-    norms = session.remember(ref, ("gradients", seed), compute)
+    norms = cache.remember(space, ("gradients", seed), compute)
     figure = go.Figure()
     networks = ("encoder", "decoder")
     for term in ("reconstruction", "kl"):
@@ -193,7 +199,7 @@ def gradients(ref: Reference, seed: int) -> go.Figure:
             x=[f"to the {network}" for network in networks],
             y=values,
             name={"reconstruction": "from the reconstruction", "kl": "from the KL"}[term],
-            marker_color=layout.TERMS[term],
+            marker_color=plot_style.TERMS[term],
             text=["exactly 0" if v == 0 else f"{v:.3g}" for v in values],
             textposition="outside",
             cliponaxis=False,

@@ -6,8 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.shared import scatter
-from pages.ui.shared.latent_space import Reference
+from pages.ui.shared import formatting
+from pages.ui.shared.latent_space import LatentSpace
 
 __all__ = ["show_card"]
 
@@ -27,15 +27,15 @@ _SOURCES = {
 }
 
 
-def show_card(ref: Reference) -> None:
+def show_card(space: LatentSpace) -> None:
     """Shows a model's card; figures that were not measured are left out."""
-    config, card = ref.model.config, ref.card
+    config, card = space.model.config, space.card
     found: dict[str, Any] = card.get("metrics") or {}
     kind = "Variational autoencoder" if config.variational else "Standard autoencoder"
     likelihood = config.likelihood.replace("_", " ")
     st.markdown(
         f"**{kind}**, {config.latent_dim} latent dimensions, {likelihood} likelihood. "
-        f"Figures of {found.get('n', len(ref)):,} images that it never saw."
+        f"Figures of {found.get('n', len(space)):,} images that it never saw."
     )
     with st.container(horizontal=True, gap="medium"):
         for key, label, text, about in _FIGURES:
@@ -87,7 +87,7 @@ def show_card(ref: Reference) -> None:
         st.dataframe(
             [
                 {
-                    "": scatter.words(name),
+                    "": formatting.words(name),
                     "Survives reconstruction": 100 * survival[name],
                     "The classifier is right on real images": 100 * accuracy[name],
                 }
@@ -102,4 +102,4 @@ def show_card(ref: Reference) -> None:
             },
         )
     if licence := card.get("licence"):
-        st.caption(f"Images: {scatter.words(str(card.get('dataset', '')))}. {licence}.")
+        st.caption(f"Images: {formatting.words(str(card.get('dataset', '')))}. {licence}.")

@@ -11,19 +11,14 @@ from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
 from pages.ui.shared import images
-from pages.ui.shared.latent_space import Reference
-from pages.ui.shared.session import Pin
+from pages.ui.shared.formatting import nats
+from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.pins import KIND_BADGES, Pin, original
 from vae import elbo, log_evidence
 from vae.latent import neighbours
 
-__all__ = ["KIND_BADGES", "nats", "original", "show_evidence", "show_pin"]
+__all__ = ["show_evidence", "show_pin"]
 
-KIND_BADGES = {  # what it is, colour, icon
-    "real": ("Real image", "green", ":material/photo_camera:"),
-    "upload": ("Your picture", "orange", ":material/upload:"),
-    "sample": ("Generated", "blue", ":material/casino:"),
-    "generated": ("Generated", "blue", ":material/auto_awesome:"),
-}
 _EVIDENCE_SAMPLES, _EVIDENCE_PARTS = 240, 6
 _HELP = {  # in nats for this one image, summed over pixels and dimensions
     "KL": "How much the code tells about this image: the distance of its posterior from the "
@@ -36,18 +31,12 @@ _HELP = {  # in nats for this one image, summed over pixels and dimensions
 }
 
 
-def nats(value: float) -> str:
-    """A number of nats as it is shown, with a true minus sign."""
-    digits = 1 if abs(value) < 1_000 else 0
-    return f"{value:,.{digits}f}".replace("-", "−")
-
-
 @torch.no_grad()
-def show_pin(ref: Reference, pin: Pin, width: int = 104) -> DeltaGenerator | None:
+def show_pin(space: LatentSpace, pin: Pin, width: int = 104) -> DeltaGenerator | None:
     """Shows a pin at once; what takes longer is left to `show_evidence`.
 
     Args:
-        ref: the pin's model.
+        space: the pin's model.
         pin: what to show.
         width: of each picture, in pixels.
 
@@ -59,57 +48,54 @@ def show_pin(ref: Reference, pin: Pin, width: int = 104) -> DeltaGenerator | Non
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(name, color=colour, icon=icon)
         st.markdown(f"**{pin.title}**")
-    x = original(ref, pin)
-    likelihood = ref.model.decoder(torch.from_numpy(pin.z)[None])
-    pictures = _pictures(ref, x, likelihood)
-    tall = 2 * width if ref.shape[1] > 32 else 4 * ref.shape[1]
+    x = original(space, pin)
+    likelihood = space.model.decoder(torch.from_numpy(pin.z)[None])
+    pictures = _pictures(space, x, likelihood)
+    tall = 2 * width if space.shape[1] > 32 else 4 * space.shape[1]
     st.image(
         [images.data_url(picture, tall) for _, picture in pictures],
         caption=[words for words, _ in pictures],
         width=width,
         alt=[f"{words}: {pin.title}" for words, _ in pictures],
     )
-    _say_what_is_shown(ref, pin)
+    _say_what_is_shown(space, pin)
     slot = None
-    if x is not None and ref.variational:
-        bound = elbo(ref.model, x[None], generator=torch.Generator().manual_seed(0))
+    if x is not None and space.variational:
+        bound = elbo(space.model, x[None], generator=torch.Generator().manual_seed(0))
         terms = {"KL": bound.kl, "Reconstruction": bound.reconstruction, "ELBO": bound.elbo}
         with st.container(horizontal=True, gap="small"):
             for term, value in terms.items():
                 st.metric(term, nats(value.item()), width="content", help=_HELP[term])
             slot = st.empty()
         st.caption("In nats, for this one image.")
-    _show_neighbours(ref, pin)
+    _show_neighbours(space, pin)
     with st.expander("Its code, z", icon=":material/data_array:"):
         st.code(np.array2string(pin.z, precision=3, max_line_width=48), language=None)
     return slot
 
 
-def original(ref: Reference, pin: Pin) -> Tensor | None:
-    """The image `(C, H, W)` behind a pin, None for one that was generated."""
-    return ref.image(pin.row) if pin.row >= 0 else pin.image
-
-
-def _pictures(ref: Reference, x: Tensor | None, likelihood: object) -> list[tuple[str, Tensor]]:
+def _pictures(
+    space: LatentSpace, x: Tensor | None, likelihood: object
+) -> list[tuple[str, Tensor]]:
     found = []
     if x is not None:
         found.append(("original", x))
-        if ref.model.config.likelihood == "bernoulli":
-            found.append(("binarised", ref.model.observe(x)))
+        if space.model.config.likelihood == "bernoulli":
+            found.append(("binarised", space.model.observe(x)))
     found.append(("decoded" if x is None else "reconstruction", likelihood.mean[0]))
-    if ref.model.config.likelihood == "gaussian":
+    if space.model.config.likelihood == "gaussian":
         found.append(("predicted deviation", images.deviation(likelihood.stddev[0])))
     return found
 
 
-def _say_what_is_shown(ref: Reference, pin: Pin) -> None:
-    config = ref.model.config
-    distance, verdict = ref.verdict(pin.z)
+def _say_what_is_shown(space: LatentSpace, pin: Pin) -> None:
+    config = space.model.config
+    distance, verdict = space.verdict(pin.z)
     words = []
     if pin.approximate:
         words.append("Decoded from a weighted mean of the nearest codes: approximate.")
     if pin.row < 0:
-        usual = ref.spacing["usual"]
+        usual = space.spacing["usual"]
         words.append(
             f"Distance to the nearest code {distance:.2f} (usual between neighbours: "
             f"{usual:.2f}): {verdict}."
@@ -125,7 +111,7 @@ def _say_what_is_shown(ref: Reference, pin: Pin) -> None:
         words.append("The ellipse on the map is two deviations of its posterior.")
     if words:
         st.caption(" ".join(words))
-    if pin.image is not None and ref.is_foreign(pin.image):
+    if pin.image is not None and space.is_foreign(pin.image):
         st.warning(
             "This picture is far from the images that the model knows: farther from its nearest "
             "one than 99 % of those are from theirs. Expect a poor reconstruction.",
@@ -133,35 +119,35 @@ def _say_what_is_shown(ref: Reference, pin: Pin) -> None:
         )
 
 
-def _show_neighbours(ref: Reference, pin: Pin, count: int = 6) -> None:
-    rows, distances = neighbours(ref.mean, pin.z, count + 1)
+def _show_neighbours(space: LatentSpace, pin: Pin, count: int = 6) -> None:
+    rows, distances = neighbours(space.mean, pin.z, count + 1)
     keep = [(r, d) for r, d in zip(rows, distances, strict=True) if r != pin.row][:count]
     st.caption("Nearest real images in the latent space")
     st.image(
-        [images.data_url(ref.image(int(r)), 56) for r, _ in keep],
-        caption=[f"{ref.title(int(r))}" for r, _ in keep],
+        [images.data_url(space.image(int(r)), 56) for r, _ in keep],
+        caption=[f"{space.title(int(r))}" for r, _ in keep],
         width=56,
-        alt=[f"Real image {ref.title(int(r))} at distance {d:.2f}" for r, d in keep],
+        alt=[f"Real image {space.title(int(r))} at distance {d:.2f}" for r, d in keep],
     )
 
 
-def show_evidence(ref: Reference, pin: Pin, slot: DeltaGenerator | None) -> None:
+def show_evidence(space: LatentSpace, pin: Pin, slot: DeltaGenerator | None) -> None:
     """Estimates log p(x) in parts, so that the next click need not wait for the last one.
 
     Args:
-        ref: the pin's model.
+        space: the pin's model.
         pin: what to estimate it for.
         slot: as `show_pin` gave it.
     """
     if slot is None:
         return
-    x = original(ref, pin)[None]
+    x = original(space, pin)[None]
     generator = torch.Generator().manual_seed(0)
     total = torch.tensor(-math.inf)
     for part in range(1, _EVIDENCE_PARTS + 1):
         slot.metric("Log evidence", f"… {part} of {_EVIDENCE_PARTS}", width="content")
         samples = _EVIDENCE_SAMPLES // _EVIDENCE_PARTS
-        found = log_evidence(ref.model, x, samples=samples, generator=generator)
+        found = log_evidence(space.model, x, samples=samples, generator=generator)
         total = torch.logaddexp(total, found[0])
     value = total.item() - math.log(_EVIDENCE_PARTS)
     slot.metric("Log evidence", nats(value), width="content", help=_HELP["Log evidence"])

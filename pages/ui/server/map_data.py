@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pages.ui.shared import scatter, session
-from pages.ui.shared.latent_space import Reference
+from pages.ui.shared import cache, scatter
+from pages.ui.shared.latent_space import LatentSpace
 from vae import CheckpointError, DatasetError
 
 __all__ = ["map_routes"]
@@ -23,7 +23,7 @@ def map_routes(live: str) -> list[Route]:
     """Lists the routes.
 
     - `maps/{name}/{stamp}/figure.json`: the scatter, for `projection`, `x`, `y` and `colour`
-    - `maps/{name}/{stamp}/codes.bin`: as `session.codes_block` packs them
+    - `maps/{name}/{stamp}/codes.bin`: as `cache.codes_block` packs them
     - `maps/{name}/{stamp}/atlas.jpg`: every reference image, as `images.atlas` lays them out
 
     Args:
@@ -33,28 +33,28 @@ def map_routes(live: str) -> list[Route]:
     binary = "application/octet-stream"
     return [
         Route(f"{place}/figure.json", _serve(_figure, "application/json")),
-        Route(f"{place}/codes.bin", _serve(lambda ref, _: session.codes_block(ref), binary)),
-        Route(f"{place}/atlas.jpg", _serve(lambda ref, _: session.atlas(ref), "image/jpeg")),
+        Route(f"{place}/codes.bin", _serve(lambda space, _: cache.codes_block(space), binary)),
+        Route(f"{place}/atlas.jpg", _serve(lambda space, _: cache.atlas(space), "image/jpeg")),
     ]
 
 
-def _figure(ref: Reference, query: QueryParams) -> str | None:
+def _figure(space: LatentSpace, query: QueryParams) -> str | None:
     projection, colour = query.get("projection", ""), query.get("colour", "")
     axes = tuple(query.get(name, "") for name in "xy")
-    known = {str(k) for k in range(ref.mean.shape[1])}
-    if projection not in scatter.projections(ref) or colour not in scatter.colours(ref):
+    known = {str(k) for k in range(space.mean.shape[1])}
+    if projection not in scatter.projections(space) or colour not in scatter.colours(space):
         return None
     if not set(axes) <= known:
         return None
-    return session.map_figure(ref, projection, (int(axes[0]), int(axes[1])), colour)
+    return cache.map_figure(space, projection, (int(axes[0]), int(axes[1])), colour)
 
 
-def _serve(make: Callable[[Reference, QueryParams], bytes | str | None], media_type: str):  # noqa: ANN202
+def _serve(make: Callable[[LatentSpace, QueryParams], bytes | str | None], media_type: str):  # noqa: ANN202
     async def endpoint(request: Request) -> Response:
         def read() -> bytes | str | None:
-            ref = session.reference(request.path_params["name"])
-            fresh = ref.stamp == request.path_params["stamp"]
-            return make(ref, request.query_params) if fresh else None
+            space = cache.latent_space(request.path_params["name"])
+            fresh = space.stamp == request.path_params["stamp"]
+            return make(space, request.query_params) if fresh else None
 
         try:
             content = await run_in_threadpool(read)

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pages.ui.server.map_data import map_routes
-from pages.ui.shared import session
+from pages.ui.shared import cache
 from vae.checkpoint import Checkpoint, CheckpointError, list_checkpoints, load_checkpoint
 from vae.decoder_export import DEVIATION_WHITE, decoder_bytes, decoder_info
 from vae.model import Decoder
@@ -90,8 +90,8 @@ def warm() -> None:
                 _open(name)
             except _Refusal:
                 continue  # the page that opens it says why
-            session.warm(name)
-        session.keep()
+            cache.warm(name)
+        cache.keep()
     importlib.import_module("pandas")  # as Streamlit will, when a page first needs it
 
 

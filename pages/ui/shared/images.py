@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import streamlit as st
 import torch
 from PIL import Image
 from torch import Tensor
@@ -15,7 +17,17 @@ from torch import Tensor
 from vae.datasets.folder import read_image
 from vae.decoder_export import DEVIATION_WHITE
 
-__all__ = ["atlas", "atlas_layout", "data_url", "deviation", "gif", "png", "read_upload", "sheet"]
+__all__ = [
+    "atlas",
+    "atlas_layout",
+    "data_url",
+    "deviation",
+    "gif",
+    "pictures",
+    "png",
+    "read_upload",
+    "sheet",
+]
 
 _ATLAS_SIDE = 4_096  # pixels; browsers of phones refuse much larger pictures
 _LARGEST_UPLOAD = 20_000_000  # bytes
@@ -140,3 +152,13 @@ def read_upload(file: Any, shape: tuple[int, int, int]) -> Tensor:
         )
     file.seek(0)
     return read_image(file, shape, file.name).float() / 255
+
+
+def pictures(found: Sequence[tuple[str, Tensor]], width: int = 104) -> None:
+    """Shows pictures `(C, H, W)` side by side, each with its caption."""
+    st.image(
+        [data_url(x, 2 * width) for _, x in found],
+        caption=[words for words, _ in found],
+        width=width,
+        alt=[words for words, _ in found],
+    )

@@ -17,13 +17,13 @@ from vae.datasets import Dataset, DatasetError
 from vae.latent import neighbours, reach
 from vae.projection import fit_pca
 
-__all__ = ["Reference", "read_reference"]
+__all__ = ["LatentSpace", "read_latent_space"]
 
 _MOST = 5_000  # images encoded for a checkpoint that came without codes
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class LatentSpace:
     """A model, the real images it is shown with, and where they lie in its latent space.
 
     Args:
@@ -161,9 +161,9 @@ def _small(x: Tensor) -> np.ndarray:
     return torch.nn.functional.adaptive_avg_pool2d(x, 16).flatten(1).numpy()
 
 
-def read_reference(
+def read_latent_space(
     checkpoint: Checkpoint, stamp: str, load: Callable[[str, str], Dataset]
-) -> Reference:
+) -> LatentSpace:
     """Reads a checkpoint's folder and its images; computes the codes where it has none.
 
     Args:
@@ -202,7 +202,7 @@ def read_reference(
     if "tsne" in codes:
         embeddings["tsne"] = codes["tsne"]
     variational = model.config.variational
-    return Reference(
+    return LatentSpace(
         name=checkpoint.name,
         stamp=stamp,
         model=model,

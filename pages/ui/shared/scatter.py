@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from pages.ui.shared.latent_space import Reference
+from pages.ui.shared.formatting import words
+from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.plot_style import COLOURS
 
 __all__ = [
-    "COLOURS",
     "axis_name",
     "colours",
     "first_view",
@@ -16,67 +17,56 @@ __all__ = [
     "plane",
     "positions",
     "projections",
-    "words",
 ]
 
-COLOURS = (  # told apart on a light and on a dark page, and by most colour-blind people
-    "#4c86d0", "#ee8a3c", "#4cab62", "#de5570", "#8f72c9",
-    "#9c7a63", "#dd86bd", "#8b93a3", "#b9b53a", "#38b3be",
-)  # fmt: skip
 
 PROJECTIONS = {"latent": "Latent axes", "pca": "PCA plane", "tsne": "t-SNE"}
 
 
-def words(name: str) -> str:
-    """An identifier as a visitor reads it: `long_hair` is "Long hair"."""
-    text = name.replace("_", " ")
-    return text[:1].upper() + text[1:]
-
-
-def projections(ref: Reference) -> dict[str, str]:
+def projections(space: LatentSpace) -> dict[str, str]:
     """Maps that a model can be shown on: key and name."""
-    ok = {"latent": ref.mean.shape[1] > 1, "pca": True, "tsne": "tsne" in ref.embeddings}
+    ok = {"latent": space.mean.shape[1] > 1, "pca": True, "tsne": "tsne" in space.embeddings}
     return {key: name for key, name in PROJECTIONS.items() if ok[key]}
 
 
-def colours(ref: Reference) -> dict[str, str]:
+def colours(space: LatentSpace) -> dict[str, str]:
     """What points can be coloured by: key and name."""
-    found = {"class": "Class"} if ref.classes else {}
-    found |= {f"attribute:{name}": words(name) for name in ref.attributes}
-    if ref.kl is not None:
+    found = {"class": "Class"} if space.classes else {}
+    found |= {f"attribute:{name}": words(name) for name in space.attributes}
+    if space.kl is not None:
         found["kl"] = "KL (nats)"
-    if ref.elbo is not None:
+    if space.elbo is not None:
         found["elbo"] = "ELBO (nats)"
     return found or {"none": "One colour"}
 
 
-def first_view(ref: Reference) -> tuple[str, tuple[int, int], str]:
+def first_view(space: LatentSpace) -> tuple[str, tuple[int, int], str]:
     """Projection, axes and colour of a model's first map."""
-    projection = "latent" if ref.mean.shape[1] == 2 else "pca"
-    return projection, first_axes(ref), next(iter(colours(ref)))
+    projection = "latent" if space.mean.shape[1] == 2 else "pca"
+    return projection, first_axes(space), next(iter(colours(space)))
 
 
-def first_axes(ref: Reference) -> tuple[int, int]:
+def first_axes(space: LatentSpace) -> tuple[int, int]:
     """The two most informative dimensions, in their own order where there are but two."""
-    if ref.mean.shape[1] <= 2:
-        return 0, ref.mean.shape[1] - 1
-    return int(ref.order[0]), int(ref.order[1])
+    if space.mean.shape[1] <= 2:
+        return 0, space.mean.shape[1] - 1
+    return int(space.order[0]), int(space.order[1])
 
 
-def axis_name(ref: Reference, k: int) -> str:
+def axis_name(space: LatentSpace, k: int) -> str:
     """A latent dimension with what it carries."""
-    unit = "nats" if ref.variational else "variance"
-    return f"z{k + 1} · {ref.information[k]:.2f} {unit}"
+    unit = "nats" if space.variational else "variance"
+    return f"z{k + 1} · {space.information[k]:.2f} {unit}"
 
 
-def positions(ref: Reference, projection: str, axes: tuple[int, int]) -> np.ndarray:
+def positions(space: LatentSpace, projection: str, axes: tuple[int, int]) -> np.ndarray:
     """Where the reference images lie on a map, `(N, 2)`."""
     if projection == "latent":
-        return ref.mean[:, list(axes)]
-    return ref.embeddings[projection]
+        return space.mean[:, list(axes)]
+    return space.embeddings[projection]
 
 
-def plane(ref: Reference, projection: str, axes: tuple[int, int]) -> dict[str, object]:
+def plane(space: LatentSpace, projection: str, axes: tuple[int, int]) -> dict[str, object]:
     """How the browser gets from a place on the map to a code.
 
     Returns:
@@ -85,31 +75,33 @@ def plane(ref: Reference, projection: str, axes: tuple[int, int]) -> dict[str, o
     """
     if projection == "tsne":
         return {"kind": "nearest"}
-    d = ref.mean.shape[1]
-    origin = ref.mean.mean(0).astype(np.float64)
+    d = space.mean.shape[1]
+    origin = space.mean.mean(0).astype(np.float64)
     if projection == "latent":
         u, v = np.eye(d)[list(axes)]
         origin = origin * (1 - u) * (1 - v)
     else:
-        u, v = np.pad(ref.components, ((0, 2 - len(ref.components)), (0, 0)))
+        u, v = np.pad(space.components, ((0, 2 - len(space.components)), (0, 0)))
     return {"kind": "linear", "origin": origin.tolist(), "u": u.tolist(), "v": v.tolist()}
 
 
-def map_figure(ref: Reference, projection: str, axes: tuple[int, int], colour: str) -> go.Figure:
+def map_figure(
+    space: LatentSpace, projection: str, axes: tuple[int, int], colour: str
+) -> go.Figure:
     """Draws the codes as a WebGL scatter, one trace for each entry of the legend.
 
     Args:
-        ref: the model and its codes.
+        space: the model and its codes.
         projection: "latent", "pca" or "tsne".
         axes: dimensions of the latent axes, from 0.
         colour: a key of `colours`.
 
     Returns:
-        A figure whose traces carry rows of `ref.mean` as `customdata`.
+        A figure whose traces carry rows of `space.mean` as `customdata`.
     """
-    at = positions(ref, projection, axes).astype(np.float32)
-    rows = np.arange(len(ref), dtype=np.int32)
-    size = 6 if len(ref) <= 6_000 else 4 if len(ref) <= 20_000 else 3
+    at = positions(space, projection, axes).astype(np.float32)
+    rows = np.arange(len(space), dtype=np.int32)
+    size = 6 if len(space) <= 6_000 else 4 if len(space) <= 20_000 else 3
     figure = go.Figure()
 
     def add(chosen: np.ndarray, name: str, marker: dict[str, object]) -> None:
@@ -119,32 +111,32 @@ def map_figure(ref: Reference, projection: str, axes: tuple[int, int], colour: s
             customdata=rows[chosen],
             mode="markers",
             name=name,
-            marker={"size": size, "opacity": opacity(ref), **marker},
+            marker={"size": size, "opacity": opacity(space), **marker},
         )
 
     kind, _, name = colour.partition(":")
     if kind == "class":
-        for k, label in enumerate(ref.classes):
-            chosen = ref.class_of == k
+        for k, label in enumerate(space.classes):
+            chosen = space.class_of == k
             if chosen.any():
                 add(chosen, label, {"color": COLOURS[k % len(COLOURS)]})
     elif kind == "attribute":
-        add(~ref.attributes[name], f"without {words(name).lower()}", {"color": COLOURS[7]})
-        add(ref.attributes[name], f"with {words(name).lower()}", {"color": COLOURS[1]})
+        add(~space.attributes[name], f"without {words(name).lower()}", {"color": COLOURS[7]})
+        add(space.attributes[name], f"with {words(name).lower()}", {"color": COLOURS[1]})
     elif kind in ("kl", "elbo"):
-        values = getattr(ref, kind).astype(np.float32)
+        values = getattr(space, kind).astype(np.float32)
         low, high = np.quantile(values, (0.01, 0.99))
         bar = {"title": {"text": kind.upper() + "<br>nats"}, "thickness": 12, "outlinewidth": 0}
         scale = {"color": values, "cmin": low, "cmax": high, "colorscale": "Viridis"}
         add(rows >= 0, "images", {**scale, "colorbar": bar})
     else:
         add(rows >= 0, "images", {"color": COLOURS[0]})
-    names = _axis_titles(ref, projection, axes)
+    names = _axis_titles(space, projection, axes)
     bare = projection == "tsne"
     axis = {"zeroline": not bare, "showgrid": not bare, "showticklabels": not bare, "ticks": ""}
     figure.update_layout(
         template="none",
-        uirevision=f"{ref.name}|{ref.stamp}|{projection}|{axes}",
+        uirevision=f"{space.name}|{space.stamp}|{projection}|{axes}",
         margin={"l": 12 if bare else 48, "r": 12, "t": 34, "b": 28 if bare else 42},
         xaxis={"title": {"text": names[0], "standoff": 6}, **axis},
         yaxis={"title": {"text": names[1], "standoff": 4}, "scaleanchor": "x", **axis},
@@ -158,7 +150,7 @@ def map_figure(ref: Reference, projection: str, axes: tuple[int, int], colour: s
         },
         showlegend=len(figure.data) > 1,
     )
-    if projection == "latent" and ref.variational:
+    if projection == "latent" and space.variational:
         for radius in (1, 2, 3):
             figure.add_shape(
                 type="circle",
@@ -169,16 +161,16 @@ def map_figure(ref: Reference, projection: str, axes: tuple[int, int], colour: s
     return figure
 
 
-def opacity(ref: Reference) -> float:
+def opacity(space: LatentSpace) -> float:
     """How solid a point is drawn."""
-    return 0.8 if len(ref) <= 6_000 else 0.55
+    return 0.8 if len(space) <= 6_000 else 0.55
 
 
-def _axis_titles(ref: Reference, projection: str, axes: tuple[int, int]) -> tuple[str, str]:
+def _axis_titles(space: LatentSpace, projection: str, axes: tuple[int, int]) -> tuple[str, str]:
     if projection == "latent":
-        return axis_name(ref, axes[0]), axis_name(ref, axes[1])
+        return axis_name(space, axes[0]), axis_name(space, axes[1])
     if projection == "tsne":
         return "", ""
-    spread = ref.mean.var(0).sum()
-    shares = [ref.embeddings["pca"][:, k].var() / spread for k in (0, 1)]
+    spread = space.mean.var(0).sum()
+    shares = [space.embeddings["pca"][:, k].var() / spread for k in (0, 1)]
     return tuple(f"Principal axis {k + 1} · {shares[k]:.0%} of the variance" for k in (0, 1))

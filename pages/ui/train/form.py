@@ -11,7 +11,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui.train.monitor import time_words
+from pages.ui.shared.formatting import time_words
 from vae import ConfigError, DatasetError, list_checkpoints
 from vae.checkpoint import data_folder, write_file
 from vae.datasets import dataset_names, load_dataset

@@ -10,7 +10,8 @@ import streamlit as st
 import torch
 
 from pages.ui.components.plotly_chart import chart
-from pages.ui.shared import images, scatter, session
+from pages.ui.shared import cache, formatting, images
+from pages.ui.shared.formatting import time_words
 from pages.ui.train import plots
 from vae import CheckpointError, DatasetError
 from vae.runs.folder import (
@@ -28,7 +29,11 @@ from vae.runs.folder import (
 from vae.runs.manager import Run
 from vae.runs.presets import PRESETS, read_band
 
-__all__ = ["metrics_of", "show_controls", "show_run", "time_words"]
+__all__ = [
+    "metrics_of",
+    "show_controls",
+    "show_run",
+]
 
 _ICONS = {
     "waiting": ":material/hourglass_top:",
@@ -42,15 +47,6 @@ _ICONS = {
     "interrupted": ":material/power_off:",
 }
 _RATES = [0.00001, 0.00003, 0.0001, 0.0002, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.01]
-
-
-def time_words(seconds: float) -> str:
-    """A duration as people say it."""
-    if seconds < 90:
-        return f"{seconds:.0f} second{'' if round(seconds) == 1 else 's'}"
-    if seconds < 5_400:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds / 3_600:.1f} hours"
 
 
 def metrics_of(folder: Path) -> list[dict[str, Any]]:
@@ -218,7 +214,7 @@ def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
             epoch = st.select_slider("Replay: epoch", epochs, key=key, width="stretch")
     try:
         shared, found = read_snapshot(run.folder), read_snapshot(run.folder, epoch)
-        classes = session.dataset(config.dataset, "test").classes
+        classes = cache.dataset(config.dataset, "test").classes
     except (CheckpointError, DatasetError) as problem:
         st.caption(f"The pictures of epoch {epoch} cannot be shown. {problem}")
         return
@@ -255,9 +251,9 @@ def _colour_by(
         attributes,
         attributes.index("glasses") if "glasses" in attributes else 0,
         key=f"colour-{run.name}",
-        format_func=scatter.words,
+        format_func=formatting.words,
     )
-    shown = scatter.words(name).lower()
+    shown = formatting.words(name).lower()
     return shared[f"attribute.{name}"].astype(int), (f"without {shown}", f"with {shown}")
 
 

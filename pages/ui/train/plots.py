@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from pages.ui.shared.scatter import COLOURS
+from pages.ui.shared.plot_style import COLOURS
 
 __all__ = [
     "compared_figure",

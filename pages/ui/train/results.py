@@ -8,8 +8,9 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.components.plotly_chart import chart
+from pages.ui.shared.formatting import time_words
 from pages.ui.train import plots
-from pages.ui.train.monitor import metrics_of, time_words
+from pages.ui.train.monitor import metrics_of
 from vae.runs.folder import RunConfig, RunError, read_changes, read_config, read_status
 from vae.runs.manager import Run, delete_run, export_run, resume_run, save_run
 

@@ -14,9 +14,10 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.components import gallery
-from pages.ui.concepts import create, edit_report, selection, views
-from pages.ui.shared import session
+from pages.ui.concepts import create, edit_report, views
+from pages.ui.concepts.edit import Edit, truth
+from pages.ui.shared import cache, classifier, concepts, labels
+from pages.ui.shared.pins import Pin, real_pin
 from vae import VAE, VAEConfig, load_checkpoint, save_checkpoint
 from vae.classifier import Classifier
 from vae.concepts.edits import EditReport, Effect
@@ -45,7 +46,7 @@ def models(tmp_path_factory):
             "digits": Classifier((1, 28, 28), tuple("0123456789"), True).eval(),
         }
         patch.setattr(
-            selection, "judge", lambda ref: judges[ref.dataset.name].requires_grad_(False)
+            classifier, "judge", lambda space: judges[space.dataset.name].requires_grad_(False)
         )
         yield data / "checkpoints"
     st.cache_resource.clear()
@@ -104,16 +105,16 @@ def test_a_concept_from_labels_gets_the_first_slider(estimator):
 
 
 def test_a_twin_is_drawn_and_encoded_on_the_spot():
-    ref = session.reference("tiny-faces")
-    shown = selection.table(ref)
+    space = cache.latent_space("tiny-faces")
+    shown = labels.table(space)
     row = int(np.flatnonzero(~shown["glasses"] & ~shown["sunglasses"])[0])
-    halves = create._twins(ref, gallery.real_pin(ref, row), "glasses")
+    halves = create._twins(space, real_pin(space, row), "glasses")
     assert halves["without"].row == row
-    assert halves["with"].image.shape == ref.shape
-    assert not torch.equal(halves["with"].image, ref.image(row))
+    assert halves["with"].image.shape == space.shape
+    assert not torch.equal(halves["with"].image, space.image(row))
     at = visit(make_open=True, make_how="pairs", concept_pairs={})
     at.session_state["concept-pairs"] = {
-        ref.name: [(halves["with"], halves["without"], "glasses")]
+        space.name: [(halves["with"], halves["without"], "glasses")]
     }
     at.run()
     fine(at.button(key="pairs-make").click().run())
@@ -128,9 +129,9 @@ def test_two_groups_make_a_concept():
     at.session_state["groups"] = {("tiny-faces", "A"): [0, 2], ("tiny-faces", "B"): [1]}
     at.run()
     fine(at.button(key="groups-make").click().run())
-    ref = session.reference("tiny-faces")
+    space = cache.latent_space("tiny-faces")
     made = at.session_state["vectors"]["tiny-faces", "A − B"]["made"]
-    expected = ref.mean[[0, 2]].mean(0) - ref.mean[1]
+    expected = space.mean[[0, 2]].mean(0) - space.mean[1]
     assert np.allclose(made.concept.vector, expected, atol=1e-5)
 
 
@@ -138,7 +139,7 @@ def test_sums_make_concepts_and_places_and_mistakes_are_explained():
     at = visit(make_open=True, make_how="sum")
     at.text_input(key="sum").set_value("0.5·hat − long_hair").run()
     fine(at.button(key="sum-make").click().run())
-    known = selection.concepts(session.reference("tiny-faces"))
+    known = concepts.concepts(cache.latent_space("tiny-faces"))
     made = at.session_state["vectors"]["tiny-faces", acting(at)[0]]["made"]
     expected = 0.5 * known["Hat"].concept.vector - known["Long hair"].concept.vector
     assert np.allclose(made.concept.vector, expected, atol=1e-5)
@@ -153,42 +154,42 @@ def test_sums_make_concepts_and_places_and_mistakes_are_explained():
 
 
 def test_an_export_comes_back_only_to_its_own_model(models, tmp_path):
-    ref = session.reference("tiny-faces")
-    hat = selection.concepts(ref)["Hat"].concept
-    content, card = create.pack([hat], ref.model, ref.name)
+    space = cache.latent_space("tiny-faces")
+    hat = concepts.concepts(space)["Hat"].concept
+    content, card = create.pack([hat], space.model, space.name)
     assert json.loads(card)["vectors"][0]["name"] == "Hat"
-    (back,) = create._read(ref, content)
+    (back,) = create._read(space, content)
     assert np.array_equal(back.vector, hat.vector)
     (tmp_path / "v.safetensors").write_bytes(content)
     with pytest.raises(ValueError, match="dimensions"):
         read_vectors(tmp_path / "v.safetensors", load_checkpoint(models / "tiny-plane"))
     with pytest.raises(ValueError) as refused:
-        create._read(ref, b"nothing of the kind")
+        create._read(space, b"nothing of the kind")
     assert "/tmp" not in str(refused.value)
 
 
 def test_the_edit_is_the_sum_of_what_acts():
-    ref = session.reference("tiny-faces")
-    known = selection.concepts(ref)
-    pin = gallery.real_pin(ref, 3)
+    space = cache.latent_space("tiny-faces")
+    known = concepts.concepts(space)
+    pin = real_pin(space, 3)
     active = [known["Hat"], known["Glasses"], known["Smile"]]
-    edit = selection.Edit(ref, pin, active, np.array([1.0, -0.5, 0.1]))
+    edit = Edit(space, pin, active, np.array([1.0, -0.5, 0.1]))
     vectors = [m.concept.vector for m in active]
     expected = pin.z + vectors[0] - 0.5 * vectors[1] + 0.1 * vectors[2]
     assert np.allclose(edit.edited, expected, atol=1e-5)
     assert edit.wishes == {"hat": True, "glasses": False}
     assert edit.aside == {"hat", "glasses", "sunglasses"}
-    drawn, copy = selection.truth(edit)
-    assert drawn.shape == copy.shape == ref.shape
-    assert not torch.equal(drawn, ref.image(3))
-    free = gallery.Pin(ref.name, "sample", pin.z, "a sample")
-    assert selection.truth(selection.Edit(ref, free, active, edit.strengths)) is None
+    drawn, copy = truth(edit)
+    assert drawn.shape == copy.shape == space.shape
+    assert not torch.equal(drawn, space.image(3))
+    free = Pin(space.name, "sample", pin.z, "a sample")
+    assert truth(Edit(space, free, active, edit.strengths)) is None
 
 
 def test_ready_made_concepts_are_tested_on_images_they_have_not_seen():
-    ref = session.reference("tiny-faces")
-    for made in selection.concepts(ref).values():
-        tested = np.concatenate(selection.held_out(ref, made.target))
+    space = cache.latent_space("tiny-faces")
+    for made in concepts.concepts(space).values():
+        tested = np.concatenate(labels.held_out(space, made.target))
         assert len(tested) and not made.rows.intersection(tested.tolist())
 
 
@@ -212,16 +213,16 @@ def seen(before: bool, after: bool, other: bool = False, unusual: float = 0.5) -
     ],
 )
 def test_the_verdict_follows_the_figures(report, works, leak, kind, words):
-    ref = session.reference("tiny-faces")
-    hat = selection.concepts(ref)["Hat"]
-    edit = selection.Edit(ref, gallery.real_pin(ref, 0), [hat], np.ones(1))
+    space = cache.latent_space("tiny-faces")
+    hat = concepts.concepts(space)["Hat"]
+    edit = Edit(space, real_pin(space, 0), [hat], np.ones(1))
     effect = None
     if works is not None:
         effect = Effect(200, {"hat": works, "smile": 0.0}, {"hat": works, "smile": leak})
     found, sentence = edit_report.verdict(edit, report, effect)
     assert found == kind
     assert words in sentence
-    still = selection.Edit(ref, edit.pin, [hat], np.zeros(1))
+    still = Edit(space, edit.pin, [hat], np.zeros(1))
     assert edit_report.verdict(still, report, effect)[0] == "open"
 
 
@@ -231,9 +232,9 @@ def test_a_sheet_frames_the_unchanged_column_and_a_gif_moves():
     frame = np.asarray(sheet)[..., :3] == views._GREY
     columns = np.flatnonzero(frame[40:].all(2).mean(0) > 0.9)
     assert len(columns) and columns.min() > 90 and columns.max() < 210
-    ref = session.reference("tiny-faces")
-    starts, vector = ref.mean[:2], selection.concepts(ref)["Hat"].concept.vector
-    film = Image.open(io.BytesIO(views._gif(ref.model, starts, 9 * vector, -1.0, 1.0)))
+    space = cache.latent_space("tiny-faces")
+    starts, vector = space.mean[:2], concepts.concepts(space)["Hat"].concept.vector
+    film = Image.open(io.BytesIO(views._gif(space.model, starts, 9 * vector, -1.0, 1.0)))
     assert film.n_frames > 10
     assert film.size == (192, 96)
 

@@ -13,10 +13,9 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.components import gallery
-from pages.ui.concepts import selection
 from pages.ui.interpolate import endpoints, path, traversals
-from pages.ui.shared import images, session
+from pages.ui.shared import cache, classifier, concepts, images
+from pages.ui.shared.pins import Pin, real_pin
 from vae.classifier import Classifier
 from vae.evaluation import decode
 from vae.latent import lerp, neighbours, slerp
@@ -45,7 +44,7 @@ def visit(model: str = "tiny-gaussian", query: dict[str, str] | None = None, **s
     return at
 
 
-def chosen(at: AppTest, model: str = "tiny-gaussian") -> dict[str, session.Pin]:
+def chosen(at: AppTest, model: str = "tiny-gaussian") -> dict[str, Pin]:
     return at.session_state["ends"][model]
 
 
@@ -79,21 +78,21 @@ def test_swap_exchanges_the_ends_and_shuffle_brings_other_classes():
     before = chosen(at)
     after = chosen(press(at, "Swap"))
     assert (after["A"].row, after["B"].row) == (before["B"].row, before["A"].row)
-    ref = session.reference("tiny-gaussian")
+    space = cache.latent_space("tiny-gaussian")
     seen = set()
     for _ in range(4):
         now = chosen(press(at, "Shuffle"))
         seen.add(now["A"].row)
-        assert ref.class_of[now["A"].row] != ref.class_of[now["B"].row]
+        assert space.class_of[now["A"].row] != space.class_of[now["B"].row]
     assert len(seen) > 1
 
 
 def test_a_pin_is_kept_where_the_slider_stands():
     at = press(visit(query={"a": "3", "b": "8", "at": "0.25"}), "Pin this place")
-    ref = session.reference("tiny-gaussian")
+    space = cache.latent_space("tiny-gaussian")
     (pin,) = at.session_state["pins"]
-    rows = [int(np.flatnonzero(ref.index == i)[0]) for i in (3, 8)]
-    np.testing.assert_allclose(pin.z, lerp(*ref.mean[rows], np.array([0.25]))[0], atol=1e-6)
+    rows = [int(np.flatnonzero(space.index == i)[0]) for i in (3, 8)]
+    np.testing.assert_allclose(pin.z, lerp(*space.mean[rows], np.array([0.25]))[0], atol=1e-6)
 
 
 # The address -------------------------------------------------------------------------------------
@@ -101,13 +100,13 @@ def test_a_pin_is_kept_where_the_slider_stands():
 
 @pytest.mark.parametrize("model", tiny.CONFIGS)
 def test_the_address_keeps_every_kind_of_picture(model):
-    ref = session.reference(model)
-    real = gallery.real_pin(ref, 7)
-    assert endpoints.from_text(ref, endpoints.as_text(ref, real)).row == 7
-    z = np.random.default_rng(0).standard_normal(ref.mean.shape[1]).astype("f4")
+    space = cache.latent_space(model)
+    real = real_pin(space, 7)
+    assert endpoints.from_text(space, endpoints.as_text(space, real)).row == 7
+    z = np.random.default_rng(0).standard_normal(space.mean.shape[1]).astype("f4")
     for kind in ("generated", "sample", "upload"):
-        text = endpoints.as_text(ref, session.Pin(model, kind, z, "mine"))
-        found = endpoints.from_text(ref, text)
+        text = endpoints.as_text(space, Pin(model, kind, z, "mine"))
+        found = endpoints.from_text(space, text)
         assert found.kind == kind and np.array_equal(found.z, z) and found.row == -1
         assert text.isascii() and not set(text) & set("+/=&? ")
 
@@ -118,8 +117,8 @@ def test_the_address_keeps_every_kind_of_picture(model):
     + ["g" + t for t in ("____" * 7, "AADAfwAAwH8AAMB_AADAfwAAwH8")],  # nan
 )
 def test_nonsense_in_the_address_is_passed_over(text):
-    ref = session.reference("tiny-gaussian")
-    assert endpoints.from_text(ref, text) is None
+    space = cache.latent_space("tiny-gaussian")
+    assert endpoints.from_text(space, text) is None
     at = visit(query={"a": text, "at": text})
     assert chosen(at)["A"].kind == "real"
 
@@ -131,8 +130,8 @@ def test_a_link_restores_pictures_and_sliders():
     again = visit(query=settings, walk="corners")
     assert {k: v for k, v in address(again).items() if k in settings} == settings
     pins = chosen(again)
-    ref = session.reference("tiny-gaussian")
-    assert [int(ref.index[pins[n].row]) for n in endpoints.NAMES] == [17, 3, 1, 2]
+    space = cache.latent_space("tiny-gaussian")
+    assert [int(space.index[pins[n].row]) for n in endpoints.NAMES] == [17, 3, 1, 2]
 
 
 # What lies along a path --------------------------------------------------------------------------
@@ -142,7 +141,7 @@ def a_judge(monkeypatch, exclusive: bool) -> Classifier:
     torch.manual_seed(0)
     names = tuple("0123456789") if exclusive else ("hat", "scarf")
     judge = Classifier((1, 28, 28), names, exclusive).eval()
-    monkeypatch.setattr(selection, "judge", lambda ref: judge)
+    monkeypatch.setattr(classifier, "judge", lambda space: judge)
     return judge
 
 
@@ -150,44 +149,44 @@ def a_judge(monkeypatch, exclusive: bool) -> Classifier:
 @pytest.mark.parametrize("exclusive", [True, False])
 def test_facts_are_those_of_the_codes_on_the_path(monkeypatch, way, exclusive):
     judge = a_judge(monkeypatch, exclusive)
-    ref = session.reference("tiny-gaussian")
-    a, b = ref.mean[3], ref.mean[40]
-    found = path.facts(ref, a, b, way, 0.5, 9)
+    space = cache.latent_space("tiny-gaussian")
+    a, b = space.mean[3], space.mean[40]
+    found = path.facts(space, a, b, way, 0.5, 9)
     assert (found.at[0], found.at[-1]) == (-0.5, 1.5) and len(found.frames) == 9
     z = (lerp if way == "lerp" else slerp)(a, b, found.at)
     np.testing.assert_allclose(found.norms, np.linalg.norm(z, axis=1), rtol=1e-5)
-    rows, distances = neighbours(ref.mean, z, 1)
+    rows, distances = neighbours(space.mean, z, 1)
     np.testing.assert_array_equal(found.nearest, rows[:, 0])
     # Beyond the reach of the nearest code, and only there, the path has left the data.
     outside = distances[:, 0] > found.reach
     np.testing.assert_array_equal(found.counts == 0, outside)
     marked = [any(s <= t <= e for s, e in found.outside) for t in found.at]
     np.testing.assert_array_equal(marked, outside)
-    said = judge.probabilities(decode(ref.model, z)).detach().numpy()
+    said = judge.probabilities(decode(space.model, z)).detach().numpy()
     for name, values in found.answers.items():
         np.testing.assert_allclose(values, said[:, judge.names.index(name)], atol=1e-5)
     assert found.answers and found.exclusive == exclusive
 
 
 def test_facts_are_symmetric_under_swap():
-    ref = session.reference("tiny-gaussian")
-    a, b = ref.mean[3], ref.mean[40]
+    space = cache.latent_space("tiny-gaussian")
+    a, b = space.mean[3], space.mean[40]
     for way in path.WAYS:
-        there, back = (path.facts(ref, *pair, way, 0.5, 9) for pair in ((a, b), (b, a)))
+        there, back = (path.facts(space, *pair, way, 0.5, 9) for pair in ((a, b), (b, a)))
         np.testing.assert_array_equal(there.counts, back.counts[::-1])
         np.testing.assert_array_equal(there.nearest, back.nearest[::-1])
         np.testing.assert_allclose(there.norms, back.norms[::-1], rtol=1e-4)
 
 
 def test_a_path_far_from_the_data_is_said_to_have_left_them(monkeypatch):
-    monkeypatch.setattr(selection, "judge", lambda ref: None)
-    ref = session.reference("tiny-gaussian")
-    far = ref.mean[3] + 100
+    monkeypatch.setattr(classifier, "judge", lambda space: None)
+    space = cache.latent_space("tiny-gaussian")
+    far = space.mean[3] + 100
     texts = {}
-    for name, b in (("stays", ref.mean[3]), ("leaves", far)):
-        pins = {n: session.Pin(ref.name, "generated", ref.mean[3], n) for n in endpoints.NAMES}
-        pins["B"] = session.Pin(ref.name, "generated", b, "B")
-        at = visit(ends={ref.name: pins})
+    for name, b in (("stays", space.mean[3]), ("leaves", far)):
+        pins = {n: Pin(space.name, "generated", space.mean[3], n) for n in endpoints.NAMES}
+        pins["B"] = Pin(space.name, "generated", b, "B")
+        at = visit(ends={space.name: pins})
         texts[name] = " ".join(c.value for c in at.caption)
     assert "stays inside the data" in texts["stays"]
     assert "leaves the data" in texts["leaves"]
@@ -196,9 +195,9 @@ def test_a_path_far_from_the_data_is_said_to_have_left_them(monkeypatch):
 @pytest.mark.parametrize("exclusive", [True, False])
 def test_the_page_shows_what_a_classifier_sees(monkeypatch, exclusive):
     a_judge(monkeypatch, exclusive)
-    ref = session.reference("tiny-gaussian")
-    found = path.facts(ref, ref.mean[3], ref.mean[40], "lerp", 0.0, 9)
-    tracks = path._tracks(ref, found)
+    space = cache.latent_space("tiny-gaussian")
+    found = path.facts(space, space.mean[3], space.mean[40], "lerp", 0.0, 9)
+    tracks = path._tracks(space, found)
     assert len(tracks) == 3
     for track in tracks:
         for curve in track.curves:
@@ -237,14 +236,14 @@ def test_an_animation_shows_every_picture_in_turn(shape):
 
 
 def test_a_film_strip_is_as_wide_as_its_frames():
-    ref = session.reference("tiny-gaussian")
+    space = cache.latent_space("tiny-gaussian")
     at = np.linspace(0, 1, 5)
-    strip = path._strip(ref, ref.mean[3], ref.mean[40], "lerp", at)
+    strip = path._strip(space, space.mean[3], space.mean[40], "lerp", at)
     picture = np.asarray(Image.open(io.BytesIO(strip))).astype(float) / 255
     side = picture.shape[0]
     assert picture.shape == (side, 5 * side)
-    wanted = decode(ref.model, lerp(ref.mean[3], ref.mean[40], at)[2:3])[0, 0].numpy()
-    step = side // ref.shape[1]
+    wanted = decode(space.model, lerp(space.mean[3], space.mean[40], at)[2:3])[0, 0].numpy()
+    step = side // space.shape[1]
     assert np.abs(picture[::step, 2 * side : 3 * side : step] - wanted).max() < 0.01
 
 
@@ -252,35 +251,36 @@ def test_a_film_strip_is_as_wide_as_its_frames():
 
 
 def test_an_analogy_is_a_parallelogram():
-    ref = session.reference("tiny-gaussian")
+    space = cache.latent_space("tiny-gaussian")
 
     def script(model):
-        from pages.ui.concepts import selection
+        import streamlit as st
+
         from pages.ui.interpolate import corners
-        from pages.ui.shared import session
+        from pages.ui.shared import cache, concepts
 
-        ref = session.reference(model)
-        session.st.session_state["made"] = corners.analogy(ref, selection.concepts(ref))
+        space = cache.latent_space(model)
+        st.session_state["made"] = corners.analogy(space, concepts.concepts(space))
 
-    at = AppTest.from_function(script, args=(ref.name,), default_timeout=60).run()
+    at = AppTest.from_function(script, args=(space.name,), default_timeout=60).run()
     assert not at.exception
     a, right, down, both = at.session_state["made"]
     np.testing.assert_allclose(right - a, both - down, atol=1e-5)
-    vectors = [made.concept.vector for made in selection.concepts(ref).values()]
+    vectors = [made.concept.vector for made in concepts.concepts(space).values()]
     np.testing.assert_allclose(right - a, vectors[0], atol=1e-5)
     np.testing.assert_allclose(down - a, vectors[1], atol=1e-5)
 
 
 @pytest.mark.parametrize("model", tiny.CONFIGS)
 def test_directions_are_as_long_as_the_codes_spread_along_them(model):
-    ref = session.reference(model)
+    space = cache.latent_space(model)
     for kind in ("axes", "principal"):
-        names, vectors, weights = traversals.directions(ref, kind)
-        d = ref.mean.shape[1]
+        names, vectors, weights = traversals.directions(space, kind)
+        d = space.mean.shape[1]
         assert len(names) == d and vectors.shape == (d, d)
         assert (np.diff(weights) <= 1e-7).all()
         lengths = np.linalg.norm(vectors, axis=1)
-        spread = (ref.mean @ (vectors / lengths[:, None]).T).std(0)
+        spread = (space.mean @ (vectors / lengths[:, None]).T).std(0)
         np.testing.assert_allclose(lengths, spread, rtol=0.01)
         np.testing.assert_allclose(vectors @ vectors.T, np.diag(lengths**2), atol=1e-4)
     assert weights.sum() == pytest.approx(1)

@@ -10,8 +10,8 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.learn import autoencoder, contents, elbo, layout, likelihoods, terms
-from pages.ui.shared import session
+from pages.ui.learn import autoencoder, contents, elbo, likelihoods, terms
+from pages.ui.shared import cache, classifier, plot_style
 from vae import list_checkpoints
 from vae.checkpoint import list_lab_checkpoints
 
@@ -82,7 +82,7 @@ def test_colours_of_terms_can_be_read_on_both_pages():
         linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
         return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
-    for colour in layout.TERMS.values():
+    for colour in plot_style.TERMS.values():
         for page in ("#ffffff", "#10151f"):
             high, low = sorted((luminance(colour), luminance(page)), reverse=True)
             assert (high + 0.05) / (low + 0.05) >= 3, (colour, page)
@@ -97,49 +97,49 @@ def test_small_models_are_small_and_in_no_picker():
 
 
 def test_beta_trades_distortion_for_rate_until_collapse():
-    models = [session.reference(f"lab/digits-beta-{beta}") for beta in terms.BETAS]
-    rate = [float(ref.kl.mean()) for ref in models]
-    distortion = [float(-(ref.elbo + ref.kl).mean()) for ref in models]
+    models = [cache.latent_space(f"lab/digits-beta-{beta}") for beta in terms.BETAS]
+    rate = [float(space.kl.mean()) for space in models]
+    distortion = [float(-(space.elbo + space.kl).mean()) for space in models]
     assert rate == sorted(rate, reverse=True)
     # Below beta 1 nothing is won on images that training never saw.
     assert distortion[2:] == sorted(distortion[2:])
     assert distortion[0] > distortion[2]
     assert rate[-1] < 0.1 * rate[2], "at beta 20 the code says next to nothing"
-    spread = [float(ref.mean.std()) for ref in models]
-    width = [float(np.sqrt(ref.variance).mean()) for ref in models]
+    spread = [float(space.mean.std()) for space in models]
+    width = [float(np.sqrt(space.variance).mean()) for space in models]
     assert width == sorted(width) and spread[0] > spread[2] > spread[-1]
 
 
 def test_the_field_of_distances_is_zero_at_codes_and_grows():
-    ref = session.reference("digits")
-    field = autoencoder.field(ref, "distance", "#000000")
-    x0, x1, y0, y1 = autoencoder.bounds_of(ref)
+    space = cache.latent_space("digits")
+    field = autoencoder.field(space, "distance", "#000000")
+    x0, x1, y0, y1 = autoencoder.bounds_of(space)
     contents = field.values.shape[0]
-    columns = ((ref.mean[:, 0] - x0) / (x1 - x0) * (contents - 1)).round().astype(int)
-    rows = ((ref.mean[:, 1] - y0) / (y1 - y0) * (contents - 1)).round().astype(int)
+    columns = ((space.mean[:, 0] - x0) / (x1 - x0) * (contents - 1)).round().astype(int)
+    rows = ((space.mean[:, 1] - y0) / (y1 - y0) * (contents - 1)).round().astype(int)
     cell = (x1 - x0) / (contents - 1)
-    at_codes = field.values[rows, columns] * ref.deviation.mean()
+    at_codes = field.values[rows, columns] * space.deviation.mean()
     assert at_codes.max() <= 0.71 * cell + 1e-6
-    assert field.values.max() * ref.deviation.mean() > 3 * cell
+    assert field.values.max() * space.deviation.mean() > 3 * cell
 
 
 def test_samples_are_judged_and_a_seed_gives_the_same():
-    ref = session.reference("digits")
-    found = autoencoder.samples(ref, "prior", 0)
+    space = cache.latent_space("digits")
+    found = autoencoder.samples(space, "prior", 0)
     assert found["shown"].shape == (40, 1, 28, 28)
     assert 500 < found["clear"] <= 1_000, "most draws of the prior look like a digit"
     assert 5 < found["kinds"] <= 10, "of most kinds"
-    again = autoencoder.samples(ref, "prior", 1)
+    again = autoencoder.samples(space, "prior", 1)
     assert not torch.equal(again["shown"], found["shown"])
-    real = autoencoder.confidence(ref, ref.dataset.images[torch.from_numpy(ref.index)])
-    assert (real >= autoencoder.threshold(ref)).mean() == pytest.approx(0.95, abs=0.01)
+    real = classifier.confidence(space, space.dataset.images[torch.from_numpy(space.index)])
+    assert (real >= classifier.threshold(space)).mean() == pytest.approx(0.95, abs=0.01)
 
 
 def test_the_prior_covers_the_variational_model_and_not_the_autoencoder():
-    twins = [session.reference(name) for name in ("digits-autoencoder", "digits")]
-    kinds = [autoencoder.samples(ref, "prior", 0)["kinds"] for ref in twins]
+    twins = [cache.latent_space(name) for name in ("digits-autoencoder", "digits")]
+    kinds = [autoencoder.samples(space, "prior", 0)["kinds"] for space in twins]
     assert kinds[1] > kinds[0] + 1
-    fitted = [autoencoder.samples(ref, "fitted", 0) for ref in twins]
+    fitted = [autoencoder.samples(space, "fitted", 0) for space in twins]
     assert fitted[1]["clear"] > fitted[0]["clear"]
 
 
@@ -156,9 +156,9 @@ def test_an_image_that_q_misses_leaves_a_gap_that_samples_do_not_close():
     at.button[2].click().run()
     assert not at.exception
     row = at.number_input(key="image").value
-    ref = session.reference("digits")
-    found = elbo.bound(ref, row)
-    _, run, expected = elbo.curve(ref, row, 0)
+    space = cache.latent_space("digits")
+    found = elbo.bound(space, row)
+    _, run, expected = elbo.curve(space, row, 0)
     assert found.gap > 10
     assert run[-1] < found.evidence - 1
     assert expected[1][0] < expected[1_000][0]
@@ -167,14 +167,14 @@ def test_an_image_that_q_misses_leaves_a_gap_that_samples_do_not_close():
 
 
 def test_a_q_moved_away_from_the_encoders_costs_nats():
-    ref = session.reference("digits")
+    space = cache.latent_space("digits")
     at = visit("learn_terms.py", {"image": "3"})
     own = braces(at)
-    far = [*(ref.mean[3] + 1.5).tolist(), 0.4, 0.4]
+    far = [*(space.mean[3] + 1.5).tolist(), 0.4, 0.4]
     moved = braces(visit("learn_terms.py", {"image": "3"}, **{"q-3-0": {"gaussian": far}}))
     name = next(iter(own))
     assert moved[name] < own[name] - 5
-    wide = [*ref.mean[3].tolist(), 1.0, 1.0]
+    wide = [*space.mean[3].tolist(), 1.0, 1.0]
     wide = braces(visit("learn_terms.py", {"image": "3"}, **{"q-3-0": {"gaussian": wide}}))
     reconstruction, kl = list(own)[1:]
     assert wide[reconstruction] < own[reconstruction]
@@ -189,7 +189,7 @@ def test_nonsense_from_the_browser_is_not_taken():
 
 @pytest.mark.parametrize("kind", likelihoods.KINDS)
 def test_a_pixels_numbers_add_up_to_its_log_probability(kind):
-    x = session.reference("digits").image(3)
+    x = cache.latent_space("digits").image(3)
     s = likelihoods.said(likelihoods.model(kind), x)
     if kind == "bernoulli":
         assert set(np.unique(s.x)) <= {0.0, 1.0}
@@ -208,7 +208,7 @@ def test_a_pixels_numbers_add_up_to_its_log_probability(kind):
 
 
 def test_products_vanish_as_the_page_says():
-    zero = {k: v[0] for k, v in likelihoods.shares(session.reference("digits")).items()}
+    zero = {k: v[0] for k, v in likelihoods.shares(cache.latent_space("digits")).items()}
     assert zero["float16"] >= 495
     assert zero["float32"] > 250
     assert zero["float64"] == 0

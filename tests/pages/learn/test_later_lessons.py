@@ -15,8 +15,8 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui.components import digit_canvas
 from pages.ui.components.noise_pad import released
-from pages.ui.learn import amortised, arithmetic, reparameterisation
-from pages.ui.shared import session
+from pages.ui.learn import amortised, arithmetic
+from pages.ui.shared import cache, formatting
 from vae import load_dataset
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -111,7 +111,7 @@ def test_a_standard_autoencoder_gets_a_sentence():
 
 
 def test_figures_are_readable():
-    said = [reparameterisation.figure_of(v) for v in (1.6e8, 5963, 11.7, 0.00123, -249.2, 0)]
+    said = [formatting.figure_of(v) for v in (1.6e8, 5963, 11.7, 0.00123, -249.2, 0)]
     assert said == ["160,000,000", "5,960", "11.7", "0.00123", "−249", "0"]
 
 
@@ -174,17 +174,17 @@ def test_what_is_no_picture_is_no_drawing(sent):
 
 
 def test_the_gap_is_the_better_search_less_the_encoder():
-    ref = session.reference("tiny-plane")
-    found = amortised.search(ref, ref.image(3), 50, 0)
+    space = cache.latent_space("tiny-plane")
+    found = amortised.search(space, space.image(3), 50, 0)
     gaps = found.gaps
     assert gaps[found.best].found == max(g.found for g in gaps.values())
     assert torch.equal(gaps["prior"].encoder, gaps["encoder"].encoder), "the same draws"
     assert gaps["encoder"].nats > 0, "an untrained encoder can be improved on"
-    assert amortised.search(ref, ref.image(3), 50, 0) is found, "kept"
+    assert amortised.search(space, space.image(3), 50, 0) is found, "kept"
 
 
 def test_durations_are_readable():
-    said = [amortised.milliseconds(s) for s in (0.0003217, 0.25, 4.04, 900)]
+    said = [formatting.milliseconds(s) for s in (0.0003217, 0.25, 4.04, 900)]
     assert said == ["0.322 ms", "250 ms", "4.0 s", "15 min"]
 
 

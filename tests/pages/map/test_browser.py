@@ -12,7 +12,7 @@ import pytest
 import tiny
 import torch
 
-from pages.ui.shared import session
+from pages.ui.shared import cache
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -159,10 +159,10 @@ def test_the_view_survives_a_rerun(visit):
 def test_a_plane_through_the_pin_decodes_the_pin_itself(visit, app):
     """The dimensions that the plane hides come from the mean code, or from the pin."""
     page = visit("tiny-gaussian", projection="PCA plane")
-    ref = session.reference("tiny-gaussian")
-    row = int(np.abs(ref.embeddings["pca"]).sum(1).argsort()[len(ref) // 2])
+    space = cache.latent_space("tiny-gaussian")
+    row = int(np.abs(space.embeddings["pca"]).sum(1).argsort()[len(space) // 2])
     with torch.no_grad():
-        own = ref.model.decoder(torch.from_numpy(ref.mean[row])[None]).mean[0, 0] * 255
+        own = space.model.decoder(torch.from_numpy(space.mean[row])[None]).mean[0, 0] * 255
     at = code_position(page, row)
     page.mouse.click(*at)
     page.get_by_text("Nearest real images").wait_for()

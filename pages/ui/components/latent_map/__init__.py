@@ -10,8 +10,9 @@ from urllib.parse import quote, urlencode
 import streamlit as st
 
 from pages.ui.components.base import component
-from pages.ui.shared import images, scatter, session
-from pages.ui.shared.latent_space import Reference
+from pages.ui.shared import images, scatter, url_state, visitor
+from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.pins import Pin
 
 __all__ = ["latent_map"]
 
@@ -27,21 +28,21 @@ _MAP = component(
 
 
 def latent_map(
-    ref: Reference,
+    space: LatentSpace,
     projection: str,
     axes: tuple[int, int],
     colour: str,
     *,
     key: str,
     keep: str = "mean",
-    pins: Sequence[session.Pin] = (),
+    pins: Sequence[Pin] = (),
     on_pin: Callable[[dict[str, Any]], None],
     on_group: Callable[[str, list[int]], None],
 ) -> None:
     """Draws the map.
 
     Args:
-        ref: the model and its codes.
+        space: the model and its codes.
         projection: "latent", "pca" or "tsne".
         axes: dimensions of the latent axes, from 0.
         colour: a key of `figures.colours`.
@@ -52,10 +53,10 @@ def latent_map(
             it, so not to be trusted.
         on_group: told of a lasso: "A" or "B", and rows.
     """
-    live = f"/live/maps/{quote(ref.name, safe='')}/{ref.stamp}"
-    tile, columns = images.atlas_layout(len(ref), ref.shape[1])
+    live = f"/live/maps/{quote(space.name, safe='')}/{space.stamp}"
+    tile, columns = images.atlas_layout(len(space), space.shape[1])
     drawn = urlencode({"projection": projection, "x": axes[0], "y": axes[1], "colour": colour})
-    view = f"{ref.name}, {scatter.PROJECTIONS[projection]}, coloured by {colour}"
+    view = f"{space.name}, {scatter.PROJECTIONS[projection]}, coloured by {colour}"
 
     def heard_pin() -> None:
         if isinstance(value := st.session_state[key].pinned, dict):
@@ -63,7 +64,7 @@ def latent_map(
 
     def heard_group() -> None:
         value = st.session_state[key].grouped
-        if isinstance(value, dict) and value.get("model") == ref.name:
+        if isinstance(value, dict) and value.get("model") == space.name:
             name, rows = value.get("group"), value.get("rows")
             if name in ("A", "B") and isinstance(rows, list):
                 on_group(name, rows)
@@ -71,33 +72,33 @@ def latent_map(
     _MAP(
         key=key,
         data={
-            "base": session.base_path(),
+            "base": url_state.base_path(),
             "view": key,
-            "model": ref.name,
-            "stamp": ref.stamp,
-            "description": f"Map of {len(ref)} codes: {view}. Arrow keys move the probe, "
+            "model": space.name,
+            "stamp": space.stamp,
+            "description": f"Map of {len(space)} codes: {view}. Arrow keys move the probe, "
             "Enter pins it, plus and minus zoom.",
             "figure": f"{live}/figure.json?{drawn}",
-            "family": scatter.plane(ref, projection, axes),
+            "family": scatter.plane(space, projection, axes),
             "keep": keep,
             "codes": f"{live}/codes.bin",
             "atlas": {"url": f"{live}/atlas.jpg", "tile": tile, "columns": columns},
-            "count": len(ref),
-            "dimensions": ref.mean.shape[1],
-            "wholeSpace": ref.mean.shape[1] == 2,
-            "shape": list(ref.shape),
-            "classes": list(ref.classes),
-            "spacing": ref.spacing,
-            "opacity": scatter.opacity(ref),
+            "count": len(space),
+            "dimensions": space.mean.shape[1],
+            "wholeSpace": space.mean.shape[1] == 2,
+            "shape": list(space.shape),
+            "classes": list(space.classes),
+            "spacing": space.spacing,
+            "opacity": scatter.opacity(space),
             "pins": [_pin(p) for p in pins],
-            "groups": {name: session.group(ref.name, name).tolist() for name in "AB"},
+            "groups": {name: visitor.group(space.name, name).tolist() for name in "AB"},
         },
         on_pinned_change=heard_pin,
         on_grouped_change=heard_group,
     )
 
 
-def _pin(pin: session.Pin) -> dict[str, Any]:
+def _pin(pin: Pin) -> dict[str, Any]:
     return {
         "kind": pin.kind,
         "row": pin.row,

@@ -14,7 +14,7 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.components.base import component
-from pages.ui.shared import scatter, session
+from pages.ui.shared import plot_style, url_state
 
 __all__ = ["Ellipse", "Field", "Panel", "live_gaussian", "live_planes"]
 
@@ -148,8 +148,8 @@ def live_gaussian(
 
 def _mount(panels: Sequence[Panel], key: str, state: dict[str, Any]) -> None:
     data = {
-        "base": session.base_path(),
-        "palette": scatter.COLOURS,
+        "base": url_state.base_path(),
+        "palette": plot_style.COLOURS,
         "panels": [_panel(p) for p in panels],
         "legend": [],
         **state,

@@ -9,9 +9,9 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.components.base import component
-from pages.ui.learn.layout import TERMS
-from pages.ui.shared import session
-from pages.ui.shared.latent_space import Reference
+from pages.ui.shared import url_state
+from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.plot_style import TERMS
 
 __all__ = ["REACH", "noise_pad", "released"]
 
@@ -23,7 +23,7 @@ _PAD = component("noise_pad", Path(__file__).with_name("noise.js"))
 
 
 def noise_pad(
-    ref: Reference,
+    space: LatentSpace,
     mean: np.ndarray,
     sigma: np.ndarray,
     axes: tuple[int, int],
@@ -37,7 +37,7 @@ def noise_pad(
     """Draws ε and z side by side; both can be dragged, and the browser decodes z.
 
     Args:
-        ref: the model.
+        space: the model.
         mean: μ `(D,)`.
         sigma: σ `(D,)`.
         axes: the two dimensions that are shown; in all others ε is 0.
@@ -47,15 +47,15 @@ def noise_pad(
         slope: ∂L/∂z `(D,)` at this z, drawn as an arrow of one length.
         on_release: called when the visitor lets go; `released` then says where.
     """
-    codes = ref.mean[:: -(-len(ref) // _MOST)][:, list(axes)].astype(np.float64)
+    codes = space.mean[:: -(-len(space) // _MOST)][:, list(axes)].astype(np.float64)
     middle = codes.mean(0)
     arrow = None if slope is None else slope[list(axes)]
     _PAD(
         key=key,
         data={
-            "base": session.base_path(),
-            "model": ref.name,
-            "shape": list(ref.shape),
+            "base": url_state.base_path(),
+            "model": space.name,
+            "shape": list(space.shape),
             "mean": np.asarray(mean, dtype=np.float64).tolist(),
             "sigma": np.asarray(sigma, dtype=np.float64).tolist(),
             "axes": list(axes),

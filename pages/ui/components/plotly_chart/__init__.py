@@ -12,8 +12,8 @@ import pandas  # noqa: F401  all of it, before Plotly meets what another thread 
 import plotly.graph_objects as go
 
 from pages.ui.components.base import component
-from pages.ui.shared import session
-from pages.ui.shared.scatter import COLOURS
+from pages.ui.shared import url_state
+from pages.ui.shared.plot_style import COLOURS
 
 __all__ = ["chart"]
 
@@ -32,7 +32,7 @@ def chart(figure: go.Figure, *, key: str, alt: str) -> None:
     """
     figure.layout.template = None  # the page has its own
     data = {
-        "base": session.base_path(),
+        "base": url_state.base_path(),
         "figure": figure.to_json(),
         "height": figure.layout.height or _HEIGHT,
         "colours": COLOURS,

@@ -17,10 +17,17 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.components.base import component
-from pages.ui.shared import session
-from pages.ui.shared.latent_space import Reference
+from pages.ui.shared import url_state
+from pages.ui.shared.latent_space import LatentSpace
 
-__all__ = ["Curve", "Slider", "Track", "live_path", "live_sliders", "live_square"]
+__all__ = [
+    "Curve",
+    "Slider",
+    "Track",
+    "live_path",
+    "live_sliders",
+    "live_square",
+]
 
 _HERE = Path(__file__).parent
 _LIVE = component(
@@ -50,7 +57,7 @@ class Slider:
 
 
 def live_sliders(
-    ref: Reference,
+    space: LatentSpace,
     bases: Sequence[tuple[str, np.ndarray]],
     vectors: np.ndarray,
     sliders: Sequence[Slider],
@@ -64,7 +71,7 @@ def live_sliders(
     """Adds vectors to codes by sliders: z = z0 + Σ θ_k v_k, for every base at once.
 
     Args:
-        ref: the model.
+        space: the model.
         bases: title and code z0 `(D,)` of each picture that is shown, one or a few.
         vectors: `(K, D)`, what one unit of each slider adds.
         sliders: K of them.
@@ -79,7 +86,7 @@ def live_sliders(
     """
     vectors = np.atleast_2d(np.asarray(vectors, dtype=np.float64))
     options = {"strip": strip, "before": before, "size": size}
-    return _mount(ref, key, "linear", list(bases), vectors, sliders, start=at, **options)
+    return _mount(space, key, "linear", list(bases), vectors, sliders, start=at, **options)
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,7 @@ class Track:
 
 
 def live_path(
-    ref: Reference,
+    space: LatentSpace,
     a: np.ndarray,
     b: np.ndarray,
     *,
@@ -168,7 +175,7 @@ def live_path(
     """Walks from one code to another by one slider, with a button that plays it.
 
     Args:
-        ref: the model.
+        space: the model.
         a: code `(D,)` at t = 0.
         b: code `(D,)` at t = 1.
         key: of the component.
@@ -203,7 +210,7 @@ def live_path(
         items = [{"url": u, "alt": w} for u, w in items]
         free["nearest"] = {"which": list(which), "items": items}
     values = _mount(
-        ref,
+        space,
         key,
         "arc" if arc else "linear",
         [(title, a)],
@@ -220,7 +227,7 @@ def live_path(
 
 
 def live_square(
-    ref: Reference,
+    space: LatentSpace,
     corners: np.ndarray,
     *,
     key: str,
@@ -231,7 +238,7 @@ def live_square(
     """Blends four codes: a square of pictures, and a mark on it that is decoded as it moves.
 
     Args:
-        ref: the model.
+        space: the model.
         corners: codes `(4, D)`: top left, top right, bottom left, bottom right.
         key: of the component.
         steps: pictures a side.
@@ -244,12 +251,14 @@ def live_square(
     sliders = [Slider("across", 0, 1, 0.5), Slider("down", 0, 1, 0.5)]
     corners = np.asarray(corners, dtype=np.float64)
     bases = [("Under the mark · generated", corners[0])]
-    x, y = _mount(ref, key, "bilinear", bases, corners, sliders, start=at, steps=steps, size=size)
+    x, y = _mount(
+        space, key, "bilinear", bases, corners, sliders, start=at, steps=steps, size=size
+    )
     return float(x), float(y)
 
 
 def _mount(
-    ref: Reference,
+    space: LatentSpace,
     key: str,
     weighting: str,
     bases: list[tuple[str, np.ndarray]],
@@ -263,11 +272,11 @@ def _mount(
     start = np.array([s.value for s in sliders] if start is None else start, dtype=float)
     values = _released(st.session_state.get(key, {}).get("values"), sliders, start)
     data = {
-        "base": session.base_path(),
+        "base": url_state.base_path(),
         "key": key,
-        "model": ref.name,
-        "shape": list(ref.shape),
-        "gaussian": ref.model.config.likelihood == "gaussian",
+        "model": space.name,
+        "shape": list(space.shape),
+        "gaussian": space.model.config.likelihood == "gaussian",
         "weighting": weighting,
         "bases": [{"title": title, "z": np.asarray(z).tolist()} for title, z in bases],
         "vectors": vectors.tolist(),
@@ -283,7 +292,7 @@ def _mount(
     # The page's parts are built again only when `layout` changes, and the sliders go back to
     # their start only when `token` does: not whenever something else reruns.
     titles = [title for title, _ in bases]
-    shape = [ref.name, weighting, titles, data["sliders"], options]
+    shape = [space.name, weighting, titles, data["sliders"], options]
     data["layout"] = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
     data["token"] = data["layout"]
     data["values"] = values.tolist()

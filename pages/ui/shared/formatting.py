@@ -1,0 +1,44 @@
+"""How names, numbers and times are written."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["figure_of", "milliseconds", "nats", "time_words", "words"]
+
+
+def words(name: str) -> str:
+    """An identifier as a visitor reads it: `long_hair` is "Long hair"."""
+    text = name.replace("_", " ")
+    return text[:1].upper() + text[1:]
+
+
+def nats(value: float) -> str:
+    """A number of nats as it is shown, with a true minus sign."""
+    digits = 1 if abs(value) < 1_000 else 0
+    return f"{value:,.{digits}f}".replace("-", "−")
+
+
+def figure_of(value: float) -> str:
+    """Three figures, with commas instead of powers of ten."""
+    if value == 0:
+        return "0"
+    digits = max(0, 2 - int(np.floor(np.log10(abs(value)))))
+    rounded = round(value, 2 - int(np.floor(np.log10(abs(value)))))
+    return f"{rounded:,.{digits}f}".replace("-", "−")
+
+
+def milliseconds(seconds: float) -> str:
+    """A duration in the unit that suits it."""
+    if seconds < 1:
+        return f"{1e3 * seconds:.3g} ms"
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:,.0f} min"
+
+
+def time_words(seconds: float) -> str:
+    """A duration as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} second{'' if round(seconds) == 1 else 's'}"
+    if seconds < 5_400:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3_600:.1f} hours"

@@ -1,0 +1,58 @@
+"""A pin: one place of a latent space that a visitor keeps, and what is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from pages.ui.shared.latent_space import LatentSpace
+
+__all__ = ["KIND_BADGES", "Pin", "original", "real_pin"]
+
+
+@dataclass(frozen=True, eq=False)
+class Pin:
+    """A place that a visitor keeps.
+
+    Args:
+        model: the checkpoint's name.
+        kind: "real" (an image of the dataset), "upload", "sample" or "generated".
+        z: code `(D,)`; the posterior mean of real and uploaded images.
+        title: what to call it, such as "Real #17 · seven".
+        row: its row among the reference images; -1 for everything but "real".
+        variance: posterior variances `(D,)` of an upload, else None.
+        image: `(C, H, W)` in [0, 1], of an upload, else None.
+        approximate: decoded as a mean of nearby codes, as between the points of a t-SNE map.
+        number: tells a visitor's pins apart.
+    """
+
+    model: str
+    kind: str
+    z: np.ndarray
+    title: str
+    row: int = -1
+    variance: np.ndarray | None = None
+    image: Tensor | None = None
+    approximate: bool = False
+    number: int = 0
+
+
+KIND_BADGES = {  # what it is, colour, icon
+    "real": ("Real image", "green", ":material/photo_camera:"),
+    "upload": ("Your picture", "orange", ":material/upload:"),
+    "sample": ("Generated", "blue", ":material/casino:"),
+    "generated": ("Generated", "blue", ":material/auto_awesome:"),
+}
+
+
+def original(space: LatentSpace, pin: Pin) -> Tensor | None:
+    """The image `(C, H, W)` behind a pin, None for one that was generated."""
+    return space.image(pin.row) if pin.row >= 0 else pin.image
+
+
+def real_pin(space: LatentSpace, row: int) -> Pin:
+    """A reference image as a pin."""
+    variance = space.variance[row] if space.variational else None
+    return Pin(space.name, "real", space.mean[row], space.title(row), row=row, variance=variance)

@@ -1,0 +1,87 @@
+"""What one visitor carries from page to page: pins, groups and concept vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.pins import Pin
+
+__all__ = [
+    "MOST_PINS",
+    "add_pin",
+    "add_vector",
+    "group",
+    "pins",
+    "remove_pin",
+    "remove_vector",
+    "select_pin",
+    "set_group",
+    "vectors",
+]
+
+
+MOST_PINS = 12
+
+
+def pins(model: str | None = None) -> list[Pin]:
+    """The visitor's pins, newest last; of one model if it is named."""
+    kept = st.session_state.setdefault("pins", [])
+    return [p for p in kept if model in (None, p.model)]
+
+
+def add_pin(pin: Pin) -> Pin:
+    """Keeps a pin; the same image again only moves to the end. The oldest go first."""
+    kept = pins()
+    number = 1 + max((p.number for p in kept), default=0)
+    same = [p for p in kept if pin.row >= 0 and (p.model, p.row) == (pin.model, pin.row)]
+    pin = replace(pin, number=same[0].number if same else number)
+    kept = [p for p in kept if p.number != pin.number]
+    st.session_state["pins"] = [*kept, pin][-MOST_PINS:]
+    return pin
+
+
+def remove_pin(number: int) -> None:
+    """Forgets one pin."""
+    st.session_state["pins"] = [p for p in pins() if p.number != number]
+
+
+def select_pin(number: int) -> None:
+    """Moves a pin to the end: the newest is the one that pages show."""
+    st.session_state["pins"] = sorted(pins(), key=lambda p: p.number == number)
+
+
+def group(model: str, name: str) -> np.ndarray:
+    """Rows of a model's reference images that the visitor put in group "A" or "B"."""
+    rows = st.session_state.setdefault("groups", {}).get((model, name), ())
+    return np.asarray(rows, dtype=np.int64)
+
+
+def set_group(space: LatentSpace, name: str, rows: Sequence[int]) -> None:
+    """Sets group "A" or "B"; rows that the model does not have are left out."""
+    wanted = {int(r) for r in rows if isinstance(r, int) and 0 <= r < len(space)}
+    groups = st.session_state.setdefault("groups", {})
+    st.session_state["groups"] = groups | {(space.name, name): sorted(wanted)}
+
+
+def vectors(model: str) -> dict[str, dict[str, Any]]:
+    """The concept vectors that the visitor made for a model, by name."""
+    kept = st.session_state.setdefault("vectors", {})
+    return {name: entry for (owner, name), entry in kept.items() if owner == model}
+
+
+def add_vector(model: str, name: str, vector: np.ndarray, **about: Any) -> None:
+    """Keeps a concept vector `(D,)` under a name, with whatever is to be known about it."""
+    kept = st.session_state.setdefault("vectors", {})
+    st.session_state["vectors"] = kept | {(model, name): {"vector": np.asarray(vector), **about}}
+
+
+def remove_vector(model: str, name: str) -> None:
+    """Forgets a concept vector of the visitor's."""
+    kept = st.session_state.get("vectors", {})
+    st.session_state["vectors"] = {k: v for k, v in kept.items() if k != (model, name)}
