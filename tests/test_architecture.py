@@ -1,0 +1,85 @@
+"""Which module may import which: arrows point from pages down to the library, never back."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted(
+    file.relative_to(ROOT) for place in ("pages", "vae") for file in (ROOT / place).rglob("*.py")
+)
+# Each layer may import itself and those after it; `server` and `components` never each other.
+BELOW = {
+    "script": {"page", "components", "shared", "vae"},
+    "page": {"components", "shared", "vae"},
+    "components": {"shared", "vae"},
+    "server": {"shared", "vae"},
+    "decoder": set(),
+    "shared": {"vae"},
+    "vae": set(),
+}
+
+
+def module_of(file: Path) -> str:
+    parts = file.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(file: Path) -> set[str]:
+    """Every module that a file imports, in full, wherever in the file it does."""
+    package = module_of(file) if file.name == "__init__.py" else module_of(file).rpartition(".")[0]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            start = package.split(".")[: len(package.split(".")) - node.level + 1]
+            base = ".".join([*(start if node.level else []), *filter(None, [node.module])])
+            for alias in node.names:
+                full = f"{base}.{alias.name}"
+                place = ROOT / full.replace(".", "/")
+                found.add(full if place.is_dir() or place.with_suffix(".py").exists() else base)
+    return found
+
+
+def layer(module: str) -> tuple[str, str]:
+    """The layer of a module of ours, and the page whose folder it lies in."""
+    parts = module.split(".")
+    if parts[0] == "vae":
+        return "vae", ""
+    if parts[:2] != ["pages", "ui"]:
+        return "script", ""
+    if len(parts) > 2 and parts[2] in BELOW:
+        return parts[2], ""
+    return "page", parts[2] if len(parts) > 2 else ""
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_arrows_point_down(file):
+    here, page = layer(module_of(file))
+    for module in imports(file):
+        if module.split(".")[0] not in ("pages", "vae"):
+            continue
+        there, other = layer(module)
+        if here == there == "page":
+            assert page == other, f"{file} imports {module}: a page's folder imports another's"
+        elif here != there:
+            assert there in BELOW[here], f"{file} imports {module}: {here} may not import {there}"
+        else:
+            assert here != "script", f"{file} imports {module}: page scripts stand alone"
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.parts[0] == "vae"], ids=str)
+def test_the_library_knows_no_app(file):
+    roots = {module.split(".")[0] for module in imports(file)}
+    assert not roots & {"streamlit", "plotly", "starlette", "uvicorn", "app", "pages"}
+
+
+def test_an_arrow_that_turns_is_seen():
+    assert "pages.ui.shared.pins" in imports(Path("pages/ui/map/pin_details.py"))
+    assert layer("pages.ui.map.scatter") == ("page", "map")
+    assert layer("pages.ui.components.sliders") == ("components", "")
+    assert layer("pages.map") == ("script", "")
