@@ -37,7 +37,7 @@ if view != "watch" or not runs:
     st.stop()
 
 if deleted := st.session_state.pop("deleted", None):
-    st.toast(f"{deleted} is deleted.", icon=":material/delete:")
+    st.toast(deleted, icon=":material/delete:")
 if st.session_state.get("run", runs[0].name) not in states:  # deleted meanwhile
     st.session_state["run"] = runs[0].name
 live = [run.name for run in runs if states[run.name].live]

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import torch
 
-from .checkpoint import load_checkpoint, write_tensors
+from .checkpoint import CheckpointError, load_checkpoint, read_tensors, write_tensors
 from .codes import encode
 from .datasets import SPLITS, load_dataset
+from .files import OutputError, check_output_file
 from .likelihoods import LIKELIHOODS
-from .runs.folder import RunConfig, RunError, read_config
-from .runs.setup import estimate, find_checkpoint
+from .runs.folder import RunConfig, RunError, is_alive, read_config
+from .runs.setup import estimate, explain, find_checkpoint
 from .runs.worker import run
 from .training.distributed import end, join, leave
 from .training.loop import TrainingConfig
@@ -34,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
         return options.command(options)
     except ValueError as error:  # all that the library raises on purpose
         print(f"{error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(explain(error), file=sys.stderr)
         return 2
 
 
@@ -145,6 +149,9 @@ def _add_encode(parser: argparse.ArgumentParser) -> None:
 
 
 def _encode(options: argparse.Namespace) -> int:
+    out = check_output_file(options.out, _is_codes_file)
+    if (out.parent / "model.safetensors").exists() or (out.parent / "config.json").exists():
+        raise OutputError(f"{out.parent} is the folder of a model or a run. Name another one.")
     group = join(options.device)
     try:
         model = load_checkpoint(find_checkpoint(options.folder)).to(group.device)
@@ -153,11 +160,18 @@ def _encode(options: argparse.Namespace) -> int:
         if group.writes:
             header = {"checkpoint": options.folder, "dataset": options.dataset}
             tensors = {name: torch.from_numpy(values) for name, values in codes.items()}
-            write_tensors(Path(options.out), tensors, header | {"split": options.split})
+            write_tensors(out, tensors, header | {"split": options.split})
             print(f"{options.out}: codes of {len(data):,} images.")
     finally:
         leave(group)
     return 0
+
+
+def _is_codes_file(file: Path) -> bool:
+    try:
+        return {"checkpoint", "dataset", "split"} == read_tensors(file)[1].keys()
+    except CheckpointError:
+        return False
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -178,6 +192,13 @@ def _evaluate(options: argparse.Namespace) -> int:
         print(sentence, file=sys.stderr, flush=True)
 
     folder = find_checkpoint(options.folder)
+    if options.save and is_alive(folder):
+        raise RunError(f"{folder} is being trained, and its card with it. Save when it has ended.")
+    if options.concepts and (options.save or options.dataset or options.images):
+        raise OutputError(
+            "--concepts takes none of --save, --dataset and --images: it measures what the card "
+            "names, and prints it."
+        )
     if options.concepts:
         found = evaluate_concepts(folder, log=log)
     else:

@@ -7,7 +7,6 @@ import math
 import os
 import re
 import struct
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,14 @@ import safetensors.numpy
 import safetensors.torch
 import torch
 
+from .files import check_output_folder, write_file
 from .model import VAE, ConfigError, VAEConfig
 
 __all__ = [
     "Checkpoint",
     "CheckpointError",
     "data_folder",
+    "is_checkpoint",
     "list_checkpoints",
     "list_lab_checkpoints",
     "load_card",
@@ -33,7 +34,7 @@ __all__ = [
     "save_card",
     "save_checkpoint",
     "save_codes",
-    "write_file",
+    "save_own_checkpoint",
     "write_tensors",
 ]
 
@@ -91,24 +92,52 @@ def list_lab_checkpoints() -> list[Checkpoint]:
     return [Checkpoint(f"lab/{file.parent.name}", file.parent, True) for file in files]
 
 
+def is_checkpoint(folder: Path) -> bool:
+    """Whether a folder holds a model, whole or damaged."""
+    return (folder / "model.safetensors").exists()
+
+
 def save_checkpoint(
-    model: VAE, folder: str | Path, card: dict[str, Any] | None = None, *, half: bool = False
+    model: VAE,
+    folder: str | Path,
+    card: dict[str, Any] | None = None,
+    *,
+    half: bool = False,
+    overwrite: bool = False,
 ) -> Path:
     """Writes a model's weights and config, and its card if given.
 
     Args:
         model: any VAE.
-        folder: made if missing.
+        folder: a new or an empty one; made if missing.
         card: what `card.json` holds: dataset, training, metrics, licence.
         half: rounds the weights to 16 bits, in the file alone.
+        overwrite: whether to replace the checkpoint that the folder holds.
 
     Returns:
         The folder.
 
     Raises:
         CheckpointError: if a weight is not finite (in 16 bits, with `half`).
+        OutputError: if the folder has no name, is a file, or holds something else, such as a
+            checkpoint without `overwrite`.
     """
-    folder = Path(folder)
+    tensors = _finite_weights(model, half)
+    folder = check_output_folder(folder, lambda folder: overwrite and is_checkpoint(folder))
+    _write_checkpoint(model, tensors, folder, card)
+    return folder
+
+
+def save_own_checkpoint(model: VAE, folder: Path, card: dict[str, Any]) -> None:
+    """Does the same in 16 bits for a folder that the caller made, as a run makes its own.
+
+    Raises:
+        CheckpointError: if a weight is not finite in 16 bits.
+    """
+    _write_checkpoint(model, _finite_weights(model, half=True), folder, card)
+
+
+def _finite_weights(model: VAE, half: bool) -> dict[str, torch.Tensor]:
     dtype = torch.float16 if half else torch.float32
     tensors = {k: v.detach().cpu().to(dtype).contiguous() for k, v in model.state_dict().items()}
     for name, tensor in tensors.items():
@@ -116,10 +145,15 @@ def save_checkpoint(
             raise CheckpointError(
                 f"{name} is not finite; expected finite weights. Nothing was saved."
             )
+    return tensors
+
+
+def _write_checkpoint(
+    model: VAE, tensors: dict[str, torch.Tensor], folder: Path, card: dict[str, Any] | None
+) -> None:
     write_tensors(folder / "model.safetensors", tensors, {"config": model.config.to_dict()})
     if card is not None:
         save_card(folder, card)
-    return folder
 
 
 def load_checkpoint(folder: str | Path) -> VAE:
@@ -173,13 +207,17 @@ def save_codes(folder: str | Path, codes: dict[str, np.ndarray]) -> None:
         folder: the checkpoint's.
         codes: `mean` `(N, D)`, `variance` `(N, D)`, `index` `(N,)` rows of the reference split,
             `pca` `(N, 2)`, `tsne` `(N, 2)`, and `kl`, `elbo` `(N,)` in nats if variational.
+
+    Raises:
+        OutputError: if the folder has no name, is a file, or holds something but no model.
     """
+    folder = check_output_folder(folder, _takes_more)
     arrays = {k: np.ascontiguousarray(v) for k, v in codes.items()}
     small = {
         k: v.astype(np.int64) if k == "index" else v.astype(np.float32) for k, v in arrays.items()
     }
     write_tensors(
-        Path(folder) / "codes.safetensors", {k: torch.from_numpy(v) for k, v in small.items()}, {}
+        folder / "codes.safetensors", {k: torch.from_numpy(v) for k, v in small.items()}, {}
     )
 
 
@@ -193,10 +231,13 @@ def load_codes(folder: str | Path) -> dict[str, np.ndarray]:
 
 
 def save_card(folder: str | Path, card: dict[str, Any]) -> None:
-    """Writes `card.json`."""
-    write_file(
-        Path(folder) / "card.json", json.dumps(card, indent=1, allow_nan=False).encode() + b"\n"
-    )
+    """Writes `card.json`.
+
+    Raises:
+        OutputError: if the folder has no name, is a file, or holds something but no model.
+    """
+    folder = check_output_folder(folder, _takes_more)
+    write_file(folder / "card.json", json.dumps(card, indent=1, allow_nan=False).encode() + b"\n")
 
 
 def load_card(folder: str | Path) -> dict[str, Any]:
@@ -215,6 +256,12 @@ def load_card(folder: str | Path) -> dict[str, Any]:
     if not isinstance(card, dict):
         raise CheckpointError(f"{file}: found {type(card).__name__}; expected an object.")
     return card
+
+
+def _takes_more(folder: Path) -> bool:
+    """Whether codes or a card may be added to a folder: it holds a model, or only those two."""
+    own = {"codes.safetensors", "card.json"}
+    return is_checkpoint(folder) or all(file.name in own for file in folder.iterdir())
 
 
 def write_tensors(file: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
@@ -253,22 +300,6 @@ def read_tensors(file: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         if not np.isfinite(array).all():
             raise CheckpointError(f"{file}: tensor {name} has values that are not finite.")
     return arrays, metadata
-
-
-def write_file(file: Path, content: bytes) -> None:
-    """Writes a file under a temporary name and renames it; its folder is made if missing."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _load(file: Path, reader: Any) -> dict[str, Any]:

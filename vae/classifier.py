@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from .checkpoint import CheckpointError, read_tensors, write_tensors
 from .datasets import Dataset
+from .files import check_output_file
 
 __all__ = [
     "Classifier",
@@ -96,8 +97,18 @@ def load_classifier(dataset: str) -> Classifier | None:
     return model.eval().requires_grad_(False)
 
 
-def save_classifier(model: Classifier, file: Path) -> None:
-    """Writes a judge, its weights rounded to 16 bits."""
+def save_classifier(model: Classifier, file: str | Path, *, overwrite: bool = False) -> None:
+    """Writes a judge, its weights rounded to 16 bits.
+
+    Args:
+        model: any.
+        file: a new one; its folder is made if missing.
+        overwrite: whether to replace a file that is there.
+
+    Raises:
+        OutputError: if the file has no name, is a folder, or is there already.
+    """
+    file = check_output_file(file, lambda file: overwrite)
     about = {
         "image_shape": model.image_shape,
         "names": model.names,

@@ -35,7 +35,8 @@ def main(names: list[str]) -> None:
         with tempfile.TemporaryDirectory() as run:
             command = [sys.executable, "-m", "vae", "train", *MODELS[name].split(), "--out", run]
             subprocess.run(command, check=True, cwd=ROOT)
-            save_checkpoint(load_checkpoint(run), HERE / name, load_card(run), half=True)
+            model, card = load_checkpoint(run), load_card(run)
+            save_checkpoint(model, HERE / name, card, half=True, overwrite=True)
             save_codes(HERE / name, load_codes(run))
 
 

@@ -38,7 +38,7 @@ def test_half_precision_rounds_the_weights_once(tmp_path):
     model = make(tmp_path / "m")
     save_checkpoint(model, tmp_path / "h", half=True)
     once = load_checkpoint(tmp_path / "h")
-    save_checkpoint(once, tmp_path / "h", half=True)
+    save_checkpoint(once, tmp_path / "h", half=True, overwrite=True)
     for a, b in zip(once.parameters(), load_checkpoint(tmp_path / "h").parameters(), strict=True):
         assert torch.equal(a, b) and torch.equal(a, a.half().float())
 

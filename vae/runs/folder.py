@@ -11,16 +11,18 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..checkpoint import read_tensors, write_file
+from ..checkpoint import read_tensors
+from ..files import check_output_folder, is_unfinished, write_file
 from ..model import ConfigError
 from ..training.loop import TrainingConfig
 
@@ -30,8 +32,10 @@ __all__ = [
     "RunConfig",
     "RunError",
     "Status",
+    "check_run_folder",
     "control",
     "is_alive",
+    "is_run",
     "list_snapshots",
     "lock",
     "read_changes",
@@ -40,11 +44,18 @@ __all__ = [
     "read_metrics",
     "read_snapshot",
     "read_status",
+    "remove_run_files",
     "snapshot_file",
     "write_json",
 ]
 
 LIVE = ("waiting", "starting", "running", "paused", "finishing")
+_FILES = (  # the last one marks the folder as a run's
+    *("status.json", "metrics.jsonl", "control.json", "changes.jsonl", "state.safetensors"),
+    *("model.safetensors", "codes.safetensors", "card.json", "log.txt", "run.lock"),
+    "config.json",
+)
+_SNAPSHOT = re.compile(r"(shared|\d{6,})\.safetensors")
 
 
 class RunError(ValueError):
@@ -220,6 +231,62 @@ def lock(file: Path) -> Iterator[bool]:
             yield True
 
 
+def is_run(folder: str | Path) -> bool:
+    """Whether a folder is a run's, whole or damaged: a process marked it, or it has a config."""
+    folder = Path(folder)
+    if (folder / "run.lock").is_file():
+        return True
+    try:
+        read_config(folder)
+    except RunError:
+        return False
+    return True
+
+
+def check_run_folder(folder: str | Path) -> Path:
+    """Refuses a folder that a run must not write to: neither new, nor empty, nor a run's.
+
+    Raises:
+        OutputError: says what is there.
+    """
+
+    def own(folder: Path) -> bool:
+        others = [f for f in folder.iterdir() if f.name != "run.lock" and not is_unfinished(f)]
+        return not others or ((folder / "config.json").is_file() and is_run(folder))
+
+    return check_output_folder(folder, own)
+
+
+def remove_run_files(folder: Path) -> list[str]:
+    """Removes the files that a run wrote, and its folder if nothing else is left.
+
+    Returns:
+        Names of what is left, because no run writes such files.
+    """
+    snapshots = folder / "snapshots"
+    if snapshots.is_dir():
+        for file in snapshots.iterdir():
+            if _SNAPSHOT.fullmatch(file.name) or is_unfinished(file):
+                _remove(file)
+        _remove(snapshots)
+    for file in folder.iterdir():
+        if is_unfinished(file):
+            _remove(file)
+    for name in _FILES:
+        _remove(folder / name)
+    _remove(folder)
+    return sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
+
+
+def _remove(path: Path) -> None:
+    """Removes a file or an empty folder; leaves a folder that holds something."""
+    if path.is_dir() and not path.is_symlink():
+        with suppress(OSError):
+            path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
+
+
 def read_metrics(
     folder: str | Path, after: Position | None = None
 ) -> tuple[list[dict[str, Any]], Position, bool]:
@@ -303,7 +370,12 @@ def control(
         single: pause, but take one more step.
         beta: weight of the KL from now on.
         learning_rate: highest one from now on.
+
+    Raises:
+        RunError: there is no run in the folder, perhaps because it was deleted meanwhile.
     """
+    if not is_run(folder):
+        raise RunError(f"{folder} holds no run (any more), so there is nothing to control.")
     now = read_control(folder)
     wanted = Control(
         "pause" if single else action or now.action,

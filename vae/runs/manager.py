@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -16,15 +15,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..checkpoint import data_folder, list_checkpoints
+from ..files import remove_unfinished, write_file
 from .folder import (
     RunConfig,
     RunError,
     Status,
+    check_run_folder,
     control,
     is_alive,
+    is_run,
     lock,
     read_config,
     read_status,
+    remove_run_files,
     write_json,
 )
 
@@ -35,6 +38,7 @@ __all__ = [
     "export_run",
     "hold",
     "list_runs",
+    "plan",
     "resume_run",
     "runs_folder",
     "save_run",
@@ -110,18 +114,27 @@ def resume_run(folder: str | Path) -> None:
     _launch(Path(folder))
 
 
-def delete_run(folder: str | Path) -> None:
-    """Removes a run for good.
+def delete_run(folder: str | Path) -> list[str]:
+    """Removes a run for good, and nothing that a run does not write.
+
+    Returns:
+        Names of files of somebody else's that are left in the folder.
 
     Raises:
         RunError: it is at work, or the folder is none of the app's runs.
     """
     folder = Path(folder)
-    if folder.resolve().parent != runs_folder().resolve():
+    if folder.resolve().parent != runs_folder().resolve() or not folder.is_dir():
         raise RunError(f"{folder} is not a run of this app.")
-    if is_alive(folder):
-        raise RunError("This run is at work; stop it first.")
-    shutil.rmtree(folder)
+    if not is_run(folder):
+        raise RunError(
+            f"{folder / 'config.json'} is no run's, and no run has left its mark in the folder. "
+            "Nothing was deleted; remove the folder by hand if you no longer need it."
+        )
+    with _locked(folder) as free:
+        if not free:
+            raise RunError("This run is at work; stop it first.")
+        return remove_run_files(folder)
 
 
 def save_run(folder: str | Path, name: str) -> Path:
@@ -135,14 +148,20 @@ def save_run(folder: str | Path, name: str) -> Path:
         RunError: nothing was saved yet, or the name is taken or not allowed.
     """
     files = [Path(folder) / f for f in ("model.safetensors", "codes.safetensors", "card.json")]
-    if not files[0].exists():
+    files = [file for file in files if file.is_file()]
+    if not files or files[0].name != "model.safetensors":
         raise RunError("This run has not saved a checkpoint yet; wait for its first epoch.")
     if name in {checkpoint.name for checkpoint in list_checkpoints()}:
         raise RunError(f"There is a checkpoint named {name} already; choose another name.")
     target = _new_folder(data_folder() / "checkpoints", name)
-    for file in reversed(files):  # the weights last: with them it is listed
-        if file.exists():
-            shutil.copyfile(file, target / file.name)
+    try:
+        for file in reversed(files):  # the weights last: with them it is listed
+            write_file(target / file.name, file.read_bytes())
+    except OSError as error:
+        for file in files:
+            (target / file.name).unlink(missing_ok=True)
+        target.rmdir()
+        raise RunError(f"The checkpoint could not be saved ({error.strerror}).") from error
     return target
 
 
@@ -158,41 +177,56 @@ def export_run(folder: str | Path) -> bytes:
             "metrics.jsonl",
         ):
             file = Path(folder) / name
-            if file.exists():
+            if file.is_file():
                 archive.write(file, f"{Path(folder).name}/{name}")
     return packed.getvalue()
 
 
-def begin(folder: Path, config: RunConfig | None, resume: bool) -> RunConfig:
-    """Writes what a run is to do, or reads it if the run is resumed.
+def plan(folder: str | Path, config: RunConfig | None, resume: bool) -> RunConfig:
+    """Decides what a run is to do; writes nothing.
 
     Args:
-        folder: the run's.
+        folder: the run's: a new or an empty one, or that of a run.
         config: what to do; may be left out if it is resumed.
         resume: whether to go on with what the folder holds; with an empty one, it begins.
 
     Raises:
         RunError: the folder holds another run, or none to resume.
+        OutputError: the folder must not be written to.
     """
-    file = folder / "config.json"
+    folder = check_run_folder(folder)
+    file, trained = folder / "config.json", (folder / "model.safetensors").exists()
+    never = not (folder / "state.safetensors").exists()
     if file.exists() and resume:
         saved = read_config(folder)
+        if trained and never and not (folder / "run.lock").exists():  # an export, unpacked
+            raise RunError(
+                f"{folder} holds a trained model, but not the state.safetensors that training "
+                "goes on from: it would start over and lose the model. Name a new folder, and add "
+                f"--from {folder} to start from these weights."
+            )
         if config is not None and config != saved:
             raise RunError(
                 f"{folder} was begun with other settings; a resumed run keeps its own. Leave the "
                 "others out, or choose another folder."
             )
         return saved
-    never = not (folder / "state.safetensors").exists()
-    if file.exists() and not (never and read_status(folder).state == "failed"):
+    failed = never and not trained and read_status(folder).state == "failed"
+    if file.exists() and not failed:
         raise RunError(
             f"{folder} holds a run already. Add --resume to go on with it, or choose another "
             "folder."
         )
     if config is None:
         raise RunError(f"{folder} holds no run that could be resumed.")
-    write_json(file, config.to_dict())
     return config
+
+
+def begin(folder: Path, config: RunConfig) -> None:
+    """Writes what `plan` decided."""
+    file = folder / "config.json"
+    if not file.exists() or read_config(folder) != config:
+        write_json(file, config.to_dict())
 
 
 @contextmanager
@@ -202,16 +236,12 @@ def hold(folder: Path) -> Iterator[None]:
     Raises:
         RunError: another process works on it.
     """
-    for _ in range(20):  # a watcher that looks whether we are here holds the lock for a moment
-        with lock(folder / "run.lock") as held:
-            if held:
-                for left in folder.glob(".*"):  # what a killed process could not rename
-                    if not left.name.startswith(".control"):  # the app may be writing it now
-                        left.unlink(missing_ok=True)
-                yield
-                return
-        time.sleep(0.05)
-    raise RunError(f"Another process works on {folder}. Wait for it, or stop it.")
+    with _locked(folder) as held:
+        if not held:
+            raise RunError(f"Another process works on {folder}. Wait for it, or stop it.")
+        remove_unfinished(folder, but="control.json")  # the app may be writing that one now
+        remove_unfinished(folder / "snapshots")
+        yield
 
 
 @contextmanager
@@ -244,6 +274,17 @@ def turn(folder: Path, say: Callable[[str], None], stopped: Callable[[], bool]) 
                     return
         say(f"Waiting for the run at work{f' and {ahead} more' if ahead else ''}.")
         time.sleep(0.5)
+    yield False
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    for _ in range(20):  # a watcher that looks whether we are here holds the lock for a moment
+        with lock(folder / "run.lock") as held:
+            if held:
+                yield True
+                return
+        time.sleep(0.05)
     yield False
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from ..checkpoint import list_checkpoints, load_checkpoint
+from ..checkpoint import CheckpointError, list_checkpoints, load_checkpoint
 from ..datasets import Dataset, load_dataset
 from ..model import VAE, ConfigError, VAEConfig
 from ..training.distributed import join, leave
@@ -106,7 +106,13 @@ def explain(error: BaseException) -> str:
 
 
 def find_checkpoint(name: str) -> Path:
-    """The folder of a checkpoint, given by its name or by the folder itself."""
+    """The folder of a checkpoint, given by its name or by the folder itself.
+
+    Raises:
+        CheckpointError: the name is empty.
+    """
+    if not name.strip():
+        raise CheckpointError("The checkpoint has no name: give its folder, or its name.")
     if Path(name).is_dir():
         return Path(name)
     return {c.name: c.folder for c in list_checkpoints()}.get(name, Path(name))

@@ -22,11 +22,11 @@ from ..checkpoint import (
     load_card,
     load_checkpoint,
     read_tensors,
-    save_checkpoint,
-    write_file,
+    save_own_checkpoint,
     write_tensors,
 )
 from ..codes import write_reference
+from ..files import OutputError, write_file
 from ..model import VAE
 from ..training.data import in_memory
 from ..training.distributed import Group, join, leave
@@ -43,7 +43,7 @@ from .folder import (
     snapshot_file,
     write_json,
 )
-from .manager import begin, hold, turn
+from .manager import begin, hold, plan, turn
 from .setup import explain, prepare
 from .snapshots import Snapshots
 
@@ -76,12 +76,13 @@ def run(
 
     Raises:
         RunError: the folder holds a run already, or another process works on it.
+        OutputError: the folder has no name, is a file, or holds something else.
     """
-    folder = Path(folder)
     group = join(device)
     try:
         if group.writes:
             return _first(folder, config, group, resume, queue)
+        folder = Path(folder)
         text = group.text_from_first("")
         if not text:
             return Status("failed", "The first process did not begin; its message says why.")
@@ -91,12 +92,15 @@ def run(
 
 
 def _first(
-    folder: Path, config: RunConfig | None, group: Group, resume: bool, queue: bool
+    folder: str | Path, config: RunConfig | None, group: Group, resume: bool, queue: bool
 ) -> Status:
     stop = threading.Event()
     try:
+        plan(folder, config, resume)  # what cannot be done is refused before a file is written
+        folder = Path(folder)
         with _signals(stop), hold(folder):
-            config = begin(folder, config, resume)
+            config = plan(folder, config, resume)  # nobody else can change it now
+            begin(folder, config)
             trainer = _Trainer(folder, config, group, stop)
             with trainer.heartbeat(), trainer.turn() if queue else nullcontext(True) as begins:
                 group.text_from_first(json.dumps(config.to_dict()) if begins else "")
@@ -104,7 +108,7 @@ def _first(
                     trainer.say("stopped", "Stopped while it was waiting.")
                     return trainer.status
                 return trainer.run()
-    except RunError:
+    except (RunError, OutputError):
         group.text_from_first("")
         raise
 
@@ -381,7 +385,7 @@ class _Trainer:
             },
         )
         card = self._card | {"step": self.state.step, "seconds": round(self.seconds, 1)}
-        save_checkpoint(model, self.folder, card, half=True)
+        save_own_checkpoint(model, self.folder, card)
         self._saved = time.monotonic()
 
     def _restore(self, model: VAE) -> None:

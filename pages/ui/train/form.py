@@ -13,8 +13,9 @@ import streamlit as st
 
 from pages.ui.shared.formatting import time_words
 from vae import ConfigError, DatasetError, list_checkpoints
-from vae.checkpoint import data_folder, write_file
+from vae.checkpoint import data_folder
 from vae.datasets import dataset_names, load_dataset
+from vae.files import write_file
 from vae.likelihoods import LIKELIHOODS
 from vae.runs.folder import RunConfig, RunError
 from vae.runs.manager import start_run

@@ -16,6 +16,7 @@ from pages.ui.train import plots
 from vae import CheckpointError, DatasetError
 from vae.runs.folder import (
     RunConfig,
+    RunError,
     Status,
     control,
     list_snapshots,
@@ -67,7 +68,7 @@ def show_controls(run: Run) -> None:
     config = read_config(run.folder)
     wanted = read_control(run.folder)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        do = {"on_click": control}
+        do = {"on_click": _tell}
         if wanted.action == "pause":
             go_on = {"icon": ":material/play_arrow:", "type": "primary"}
             st.button("Go on", key="go-on", args=(run.folder, "run"), **go_on, **do)
@@ -125,8 +126,15 @@ def show_controls(run: Run) -> None:
         )
 
 
+def _tell(folder: Path, *action: str, **wanted: Any) -> None:
+    try:
+        control(folder, *action, **wanted)
+    except RunError as problem:  # another visitor has deleted it meanwhile
+        st.toast(str(problem), icon=":material/error:")
+
+
 def _steer(run: Run, name: str, key: str) -> None:
-    control(run.folder, **{name: st.session_state[key]})
+    _tell(run.folder, **{name: st.session_state[key]})
     st.session_state["train-seen"] = _seen(run)  # this visitor's own change is no news
 
 

@@ -51,8 +51,13 @@ def show_actions(run: Run) -> None:
                 st.write("The run, its curves and its checkpoint are then gone for everyone.")
                 label = f"Delete {run.name} for good"
                 if st.button(label, key="delete", type="primary"):
-                    delete_run(run.folder)
-                    st.session_state["deleted"] = run.name
+                    left = delete_run(run.folder)
+                    st.session_state["deleted"] = f"{run.name} is deleted."
+                    if left:
+                        st.session_state["deleted"] = (
+                            f"{run.name} is deleted. Its folder stays, because no run wrote what "
+                            f"else is in it: {', '.join(left[:3])}{'…' if left[3:] else ''}"
+                        )
                     st.rerun()
     except RunError as problem:
         st.error(str(problem))

@@ -158,6 +158,20 @@ def test_controls_reach_the_run(live):
     assert not at.exception
 
 
+def test_a_run_that_somebody_has_deleted_is_named_when_it_is_told_something(live):
+    at = visit(run="plain")
+    config = (live / "config.json").read_bytes()
+    lock = (live / "run.lock").read_bytes()
+    try:
+        (live / "config.json").unlink()
+        (live / "run.lock").unlink()
+        at.button(key="pause").click().run()
+        assert not at.exception and "holds no run" in at.toast[0].value
+    finally:
+        (live / "config.json").write_bytes(config)
+        (live / "run.lock").write_bytes(lock)
+
+
 def test_watching_changes_nothing(live):
     """Not even a beta that is higher than sliders usually go."""
     config = replace(CONFIG, training=replace(CONFIG.training, beta=30.0))
@@ -244,12 +258,15 @@ def test_deleting_asks_first(data):
     config = data / "runs" / "spare" / "config.json"
     write_json(config, CONFIG.to_dict())
     write_json(config.parent / "status.json", {"state": "stopped"})
+    (config.parent / "notes.txt").write_text("mine")
     at = visit(run="spare")
     assert "spare" in at.button(key="delete").label
     at.button(key="delete").click().run()
     assert not at.exception and not config.exists()
     assert at.session_state["run"] in [run.name for run in list_runs()]
-    assert "spare is deleted" in at.toast[0].value
+    assert "spare is deleted" in at.toast[0].value and "notes.txt" in at.toast[0].value
+    (config.parent / "notes.txt").unlink()
+    config.parent.rmdir()
     assert "spare" not in [run.name for run in list_runs()]
 
 

@@ -20,11 +20,13 @@ from vae import list_checkpoints, load_checkpoint, load_dataset
 from vae.__main__ import main
 from vae.checkpoint import load_card, load_codes
 from vae.codes import encode
-from vae.runs import worker
+from vae.files import write_file
+from vae.runs import manager, worker
 from vae.runs.folder import (
     Control,
     RunError,
     Status,
+    control,
     list_snapshots,
     read_changes,
     read_config,
@@ -208,6 +210,44 @@ def test_saves_exports_and_deletes_only_its_own(finished, data_folder, tmp_path)
         delete_run(saved)
     delete_run(finished)
     assert not finished.exists() and list_runs() == [] and load_checkpoint(saved)
+
+
+def test_deleting_leaves_what_no_run_wrote(finished, data_folder):
+    for name in ("notes.txt", ".env", "snapshots/mine.png", "snapshots/x.safetensors"):
+        (finished / name).write_text("mine")
+    assert delete_run(finished) == [".env", "notes.txt", "snapshots"]
+    left = sorted(str(file.relative_to(finished)) for file in finished.rglob("*"))
+    assert left == [".env", "notes.txt", "snapshots", "snapshots/mine.png",
+                    "snapshots/x.safetensors"]  # fmt: skip
+    assert list_runs() == []
+    foreign = data_folder / "runs" / "bert"
+    foreign.mkdir()
+    (foreign / "config.json").write_text('{"model_type": "bert"}')
+    (foreign / "model.safetensors").write_text("mine")
+    for folder in (foreign, data_folder / "runs", data_folder / "runs" / "nothing"):
+        with pytest.raises(RunError, match=r"not a run|no run's"):
+            delete_run(folder)
+    assert (foreign / "model.safetensors").read_text() == "mine"
+
+
+def test_a_run_that_is_gone_is_not_made_again_by_telling_it_something(finished):
+    delete_run(finished)
+    with pytest.raises(RunError, match="no run"):
+        control(finished, "pause")
+    assert not finished.exists()
+
+
+def test_a_checkpoint_is_saved_whole_or_not_at_all(finished, data_folder, monkeypatch):
+    def full(file, content):
+        if file.name == "model.safetensors":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_file(file, content)
+
+    monkeypatch.setattr(manager, "write_file", full)
+    with pytest.raises(RunError, match="No space left"):
+        save_run(finished, "mine")
+    monkeypatch.setattr(manager, "write_file", write_file)
+    assert same_weights(finished, save_run(finished, "mine"))
 
 
 def test_an_interrupted_run_says_so(finished):

@@ -118,7 +118,8 @@ def _write(path: Path, images: np.ndarray) -> None:
             with os.fdopen(handle, "wb") as file:
                 np.savez(file, images=images)
             Path(name).replace(path)
-            for old in path.parent.glob(path.name.replace(VERSION, "*")):
+            version = "[0-9a-f]" * len(VERSION)
+            for old in path.parent.glob(path.name.replace(VERSION, version)):
                 if old != path:
                     old.unlink(missing_ok=True)
         finally:

@@ -1,0 +1,128 @@
+"""Writing files: whole or not at all, and never over what somebody else put there."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = [
+    "OutputError",
+    "check_output_file",
+    "check_output_folder",
+    "is_unfinished",
+    "remove_unfinished",
+    "write_file",
+]
+
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}\.unfinished")
+
+
+class OutputError(ValueError):
+    """A place that nothing may be written to; the message says what is there and what to do."""
+
+
+def write_file(file: Path, content: bytes) -> None:
+    """Writes a file under a temporary name and renames it; its folder is made if missing.
+
+    A process that is killed meanwhile leaves the temporary file, which `remove_unfinished` finds.
+
+    Raises:
+        OutputError: the path names a folder.
+    """
+    if file.is_dir():
+        raise OutputError(f"{file} is a folder; expected the name of a file.")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}.unfinished")
+    try:
+        with temporary.open("xb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def is_unfinished(file: Path) -> bool:
+    """Whether a file is one that `write_file` left when its process was killed."""
+    return _UNFINISHED.fullmatch(file.name) is not None and file.is_file()
+
+
+def remove_unfinished(folder: Path, *, but: str = "") -> None:
+    """Removes what `write_file` left in a folder when its process was killed, and nothing else.
+
+    Args:
+        folder: one that this program made.
+        but: name of a file that another process may be writing at this moment.
+    """
+    for file in folder.glob(".*.unfinished"):
+        if is_unfinished(file) and not (but and file.name.startswith(f".{but}.")):
+            file.unlink(missing_ok=True)
+
+
+def check_output_folder(
+    folder: str | Path, own: Callable[[Path], bool] = lambda folder: False
+) -> Path:
+    """Refuses a folder in which something of somebody else's could be lost; writes nothing.
+
+    Args:
+        folder: where several files are to be written.
+        own: whether a folder that is not empty is one that may be written to.
+
+    Raises:
+        OutputError: no name, a file, or a folder that holds something and is not `own`.
+    """
+    _check_named(folder)
+    folder = Path(folder)
+    _check_above(folder)
+    if not os.path.lexists(folder):
+        return folder
+    if not folder.is_dir():
+        raise OutputError(f"{folder} is not a folder. Name a new or an empty one.")
+    names = sorted(file.name for file in folder.iterdir())
+    if not names or own(folder):
+        return folder
+    if "model.safetensors" in names:
+        raise OutputError(
+            f"{folder} holds a model already, which would be overwritten. Name a new folder."
+        )
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    raise OutputError(
+        f"{folder} holds something else: {', '.join(names[:3])}{more}. Name a new or an empty "
+        "folder."
+    )
+
+
+def check_output_file(file: str | Path, own: Callable[[Path], bool] = lambda file: False) -> Path:
+    """Refuses a file that would take the place of somebody else's; writes nothing.
+
+    Args:
+        file: the path that is to be written.
+        own: whether a file that is there already may be replaced.
+
+    Raises:
+        OutputError: no name, a folder, a file that is not `own`, or one among a model's files.
+    """
+    _check_named(file)
+    file = Path(file)
+    _check_above(file)
+    if file.is_dir():
+        raise OutputError(f"{file} is a folder. Name a file in it.")
+    if os.path.lexists(file) and not own(file):
+        raise OutputError(f"{file} exists already and is kept. Name a new file.")
+    return file
+
+
+def _check_named(path: str | Path) -> None:
+    if not str(path).strip():
+        raise OutputError("There is no name to write to: it is empty. Name a new folder or file.")
+
+
+def _check_above(path: Path) -> None:
+    above = next((p for p in path.parents if os.path.lexists(p)), Path())
+    if not above.is_dir():
+        raise OutputError(f"{above} is not a folder, so nothing can lie in it. Name another path.")
