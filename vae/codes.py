@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from .checkpoint import save_codes
+from .checkpoint import load_card, save_card, save_codes
 from .datasets import Dataset
 from .model import VAE
 from .objective import elbo
-from .projection import fit_pca, fit_tsne
+from .projection import ProjectionError, fit_pca, fit_tsne
 from .training.data import in_order
 from .training.distributed import Group
 
@@ -98,7 +98,10 @@ def write_reference(
     Returns:
         What `load_codes` will give: `mean`, `variance` `(N, D)`, `index` `(N,)`, `kl`, `elbo`
         `(N,)` if variational, `pca` `(N, 2)` with `pca_mean` `(D,)` and `pca_components` `(2, D)`,
-        and `tsne` `(N, 2)`.
+        and `tsne` `(N, 2)`, unless there are too few distinct codes: the card then says so.
+
+    Raises:
+        ProjectionError: codes are not finite.
     """
     if codes is None:
         codes = encode(model, dataset.images, limit=limit)
@@ -112,8 +115,20 @@ def write_reference(
         "pca_components": components,
     }
     save_codes(folder, codes)
-    perplexity = min(30.0, (len(mean) - 1) / 3)
-    if tsne and perplexity > 1:
-        codes["tsne"] = fit_tsne(mean, perplexity=perplexity).embedding
-        save_codes(folder, codes)
+    if tsne:
+        _add_tsne(folder, codes)
     return codes
+
+
+def _add_tsne(folder: str | Path, codes: dict[str, np.ndarray]) -> None:
+    """Adds `tsne` to codes; where it cannot be had, the card says why, under `no_tsne`."""
+    card = load_card(folder)
+    reason = card.pop("no_tsne", None)
+    try:
+        codes["tsne"] = fit_tsne(codes["mean"]).embedding
+    except ProjectionError as error:
+        save_card(folder, card | {"no_tsne": f"There is no t-SNE map, PCA alone. {error}"})
+        return
+    save_codes(folder, codes)
+    if reason:
+        save_card(folder, card)

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["PCA", "TSNE", "fit_discriminants", "fit_pca", "fit_tsne"]
+__all__ = ["PCA", "TSNE", "ProjectionError", "fit_discriminants", "fit_pca", "fit_tsne"]
+
+_USUAL_PERPLEXITY = 30.0
+_LEAST_PERPLEXITY = 5.0  # below, van der Maaten and Hinton's own range ends
+_LARGEST_CODE = 1e12  # openTSNE breaks at about 1e20
+_RESOLUTION = 1e-5  # of the codes' size and spread: below lie the rounding errors of an encoder
+
+
+class ProjectionError(ValueError):
+    """Codes that cannot be projected as asked; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +51,11 @@ def fit_pca(codes: np.ndarray, components: int = 2) -> PCA:
     Args:
         codes: `(N, D)`.
         components: K ≤ D.
+
+    Raises:
+        ProjectionError: codes are not finite.
     """
-    codes = np.asarray(codes, dtype=np.float64)
+    codes = _finite(codes)
     mean = codes.mean(0)
     _, singular, rows = np.linalg.svd(codes - mean, full_matrices=False)
     rows = rows[:components]
@@ -54,6 +66,17 @@ def fit_pca(codes: np.ndarray, components: int = 2) -> PCA:
         (rows * signs[:, None]).astype(np.float32),
         deviations.astype(np.float32),
     )
+
+
+def _finite(codes: np.ndarray) -> np.ndarray:
+    codes = np.asarray(codes, dtype=np.float64)
+    broken = int((~np.isfinite(codes)).any(1).sum())
+    if broken:
+        raise ProjectionError(
+            f"{broken:,} of {len(codes):,} codes are not finite numbers; expected finite ones. "
+            "Train again with a lower learning rate."
+        )
+    return codes
 
 
 def fit_discriminants(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -88,11 +111,24 @@ def fit_discriminants(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.linalg.qr(spanning)[0][:, :2].T.astype(np.float32)
 
 
+def _distinct(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows `(M,)` of codes that differ by more than rounding, and which of these each code is."""
+    centred = codes - codes.mean(0)
+    spread = np.abs(centred).max()
+    all_equal = spread <= _RESOLUTION * np.abs(codes).max()
+    rounded = np.round(centred / (np.inf if all_equal else _RESOLUTION * spread))
+    _, first, which = np.unique(rounded, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)  # their own order, in which codes that all differ stay
+    return first[order], np.argsort(order)[which.reshape(-1)]
+
+
 class TSNE:
     """A t-SNE embedding that can place codes it was not fitted on.
 
     It has no inverse: positions between points mean nothing by themselves. `embedding` `(N, 2)`
-    holds the places of the codes it was fitted on.
+    holds the places of the codes it was fitted on. Codes that are equal to within rounding share
+    a place: openTSNE is given distinct codes alone, and of moderate size, because
+    it ends the process (signal 11) where all codes are equal or too large to be squared twice.
 
     References:
         Visualizing data using t-SNE (van der Maaten and Hinton, 2008); openTSNE: a modular Python
@@ -101,8 +137,13 @@ class TSNE:
     Args:
         codes: `(N, D)` that the embedding shows.
         embedding: `(N, 2)`, their places, if known: nothing is then fitted.
-        perplexity: about how many neighbours each code keeps close.
+        perplexity: about how many neighbours each code keeps close; by default 30, or fewer where
+            there are fewer than 91 distinct codes.
         seed: of the randomised parts.
+
+    Raises:
+        ProjectionError: the codes are not finite, too large, have one dimension, or fewer of them
+            are distinct than the perplexity needs: three neighbours for each unit of it.
     """
 
     def __init__(
@@ -110,26 +151,38 @@ class TSNE:
         codes: np.ndarray,
         embedding: np.ndarray | None = None,
         *,
-        perplexity: float = 30,
+        perplexity: float | None = None,
         seed: int = 0,
     ) -> None:
+        codes = _finite(codes)
+        if codes.shape[1] < 2:
+            raise ProjectionError("t-SNE needs codes of two or more dimensions; these have one.")
+        largest = np.abs(codes).max()
+        if largest > _LARGEST_CODE:
+            raise ProjectionError(
+                f"t-SNE needs codes of at most ±{_LARGEST_CODE:g}; found: {largest:g}."
+            )
+        rows, which = _distinct(codes)
+        least = _LEAST_PERPLEXITY if perplexity is None else perplexity
+        limit = (len(rows) - 1) / 3
+        if not 1 < least <= limit:
+            raise ProjectionError(
+                f"t-SNE with a perplexity of {least:g} needs at least {3 * max(least, 1) + 1:.0f} "
+                f"distinct codes, and a perplexity above 1; found: {len(rows):,} distinct of "
+                f"{len(codes):,}."
+            )
+        self.perplexity = min(_USUAL_PERPLEXITY, limit) if perplexity is None else perplexity
+
         import openTSNE  # brings in scikit-learn and pandas: seconds that only t-SNE should cost
 
-        codes = np.asarray(codes, dtype=np.float64)
-        limit = (len(codes) - 1) / 3
-        if not 1 < perplexity <= limit:
-            raise ValueError(
-                f"perplexity is {perplexity}; {len(codes)} codes allow more than 1 "
-                f"and at most {limit:g}."
-            )
-        self.perplexity = perplexity
+        distinct = codes[rows]
         affinities = openTSNE.affinity.PerplexityBasedNN(
-            codes, perplexity=perplexity, random_state=seed, n_jobs=1
+            distinct, perplexity=self.perplexity, random_state=seed, n_jobs=1
         )
         if embedding is None:
-            start = openTSNE.initialization.pca(codes, random_state=seed)
+            start = openTSNE.initialization.pca(distinct, random_state=seed)
         else:
-            start = np.asarray(embedding, dtype=np.float64)
+            start = np.asarray(embedding, dtype=np.float64)[rows]
         self._embedding = openTSNE.TSNEEmbedding(
             start, affinities, negative_gradient_method="fft", n_jobs=1, random_state=seed
         )
@@ -137,7 +190,7 @@ class TSNE:
             self._embedding.optimize(250, exaggeration=12, momentum=0.5, inplace=True)
             self._embedding.optimize(500, momentum=0.8, inplace=True)
             start = self._embedding
-        self.embedding = np.array(start, dtype=np.float32)
+        self.embedding = np.array(start, dtype=np.float32)[which]
 
     def place(self, codes: np.ndarray) -> np.ndarray:
         """Finds places for new codes `(M, D)` among the old ones: `(M, 2)`."""
@@ -149,6 +202,6 @@ class TSNE:
         return (placed - moved).astype(np.float32)
 
 
-def fit_tsne(codes: np.ndarray, *, perplexity: float = 30, seed: int = 0) -> TSNE:
-    """Embeds codes `(N, D)` in two dimensions."""
+def fit_tsne(codes: np.ndarray, *, perplexity: float | None = None, seed: int = 0) -> TSNE:
+    """Embeds codes `(N, D)` in two dimensions, as `TSNE` says."""
     return TSNE(codes, perplexity=perplexity, seed=seed)

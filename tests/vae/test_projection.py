@@ -1,7 +1,14 @@
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
-from vae.projection import TSNE, fit_discriminants, fit_pca, fit_tsne
+from vae import VAE, VAEConfig, load_dataset
+from vae.checkpoint import load_card, load_codes
+from vae.codes import write_reference
+from vae.projection import TSNE, ProjectionError, fit_discriminants, fit_pca, fit_tsne
 
 RNG = np.random.default_rng(0)
 
@@ -57,6 +64,98 @@ def test_tsne_keeps_groups_apart_and_places_new_codes_among_their_own():
     np.testing.assert_allclose(np.linalg.norm(again - placed, axis=1), 0, atol=1)
     np.testing.assert_allclose(np.linalg.norm(placed - tsne.embedding, axis=1), 0, atol=3)
     np.testing.assert_array_equal(tsne.embedding, fit_tsne(codes, perplexity=10).embedding)
+
+
+# Each case is fitted in a process of its own, which openTSNE could end with signal 11.
+FIT = """
+import json, os, sys, warnings
+import numpy as np, openTSNE
+from vae.projection import ProjectionError, fit_tsne
+
+warnings.simplefilter("ignore")
+whole = openTSNE.TSNEEmbedding.optimize
+openTSNE.TSNEEmbedding.optimize = lambda self, n, **how: whole(self, 10, **how)
+for count, dimensions, distinct, jitter, scale, offset in json.loads(sys.argv[1]):
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(distinct, dimensions))[np.arange(count) % distinct]
+    codes = codes + jitter * rng.normal(size=codes.shape)
+    codes = (codes * scale + offset).astype("f4")
+    process = os.fork()
+    if not process:
+        try:
+            found = fit_tsne(codes).embedding
+            same = np.unique(codes, axis=0, return_inverse=True)[1].reshape(-1)
+            one_place = all(np.ptp(found[same == k], axis=0).max() == 0 for k in set(same))
+            print("embedded" if np.isfinite(found).all() and one_place else "wrong", flush=True)
+        except ProjectionError:
+            print("refused", flush=True)
+        os._exit(0)
+    if status := os.waitpid(process, 0)[1]:
+        print("signal", os.WTERMSIG(status), flush=True)
+"""
+
+
+def test_tsne_never_ends_the_process_whatever_the_codes():
+    """Equal and nearly equal codes, small and large ones, few, one dimension; never changed."""
+    cases = {
+        # codes, dimensions, distinct ones, jitter, scale, offset
+        (40, 2, 1, 0, 1, 0): "refused",
+        (40, 2, 1, 1e-30, 1, 0): "refused",
+        (40, 2, 1, 1e-10, 1, 0): "refused",
+        (40, 2, 1, 1e-7, 1, 0): "refused",
+        (40, 2, 1, 1e-3, 1, 0): "embedded",
+        (40, 2, 1, 1e-4, 1, 1_000): "refused",
+        (40, 1, 40, 0, 1, 0): "refused",
+        (1_100, 8, 1, 0, 1, 0): "refused",
+        (1_100, 2, 15, 0, 1, 0): "refused",
+        (200, 2, 16, 0, 1, 0): "embedded",
+        (1, 2, 1, 0, 1, 0): "refused",
+        (6, 2, 6, 0, 1, 0): "refused",
+        (200, 2, 200, 0, 1e20, 0): "refused",
+        (200, 2, 200, 0, 1e11, 0): "embedded",
+        (200, 2, 200, 0, 1e-30, 0): "embedded",
+        (40, 2, 1, 0, 0, 0): "refused",
+    }
+    command = [sys.executable, "-c", FIT, json.dumps(list(cases))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert dict(zip(cases, done.stdout.splitlines(), strict=True)) == cases
+
+
+def test_codes_that_are_not_finite_are_refused_by_number():
+    codes = blobs()[0]
+    codes[7, 0], codes[9] = np.nan, np.inf
+    for fit in (fit_tsne, fit_pca):
+        with pytest.raises(ProjectionError, match="2 of 120 codes are not finite"):
+            fit(codes)
+
+
+@pytest.fixture
+def few_iterations(monkeypatch):
+    import openTSNE
+
+    whole = openTSNE.TSNEEmbedding.optimize
+    fewer = lambda self, n, **how: whole(self, 10, **how)  # noqa: E731
+    monkeypatch.setattr(openTSNE.TSNEEmbedding, "optimize", fewer)
+
+
+def test_equal_codes_share_a_place_and_count_once(few_iterations):
+    codes = blobs(60)[0]
+    places = fit_tsne(np.repeat(codes, 2, axis=0)).embedding
+    np.testing.assert_array_equal(places[0::2], places[1::2])
+    np.testing.assert_array_equal(places[0::2], fit_tsne(codes).embedding)
+
+
+def test_too_few_distinct_codes_get_a_sentence_on_the_card(tmp_path, few_iterations):
+    model, data = VAE(VAEConfig((1, 28, 28), latent_dim=2, channels=())), load_dataset("digits")
+    equal = {"mean": np.ones((40, 2), "f4"), "variance": np.ones((40, 2), "f4")}
+    equal["index"] = np.arange(40)
+    write_reference(model, tmp_path, data, codes=equal)
+    assert "tsne" not in load_codes(tmp_path)
+    assert "found: 1 distinct of 40" in load_card(tmp_path)["no_tsne"]
+    write_reference(model, tmp_path, data, codes=equal | {"mean": blobs(40, 2)[0]})
+    assert load_codes(tmp_path)["tsne"].shape == (40, 2)
+    assert "no_tsne" not in load_card(tmp_path)
 
 
 def test_tsne_says_which_perplexities_fit():

@@ -264,7 +264,8 @@ class _Trainer:
             self._save(model)
             self.say("finishing", "Drawing the map of codes.", seconds_left=None)
             write_reference(load_checkpoint(self.folder), self.folder, heldout)
-        self.say("finished", "Finished.", seconds_left=0.0)
+        notices = (load_card(self.folder).get("no_tsne"),)
+        self.say("finished", " ".join(filter(None, ("Finished.", *notices))), seconds_left=0.0)
 
     def _report(self, progress: Progress, seconds: float) -> None:
         before = self.status.images_per_second
