@@ -1,0 +1,57 @@
+"""The terms of the field as the program uses them; `docs/glossary.md` is written from them.
+
+python -m pages.ui.shared.glossary > docs/glossary.md
+"""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Term", "glossary", "markdown"]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term.
+
+    Args:
+        name: as it is written in running text.
+        sentence: what it means.
+        formula: LaTeX.
+        where: file of the page that shows it best.
+        symbol: LaTeX or plain text of the letter that stands for it, if one does.
+    """
+
+    name: str
+    sentence: str
+    formula: str
+    where: str
+    symbol: str = ""
+
+
+@functools.cache
+def glossary() -> dict[str, Term]:
+    """All terms by name, in the order in which they build on each other."""
+    file = Path(__file__).with_name("glossary.toml")
+    terms = tomllib.loads(file.read_text(encoding="utf-8"))["term"]
+    return {fields["name"]: Term(**fields) for fields in terms}
+
+
+def markdown() -> str:
+    """The glossary as a document."""
+    head = (
+        "# Glossary\n\nOne name for one thing, on pages, in code and in commits. Written from "
+        "`pages/ui/shared/glossary.toml`, which the app shows as well.\n"
+    )
+    parts = [
+        f"\n**{term.name}**. {term.sentence}\n\n$${term.formula}$$\n\nSeen on `pages/{term.where}`.\n"
+        for term in sorted(glossary().values(), key=lambda term: term.name.lower())
+    ]
+    return head + "".join(parts)
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")
