@@ -47,7 +47,8 @@ def markdown() -> str:
         "`pages/ui/shared/glossary.toml`, which the app shows as well.\n"
     )
     parts = [
-        f"\n**{term.name}**. {term.sentence}\n\n$${term.formula}$$\n\nSeen on `pages/{term.where}`.\n"
+        f"\n**{term.name}**. {term.sentence}\n\n$${term.formula}$$\n\n"
+        f"Seen on `pages/{term.where}`.\n"
         for term in sorted(glossary().values(), key=lambda term: term.name.lower())
     ]
     return head + "".join(parts)
