@@ -75,7 +75,8 @@ def load_dataset(
     Args:
         name: One of `dataset_names()`, or the path of a folder or `.zip` of pictures, in class
             folders or with an `attributes.csv` (`file, attribute, …`).
-        split: `"train"` or `"test"`.
+        split: `"train"`, `"test"` (held out), or `"validation"` where the author of a folder made
+            one beside the test split.
         progress: Told how far a download, a drawing or a check is.
         image_shape: `(C, H, W)` wanted. Pictures of one's own are cropped and scaled to it, by
             default to `(3, 64, 64)`; of the others it must be the shape.
@@ -84,8 +85,10 @@ def load_dataset(
         DatasetError: Unknown name or split, another shape, or data that are missing or damaged.
     """
     if split not in SPLITS:
-        raise DatasetError(f"There is no split {split!r}; choose {' or '.join(SPLITS)}.")
+        raise DatasetError(f"There is no split {split!r}; choose train, validation or test.")
     scaled = {} if image_shape is None else {"image_shape": tuple(image_shape)}
+    if name in _LOADERS and split == "validation":
+        raise DatasetError(f"{name} has no validation split; choose train or test.")
     if name in _LOADERS:
         dataset = _LOADERS[name](split, progress, **(scaled if name in _SCALED else {}))
     elif _is_path(name):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 __all__ = ["SPLITS", "Dataset", "DatasetError", "Images", "LazyImages", "Progress"]
 
-SPLITS = ("train", "test")
+SPLITS = ("train", "validation", "test")
 
 Progress = Callable[[float, str], None]
 """Called with the part that is done, in 0…1, and a sentence."""
@@ -96,13 +96,14 @@ class Dataset:
 
     Args:
         name: The name it was loaded by.
-        split: `"train"` or `"test"`.
+        split: One of `SPLITS`.
         images: `images[i:j]` gives `(n, C, H, W)` float32 in [0, 1]; `images.uint8` the raw
             bytes, or None where the images stay on disk.
         labels: Class of each image, `(N,)` int64, or None.
         classes: Name of each class, or None.
         attributes: Binary attributes by name, each `(N,)` bool; read-only.
         licence: Licence and source of the images, one sentence.
+        notices: Sentences on what was left out of a visitor's own pictures, and why.
 
     Raises:
         DatasetError: Labels or attributes do not fit the images.
@@ -115,6 +116,7 @@ class Dataset:
     classes: tuple[str, ...] | None = None
     attributes: Mapping[str, Tensor] = field(default_factory=dict)
     licence: str = ""
+    notices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.images)

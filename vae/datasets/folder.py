@@ -1,8 +1,8 @@
 """Pictures of one's own: a folder or a zip of images, read one by one when they are asked for.
 
 Class folders give labels, a table `attributes.csv` (`file, attribute, …`) gives attributes.
-Folders named `train` and `test` give the splits, else a fixed tenth of the images is held out.
-Nothing is ever unpacked: an archive is read where it lies, so its names cannot reach outside.
+Folders named `train`, `val` and `test` give the splits, else a fixed tenth of the images is held
+out.
 """
 
 from __future__ import annotations
@@ -10,26 +10,24 @@ from __future__ import annotations
 import csv
 import io
 import os
-import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from .archive import Source, open_source
 from .base import Dataset, DatasetError, LazyImages, Progress
+from .layout import Layout, read_layout
 
 __all__ = ["load_folder", "read_image"]
 
-MAX_FILE_BYTES = 64 << 20  # of one image, unpacked
 MAX_PIXELS = 50_000_000  # of one image: a phone's largest; more would take much memory to decode
-MAX_FILES = 1_000_000
 MAX_ATTRIBUTES = 200
-MAX_RATIO = 200  # unpacked by packed bytes of an archive; images hardly shrink, bombs do by 1,000
 CHECKED_AT_ONCE = 5_000  # sets up to this size have every image's header read when they are loaded
 
 _FORMATS = {
@@ -97,7 +95,8 @@ def load_folder(
 
     Args:
         path: A folder, or a `.zip`.
-        split: `"train"` or `"test"`.
+        split: `"train"`, `"validation"` or `"test"`. Where the author made but one of the last
+            two it is the test split; where none, a tenth of the pictures is.
         progress: Told how far the check of the images is.
         image_shape: `(C, H, W)`: each image is cropped in its middle and scaled to it.
 
@@ -106,156 +105,69 @@ def load_folder(
             table that does not fit; names the file or the row.
     """
     path = Path(path)
-    source = _Zip(path) if path.is_file() else _Folder(path)
+    source = open_source(path)
     names = _image_names(source)
-    root = PurePosixPath(os.path.commonpath([str(PurePosixPath(n).parent) for n in names]))
-    table = _attributes(source, root, names)
-
-    inner = [PurePosixPath(name).relative_to(root).parts for name in names]
-    if {parts[0] for parts in inner if len(parts) > 1} == {"train", "test"} and all(
-        len(parts) > 1 for parts in inner
-    ):
-        chosen = np.array([parts[0] == split for parts in inner])
-        inner = [parts[1:] for parts in inner]
-    else:
-        # By checksum of the name, so that a new image moves few others to the other side.
-        order = sorted(range(len(names)), key=lambda i: (zlib.crc32(names[i].encode()), names[i]))
-        chosen = np.full(len(names), split == "train")
-        chosen[order[: max(1, len(names) // 10)]] = split == "test"
-
-    classes, labels = None, None
-    folders = sorted({parts[0] for parts in inner if len(parts) > 1})
-    if len(folders) > 1 and all(len(parts) > 1 for parts in inner):
-        classes = tuple(folders)
-        labels = torch.tensor([folders.index(parts[0]) for parts in inner])
-
-    rows = torch.from_numpy(np.flatnonzero(chosen))
-    kept = [names[i] for i in rows.tolist()]
-    if not kept:
-        raise DatasetError(f"{path} has {len(names)} image; two are needed, one to hold out.")
+    layout = read_layout(names, str(path))
+    kept = _choose(layout, split, path)
+    place = {name: i for i, name in enumerate(names)}
+    rows = [place[name] for name in kept]
+    table = _attributes(source, names, set(layout.names))
+    folders = dict(zip(layout.names, layout.folders, strict=True))
+    classes, labels = layout.classes, None
+    if classes and all(folders[name] for name in kept):
+        labels = torch.tensor([classes.index(folders[name]) for name in kept])
     if len(kept) <= CHECKED_AT_ONCE:
         for i, name in enumerate(kept):
             with source.open(name) as file:
                 _open(file, source.label(name))
             if progress and i % 100 == 0:
                 progress(i / len(kept), f"Checking the images of {path.name}")
+    notices = layout.notices
+    if aside := layout.splits.count("validation") if "test" in layout.splits else 0:
+        notices += (f"{aside:,} pictures for validation are kept aside: the test split is shown.",)
     return Dataset(
         name=str(path),
         split=split,
         images=LazyImages(_Reader(source, kept, image_shape), (len(kept), *image_shape)),
-        labels=None if labels is None else labels[rows],
-        classes=classes,
+        labels=labels,
+        classes=None if labels is None else classes,
         attributes={name: values[rows] for name, values in table.items()},
         licence="Your own pictures",
+        notices=notices,
     )
 
 
-class _Source(Protocol):
-    path: Path
-
-    def names(self) -> list[str]: ...
-    def open(self, name: str) -> BinaryIO: ...
-    def label(self, name: str) -> str: ...
-
-
-class _Folder:
-    def __init__(self, path: Path) -> None:
-        if not path.is_dir():
-            raise DatasetError(f"There is no folder or archive {path}. Check the path.")
-        self.path = path
-
-    def names(self) -> list[str]:
-        files = []
-        for folder, _, members in os.walk(self.path):
-            files += [(Path(folder) / m).relative_to(self.path).as_posix() for m in members]
-            if len(files) > MAX_FILES:
-                raise DatasetError(f"{self.path} holds more than {MAX_FILES:,} files.")
-        return files
-
-    def open(self, name: str) -> BinaryIO:
-        file = self.path / name
-        try:
-            size = file.stat().st_size
-            if size <= MAX_FILE_BYTES:
-                return file.open("rb")
-        except OSError as error:
-            raise DatasetError(f"{file} cannot be read ({error.strerror}).") from error
-        raise DatasetError(
-            f"{file} has {size:,} bytes; at most {MAX_FILE_BYTES:,} are read. Make it smaller."
+def _choose(layout: Layout, split: str, path: Path) -> list[str]:
+    """Names of the pictures of a split; where the author held none out, a tenth is."""
+    parts: dict[str, list[str]] = {}
+    for name, of in zip(layout.names, layout.splits, strict=True):
+        parts.setdefault(of or "train", []).append(name)
+    if parts.keys() == {"train"}:
+        # By checksum of the name, so that a new image moves few others to the other side.
+        names = parts["train"]
+        order = sorted(
+            names, key=lambda name: (zlib.crc32(name.encode("utf-8", "surrogateescape")), name)
         )
-
-    def label(self, name: str) -> str:
-        return str(self.path / name)
-
-
-class _Zip:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._connect()
-        members = [m for m in self._archive.infolist() if not m.is_dir()]
-        if len(members) > MAX_FILES:
-            raise DatasetError(f"{path} holds {len(members):,} files; at most {MAX_FILES:,} fit.")
-        for member in members:
-            parts = PurePosixPath(member.filename.replace("\\", "/")).parts
-            if not parts or ".." in parts or parts[0] == "/" or parts[0].endswith(":"):
-                raise DatasetError(
-                    f"{path} names a file outside itself: {member.filename!r}. It may have been "
-                    "made to do harm: don't use it."
-                )
-            if member.flag_bits & 1:
-                raise DatasetError(f"{path} is encrypted. Pack it again without a password.")
-            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise DatasetError(
-                    f"{member.filename} in {path} is packed in an uncommon way. Pack the archive "
-                    "again with the usual method, deflate."
-                )
-            if member.file_size > MAX_FILE_BYTES:
-                raise DatasetError(
-                    f"{member.filename} in {path} unpacks to {member.file_size:,} bytes; at most "
-                    f"{MAX_FILE_BYTES:,} are read. Make it smaller."
-                )
-        unpacked, packed = sum(m.file_size for m in members), path.stat().st_size
-        if unpacked > MAX_RATIO * max(packed, 100_000):
-            raise DatasetError(
-                f"{path} would unpack from {packed:,} to {unpacked:,} bytes, far more than images "
-                "do. It may have been made to do harm: don't use it."
-            )
-        self._names = [m.filename for m in members]
-
-    def _connect(self) -> None:
-        try:
-            self._archive = zipfile.ZipFile(self.path)
-        except Exception as error:  # zipfile lets many kinds through on damaged bytes
-            raise DatasetError(
-                f"{self.path} is not a zip archive that can be read ({error}). Pack it again."
-            ) from error
-        self._process = os.getpid()
-
-    def __getstate__(self) -> dict:
-        return {**self.__dict__, "_archive": None, "_process": None}
-
-    def names(self) -> list[str]:
-        return self._names
-
-    def open(self, name: str) -> BinaryIO:
-        if self._process != os.getpid():  # a forked reader would share this one's file position
-            self._connect()
-        try:
-            with self._archive.open(name) as stream:
-                # Bounded, because the size that the archive declares may be a lie.
-                return io.BytesIO(stream.read(MAX_FILE_BYTES + 1))
-        except Exception as error:  # zipfile lets many kinds through on damaged bytes
-            raise DatasetError(
-                f"{self.label(name)} is damaged ({error}). Pack the archive again."
-            ) from error
-
-    def label(self, name: str) -> str:
-        return f"{name} in {self.path}"
+        parts["test"] = sorted(order[: max(1, len(names) // 10)])
+        parts["train"] = sorted(order[max(1, len(names) // 10) :])
+    else:
+        parts.setdefault("test", parts.get("validation", []))
+    if parts.get(split):
+        return parts[split]
+    if len(layout.names) == 1:
+        raise DatasetError(f"{path} has 1 image; two are needed, one to hold out.")
+    there = " and ".join(sorted(name for name in parts if parts[name]))
+    remedy = f"Choose {there}, or add a folder {split}."
+    if split == "train":
+        remedy = (
+            "Those are not trained on: add a folder train, or rename the one that is no split."
+        )
+    raise DatasetError(f"{path} has no pictures for {split}, but for {there}. {remedy}")
 
 
 class _Reader:
     def __init__(
-        self, source: _Source, names: Sequence[str], image_shape: tuple[int, int, int]
+        self, source: Source, names: Sequence[str], image_shape: tuple[int, int, int]
     ) -> None:
         self._source, self._names, self._shape = source, names, image_shape
 
@@ -283,7 +195,7 @@ def _open(file: BinaryIO, name: str) -> Image.Image:
     return image
 
 
-def _image_names(source: _Source) -> list[str]:
+def _image_names(source: Source) -> list[str]:
     names = []
     for name in sorted(set(source.names())):
         path = PurePosixPath(name)
@@ -297,16 +209,18 @@ def _image_names(source: _Source) -> list[str]:
     return names
 
 
-def _attributes(source: _Source, root: PurePosixPath, names: list[str]) -> dict[str, Tensor]:
+def _attributes(source: Source, names: list[str], used: set[str]) -> dict[str, Tensor]:
+    root = PurePosixPath(os.path.commonpath([str(PurePosixPath(n).parent) for n in names]))
     places = {"attributes.csv", str(root / "attributes.csv")}
     tables = [name for name in source.names() if str(PurePosixPath(name)) in places]
     if not tables:
         return {}
     label, folder = source.label(tables[0]), PurePosixPath(tables[0]).parent
+    index = {_relative(name, folder): i for i, name in enumerate(names)}
     try:
         with source.open(tables[0]) as file:
             rows = csv.reader(io.StringIO(file.read().decode("utf-8-sig"), ""))
-        return _parse(rows, label, {_relative(name, folder): i for i, name in enumerate(names)})
+        return _parse(rows, label, index, {_relative(name, folder) for name in used})
     except (UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{label} is not a table in UTF-8 ({error}). Save it again.") from error
 
@@ -316,7 +230,9 @@ def _relative(name: str, folder: PurePosixPath) -> str:
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
-def _parse(rows: Iterator[list[str]], label: str, index: dict[str, int]) -> dict[str, Tensor]:
+def _parse(
+    rows: Iterator[list[str]], label: str, index: dict[str, int], used: set[str]
+) -> dict[str, Tensor]:
     header = [cell.strip() for cell in next(rows, [])]
     if len(header) < 2 or header[0] != "file" or len(set(header)) < len(header) or "" in header:
         raise DatasetError(
@@ -326,7 +242,7 @@ def _parse(rows: Iterator[list[str]], label: str, index: dict[str, int]) -> dict
     if len(header) > MAX_ATTRIBUTES + 1:
         raise DatasetError(f"{label}: {len(header) - 1} attributes; at most {MAX_ATTRIBUTES} fit.")
     values = np.zeros((len(index), len(header) - 1), bool)
-    missing = dict(index)
+    missing = set(index)
     for number, row in enumerate(rows, start=2):
         cells = [cell.strip() for cell in row]
         if not any(cells):
@@ -337,17 +253,18 @@ def _parse(rows: Iterator[list[str]], label: str, index: dict[str, int]) -> dict
         name = str(PurePosixPath(cells[0]))
         if name not in index:
             raise DatasetError(f"{where}: there is no image {cells[0]!r}. Correct or remove it.")
-        i = missing.pop(name, None)
-        if i is None:
+        if name not in missing:
             raise DatasetError(f"{where}: {cells[0]!r} has a row already. Remove one.")
+        missing.remove(name)
         for j, cell in enumerate(cells[1:]):
             if cell.lower() not in _TRUTH:
                 raise DatasetError(f"{where}: {header[j + 1]} is {cell!r}; expected 0 or 1.")
-            values[i, j] = _TRUTH[cell.lower()]
+            values[index[name], j] = _TRUTH[cell.lower()]
+    missing &= used
     if missing:
         raise DatasetError(
             f"{label} has no row for {len(missing)} of the images, the first being "
-            f"{next(iter(missing))}. Add the rows or take the images out."
+            f"{min(missing)}. Add the rows or take the images out."
         )
     columns = torch.from_numpy(values)
     return {name: columns[:, j].clone() for j, name in enumerate(header[1:])}

@@ -222,6 +222,8 @@ class _Trainer:
             "started_from": config.start,
             "parameters": model.config.parameter_count(),
         }
+        if data.notices:
+            self._card["notices"] = list(data.notices)
         if metrics := load_card(self.folder).get("metrics"):
             self._card["metrics"] = metrics
         snapshots = None
@@ -264,8 +266,9 @@ class _Trainer:
             self._save(model)
             self.say("finishing", "Drawing the map of codes.", seconds_left=None)
             write_reference(load_checkpoint(self.folder), self.folder, heldout)
-        notices = (load_card(self.folder).get("no_tsne"),)
-        self.say("finished", " ".join(filter(None, ("Finished.", *notices))), seconds_left=0.0)
+        reason = load_card(self.folder).get("no_tsne")
+        sentences = ["Finished.", *data.notices, *([reason] if reason else [])]
+        self.say("finished", " ".join(sentences), seconds_left=0.0)
 
     def _report(self, progress: Progress, seconds: float) -> None:
         before = self.status.images_per_second

@@ -168,8 +168,13 @@ def test_an_unknown_name_is_answered_by_the_known_ones(name):
 
 @pytest.mark.parametrize("name", ["digits", "nonsense"])
 def test_an_unknown_split_is_answered_by_the_known_ones(name):
-    with pytest.raises(DatasetError, match="train or test"):
-        load_dataset(name, "validation")
+    with pytest.raises(DatasetError, match="train, validation or test"):
+        load_dataset(name, "evaluation")
+
+
+def test_what_comes_with_the_program_has_no_validation_split():
+    with pytest.raises(DatasetError, match="choose train or test"):
+        load_dataset("digits", "validation")
 
 
 def test_a_shape_that_a_dataset_does_not_have_is_refused():

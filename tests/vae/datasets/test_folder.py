@@ -14,12 +14,7 @@ from pictures import TWENTY, fill, pack, png
 from PIL import Image, PngImagePlugin
 from torch.utils.data import DataLoader
 
-from vae.datasets import (
-    DatasetError,
-    folder,
-    load_dataset,
-    read_image,
-)
+from vae.datasets import DatasetError, archive, load_dataset, read_image
 
 
 def whole(path, **options):
@@ -84,6 +79,139 @@ def test_folders_named_train_and_test_give_the_splits(put):
     assert len(train) == len(test) == 6
     assert (train.images[:] == 0).all() and (test.images[:] == 1).all()
     assert train.classes == test.classes == ("cat", "dog")
+
+
+SPLITS = {"train": 0, "validation": 100, "test": 200}  # what the pictures of each begin with
+
+
+def splits_of(path):
+    """Which split each picture is in, by its grey value; and the classes of each split."""
+    found, classes = {}, {}
+    for split in SPLITS:
+        try:
+            data = load_dataset(str(path), split)
+        except DatasetError:
+            continue
+        found[split] = sorted(round(float(x.mean()) * 255) for x in data.images[:])
+        labels = data.labels if data.labels is None else data.labels.tolist()
+        classes[split] = labels and [data.classes[k] for k in labels]
+    return found, classes
+
+
+def split_files(folders, top="", kinds=("cat", "dog"), below=True):
+    """Two pictures of each kind for each split, each of another grey."""
+    return {
+        f"{top}{place}/{i}.png": png(SPLITS[split] + 10 * k + i)
+        for split, folder in folders.items()
+        for k, kind in enumerate(kinds)
+        for place in ((f"{folder}/{kind}" if below else f"{kind}/{folder}"),)
+        for i in range(2)
+    }
+
+
+@pytest.mark.parametrize("top", ["", "top/"])
+@pytest.mark.parametrize("below", [True, False], ids=["classes below", "classes above"])
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        ("train", "val", "test"),
+        ("Train", "Validation", "Test"),
+        ("TRAINING", "DEV", "TESTING"),
+        ("training", "valid", "test"),
+    ],
+)
+def test_folders_named_like_splits_are_splits_in_any_spelling(put, spelling, below, top):
+    path = put(split_files(dict(zip(SPLITS, spelling, strict=True)), top, below=below))
+    found, classes = splits_of(path)
+    for split, first in SPLITS.items():
+        assert found[split] == [first, first + 1, first + 10, first + 11]
+        assert classes[split] == ["cat", "cat", "dog", "dog"]
+    assert "4 pictures for validation are kept aside" in load_dataset(str(path)).notices[0]
+
+
+@pytest.mark.parametrize("held_out", ["val", "test"])
+def test_a_single_held_out_folder_is_the_test_split(put, held_out):
+    split = "validation" if held_out == "val" else "test"
+    found, _ = splits_of(put(split_files({"train": "train", split: held_out})))
+    first = SPLITS[split]
+    assert found["train"] == [0, 1, 10, 11]
+    assert found["test"] == [first, first + 1, first + 10, first + 11]
+    assert ("validation" in found) == (held_out == "val")
+
+
+def test_a_folder_named_train_alone_is_split_as_any(put):
+    path = put({f"train/{kind}/{i}.png": png(i) for kind in ("cat", "dog") for i in range(10)})
+    train, test = whole(path)
+    assert (len(train), len(test)) == (18, 2)
+    assert train.classes == ("cat", "dog")
+
+
+def test_held_out_pictures_alone_are_never_trained_on(put):
+    path = put(split_files({"test": "Test"}))
+    with pytest.raises(DatasetError, match="no pictures for train, but for test"):
+        load_dataset(str(path), "train")
+    assert len(load_dataset(str(path), "test")) == 4
+
+
+def test_a_wrapping_folder_may_be_named_like_a_split(put):
+    found, _ = splits_of(put(split_files({"train": "train", "test": "test"}, top="test/")))
+    assert found == {"train": [0, 1, 10, 11], "test": [200, 201, 210, 211]}
+
+
+def test_folders_beside_splits_are_named(put):
+    files = split_files({"train": "train", "test": "test"})
+    path = put(files | {f"boat/{i}.png": png(i) for i in range(3)})
+    for split in SPLITS:
+        with pytest.raises(DatasetError, match=r"boat with 0\.png lies beside it"):
+            load_dataset(str(path), split)
+
+
+def test_loose_pictures_beside_splits_or_classes_are_left_out_and_named(put):
+    loose = {"cover.png": png(255)}
+    files = split_files({"train": "train", "test": "test"})
+    path = put(files | loose | {"test/a.png": png(254)})
+    found, classes = splits_of(path)
+    assert found == {"train": [0, 1, 10, 11], "test": [200, 201, 210, 211]}
+    assert classes["train"] == classes["test"] == ["cat", "cat", "dog", "dog"]
+    notices = load_dataset(str(path)).notices
+    assert notices[0].startswith("cover.png lies beside the splits and is left out")
+    assert notices[1].startswith("test/a.png lies beside the class folders and is left out")
+
+
+def test_few_class_folders_beside_many_pictures_are_no_classes(put):
+    path = put(TWENTY | {"a/1.png": png(), "b/1.png": png()})
+    for data in whole(path):
+        assert data.labels is None and data.classes is None and not data.notices
+
+
+def test_test_pictures_without_class_folders_have_no_labels(put):
+    files = split_files({"train": "train"}) | {f"test/{i}.png": png(200 + i) for i in range(3)}
+    train, test = whole(put(files))
+    assert train.classes == ("cat", "dog") and len(train) == 4
+    assert test.labels is None and test.classes is None and len(test) == 3
+
+
+@pytest.mark.parametrize("top", ["", "top/"])
+def test_a_table_describes_the_pictures_of_all_splits(put, top):
+    files = split_files({"train": "Train", "test": "Test"}, top)
+    rows = [f"{name.removeprefix(top)},{int('dog' in name)},1" for name in files]
+    path = put(files | {f"{top}cover.png": png(255), f"{top}attributes.csv": table(*rows)})
+    for data in whole(path):
+        assert data.attributes["bright"].tolist() == [False, False, True, True]
+
+
+def test_paths_written_by_windows_are_folders(tmp_path):
+    files = split_files({"train": "train", "test": "test"})
+    path = pack(tmp_path / "mine.zip", {n.replace("/", "\\"): x for n, x in files.items()})
+    found, classes = splits_of(path)
+    assert found["train"] == [0, 1, 10, 11]
+    assert classes["test"] == ["cat", "cat", "dog", "dog"]
+
+
+def test_a_name_that_is_not_utf8_is_read(tmp_path):
+    fill(tmp_path, TWENTY)
+    (tmp_path / os.fsdecode(b"caf\xe9.png")).write_bytes(png())
+    assert sum(map(len, whole(tmp_path))) == 21
 
 
 def table(*rows):
@@ -199,7 +327,7 @@ def test_an_archive_that_reaches_outside_is_refused(tmp_path, name):
 
 
 def test_archives_that_would_unpack_to_too_much_are_refused(tmp_path):
-    one = pack(tmp_path / "one.zip", {**TWENTY, "big.png": bytes(folder.MAX_FILE_BYTES + 1)})
+    one = pack(tmp_path / "one.zip", {**TWENTY, "big.png": bytes(archive.MAX_FILE_BYTES + 1)})
     with pytest.raises(DatasetError, match=r"big\.png"):
         load_dataset(str(one))
     many = pack(tmp_path / "many.zip", {f"{i}.png": bytes(20 << 20) for i in range(4)})

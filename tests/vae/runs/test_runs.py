@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
+from pictures import fill, png
 from small_run import CONFIG, MODEL, same_weights, tensors
 
 from vae import list_checkpoints, load_checkpoint, load_dataset
@@ -38,6 +39,21 @@ from vae.runs.folder import (
 )
 from vae.runs.manager import delete_run, export_run, list_runs, save_run
 from vae.runs.setup import estimate
+
+
+def test_what_was_left_out_is_said_when_a_run_ends_and_on_its_card(tmp_path):
+    """Copies of one picture: no t-SNE; and a picture beside the splits."""
+    places = [f"{split}/{i}.png" for split in ("train", "test") for i in range(20)]
+    fill(tmp_path / "mine", dict.fromkeys([*places, "cover.png"], png(90)))
+    config = replace(CONFIG, dataset=str(tmp_path / "mine"))
+    status = worker.run(tmp_path / "one", config, device="cpu")
+    assert status.state == "finished"
+    card = load_card(tmp_path / "one")
+    assert card["notices"] == ["cover.png lies beside the splits and is left out."]
+    assert "1 distinct of 20" in card["no_tsne"] and "tsne" not in load_codes(tmp_path / "one")
+    for sentence in (*card["notices"], card["no_tsne"]):
+        assert sentence in status.message
+    assert card["images"] == 20
 
 
 def test_leaves_all_that_watchers_need(finished):
