@@ -43,15 +43,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     )
     keep = "mean"
     if projection != "tsne" and deep:
-        keep = st.selectbox(
-            f"The other {space.mean.shape[1] - 2} dimensions",
-            ["mean", "pinned"],
-            format_func={"mean": "Mean code", "pinned": "As in the last pin"}.get,
-            key="keep",
-            bind="query-params",
-            help="A plane shows two dimensions. The decoder needs all of them: the others are "
-            "taken from here.",
-        )
+        keep = placing.choose_others(space)
     with st.popover(
         "Place", icon=":material/add_location_alt:", key="place", on_change="rerun"
     ) as popover:
@@ -60,6 +52,9 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     with st.popover("Card", icon=":material/id_card:", key="card", on_change="rerun") as about:
         if about.open:
             model_card.show_card(space)
+
+
+placing.pin_first(space)
 
 
 @st.fragment
@@ -81,6 +76,8 @@ def explore() -> None:
         )
         if projection == "latent" and space.variational:
             st.caption("Dotted circles: one, two and three deviations of the prior, N(0, I).")
+        if keep == "pinned" and not pins:
+            st.caption(placing.NOTHING_PINNED)
         placing.own_things(space, projection, axes)
     with right:
         live_picture("map")

@@ -92,6 +92,11 @@ def _say_what_is_shown(space: LatentSpace, pin: Pin) -> None:
     config = space.model.config
     distance, verdict = space.verdict(pin.z)
     words = []
+    if pin.automatic:
+        words.append(
+            "Pinned to begin with: a usual image that this model reconstructs well. Click another "
+            "point, or remove it under Pins."
+        )
     if pin.approximate:
         words.append("Decoded from a weighted mean of the nearest codes: approximate.")
     if pin.row < 0:

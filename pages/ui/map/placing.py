@@ -4,17 +4,60 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from pages.ui.components import pickers
-from pages.ui.shared import scatter, visitor
+from pages.ui.shared import model_picker, scatter, visitor
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
 
-__all__ = ["own_things", "pin_clicked", "place_controls", "points_csv"]
+__all__ = [
+    "NOTHING_PINNED",
+    "choose_others",
+    "own_things",
+    "pin_clicked",
+    "pin_first",
+    "place_controls",
+    "points_csv",
+]
+
+NOTHING_PINNED = (
+    "Nothing is pinned, so the dimensions that the plane does not show are those of the mean "
+    "code: an average of all images, which resembles none. Click a point to keep them from it."
+)
+
+
+def pin_first(space: LatentSpace) -> None:
+    """Pins a usual image when a visitor first opens a model whose averages resemble nobody.
+
+    The dimensions that the map does not show are kept from it. It is pinned once: a visitor who
+    removes it, or came with pins, keeps what is left.
+    """
+    opened = st.session_state.setdefault("opened", frozenset())
+    if space.name in opened:
+        return
+    st.session_state["opened"] = opened | {space.name}
+    if space.high_dimensional and not visitor.pins(space.name):
+        visitor.add_pin(replace(real_pin(space, space.typical), automatic=True))
+
+
+def choose_others(space: LatentSpace) -> str:
+    """Asks where the dimensions that a plane does not show come from: "pinned" or "mean"."""
+    options = ("pinned", "mean") if space.high_dimensional else ("mean", "pinned")
+    model_picker.follow_model("keep", options[0])
+    return st.selectbox(
+        f"The other {space.mean.shape[1] - 2} dimensions",
+        options,
+        format_func={"mean": "Mean code", "pinned": "As in the last pin"}.get,
+        key="keep",
+        bind="query-params",
+        help="A plane shows two dimensions. The decoder needs all of them: the others are "
+        "taken from here. The mean code is an average of all images, and may resemble none.",
+    )
 
 
 def pin_clicked(space: LatentSpace, value: dict[str, Any]) -> None:

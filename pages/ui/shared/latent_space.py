@@ -14,6 +14,7 @@ from torch import Tensor
 from vae import VAE, elbo, load_checkpoint
 from vae.checkpoint import Checkpoint, load_card, load_codes
 from vae.datasets import Dataset, DatasetError
+from vae.evaluation import decode
 from vae.latent import neighbours, reach
 from vae.projection import fit_pca
 
@@ -103,6 +104,36 @@ class LatentSpace:
     def components(self) -> np.ndarray:
         """`(2, D)` orthonormal axes of the PCA plane that `embeddings["pca"]` shows."""
         return fit_pca(self.mean, min(2, self.mean.shape[1])).components
+
+    @property
+    def plane_share(self) -> float:
+        """Share of the codes' variance that the PCA plane shows, 0…1."""
+        return float(self.embeddings["pca"].var(0).sum() / max(self.mean.var(0).sum(), 1e-12))
+
+    @property
+    def high_dimensional(self) -> bool:
+        """Whether no plane shows half of the codes' variance.
+
+        An average of codes is then unlike all of them, and decoded as a blur: pages start from a
+        real image instead.
+        """
+        return self.plane_share < 0.5
+
+    @functools.cached_property
+    def typical(self) -> int:
+        """Row of a usual image that is reconstructed well: what a page opens on.
+
+        Of the 20 codes whose distance from the mean, in standard deviations of each dimension, is
+        nearest to the median distance, the five with the smallest squared error are kept; of
+        these it is the one nearest to the middle of the PCA plane, from where every way is short.
+        """
+        scaled = (self.mean - self.mean.mean(0)) / np.maximum(self.deviation, 1e-12)
+        distance = np.linalg.norm(scaled, axis=1)
+        usual = np.argsort(np.abs(distance - np.median(distance)), kind="stable")[:20]
+        real = self.dataset.images[torch.from_numpy(self.index[usual])]
+        error = (decode(self.model, self.mean[usual]) - real).square().flatten(1).mean(1)
+        best = usual[error.argsort(stable=True)[:5].numpy()]
+        return int(best[np.linalg.norm(self.embeddings["pca"][best], axis=1).argmin()])
 
     @functools.cached_property
     def spacing(self) -> dict[str, float]:

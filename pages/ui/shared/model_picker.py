@@ -8,7 +8,7 @@ from pages.ui.shared.cache import latent_space
 from pages.ui.shared.latent_space import LatentSpace
 from vae import CheckpointError, DatasetError, list_checkpoints
 
-__all__ = ["choose_model"]
+__all__ = ["choose_model", "follow_model"]
 
 
 def choose_model(label: str = "Model") -> LatentSpace:
@@ -37,3 +37,18 @@ def choose_model(label: str = "Model") -> LatentSpace:
     except (CheckpointError, DatasetError) as problem:
         st.error(f"This model cannot be shown. {problem}")
         st.stop()
+
+
+def follow_model(key: str, default: str) -> None:
+    """Gives a widget the default of another model, unless the visitor or a link chose otherwise.
+
+    Call it before the widget, whose own default must be the same.
+
+    Args:
+        key: of the widget.
+        default: the option that the shown model starts with.
+    """
+    last = st.session_state.get(f"{key}-default", default)
+    if last != default and st.session_state.get(key, last) == last:
+        st.session_state[key] = default
+    st.session_state[f"{key}-default"] = default

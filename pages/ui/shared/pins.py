@@ -25,6 +25,7 @@ class Pin:
         variance: posterior variances `(D,)` of an upload, else None.
         image: `(C, H, W)` in [0, 1], of an upload, else None.
         approximate: decoded as a mean of nearby codes, as between the points of a t-SNE map.
+        automatic: pinned by a page; it gives way to the first pin that the visitor makes.
         number: tells a visitor's pins apart.
     """
 
@@ -36,6 +37,7 @@ class Pin:
     variance: np.ndarray | None = None
     image: Tensor | None = None
     approximate: bool = False
+    automatic: bool = False
     number: int = 0
 
 

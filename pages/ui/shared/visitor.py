@@ -37,7 +37,7 @@ def pins(model: str | None = None) -> list[Pin]:
 
 def add_pin(pin: Pin) -> Pin:
     """Keeps a pin; the same image again only moves to the end. The oldest go first."""
-    kept = pins()
+    kept = [p for p in pins() if not (p.automatic and p.model == pin.model)]
     number = 1 + max((p.number for p in kept), default=0)
     same = [p for p in kept if pin.row >= 0 and (p.model, p.row) == (pin.model, pin.row)]
     pin = replace(pin, number=same[0].number if same else number)
