@@ -11,7 +11,15 @@ import torch
 
 from pages.ui.components.sliders import Curve, Track, live_path
 from pages.ui.interpolate import endpoints
-from pages.ui.shared import cache, classifier, export, formatting, images, plot_style
+from pages.ui.shared import (
+    cache,
+    classifier,
+    export,
+    formatting,
+    images,
+    model_picker,
+    plot_style,
+)
 from pages.ui.shared.latent_space import LatentSpace
 from vae.evaluation import decode
 from vae.latent import density, lerp, neighbours, slerp, stretches
@@ -112,17 +120,19 @@ def path_view(space: LatentSpace) -> None:
     left, right = st.columns([3, 1], gap="medium")
     with right:
         a, b = endpoints.choose_ends(space, ("A", "B"))
-        way = st.segmented_control(
+        ways = ("slerp", "lerp") if space.high_dimensional else ("lerp", "slerp")
+        model_picker.follow_model("way", ways[0])
+        way = st.radio(
             "The way",
-            list(WAYS),
-            default="lerp",
-            required=True,
+            ways,
             format_func=WAYS.get,
             key="way",
             bind="query-params",
             persist_state="session",
+            horizontal=True,
             help="The straight line mixes both codes. The arc turns from one to the other: its "
-            "distance from the middle changes evenly, where a line cuts through the inside.",
+            "distance from the middle changes evenly, where a line cuts through the inside, which "
+            "is empty where there are many dimensions: there the arc comes first.",
         )
         frames = st.select_slider(
             "Frames", FRAMES, value=9, key="frames", bind="query-params", persist_state="session"

@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui.interpolate import endpoints, path, traversals
 from pages.ui.shared import cache, classifier, concepts, images
+from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
 from vae.classifier import Classifier
 from vae.evaluation import decode
@@ -93,6 +94,20 @@ def test_a_pin_is_kept_where_the_slider_stands():
     (pin,) = at.session_state["pins"]
     rows = [int(np.flatnonzero(space.index == i)[0]) for i in (3, 8)]
     np.testing.assert_allclose(pin.z, lerp(*space.mean[rows], np.array([0.25]))[0], atol=1e-6)
+
+
+def test_where_averages_resemble_nobody_the_path_is_an_arc(monkeypatch):
+    deep = property(lambda space: space.name == "tiny-gaussian")
+    monkeypatch.setattr(LatentSpace, "high_dimensional", deep)
+    at = visit()
+    assert at.radio(key="way").value == "slerp"
+    for model, way in (("tiny-autoencoder", "lerp"), ("tiny-gaussian", "slerp")):
+        at.selectbox(key="model").set_value(model).run()
+        assert not at.exception and at.radio(key="way").value == way
+    at.radio(key="way").set_value("lerp").run()
+    assert at.radio(key="way").value == "lerp", "the visitor's choice stays"
+    assert visit(query={"way": "Straight line"}).radio(key="way").value == "lerp"
+    assert visit("tiny-plane").radio(key="way").value == "lerp"
 
 
 # The address -------------------------------------------------------------------------------------
