@@ -38,4 +38,6 @@ sections = {
 # The first page lies at the root; its own name leads to it as well.
 sections[""].append(st.Page(here / "map.py", title="Map", url_path="map", visibility="hidden"))
 page = st.navigation(sections, position="top")
+if st.session_state.get("page") != page.url_path:  # whoever reads the address asks for this
+    st.session_state.update({"page": page.url_path, "arrived": True})
 page.run()

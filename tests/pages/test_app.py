@@ -123,6 +123,19 @@ def test_a_link_to_a_model_that_is_gone_says_so():
     assert not visit("tiny-plane").toast
 
 
+def test_the_menu_decides_once_a_link_has_been_followed():
+    at = AppTest.from_file(ROOT / MAP, default_timeout=60)
+    at.query_params["model"] = "tiny-gaussian"
+    at.run()
+    assert at.selectbox(key="model").value == "tiny-gaussian"
+    at.selectbox(key="model").set_value("tiny-plane").run()
+    assert at.selectbox(key="model").value == "tiny-plane"
+    assert at.query_params["model"] in ("tiny-plane", ["tiny-plane"])
+    at.query_params["model"] = "tiny-gaussian"  # a request that left before the address changed
+    at.run()
+    assert at.selectbox(key="model").value == "tiny-plane"
+
+
 def test_a_damaged_model_gets_a_sentence(models):
     folder = models / "broken"
     folder.mkdir()

@@ -4,7 +4,8 @@ This is the only module with `st.cache_*`. Cached objects belong to everybody: n
 
 Each visitor's own things lie in `st.session_state`, under these keys:
 
-- `model`: name of the chosen checkpoint, also in the address (`?model=`)
+- `model`, `chosen-model`: name of the chosen checkpoint, on this page and on all; also in the
+  address (`?model=`)
 - `pins`: list of `Pin`, newest last, at most `MOST_PINS`
 - `groups`: `{(model, "A" or "B"): rows of that model's reference images}`
 - `vectors`: `{(model, name): {"vector": (D,) array, ...}}`, the concept vectors made so far

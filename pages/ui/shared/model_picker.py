@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.ui.shared.cache import latent_space
 from pages.ui.shared.latent_space import LatentSpace
@@ -14,7 +15,9 @@ __all__ = ["choose_model", "follow_model"]
 def choose_model(label: str = "Model") -> LatentSpace:
     """Lets the visitor choose a model, the same on every page, and opens it.
 
-    Stops the page with a sentence where there is none or it cannot be opened.
+    A link names a model (`?model=`); from then on it goes with the visitor, and every page writes
+    it into its address. Stops the page with a sentence where there is no model or it cannot be
+    opened.
 
     Args:
         label: of the select box.
@@ -23,15 +26,21 @@ def choose_model(label: str = "Model") -> LatentSpace:
     if not names:
         st.error("There is no model yet. Train one: python -m vae train --help tells how.")
         st.stop()
-    asked = str(st.query_params.get("model") or names[0])
-    name = st.selectbox(label, names, key="model", bind="query-params", persist_state="session")
-    if asked not in names:
+    state = st.session_state
+    arrived, asked = _asked(names[0])
+    if arrived:  # the select box of another page is gone, and what it said
+        state["model"] = asked if asked in names else state.get("chosen-model", state.get("model"))
+    if state.get("model") not in names:  # none yet, or deleted meanwhile
+        state["model"] = names[0]
+    name = state["chosen-model"] = st.selectbox(label, names, key="model")
+    if asked not in (None, *names):
         words = "".join(c for c in asked if c.isalnum() or c in " -_")[:60]
         st.toast(
             f"This link asks for a model named “{words}”, which is not here. Shown is {name}.",
             icon=":material/link_off:",
             duration="long",
         )
+    _write(name, names[0])
     try:
         return latent_space(name)
     except (CheckpointError, DatasetError) as problem:
@@ -52,3 +61,31 @@ def follow_model(key: str, default: str) -> None:
     if last != default and st.session_state.get(key, last) == last:
         st.session_state[key] = default
     st.session_state[f"{key}-default"] = default
+
+
+def _asked(default: str) -> tuple[bool, str | None]:
+    """Whether the visitor has just come to this address, and the model that it then asks for.
+
+    While a visitor stays on a page the select box decides: the address follows it, and a request
+    may still carry the old one. An address without a model is where the navigation leads, and
+    asks for nothing, unless it is one that showed the default and the visitor comes back to it.
+    """
+    state, context = st.session_state, get_script_run_ctx()
+    back = context is not None and context.is_history_navigation
+    if not (state.pop("arrived", "chosen-model" not in state) or back):
+        return False, None
+    asked = st.query_params.get("model")
+    if not asked and back and state.get("page") in state.get("default-pages", ()):
+        asked = default
+    return True, str(asked) if asked else None
+
+
+def _write(name: str, default: str) -> None:
+    """Writes the model into the address; the default one only in place of another."""
+    state = st.session_state
+    page, pages = state.get("page"), state.get("default-pages", frozenset())
+    written = st.query_params.get("model")
+    if written is None and name == default:
+        state["default-pages"] = pages | {page}
+    elif written != name:
+        st.query_params["model"] = name

@@ -51,3 +51,5 @@ def test_watches_a_run_without_flicker(page, app, data):
     page.get_by_role("button", name="Open in the map").click()
     page.wait_for_selector(".latent-map[data-ready]")
     assert page.locator("[data-testid=stSelectbox] input").first.input_value() == run.name
+    page.get_by_role("link", name="Concepts", exact=True).click()
+    page.wait_for_url(lambda url: "/concepts?" in url and f"model={run.name}" in url)
