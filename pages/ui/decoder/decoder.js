@@ -1,6 +1,6 @@
 // The live decoder: every picture on the pages that follows a pointer or a slider comes from here.
 //
-//   const d = await openDecoder(base, name);   // base: the app's base path, name: a checkpoint
+//   const d = await openDecoder(base, name)   // base: the app's base path, name: a checkpoint
 //   d.latentDim, d.shape ([C, H, W]), d.likelihood, d.deviationWhite
 //   d.exact        false where the server decodes, because this browser cannot run the decoder
 //   d.reason       … and why, as a sentence
@@ -15,345 +15,276 @@
 // means (C, H, W), then the deviations. `latest` and `latestMany` draw into the same pictures
 // again and again: use them inside the callback, or copy them.
 
-const IN_FLIGHT = 2; // requests to the server, or decodes for one pointer
-const LINGER = 10_000; // ms that idle workers are kept, for the next page that wants them
+import { LiveError, ServerRunner, WorkerRunner, get } from "./runners.js"
+
+const IN_FLIGHT = 2 // requests to the server, or decodes for one pointer
+const LINGER = 10_000 // ms that idle workers are kept, for the next page that wants them
 
 const SIMD = Uint8Array.of(
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15,
   253, 98, 11,
-); // a function that uses i8x16.splat and popcnt: valid where WebAssembly has SIMD
-
-class LiveError extends Error {}
+) // a function that uses i8x16.splat and popcnt: valid where WebAssembly has SIMD
 
 /** The folder of the app's routes, with a slash at its end. */
 function liveFolder(base) {
-  if (base === undefined || base === null) return new URL("./", import.meta.url).href;
-  return new URL(`${String(base).replace(/\/+$/, "")}/live/`, location.href).href;
-}
-
-async function get(url, options) {
-  const reply = await fetch(url, options);
-  if (reply.ok) return reply;
-  const problem = await reply.json().catch(() => null);
-  throw new LiveError(problem?.error ?? `The app answered ${reply.status} for ${url}.`);
+  if (base === undefined || base === null) return new URL("./", import.meta.url).href
+  return new URL(`${String(base).replace(/\/+$/, "")}/live/`, location.href).href
 }
 
 function headerOf(bytes) {
-  const length = Number(new DataView(bytes).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 8, length)));
-  return { header, start: 8 + length, info: JSON.parse(header.__metadata__.decoder) };
-}
-
-/** One worker: `run(job)` decodes one code. */
-class WorkerRunner {
-  constructor(parts) {
-    this.worker = new Worker(parts.script);
-    this.busy = true;
-    this.ready = this.ask({ ...parts.setup, bytes: parts.bytes });
-  }
-
-  ask(message, transfer = []) {
-    return new Promise((resolve, reject) => {
-      this.worker.onmessage = ({ data }) =>
-        data.error ? reject(new LiveError(data.error)) : resolve(data);
-      this.worker.onerror = (event) =>
-        reject(new LiveError(event.message || "The decoder's worker could not be started."));
-      this.worker.postMessage(message, transfer);
-    });
-  }
-
-  run({ z, raw, buffer }) {
-    return this.ask({ z, raw, buffer }, buffer ? [buffer] : []);
-  }
-
-  stop() {
-    this.worker.terminate();
-  }
-}
-
-/** Asks the server for one code after another. */
-class ServerRunner {
-  constructor(url, info) {
-    this.url = url;
-    this.channels = info.image_shape[0];
-    this.planes = info.likelihood === "gaussian" ? 2 : 1;
-    this.pixels = info.image_shape[1] * info.image_shape[2];
-    this.ready = Promise.resolve();
-  }
-
-  async run({ z, buffer }) {
-    const started = performance.now();
-    const reply = await get(this.url, {
-      method: "POST",
-      headers: { "Content-Type": "application/octet-stream" },
-      body: z,
-    });
-    const values = new Uint8Array(await reply.arrayBuffer());
-    const { channels, pixels, planes } = this;
-    if (values.length !== planes * channels * pixels)
-      throw new LiveError("The app sent a picture of another size.");
-    const size = 4 * pixels * planes;
-    const to = buffer?.byteLength === size ? buffer : new ArrayBuffer(size);
-    const rgba = new Uint8Array(to).fill(255);
-    for (let plane = 0; plane < planes; plane++)
-      for (let c = 0; c < 3; c++) {
-        const from = (plane * channels + (channels === 3 ? c : 0)) * pixels;
-        for (let i = 0; i < pixels; i++) rgba[4 * (plane * pixels + i) + c] = values[from + i];
-      }
-    return { buffer: to, ms: performance.now() - started };
-  }
-
-  stop() {}
+  const length = Number(new DataView(bytes).getBigUint64(0, true))
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 8, length)))
+  return { header, start: 8 + length, info: JSON.parse(header.__metadata__.decoder) }
 }
 
 /** One decoder's runners, and who gets the next free one: pointers first, then strips, sheets. */
 class Engine {
   constructor(info, exact, reason, newRunner, most) {
-    Object.assign(this, { info, exact, reason, newRunner, most });
-    this.runners = [];
-    this.handles = new Set();
-    this.queue = []; // jobs of decode and decodeMany, in order
+    Object.assign(this, { info, exact, reason, newRunner, most })
+    this.runners = []
+    this.handles = new Set()
+    this.queue = [] // jobs of decode and decodeMany, in order
   }
 
   grow(count) {
     while (this.runners.length < Math.min(count, this.most)) {
-      const runner = this.newRunner();
-      runner.busy = true;
-      this.runners.push(runner);
+      const runner = this.newRunner()
+      runner.busy = true
+      this.runners.push(runner)
       runner.ready.then(
         () => {
-          runner.busy = false;
-          this.pump();
+          runner.busy = false
+          this.pump()
         },
         () => {}, // the first one's failure is openDecoder's to handle; others are just not used
-      );
+      )
     }
-    return this.runners[0].ready;
+    return this.runners[0].ready
   }
 
   next() {
     for (const kind of ["pointer", "strip"])
       for (const handle of this.handles) {
-        const job = handle[kind].take();
+        const job = handle[kind].take()
         if (job) {
           // The next free runner serves another component first.
-          this.handles.delete(handle);
-          this.handles.add(handle);
-          return job;
+          this.handles.delete(handle)
+          this.handles.add(handle)
+          return job
         }
       }
-    return this.queue.shift();
+    return this.queue.shift()
   }
 
   pump() {
     for (const runner of this.runners) {
-      if (runner.busy) continue;
-      const job = this.next();
-      if (!job) return;
-      runner.busy = true;
+      if (runner.busy) continue
+      const job = this.next()
+      if (!job) return
+      runner.busy = true
       runner
         .run(job)
         .then(job.done, job.failed)
         .finally(() => {
-          runner.busy = false;
-          this.pump();
-        });
+          runner.busy = false
+          this.pump()
+        })
     }
   }
 
   stop() {
-    for (const runner of this.runners) runner.stop();
+    for (const runner of this.runners) runner.stop()
   }
 }
 
 /** Newest wins: holds one request of `n` codes at a time, and replaces what has not begun. */
 class Latest {
   constructor(handle, inFlight) {
-    this.handle = handle;
-    this.room = inFlight;
-    this.waiting = null;
-    this.current = null; // the request whose codes are being handed out
-    this.number = 0;
-    this.shown = 0;
-    this.running = 0;
-    this.pictures = [];
-    this.spare = []; // buffers that went to a worker and back
+    this.handle = handle
+    this.room = inFlight
+    this.waiting = null
+    this.current = null // the request whose codes are being handed out
+    this.number = 0
+    this.shown = 0
+    this.running = 0
+    this.pictures = []
+    this.spare = [] // buffers that went to a worker and back
   }
 
   ask(zs, n, callback) {
-    this.waiting = { zs: Float32Array.from(zs), n, callback, number: ++this.number };
-    this.handle.engine.pump();
+    this.waiting = { zs: Float32Array.from(zs), n, callback, number: ++this.number }
+    this.handle.engine.pump()
   }
 
   take() {
     if (!this.current) {
-      if (!this.waiting || this.running >= this.room) return null;
-      this.current = { ...this.waiting, begun: 0, finished: 0, replies: [] };
-      this.waiting = null;
-      this.running++;
+      if (!this.waiting || this.running >= this.room) return null
+      this.current = { ...this.waiting, begun: 0, finished: 0, replies: [] }
+      this.waiting = null
+      this.running++
     }
-    const request = this.current;
-    const index = request.begun++;
-    if (request.begun === request.n) this.current = null;
-    const d = this.handle.latentDim;
+    const request = this.current
+    const index = request.begun++
+    if (request.begun === request.n) this.current = null
+    const d = this.handle.latentDim
     return {
       z: request.zs.subarray(index * d, (index + 1) * d),
       buffer: this.spare.pop() ?? null,
       raw: false,
       done: (reply) => this.finish(request, index, reply),
       failed: (error) => this.finish(request, index, null, error),
-    };
+    }
   }
 
   finish(request, index, reply, error = null) {
-    request.replies[index] = reply;
-    request.error ??= error;
-    if (++request.finished < request.n) return;
-    this.running--;
-    const overtaken = request.number < this.shown || this.handle.closed;
+    request.replies[index] = reply
+    request.error ??= error
+    if (++request.finished < request.n) return
+    this.running--
+    const overtaken = request.number < this.shown || this.handle.closed
     if (request.error) {
-      if (!overtaken) this.handle.onerror?.(request.error);
+      if (!overtaken) this.handle.onerror?.(request.error)
     } else if (!overtaken) {
-      this.shown = request.number;
-      while (this.pictures.length < request.n) this.pictures.push(blank(this.handle));
-      request.replies.forEach(({ buffer, ms }, i) => refill(this.pictures[i], buffer, ms));
+      this.shown = request.number
+      while (this.pictures.length < request.n) this.pictures.push(blank(this.handle))
+      request.replies.forEach(({ buffer, ms }, i) => refill(this.pictures[i], buffer, ms))
     }
-    for (const kept of request.replies) if (kept) this.spare.push(kept.buffer);
-    this.spare.length = Math.min(this.spare.length, this.room * request.n);
-    if (!overtaken && !request.error) request.callback(this.pictures.slice(0, request.n));
+    for (const kept of request.replies) if (kept) this.spare.push(kept.buffer)
+    this.spare.length = Math.min(this.spare.length, this.room * request.n)
+    if (!overtaken && !request.error) request.callback(this.pictures.slice(0, request.n))
   }
 }
 
 function blank({ shape, likelihood }) {
-  const [, height, width] = shape;
-  const deviation = likelihood === "gaussian" ? new ImageData(width, height) : null;
-  return { mean: new ImageData(width, height), deviation, raw: null, ms: 0 };
+  const [, height, width] = shape
+  const deviation = likelihood === "gaussian" ? new ImageData(width, height) : null
+  return { mean: new ImageData(width, height), deviation, raw: null, ms: 0 }
 }
 
 function refill(picture, buffer, ms) {
-  const size = picture.mean.data.length;
-  picture.mean.data.set(new Uint8Array(buffer, 0, size));
-  picture.deviation?.data.set(new Uint8Array(buffer, size, size));
-  picture.ms = ms;
+  const size = picture.mean.data.length
+  picture.mean.data.set(new Uint8Array(buffer, 0, size))
+  picture.deviation?.data.set(new Uint8Array(buffer, size, size))
+  picture.ms = ms
 }
 
 /** What openDecoder gives to one component. */
 class Decoder {
   constructor(engine) {
-    const { info } = engine;
-    this.engine = engine;
-    this.latentDim = info.latent_dim;
-    this.shape = info.image_shape;
-    this.likelihood = info.likelihood;
-    this.deviationWhite = info.deviation_white;
-    this.exact = engine.exact;
-    this.reason = engine.reason;
-    this.onerror = null; // (error) => …, for what `latest` and `latestMany` could not decode
-    this.closed = false;
-    this.pointer = new Latest(this, IN_FLIGHT);
-    this.strip = new Latest(this, 1);
-    engine.handles.add(this);
+    const { info } = engine
+    this.engine = engine
+    this.latentDim = info.latent_dim
+    this.shape = info.image_shape
+    this.likelihood = info.likelihood
+    this.deviationWhite = info.deviation_white
+    this.exact = engine.exact
+    this.reason = engine.reason
+    this.onerror = null // (error) => …, for what `latest` and `latestMany` could not decode
+    this.closed = false
+    this.pointer = new Latest(this, IN_FLIGHT)
+    this.strip = new Latest(this, 1)
+    engine.handles.add(this)
   }
 
   check(zs, n) {
     if (zs.length !== n * this.latentDim)
-      throw new RangeError(`${zs.length} numbers; expected ${n} × ${this.latentDim}.`);
+      throw new RangeError(`${zs.length} numbers; expected ${n} × ${this.latentDim}.`)
   }
 
   latest(z, callback) {
-    this.check(z, 1);
-    this.pointer.ask(z, 1, (pictures) => callback(pictures[0]));
+    this.check(z, 1)
+    this.pointer.ask(z, 1, (pictures) => callback(pictures[0]))
   }
 
   latestMany(zs, n, callback) {
-    this.check(zs, n);
-    if (n === 0) return;
-    this.engine.grow(this.engine.most);
-    this.strip.ask(zs, n, callback);
+    this.check(zs, n)
+    if (n === 0) return
+    this.engine.grow(this.engine.most)
+    this.strip.ask(zs, n, callback)
   }
 
   decode(z, { raw = false } = {}) {
-    this.check(z, 1);
-    if (this.closed) return Promise.reject(new LiveError("This decoder was closed."));
-    const own = Float32Array.from(z);
+    this.check(z, 1)
+    if (this.closed) return Promise.reject(new LiveError("This decoder was closed."))
+    const own = Float32Array.from(z)
     return new Promise((resolve, reject) => {
       const done = ({ buffer, ms }) => {
-        const picture = blank(this);
-        refill(picture, buffer, ms);
-        const size = picture.mean.data.length * (picture.deviation ? 2 : 1);
-        if (raw && buffer.byteLength > size) picture.raw = new Float32Array(buffer, size);
-        resolve(picture);
-      };
-      const job = { z: own, raw: raw && this.exact, buffer: null, done, failed: reject };
-      this.engine.queue.push({ ...job, handle: this });
-      this.engine.pump();
-    });
+        const picture = blank(this)
+        refill(picture, buffer, ms)
+        const size = picture.mean.data.length * (picture.deviation ? 2 : 1)
+        if (raw && buffer.byteLength > size) picture.raw = new Float32Array(buffer, size)
+        resolve(picture)
+      }
+      const job = { z: own, raw: raw && this.exact, buffer: null, done, failed: reject }
+      this.engine.queue.push({ ...job, handle: this })
+      this.engine.pump()
+    })
   }
 
   decodeMany(zs, n, options) {
-    this.check(zs, n);
-    if (n > 1) this.engine.grow(this.engine.most);
-    const d = this.latentDim;
+    this.check(zs, n)
+    if (n > 1) this.engine.grow(this.engine.most)
+    const d = this.latentDim
     return Promise.all(
       Array.from({ length: n }, (_, i) => this.decode(zs.slice(i * d, (i + 1) * d), options)),
-    );
+    )
   }
 
   close() {
-    if (this.closed) return;
-    const { engine } = this;
-    this.closed = true;
-    engine.handles.delete(this);
+    if (this.closed) return
+    const { engine } = this
+    this.closed = true
+    engine.handles.delete(this)
     for (const job of engine.queue)
-      if (job.handle === this) job.failed(new LiveError("This decoder was closed."));
-    engine.queue = engine.queue.filter((job) => job.handle !== this);
-    release(engine);
+      if (job.handle === this) job.failed(new LiveError("This decoder was closed."))
+    engine.queue = engine.queue.filter((job) => job.handle !== this)
+    release(engine)
   }
 }
 
-const engines = new Map(); // which decoder → Promise<Engine>, shared by all components of a page
+const engines = new Map() // which decoder → Promise<Engine>, shared by all components of a page
 
 function release(engine) {
-  if (engine.handles.size) return;
+  if (engine.handles.size) return
   setTimeout(() => {
-    if (engine.handles.size) return;
-    engine.stop();
-    engines.delete(engine.key);
-  }, LINGER);
+    if (engine.handles.size) return
+    engine.stop()
+    engines.delete(engine.key)
+  }, LINGER)
 }
 
 async function startEngine(live, manifest) {
-  const asked = new URL(manifest.decode, live).href;
+  const asked = new URL(manifest.decode, live).href
   const server = (reason) => {
-    const newRunner = () => new ServerRunner(asked, manifest);
-    const engine = new Engine(manifest, false, reason, newRunner, IN_FLIGHT);
-    engine.grow(IN_FLIGHT);
-    return engine;
-  };
+    const newRunner = () => new ServerRunner(asked, manifest)
+    const engine = new Engine(manifest, false, reason, newRunner, IN_FLIGHT)
+    engine.grow(IN_FLIGHT)
+    return engine
+  }
   if (!manifest.url)
-    return server("The decoder is too large for the browser: the server decodes.");
+    return server("The decoder is too large for the browser: the server decodes.")
   if (!globalThis.WebAssembly || !WebAssembly.validate(SIMD))
-    return server("This browser lacks WebAssembly SIMD: the server decodes.");
+    return server("This browser lacks WebAssembly SIMD: the server decodes.")
   const [module, bytes] = await Promise.all([
     get(new URL("kernel.wasm", live)).then(async (reply) =>
       WebAssembly.compile(await reply.arrayBuffer()),
     ),
     get(new URL(manifest.url, live)).then((reply) => reply.arrayBuffer()),
-  ]);
-  const { header, start, info } = headerOf(bytes);
+  ])
+  const { header, start, info } = headerOf(bytes)
   const parts = {
     script: new URL("worker.js", live).href,
     setup: { module, header, start, info },
     bytes,
-  };
-  const most = Math.min(4, Math.max(2, navigator.hardwareConcurrency || 2));
-  const engine = new Engine(info, true, null, () => new WorkerRunner(parts), most);
+  }
+  const most = Math.min(4, Math.max(2, navigator.hardwareConcurrency || 2))
+  const engine = new Engine(info, true, null, () => new WorkerRunner(parts), most)
   try {
-    await engine.grow(1);
-    return engine;
+    await engine.grow(1)
+    return engine
   } catch (error) {
-    engine.stop();
-    return server(`${error.message} The server decodes.`);
+    engine.stop()
+    return server(`${error.message} The server decodes.`)
   }
 }
 
@@ -364,17 +295,17 @@ async function startEngine(live, manifest) {
  * Rejects with a sentence where the checkpoint does not exist or the app cannot be reached.
  */
 export async function openDecoder(base, name) {
-  const live = liveFolder(base);
-  const path = String(name).split("/").map(encodeURIComponent).join("/");
-  const manifest = await get(new URL(`decoders/${path}`, live)).then((reply) => reply.json());
-  const key = new URL(`${manifest.decode}#${manifest.digest}`, live).href;
+  const live = liveFolder(base)
+  const path = String(name).split("/").map(encodeURIComponent).join("/")
+  const manifest = await get(new URL(`decoders/${path}`, live)).then((reply) => reply.json())
+  const key = new URL(`${manifest.decode}#${manifest.digest}`, live).href
   if (!engines.has(key)) {
-    const starting = startEngine(live, manifest);
-    engines.set(key, starting);
+    const starting = startEngine(live, manifest)
+    engines.set(key, starting)
     starting.then(
       (engine) => (engine.key = key),
       () => engines.delete(key),
-    );
+    )
   }
-  return new Decoder(await engines.get(key));
+  return new Decoder(await engines.get(key))
 }

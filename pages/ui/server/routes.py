@@ -33,6 +33,7 @@ _LARGEST = 1_000_000  # of a code's numbers: far outside any data, and no layer 
 _FOR_EVER = "public, max-age=31536000, immutable"
 _SCRIPTS = {
     "decoder.js": "text/javascript",
+    "runners.js": "text/javascript",
     "worker.js": "text/javascript",
     "kernel.wasm": "application/wasm",
 }
@@ -59,7 +60,7 @@ class _Opened:
 def live_routes(base: str = "") -> list[Route]:
     """Lists the routes for `st.App`.
 
-    - `decoder.js`, `worker.js`, `kernel.wasm`: what decodes in the browser
+    - `decoder.js`, `runners.js`, `worker.js`, `kernel.wasm`: what decodes in the browser
     - `plotly.min.js`: from the installed `plotly`
     - `decoders/{name}`: JSON that describes a checkpoint's decoder and where it lies
     - `decoders/{name}/{digest}.safetensors`: the decoder, cached for ever

@@ -55,6 +55,7 @@ def manifest(site):
     ("name", "kind", "start"),
     [
         ("decoder.js", "text/javascript", b"//"),
+        ("runners.js", "text/javascript", b"//"),
         ("worker.js", "text/javascript", b"//"),
         ("kernel.wasm", "application/wasm", b"\0asm"),
         ("plotly.min.js", "text/javascript", b"/**"),

@@ -1,0 +1,72 @@
+// Where codes are decoded: in workers of the browser, or by the server.
+
+export class LiveError extends Error {}
+
+export async function get(url, options) {
+  const reply = await fetch(url, options)
+  if (reply.ok) return reply
+  const problem = await reply.json().catch(() => null)
+  throw new LiveError(problem?.error ?? `The app answered ${reply.status} for ${url}.`)
+}
+
+/** One worker: `run(job)` decodes one code. */
+export class WorkerRunner {
+  constructor(parts) {
+    this.worker = new Worker(parts.script)
+    this.busy = true
+    this.ready = this.ask({ ...parts.setup, bytes: parts.bytes })
+  }
+
+  ask(message, transfer = []) {
+    return new Promise((resolve, reject) => {
+      this.worker.onmessage = ({ data }) =>
+        data.error ? reject(new LiveError(data.error)) : resolve(data)
+      this.worker.onerror = (event) =>
+        reject(new LiveError(event.message || "The decoder's worker could not be started."))
+      this.worker.postMessage(message, transfer)
+    })
+  }
+
+  run({ z, raw, buffer }) {
+    return this.ask({ z, raw, buffer }, buffer ? [buffer] : [])
+  }
+
+  stop() {
+    this.worker.terminate()
+  }
+}
+
+/** Asks the server for one code after another. */
+export class ServerRunner {
+  constructor(url, info) {
+    this.url = url
+    this.channels = info.image_shape[0]
+    this.planes = info.likelihood === "gaussian" ? 2 : 1
+    this.pixels = info.image_shape[1] * info.image_shape[2]
+    this.ready = Promise.resolve()
+  }
+
+  async run({ z, buffer }) {
+    const started = performance.now()
+    const reply = await get(this.url, {
+      method: "POST",
+      headers: { "Content-Type": "application/octet-stream" },
+      body: z,
+    })
+    const values = new Uint8Array(await reply.arrayBuffer())
+    const { channels, pixels, planes } = this
+    if (values.length !== planes * channels * pixels)
+      throw new LiveError("The app sent a picture of another size.")
+    const size = 4 * pixels * planes
+    const to = buffer?.byteLength === size ? buffer : new ArrayBuffer(size)
+    const rgba = new Uint8Array(to).fill(255)
+    for (let plane = 0; plane < planes; plane++)
+      for (let c = 0; c < 3; c++) {
+        const from = (plane * channels + (channels === 3 ? c : 0)) * pixels
+        for (let i = 0; i < pixels; i++) rgba[4 * (plane * pixels + i) + c] = values[from + i]
+      }
+    return { buffer: to, ms: performance.now() - started }
+  }
+
+  stop() {}
+}
