@@ -1,31 +1,38 @@
 // What every component of the app begins with.
 
-const instances = new WeakMap()
+const mounted = new WeakMap() // the element that Streamlit gives → what lives there
 
-// Makes one instance for each place on the page, and tells it of every rerun.
-function component(Class, selector, setter = "setStateValue") {
+// Mounts a component under Streamlit, which only this function knows: one instance for each place
+// on the page, told of every rerun. A class takes (element, data, send), where `send(name, value)`
+// answers to Python; `update(data)` and `close()` are called on it. A page without Streamlit
+// makes the instance itself.
+export function component(Class, selector, setter = "setStateValue") {
   return ({ data: [data], parentElement, ...streamlit }) => {
-    let instance = instances.get(parentElement)
-    if (!instance) {
-      instance = new Class(parentElement.querySelector(selector))
-      instances.set(parentElement, instance)
+    let place = mounted.get(parentElement)
+    if (place) {
+      place.send = streamlit[setter]
+      place.instance.update(data)
+    } else {
+      place = { send: streamlit[setter] }
+      const send = (name, value) => place.send(name, value)
+      place.instance = new Class(parentElement.querySelector(selector), data, send)
+      mounted.set(parentElement, place)
     }
-    instance.update(data, streamlit[setter])
     return () => {
-      instance.close?.()
-      instances.delete(parentElement)
+      place.instance.close?.()
+      mounted.delete(parentElement)
     }
   }
 }
 
-function element(tag, { text, ...properties } = {}, ...children) {
+export function element(tag, { text, ...properties } = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties)
   if (text !== undefined) made.textContent = text
   made.append(...children)
   return made
 }
 
-function put(canvas, picture) {
+export function put(canvas, picture) {
   if (canvas.width !== picture.width || canvas.height !== picture.height) {
     canvas.width = picture.width
     canvas.height = picture.height
@@ -34,17 +41,17 @@ function put(canvas, picture) {
   canvas.getContext("2d").putImageData(picture, 0, 0)
 }
 
-function numbers(text) {
+export function numbers(text) {
   return new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer)
 }
 
 // A colour or font of the page.
-function theme(element, name) {
+export function theme(element, name) {
   return getComputedStyle(element).getPropertyValue(`--st-${name}`).trim()
 }
 
 // The chart library, once for all components of the page.
-function loadPlotly(base) {
+export function loadPlotly(base) {
   globalThis.plotlyLoading ??= new Promise((resolve, reject) => {
     const script = document.createElement("script")
     script.src = new URL(`${base}/live/plotly.min.js`, location.href).href

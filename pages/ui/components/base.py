@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-__all__ = ["component"]
+__all__ = ["bundle", "component"]
 
-_COMMON = Path(__file__).with_suffix(".js")
+_IMPORT = re.compile(r'^import \{[^}]*\} from "(\.{1,2}/[^"]+)"\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?!default )", re.MULTILINE)
 
 
-def component(name: str, *files: Path, isolate_styles: bool = True) -> Callable[..., Any]:
+def component(name: str, script: Path, *, isolate_styles: bool = True) -> Callable[..., Any]:
     """Declares a component.
 
     Args:
         name: by which Streamlit knows it.
-        *files: its scripts, after `base.js`; HTML and CSS lie beside the last one.
+        script: a JavaScript module; HTML and CSS lie beside it.
         isolate_styles: whether it lives in a shadow root.
 
     Returns:
         A function that shows it: `data` is a dict that JSON can hold, all else is Streamlit's.
     """
-
-    def read(*paths: Path) -> str:
-        return "\n".join(path.read_text(encoding="utf-8") for path in paths)
-
-    last = files[-1]
     mount = st.components.v2.component(
         name,
-        html=read(last.with_suffix(".html")),
-        css=read(last.with_suffix(".css")),
-        js=read(_COMMON, *files),
+        html=script.with_suffix(".html").read_text(encoding="utf-8"),
+        css=script.with_suffix(".css").read_text(encoding="utf-8"),
+        js=bundle(script),
         isolate_styles=isolate_styles,
     )
 
@@ -42,3 +39,25 @@ def component(name: str, *files: Path, isolate_styles: bool = True) -> Callable[
         return mount(data=[data], **options)
 
     return show
+
+
+def bundle(script: Path) -> str:
+    """Joins a JavaScript module and all that it imports into one.
+
+    Streamlit runs a component's script from a blob, which can import nothing by a relative path.
+    The modules end in one scope, so each of their names may be declared only once.
+
+    Args:
+        script: its imports are written as `import { … } from "./…"`.
+    """
+    parts: dict[Path, str] = {}
+
+    def add(file: Path) -> None:
+        text = file.read_text(encoding="utf-8")
+        for path in _IMPORT.findall(text):
+            if (found := (file.parent / path).resolve()) not in parts:
+                add(found)
+        parts[file] = _EXPORT.sub("", _IMPORT.sub("", text))
+
+    add(script.resolve())
+    return "\n".join(parts.values())

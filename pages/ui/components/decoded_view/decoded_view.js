@@ -1,7 +1,18 @@
 // A passive screen: the map paints into it while the pointer moves.
-export default function ({ data: [data], parentElement }) {
-  const figure = parentElement.querySelector(".live-picture")
-  figure.dataset.view = data.view
-  const words = figure.querySelector(".live-words")
-  if (!figure.dataset.painted) words.textContent = data.invitation
+
+import { component } from "../base.js"
+
+export class DecodedView {
+  constructor(root, data) {
+    this.root = root
+    this.update(data)
+  }
+
+  update(data) {
+    this.root.dataset.view = data.view
+    const words = this.root.querySelector(".live-words")
+    if (!this.root.dataset.painted) words.textContent = data.invitation
+  }
 }
+
+export default component(DecodedView, ".live-picture")

@@ -1,10 +1,12 @@
 // log of a mean against the mean of logs: points on the curve, dragged sideways.
 
+import { component } from "../base.js"
+
 const [LOW, HIGH] = [0.02, 4]
 const [BOTTOM, TOP] = [-4.2, 1.8]
 
-class Jensen {
-  constructor(root) {
+export class Jensen {
+  constructor(root, data) {
     this.root = root
     this.canvas = root.querySelector("canvas")
     this.out = root.querySelector(".jensen-numbers")
@@ -12,6 +14,7 @@ class Jensen {
     this.resized = new ResizeObserver(() => this.draw())
     this.resized.observe(this.canvas)
     this.bind()
+    this.update(data)
   }
 
   update(data) {

@@ -16,15 +16,8 @@ from pages.ui.shared.pins import Pin
 
 __all__ = ["latent_map"]
 
-_HERE = Path(__file__).parent
-
-
 # Without isolated styles: inside a shadow root Plotly's events and lasso break.
-_MAP = component(
-    "latent_map",
-    *(_HERE / name for name in ("geometry.js", "layers.js", "screens.js", "map.js")),
-    isolate_styles=False,
-)
+_MAP = component("latent_map", Path(__file__).with_name("map.js"), isolate_styles=False)
 
 
 def latent_map(

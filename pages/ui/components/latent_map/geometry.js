@@ -1,7 +1,7 @@
 // From the picture to latents and back: pure functions, no document.
 
 // A typed array out of Plotly's {dtype, bdata}; other arrays pass through.
-function typed(spec) {
+export function typed(spec) {
   if (!spec || !spec.bdata) return spec
   const kinds = {
     f4: Float32Array, f8: Float64Array, i1: Int8Array, u1: Uint8Array,
@@ -19,7 +19,7 @@ const dot = (a, b) => {
 
 // z(x, y) = origin + x·u + y·v with orthonormal u and v. What the plane does not show is
 // taken from `origin`, or from a pinned code when one is kept.
-function linearFamily({ origin, u, v }, kept = null) {
+export function linearFamily({ origin, u, v }, kept = null) {
   const project = (z) => {
     const offset = Float64Array.from(z, (value, i) => value - origin[i])
     return [dot(offset, u), dot(offset, v)]
@@ -58,7 +58,7 @@ function linearFamily({ origin, u, v }, kept = null) {
 
 // A t-SNE map has no inverse: a place is decoded as the weighted mean of its nearest codes,
 // and `presence` falls to 0 where nothing is near.
-function nearestFamily(grid, codes, dimensions) {
+export function nearestFamily(grid, codes, dimensions) {
   const spacing = grid.spacing()
   const row = (i) => codes.subarray(i * dimensions, (i + 1) * dimensions)
   return {
@@ -94,7 +94,7 @@ function nearestFamily(grid, codes, dimensions) {
 }
 
 // The k codes nearest to z in the latent space itself, by a plain scan.
-function nearestCodes(codes, dimensions, z, k = 1) {
+export function nearestCodes(codes, dimensions, z, k = 1) {
   const best = []
   const count = codes.length / dimensions
   let limit = Infinity
@@ -116,7 +116,7 @@ function nearestCodes(codes, dimensions, z, k = 1) {
 }
 
 // A grid of cells over 2-D positions, so that 60,000 points are searched as fast as 500.
-class Grid {
+export class Grid {
   constructor(x, y) {
     this.x = x
     this.y = y
@@ -197,7 +197,7 @@ class Grid {
 }
 
 // Is (x, y) inside the closed polygon? By the parity of crossings.
-function insidePolygon(x, y, xs, ys) {
+export function insidePolygon(x, y, xs, ys) {
   let inside = false
   for (let i = 0, j = xs.length - 1; i < xs.length; j = i++) {
     if (ys[i] > y !== ys[j] > y && x < ((xs[j] - xs[i]) * (y - ys[i])) / (ys[j] - ys[i]) + xs[i]) {

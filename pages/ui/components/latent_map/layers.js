@@ -1,8 +1,10 @@
 // What lies over and under the points: pictures, groups, pins, a sheet of decoded images.
 
+import { theme } from "../base.js"
+
 const CROWD = 160 // pictures of real images appear when at most so many points are in view
 
-class Layers {
+export class Layers {
   constructor(map) {
     this.map = map
     this.over = map.root.querySelector(".map-overlay")

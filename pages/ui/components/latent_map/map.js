@@ -1,12 +1,18 @@
 // The live map: a Plotly scatter of codes whose every place is decoded under the pointer.
 
+import { component, loadPlotly, theme } from "../base.js"
+import { Grid, insidePolygon, linearFamily, nearestFamily, typed } from "./geometry.js"
+import { Layers } from "./layers.js"
+import { Screens } from "./screens.js"
+
 const RAW = "onpointerrawupdate" in window ? "pointerrawupdate" : "pointermove"
 const WEBGL = Boolean(document.createElement("canvas").getContext("webgl"))
 const SNAP = 9 // pixels within which a click means the point, not the place
 
-class LatentMap {
-  constructor(root) {
+export class LatentMap {
+  constructor(root, data, send) {
     this.root = root
+    this.send = send
     for (const name of ["stage", "plot", "note", "status"]) {
       this[`${name}El`] = root.querySelector(`.map-${name}`)
     }
@@ -19,11 +25,11 @@ class LatentMap {
     this.work = Promise.resolve()
     this.stop = new AbortController()
     this.listen()
+    this.update(data)
   }
 
   // Called on every rerun. Runs follow one another, and only what changed is done again.
-  update(data, send) {
-    this.send = send
+  update(data) {
     this.data = data
     this.stageEl.setAttribute("aria-label", data.description)
     for (const canvas of this.root.querySelectorAll(".map-tip canvas")) {

@@ -1,6 +1,8 @@
 // Where decoded pictures appear: beside the pointer, and enlarged next to the map.
 
-class Screens {
+import { nearestCodes } from "./geometry.js"
+
+export class Screens {
   constructor(map) {
     this.map = map
     this.tip = map.root.querySelector(".map-tip")

@@ -18,8 +18,7 @@ from pages.ui.shared import plot_style, url_state
 
 __all__ = ["Ellipse", "Field", "Panel", "live_gaussian", "live_planes"]
 
-_HERE = Path(__file__).parent
-_PLANE = component("live_planes", _HERE / "draw.js", _HERE / "plane.js")
+_PLANE = component("live_planes", Path(__file__).with_name("plane.js"))
 
 
 @dataclass(frozen=True)

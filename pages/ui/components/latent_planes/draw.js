@@ -5,7 +5,7 @@ function rgb(colour) {
 }
 
 // From a place in the latent space to pixels, and back.
-class Scale {
+export class Scale {
   constructor([x0, x1, y0, y1], width, height) {
     Object.assign(this, { x0, x1, y0, y1, width, height })
   }
@@ -15,7 +15,7 @@ class Scale {
   part([x, y]) { return [(x - this.x0) / (this.x1 - this.x0), (y - this.y0) / (this.y1 - this.y0)] }
 }
 
-function fit(canvas) {
+export function fit(canvas) {
   const ratio = devicePixelRatio || 1
   const { width, height } = canvas.parentElement.getBoundingClientRect()
   canvas.width = Math.max(1, Math.round(width * ratio))
@@ -42,7 +42,7 @@ function tint(context, field, values, scale) {
   context.drawImage(small, 0, 0, scale.width, scale.height)
 }
 
-function oval(context, scale, { mean, sigma, colour, radius, dashed }, width = 1.6) {
+export function oval(context, scale, { mean, sigma, colour, radius, dashed }, width = 1.6) {
   context.beginPath()
   context.ellipse(scale.x(mean[0]), scale.y(mean[1]),
     Math.abs(scale.x(radius * sigma[0]) - scale.x(0)),
@@ -54,7 +54,7 @@ function oval(context, scale, { mean, sigma, colour, radius, dashed }, width = 1
   context.setLineDash([])
 }
 
-function drawPanel(panel, canvas, palette, text) {
+export function drawPanel(panel, canvas, palette, text) {
   const { context, width, height } = fit(canvas)
   const scale = new Scale(panel.bounds, width, height)
   context.clearRect(0, 0, width, height)

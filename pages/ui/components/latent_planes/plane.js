@@ -1,23 +1,27 @@
 // Planes under one pointer. Each decodes what lies under it; Python hears on release.
 
+import { component, element, numbers, put } from "../base.js"
+import { drawPanel, fit, oval } from "./draw.js"
+
 const GRIP = 18 // pixels around a handle that take hold of it
 const APART = 26 // pixels from the centre to a handle on the rim, at least
 
-class Planes {
-  constructor(root) {
+export class Planes {
+  constructor(root, data, send) {
     this.root = root
+    this.send = send
     this.place = root.querySelector(".plane-panels")
     this.draws = root.querySelector(".plane-draws")
     this.status = root.querySelector(".plane-status")
     this.decoders = new Map()
     this.resized = new ResizeObserver(() => this.paint())
     this.resized.observe(this.place)
+    this.update(data)
   }
 
-  async update(data, send) {
+  async update(data) {
     const before = this.data
     this.data = data
-    this.send = send
     if (before?.token !== data.token) {
       this.at = data.at ? [...data.at] : null
       this.gaussian = data.gaussian ? [...data.gaussian] : null

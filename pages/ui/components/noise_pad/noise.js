@@ -1,5 +1,7 @@
 // ε in hand: two planes that show one draw, before and after z = μ + σ · ε, and its picture.
 
+import { component } from "../base.js"
+
 const EDGE = 3.7 // half a plane, in its own units
 
 function shape(tag, attributes = {}, text) {
@@ -27,9 +29,10 @@ function arrow(line, from, to) {
     `L${to[0]} ${-to[1]}L${side(-0.45)}`)
 }
 
-class NoisePad {
-  constructor(root) {
+export class NoisePad {
+  constructor(root, data, send) {
     this.root = root
+    this.send = send
     this.space = root.querySelector(".noise-space")
     this.codes = root.querySelector(".noise-codes")
     this.canvas = root.querySelector("canvas")
@@ -40,6 +43,7 @@ class NoisePad {
       const { middle, half, mean, sigma, axes } = this.data
       return (middle[k] + (v * half) / EDGE - mean[axes[k]]) / sigma[axes[k]]
     }))
+    this.update(data)
   }
 
   bind(svg, noiseAt) {
@@ -70,8 +74,7 @@ class NoisePad {
     }
   }
 
-  async update(data, send) {
-    this.send = send
+  async update(data) {
     const before = this.data
     this.data = data
     this.root.style.setProperty("--noise-aspect", `${data.shape[2]} / ${data.shape[1]}`)

@@ -1,8 +1,11 @@
 // The same pixel of several pictures under one pointer; every number comes from Python.
 
-class Pixels {
-  constructor(root) {
+import { component, element, numbers } from "../base.js"
+
+export class Pixels {
+  constructor(root, data, send) {
     this.root = root
+    this.send = send
     root.onkeydown = (event) => {
       const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }
       if (event.key === "Enter") this.send("pixel", [...this.at])
@@ -11,11 +14,11 @@ class Pixels {
       event.stopPropagation()
       this.go(this.at.map((v, k) => v + move[event.key][k]))
     }
+    this.update(data)
   }
 
-  update(data, send) {
+  update(data) {
     this.data = data
-    this.send = send
     this.at = data.at
     this.readings = data.readings.map((reading) => ({
       ...reading,

@@ -1,10 +1,12 @@
 // A Plotly figure, redrawn in place.
 
+import { component, element, loadPlotly, theme } from "../base.js"
+
 const WEBGL = Boolean(document.createElement("canvas").getContext("webgl"))
 const COARSE = matchMedia("(pointer: coarse)").matches
 
-class Chart {
-  constructor(root) {
+export class Chart {
+  constructor(root, data) {
     this.root = root
     this.work = Promise.resolve()
     this.resized = new ResizeObserver(() => {
@@ -15,6 +17,7 @@ class Chart {
     this.dark = matchMedia("(prefers-color-scheme: dark)")
     this.restyle = () => setTimeout(() => this.draw(), 300) // once the page has its new colours
     this.dark.addEventListener("change", this.restyle)
+    this.update(data)
   }
 
   update(data) {

@@ -29,10 +29,7 @@ __all__ = [
     "live_square",
 ]
 
-_HERE = Path(__file__).parent
-_LIVE = component(
-    "live_decoder", _HERE / "weightings.js", _HERE / "tracks.js", _HERE / "sliders.js"
-)
+_LIVE = component("live_decoder", Path(__file__).with_name("sliders.js"))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,13 @@
 // Sliders that act while they are dragged: the browser decodes, Python hears on release.
 
-class LiveDecoder {
-  constructor(root) {
+import { component, element, put } from "../base.js"
+import { Tracks, crossfade } from "./tracks.js"
+import { codesAt } from "./weightings.js"
+
+export class LiveDecoder {
+  constructor(root, data, send) {
     this.root = root
+    this.send = send
     this.screens = root.querySelector(".live-screens")
     this.rows = root.querySelector(".live-rows")
     this.tracks = new Tracks(root.querySelector(".live-tracks"), (t, done) => {
@@ -13,10 +18,10 @@ class LiveDecoder {
     this.square = root.querySelector(".live-square")
     this.status = root.querySelector(".live-status")
     this.bindSquare()
+    this.update(data)
   }
 
-  async update(data, send) {
-    this.send = send
+  async update(data) {
     const before = this.data
     this.data = data
     this.root.style.setProperty("--live-size", `${data.size}px`)

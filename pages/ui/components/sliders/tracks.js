@@ -1,6 +1,8 @@
 // Below the slider of a path: pictures and curves that share its axis. A line follows the slider,
 // and each curve says its value there.
 
+import { element } from "../base.js"
+
 const SVG = "http://www.w3.org/2000/svg"
 
 function drawing(tag, attributes) {
@@ -9,7 +11,7 @@ function drawing(tag, attributes) {
   return made
 }
 
-class Tracks {
+export class Tracks {
   constructor(parent, onpick) {
     this.parent = parent
     this.onpick = onpick // (t, done) => …
@@ -97,7 +99,7 @@ class Tracks {
 }
 
 // Mixes two pictures pixel by pixel: what a path through the latent space is not.
-function crossfade(a, b, t) {
+export function crossfade(a, b, t) {
   const mixed = new ImageData(a.width, a.height)
   for (let i = 0; i < mixed.data.length; i++) mixed.data[i] = (1 - t) * a.data[i] + t * b.data[i]
   return mixed

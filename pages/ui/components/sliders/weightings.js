@@ -2,7 +2,7 @@
 
 // From a to b: the direction turns evenly, the norm changes linearly; a straight line where the
 // ends are parallel, opposite or zero.
-function arc(a, b, t) {
+export function arc(a, b, t) {
   const norm = (v) => Math.hypot(...v)
   const [na, nb] = [norm(a), norm(b)]
   const line = () => Float32Array.from(a, (v, i) => (1 - t) * v + t * b[i])
@@ -17,7 +17,7 @@ function arc(a, b, t) {
 }
 
 // One code for each base at the values θ of the sliders.
-function codesAt(data, values) {
+export function codesAt(data, values) {
   const { weighting, bases, vectors } = data
   if (weighting === "arc") return [arc(vectors[0], vectors[1], values[0])]
   if (weighting === "bilinear") {

@@ -1,0 +1,53 @@
+"""A component's scripts as one module under Streamlit, and as modules of their own without it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pages.ui.components import base
+from pages.ui.components.base import bundle
+
+COMPONENTS = Path(base.__file__).parent
+
+ENTRIES = sorted(
+    file for file in COMPONENTS.glob("*/*.js") if "export default" in file.read_text()
+)
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda file: file.stem)
+def test_a_bundle_is_one_module_that_mounts_the_component(page, scripts, entry):
+    """No name is declared twice, none is missing, and nothing is imported by its path."""
+    page.goto(f"{scripts}/page")
+    kind = page.evaluate(
+        """async (source) => {
+            const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }))
+            return typeof (await import(url)).default
+        }""",
+        bundle(entry),
+    )
+    assert kind == "function"
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda file: file.stem)
+def test_the_same_scripts_work_without_streamlit(run, entry):
+    """What a page without a server needs: the class itself, of (element, data, send)."""
+    (name,) = re.findall(r"^export default component\((\w+)", entry.read_text(), re.MULTILINE)
+    assert run(str(entry.relative_to(COMPONENTS)), f"typeof {name}") == "function"
+
+
+def test_a_bundle_holds_every_script_once(tmp_path):
+    (tmp_path / "b.js").write_text("export const b = 1\n")
+    (tmp_path / "a.js").write_text('import { b } from "./b.js"\n\nexport const a = b\n')
+    (tmp_path / "c.js").write_text(
+        'import { a } from "./a.js"\nimport { b } from "./b.js"\n\nexport default a + b\n'
+    )
+    joined = bundle(tmp_path / "c.js")
+    assert re.findall(r"^(?:const|export default) .*", joined, re.MULTILINE) == [
+        "const b = 1",
+        "const a = b",
+        "export default a + b",
+    ]
+    assert "import" not in joined
