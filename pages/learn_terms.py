@@ -39,8 +39,9 @@ with left:
     alt = "Rate and distortion of models with betas from small to large"
     chart(terms.rate_distortion(), key="rate", alt=alt)
     st.caption(
-        "Of images that training never saw. Below β = 1 codes cost more nats and give no better "
-        "pictures back: what they add fits the training images alone."
+        "Of images that training never saw. Below β = 1 codes cost more nats and reconstruct no "
+        "better; nor do they the training images, whose distortion is 148 nats at β = 1, 149 at "
+        "0.1 and 152 at 0."
     )
 with right:
     st.markdown("**Which term moves which network**")
@@ -59,7 +60,8 @@ with layout.details("How this is measured"):
         "Your q's expectation is integrated with 144 Gauss–Hermite nodes, not sampled. The five "
         "models are small, have two latent dimensions, and were trained alike but for β; ellipses "
         "are two deviations of q, rate and distortion are means over the images that training "
-        "never saw: there, a β below 1 buys codes that cost more and no better pictures. "
+        "never saw. With β below 1 the objective asks less of the KL, yet after their 15 epochs "
+        "these models reconstruct the training images no better, either. "
         "Gradients are those of the means over 128 images, at the trained model, where the terms "
         "balance: the KL does not contain the decoder, so it sends it exactly nothing."
     )

@@ -12,7 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui.learn import autoencoder, contents, elbo, likelihoods, terms
 from pages.ui.shared import cache, classifier, plot_style
-from vae import list_checkpoints
+from vae import elbo as bound
+from vae import list_checkpoints, load_dataset
 from vae.checkpoint import list_lab_checkpoints
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -108,6 +109,21 @@ def test_beta_trades_distortion_for_rate_until_collapse():
     spread = [float(space.mean.std()) for space in models]
     width = [float(np.sqrt(space.variance).mean()) for space in models]
     assert width == sorted(width) and spread[0] > spread[2] > spread[-1]
+
+
+def test_what_is_said_of_training_images_below_beta_1_was_measured():
+    x = load_dataset("digits", "train").images
+    (caption,) = (c.value for c in visit("learn_terms.py").caption if "Below β = 1" in c.value)
+    said = re.search(r"is (\d+) nats at β = 1, (\d+) at 0\.1 and (\d+) at 0\.", caption)
+    for beta, value in zip(("1", "0.1", "0"), said.groups(), strict=True):
+        model = cache.latent_space(f"lab/digits-beta-{beta}").model
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            parts = [
+                bound(model, x[i : i + 500], generator=generator).reconstruction
+                for i in range(0, len(x), 500)
+            ]
+        assert -torch.cat(parts).mean().item() == pytest.approx(int(value), abs=0.5)
 
 
 def test_the_field_of_distances_is_zero_at_codes_and_grows():
