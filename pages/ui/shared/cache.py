@@ -142,8 +142,8 @@ def warm(name: str) -> None:
 def keep() -> None:
     """Keeps all that is in memory out of the garbage collector.
 
-    Streamlit collects after every run of a script, and walking what was loaded takes longer than
-    our own code.
+    Python collects in full now and then, in whoever's run it happens to be, and walking what was
+    loaded takes longer than walking what the visitors have.
     """
     gc.collect()
     gc.freeze()
