@@ -159,6 +159,7 @@ def _encode(options: argparse.Namespace) -> int:
         codes = encode(model, data.images, group=group, workers=2)
         if group.writes:
             header = {"checkpoint": options.folder, "dataset": options.dataset}
+            codes["checksum"] = data.images.checksums(codes["index"])
             tensors = {name: torch.from_numpy(values) for name, values in codes.items()}
             write_tensors(out, tensors, header | {"split": options.split})
             print(f"{options.out}: codes of {len(data):,} images.")

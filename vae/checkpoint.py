@@ -213,9 +213,8 @@ def save_codes(folder: str | Path, codes: dict[str, np.ndarray]) -> None:
     """
     folder = check_output_folder(folder, _takes_more)
     arrays = {k: np.ascontiguousarray(v) for k, v in codes.items()}
-    small = {
-        k: v.astype(np.int64) if k == "index" else v.astype(np.float32) for k, v in arrays.items()
-    }
+    whole = ("index", "checksum")
+    small = {k: v.astype(np.int64 if k in whole else np.float32) for k, v in arrays.items()}
     write_tensors(
         folder / "codes.safetensors", {k: torch.from_numpy(v) for k, v in small.items()}, {}
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,18 @@ import numpy as np
 import torch
 
 from .checkpoint import load_card, save_card, save_codes
-from .datasets import Dataset
+from .datasets import SPLITS, Dataset, DatasetError
+from .datasets.encoded import find_encoded
 from .model import VAE
 from .objective import elbo
 from .projection import ProjectionError, fit_pca, fit_tsne
 from .training.data import in_order
 from .training.distributed import Group
 
-__all__ = ["encode", "write_reference"]
+__all__ = ["change_since", "encode", "find_reference", "write_reference"]
+
+_LIMIT = 5_000  # images that a checkpoint keeps codes of
+_CHANGED = "The pictures in {} have changed since this model was trained."
 
 
 @torch.no_grad()
@@ -82,7 +87,7 @@ def write_reference(
     dataset: Dataset,
     tsne: bool = True,
     *,
-    limit: int = 5_000,
+    limit: int = _LIMIT,
     codes: dict[str, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
     """Encodes a dataset's images, finds their places on the map and saves both.
@@ -96,9 +101,10 @@ def write_reference(
         codes: as `encode` gave them, if they are known.
 
     Returns:
-        What `load_codes` will give: `mean`, `variance` `(N, D)`, `index` `(N,)`, `kl`, `elbo`
-        `(N,)` if variational, `pca` `(N, 2)` with `pca_mean` `(D,)` and `pca_components` `(2, D)`,
-        and `tsne` `(N, 2)`, unless there are too few distinct codes: the card then says so.
+        What `load_codes` will give: `mean`, `variance` `(N, D)`, `index` and `checksum` of the
+        images `(N,)`, `kl`, `elbo` `(N,)` if variational, `pca` `(N, 2)` with `pca_mean` `(D,)`
+        and `pca_components` `(2, D)`, and `tsne` `(N, 2)`, unless there are too few distinct
+        codes: the card then says so.
 
     Raises:
         ProjectionError: codes are not finite.
@@ -110,6 +116,7 @@ def write_reference(
     missing = 2 - len(pca.components)  # a latent space of one dimension lies on a line
     components = np.pad(pca.components, ((0, missing), (0, 0)))
     codes = codes | {
+        "checksum": dataset.images.checksums(codes["index"]),
         "pca": (mean - pca.mean) @ components.T,
         "pca_mean": pca.mean,
         "pca_components": components,
@@ -118,6 +125,88 @@ def write_reference(
     if tsne:
         _add_tsne(folder, codes)
     return codes
+
+
+def change_since(card: dict[str, Any], name: str, fingerprint: str) -> str:
+    """Says that a checkpoint's dataset has changed since it was trained; "" if it has not.
+
+    Args:
+        card: the checkpoint's.
+        name: of the dataset.
+        fingerprint: of the dataset, as it is now.
+    """
+    changed = card.get("fingerprint", fingerprint) != fingerprint
+    return _CHANGED.format(name) if changed else ""
+
+
+def find_reference(
+    card: dict[str, Any], codes: dict[str, np.ndarray], load: Callable[[str], Dataset]
+) -> tuple[Dataset, np.ndarray, tuple[str, ...]]:
+    """Finds the images that a checkpoint's codes were made of.
+
+    Args:
+        card: the checkpoint's.
+        codes: the checkpoint's, with `index` and, unless an early version wrote it, `checksum`.
+        load: gives a split of its dataset.
+
+    Returns:
+        The images, under the numbers in `index`; which of the codes have theirs, `(N,)` bool; and
+        sentences for whoever sees them, if the dataset is no longer what it was.
+
+    Raises:
+        DatasetError: none of the images is there any more.
+    """
+    data = load(str(card.get("split", "test")))
+    index = codes["index"]
+    if "checksum" not in codes:
+        notice = _other_numbers(card, len(index), data, load)
+        return data, np.ones(len(index), dtype=bool), (notice,) if notice else ()
+    data, found = find_encoded(data, index, codes["checksum"], lambda: _others(data, load))
+    start = change_since(card, data.name, data.fingerprint)
+    if found.all() and not start:
+        return data, found, ()
+    start = start or _CHANGED.format(data.name)
+    if not found.any():
+        raise DatasetError(
+            f"{start} None of the {len(index):,} that it encoded is there any more. Put them "
+            "back, or train again."
+        )
+    if found.all():
+        return data, found, (f"{start} Each point still shows the picture that was encoded.",)
+    gone = len(found) - int(found.sum())
+    left_out = f"{gone:,} of the {len(index):,} that it encoded are gone, and left out here."
+    return data, found, (f"{start} {left_out}",)
+
+
+def _others(data: Dataset, load: Callable[[str], Dataset]) -> Iterator[Dataset]:
+    for split in SPLITS:
+        if split != data.split:
+            with contextlib.suppress(DatasetError):  # a split that there is not
+                yield load(split)
+
+
+def _other_numbers(
+    card: dict[str, Any], encoded: int, data: Dataset, load: Callable[[str], Dataset]
+) -> str:
+    """What to say of codes without checksums, if there are more or fewer images than there were.
+
+    An early version kept the number of training images on the card, and encoded held-out images
+    up to a limit.
+    """
+    trained = card.get("images")
+    if not data.fingerprint or not isinstance(trained, int):
+        return ""
+    try:
+        now = len(load("train"))
+    except DatasetError:
+        now = 0
+    if now == trained and (encoded == len(data) or encoded >= _LIMIT):
+        return ""
+    return (
+        f"{data.name} has {now:,} pictures to train on and {len(data):,} held out; this model was "
+        f"trained on {trained:,}, and {encoded:,} were encoded. An earlier version did not note "
+        "which: points may show pictures other than those encoded. Train again to be sure."
+    )
 
 
 def _add_tsne(folder: str | Path, codes: dict[str, np.ndarray]) -> None:

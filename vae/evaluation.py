@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .checkpoint import load_card, load_checkpoint, save_card
 from .classifier import Classifier, accuracy, load_classifier
+from .codes import change_since
 from .datasets import Dataset, load_dataset
 from .model import VAE
 from .objective import elbo, log_evidence
@@ -181,6 +182,8 @@ def evaluate(
     judge = load_classifier(name)
     n = min(images or len(data.images), len(data.images))
     generator = torch.Generator().manual_seed(seed)
+    if dataset is None and (changed := change_since(card, name, data.fingerprint)):
+        log(f"{changed} Some that are held out now may have been trained on.")
     log(f"Encoding {n:,} images of {name}.")
     terms, decibels, means, variances, pictures = [], [], [], [], []
     for start in range(0, n, _BATCH):

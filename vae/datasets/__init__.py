@@ -9,7 +9,7 @@ import torch
 
 from .base import SPLITS, Dataset, DatasetError, Images, LazyImages, Progress
 from .digits import load_digits
-from .folder import load_folder, read_image
+from .folder import folder_fingerprint, folder_stamp, load_folder, read_image
 from .mnist import load_fashion, load_kmnist, load_mnist
 from .photographs import load_celeba, load_svhn
 
@@ -22,6 +22,8 @@ __all__ = [
     "dataset_names",
     "load_dataset",
     "read_image",
+    "source_fingerprint",
+    "source_stamp",
 ]
 
 
@@ -104,6 +106,27 @@ def load_dataset(
             "Choose the dataset that the model was made for."
         )
     return dataset
+
+
+def source_stamp(name: str | Path) -> str:
+    """Text that changes whenever a dataset does, found without reading its images.
+
+    Args:
+        name: As `load_dataset` takes it. What comes with the program never changes: "".
+
+    Raises:
+        DatasetError: The folder or archive cannot be used.
+    """
+    return folder_stamp(name) if name not in _LOADERS and _is_path(name) else ""
+
+
+def source_fingerprint(name: str | Path) -> str:
+    """The `fingerprint` that a dataset would be loaded with.
+
+    Raises:
+        DatasetError: The folder or archive cannot be used.
+    """
+    return folder_fingerprint(name) if name not in _LOADERS and _is_path(name) else ""
 
 
 def _is_path(name: str | Path) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
@@ -27,6 +28,12 @@ class Source(Protocol):
 
     def names(self) -> list[str]:
         """All files."""
+
+    def sizes(self, names: Sequence[str]) -> list[int]:
+        """Bytes of each of these files; -1 for one that is gone."""
+
+    def stamp(self, names: Sequence[str]) -> list[int]:
+        """Numbers that change whenever one of these files does, found without reading them."""
 
     def open(self, name: str) -> BinaryIO:
         """Open one of the files for reading; raises `DatasetError` where it cannot be read."""
@@ -57,6 +64,19 @@ class _Folder:
             if len(files) > MAX_FILES:
                 raise DatasetError(f"{self.path} holds more than {MAX_FILES:,} files.")
         return files
+
+    def sizes(self, names: Sequence[str]) -> list[int]:
+        return [size for size, _ in map(self._stat, names)]
+
+    def stamp(self, names: Sequence[str]) -> list[int]:
+        return [number for name in names for number in self._stat(name)]
+
+    def _stat(self, name: str) -> tuple[int, int]:
+        try:
+            found = os.stat(f"{self.path}/{name}")
+        except OSError:
+            return -1, 0
+        return found.st_size, found.st_mtime_ns
 
     def open(self, name: str) -> BinaryIO:
         file = self.path / name
@@ -122,6 +142,12 @@ class _Zip:
 
     def names(self) -> list[str]:
         return list(self._members)
+
+    def sizes(self, names: Sequence[str]) -> list[int]:
+        return [self._members[name].file_size for name in names]
+
+    def stamp(self, names: Sequence[str]) -> list[int]:
+        return [self._members[name].CRC for name in names] + self.sizes(names)
 
     def open(self, name: str) -> BinaryIO:
         if self._process != os.getpid():  # a forked reader would share this one's file position

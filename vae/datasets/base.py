@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["SPLITS", "Dataset", "DatasetError", "Images", "LazyImages", "Progress"]
+__all__ = ["SPLITS", "Dataset", "DatasetError", "Images", "LazyImages", "Progress", "checksum"]
 
 SPLITS = ("train", "validation", "test")
 
@@ -19,6 +21,11 @@ Progress = Callable[[float, str], None]
 
 class DatasetError(ValueError):
     """Data that cannot be used: says what was found, what was expected and what to do."""
+
+
+def checksum(content: bytes) -> int:
+    """64 bits that tell contents apart, as an integer that int64 holds."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big", signed=True)
 
 
 class Images:
@@ -58,6 +65,14 @@ class Images:
     def __getitem__(self, key: int | slice | list[int] | Tensor) -> Tensor:
         return self._uint8[key].float().div_(255)
 
+    def read(self, index: int) -> Tensor:
+        """One image, `(C, H, W)` uint8."""
+        return self._uint8[index]
+
+    def checksums(self, rows: np.ndarray) -> np.ndarray:
+        """Checksums `(n,)` int64 of images, by which to find them again in changed data."""
+        return np.array([checksum(self._uint8[i].numpy().tobytes()) for i in rows], np.int64)
+
 
 class LazyImages:
     """Images read from disk when they are asked for, indexed as `Images` are.
@@ -66,13 +81,21 @@ class LazyImages:
         read: Reads one image, given its index in 0…N-1, as a `(C, H, W)` uint8 tensor. It is
             pickled with the container when `DataLoader` workers read in parallel.
         shape: `(N, C, H, W)`.
+        identify: Gives an image's checksum from its index; by default that of its pixels, which
+            have to be decoded first.
     """
 
     uint8 = None
 
-    def __init__(self, read: Callable[[int], Tensor], shape: tuple[int, int, int, int]) -> None:
+    def __init__(
+        self,
+        read: Callable[[int], Tensor],
+        shape: tuple[int, int, int, int],
+        identify: Callable[[int], int] | None = None,
+    ) -> None:
         self._read = read
         self._shape = shape
+        self._identify = identify
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -89,6 +112,15 @@ class LazyImages:
         stacked = torch.stack(images) if images else torch.empty(0, *self._shape[1:]).byte()
         return stacked.reshape(*index.shape, *self._shape[1:]).float().div_(255)
 
+    def read(self, index: int) -> Tensor:
+        """One image, `(C, H, W)` uint8."""
+        return self._read(index)
+
+    def checksums(self, rows: np.ndarray) -> np.ndarray:
+        """Checksums `(n,)` int64 of images, by which to find them again in changed data."""
+        identify = self._identify or (lambda i: checksum(self._read(i).numpy().tobytes()))
+        return np.array([identify(int(i)) for i in rows], np.int64)
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -104,6 +136,8 @@ class Dataset:
         attributes: Binary attributes by name, each `(N,)` bool; read-only.
         licence: Licence and source of the images, one sentence.
         notices: Sentences on what was left out of a visitor's own pictures, and why.
+        fingerprint: Of the names and sizes of all files of a visitor's own pictures; another
+            where some were added, removed or replaced.
 
     Raises:
         DatasetError: Labels or attributes do not fit the images.
@@ -117,6 +151,7 @@ class Dataset:
     attributes: Mapping[str, Tensor] = field(default_factory=dict)
     licence: str = ""
     notices: tuple[str, ...] = ()
+    fingerprint: str = ""
 
     def __post_init__(self) -> None:
         n = len(self.images)

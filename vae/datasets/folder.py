@@ -8,6 +8,7 @@ out.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import os
 import zlib
@@ -21,10 +22,10 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from .archive import Source, open_source
-from .base import Dataset, DatasetError, LazyImages, Progress
+from .base import Dataset, DatasetError, LazyImages, Progress, checksum
 from .layout import Layout, read_layout
 
-__all__ = ["load_folder", "read_image"]
+__all__ = ["folder_fingerprint", "folder_stamp", "load_folder", "read_image"]
 
 MAX_PIXELS = 50_000_000  # of one image: a phone's largest; more would take much memory to decode
 MAX_ATTRIBUTES = 200
@@ -125,16 +126,46 @@ def load_folder(
     notices = layout.notices
     if aside := layout.splits.count("validation") if "test" in layout.splits else 0:
         notices += (f"{aside:,} pictures for validation are kept aside: the test split is shown.",)
+    reader = _Reader(source, kept, image_shape)
     return Dataset(
         name=str(path),
         split=split,
-        images=LazyImages(_Reader(source, kept, image_shape), (len(kept), *image_shape)),
+        images=LazyImages(reader, (len(kept), *image_shape), reader.checksum),
         labels=labels,
         classes=None if labels is None else classes,
         attributes={name: values[rows] for name, values in table.items()},
         licence="Your own pictures",
         notices=notices,
+        fingerprint=_digest(names, source.sizes(names)),
     )
+
+
+def folder_fingerprint(path: str | Path) -> str:
+    """What `load_folder` gives as `fingerprint`, without the rest.
+
+    Raises:
+        DatasetError: No images, or an archive with unsafe names or sizes.
+    """
+    source = open_source(Path(path))
+    names = _image_names(source)
+    return _digest(names, source.sizes(names))
+
+
+def folder_stamp(path: str | Path) -> str:
+    """Text that changes whenever pictures or their table do, found without reading them.
+
+    Raises:
+        DatasetError: As `folder_fingerprint`.
+    """
+    source = open_source(Path(path))
+    names = _image_names(source)
+    names += sorted(n for n in source.names() if PurePosixPath(n).name == "attributes.csv")
+    return _digest(names, source.stamp(names))
+
+
+def _digest(names: Sequence[str], numbers: Sequence[int]) -> str:
+    text = "\n".join([*names, *map(str, numbers)])
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
 def _choose(layout: Layout, split: str, path: Path) -> list[str]:
@@ -175,6 +206,10 @@ class _Reader:
         name = self._names[index]
         with self._source.open(name) as file:
             return read_image(file, self._shape, self._source.label(name))
+
+    def checksum(self, index: int) -> int:
+        with self._source.open(self._names[index]) as file:
+            return checksum(file.read())
 
 
 def _open(file: BinaryIO, name: str) -> Image.Image:

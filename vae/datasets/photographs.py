@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..checkpoint import data_folder
-from .base import Dataset, DatasetError, Images, LazyImages, Progress
+from .base import Dataset, DatasetError, Images, LazyImages, Progress, checksum
 from .folder import read_image
 
 __all__ = ["load_celeba", "load_svhn"]
@@ -47,7 +47,11 @@ def load_celeba(
     return Dataset(
         name="celeba",
         split=split,
-        images=LazyImages(partial(_read, files, image_shape), (len(files), *image_shape)),
+        images=LazyImages(
+            partial(_read, files, image_shape),
+            (len(files), *image_shape),
+            partial(_checksum, files),
+        ),
         attributes={name.lower(): found.attr[:, j] == 1 for j, name in enumerate(names)},
         licence="CelebA by MMLAB, The Chinese University of Hong Kong, non-commercial research",
     )
@@ -89,5 +93,12 @@ def _read(files: list[Path], image_shape: tuple[int, int, int], index: int) -> T
     try:
         with files[index].open("rb") as file:
             return read_image(file, image_shape, str(files[index]))
+    except OSError as error:
+        raise DatasetError(f"{files[index]} cannot be read ({error.strerror}).") from error
+
+
+def _checksum(files: list[Path], index: int) -> int:
+    try:
+        return checksum(files[index].read_bytes())
     except OSError as error:
         raise DatasetError(f"{files[index]} cannot be read ({error.strerror}).") from error

@@ -7,6 +7,7 @@ import math
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,7 +18,7 @@ from ..training.distributed import join, leave
 from ..training.loop import TrainingError, steps_per_epoch, train
 from .folder import RunConfig
 
-__all__ = ["estimate", "explain", "find_checkpoint", "prepare"]
+__all__ = ["describe_data", "estimate", "explain", "find_checkpoint", "prepare"]
 
 
 def prepare(config: RunConfig) -> tuple[Dataset, Dataset, VAE]:
@@ -51,6 +52,30 @@ def prepare(config: RunConfig) -> tuple[Dataset, Dataset, VAE]:
         torch.manual_seed(config.training.seed)
         model = VAE(VAEConfig.from_dict({**config.model, "image_shape": data.images.shape[1:]}))
     return data, heldout, model
+
+
+def describe_data(data: Dataset, before: dict[str, Any]) -> dict[str, Any]:
+    """What a run's card says of its images, beside their number.
+
+    Args:
+        data: the images to train on.
+        before: the card that the run was stopped with; empty for a new run.
+
+    Returns:
+        `fingerprint`, `notices` (sentences), and `changed_meanwhile`: whether the images changed
+        while the run was stopped.
+    """
+    changed = before.get("fingerprint", data.fingerprint) != data.fingerprint
+    changed = changed or bool(before.get("changed_meanwhile"))
+    sentence = (
+        "The pictures changed while this run was stopped: some that are held out now may have "
+        "been trained on before."
+    )
+    return {
+        "fingerprint": data.fingerprint,
+        "notices": [*data.notices, *([sentence] if changed else [])],
+        "changed_meanwhile": changed,
+    }
 
 
 def estimate(config: RunConfig, device: str = "auto", batches: int = 5) -> dict[str, float]:

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..checkpoint import write_tensors
+from ..checkpoint import CheckpointError, read_tensors, write_tensors
 from ..datasets import Dataset
+from ..datasets.base import checksum
 from ..model import VAE
 from ..projection import fit_discriminants, fit_pca
 from ..training.loop import TrainingConfig
 from .folder import list_snapshots, read_snapshot, snapshot_file
 
-__all__ = ["Snapshots"]
+__all__ = ["Snapshots", "read_shared"]
 
 KEPT = 50  # epochs of a run, evenly spaced
 PICTURES = 16
 CODES = 1_000
+
+
+def read_shared(folder: str | Path) -> dict[str, Any]:
+    """Reads what is known of the images whose pictures and codes a run keeps.
+
+    Returns:
+        `classes`, their names or None, and `images`, a checksum; empty where there is no snapshot
+        or an early version wrote it.
+    """
+    try:
+        return read_tensors(snapshot_file(folder, None))[1]
+    except CheckpointError:
+        return {}
 
 
 class Snapshots:
@@ -44,7 +59,12 @@ class Snapshots:
             self._labels = shared["labels"].numpy()
         for name, values in heldout.attributes.items():
             shared[f"attribute.{name}"] = values[: len(self._images)].byte()
-        write_tensors(snapshot_file(folder, None), shared, {})
+        identity = checksum(_bytes(self._images).numpy().tobytes())
+        if read_shared(folder).get("images", identity) != identity:  # what was taken is of others
+            for epoch in list_snapshots(folder):
+                snapshot_file(folder, epoch).unlink(missing_ok=True)
+        about = {"classes": heldout.classes, "images": identity}
+        write_tensors(snapshot_file(folder, None), shared, about)
 
     @torch.no_grad()
     def take(self, model: VAE, epoch: int) -> None:

@@ -44,7 +44,7 @@ from .folder import (
     write_json,
 )
 from .manager import begin, hold, plan, turn
-from .setup import explain, prepare
+from .setup import describe_data, explain, prepare
 from .snapshots import Snapshots
 
 __all__ = ["run"]
@@ -222,9 +222,9 @@ class _Trainer:
             "started_from": config.start,
             "parameters": model.config.parameter_count(),
         }
-        if data.notices:
-            self._card["notices"] = list(data.notices)
-        if metrics := load_card(self.folder).get("metrics"):
+        before = load_card(self.folder) if self.state.step else {}
+        self._card |= describe_data(data, before)
+        if metrics := before.get("metrics"):
             self._card["metrics"] = metrics
         snapshots = None
         if group.writes:
@@ -267,7 +267,7 @@ class _Trainer:
             self.say("finishing", "Drawing the map of codes.", seconds_left=None)
             write_reference(load_checkpoint(self.folder), self.folder, heldout)
         reason = load_card(self.folder).get("no_tsne")
-        sentences = ["Finished.", *data.notices, *([reason] if reason else [])]
+        sentences = ["Finished.", *self._card["notices"], *([reason] if reason else [])]
         self.say("finished", " ".join(sentences), seconds_left=0.0)
 
     def _report(self, progress: Progress, seconds: float) -> None:

@@ -56,6 +56,27 @@ def test_what_was_left_out_is_said_when_a_run_ends_and_on_its_card(tmp_path):
     assert card["images"] == 20
 
 
+def test_a_run_knows_which_images_it_encoded_and_when_they_changed(tmp_path, quick):
+    pictures = {f"{i:03}.png": png(2 * i) for i in range(80)}
+    fill(tmp_path / "mine", dict(list(pictures.items())[:60]))
+    training = replace(CONFIG.training, batch_size=9)
+    config = replace(CONFIG, dataset=str(tmp_path / "mine"), training=training)
+    one = tmp_path / "one"
+    assert worker.run(one, config, device="cpu").state == "finished"
+    data = load_dataset(config.dataset, "test")
+    codes, card = load_codes(one), load_card(one)
+    assert np.array_equal(codes["checksum"], data.images.checksums(codes["index"]))
+    assert card["fingerprint"] == data.fingerprint and card["notices"] == []
+    originals = read_snapshot(one)["originals"]
+    assert list_snapshots(one) == [0, 1, 2]
+    fill(tmp_path / "mine", pictures)
+    status = worker.run(one, None, resume=True, device="cpu")
+    assert status.state == "finished" and "changed while this run was stopped" in status.message
+    assert list_snapshots(one) == [2]  # those before showed other images
+    assert not np.array_equal(read_snapshot(one)["originals"], originals)
+    assert status.message.endswith(load_card(one)["notices"][-1])
+
+
 def test_leaves_all_that_watchers_need(finished):
     rows, _, _ = read_metrics(finished)
     assert [row["step"] for row in rows] == list(range(1, 17))
