@@ -9,6 +9,7 @@ from pages.ui.components.sliders import Slider, live_sliders
 from pages.ui.concepts import create, dose_response, edit_report, selection, views
 from pages.ui.concepts.edit import Edit
 from pages.ui.shared import model_picker
+from pages.ui.shared.foreign_text import plain
 
 VIEWS = {
     "after": "What the edit did",
@@ -25,7 +26,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 pin = selection.start(space)
 
 with st.expander(
-    f"Start from another picture · now {pin.title}",
+    f"Start from another picture · now {plain(pin.title)}",
     icon=":material/person_search:",
     key="start-open",
     on_change="rerun",

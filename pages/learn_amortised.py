@@ -7,6 +7,7 @@ import streamlit as st
 
 from pages.ui.learn import amortised, layout
 from pages.ui.shared import formatting, images, model_picker, plot_style, scatter
+from pages.ui.shared.foreign_text import plain
 
 HERE = "learn_amortised.py"
 
@@ -40,7 +41,7 @@ with left:
 guess = amortised.encode_now(space, x)
 with middle:
     seen = images.data_url(space.model.observe(x[None])[0], 224)
-    st.image(seen, f"{title}, as the model sees it", 160, alt=title)
+    st.image(seen, f"{plain(title)}, as the model sees it", 160, alt=plain(title, "text"))
     st.metric("Encoded in", formatting.milliseconds(guess.seconds))
     code = ", ".join(
         f"{guess.mean[k]:.2f} ± {guess.sigma[k]:.2f}" for k in scatter.first_axes(space)

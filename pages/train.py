@@ -5,6 +5,7 @@ A process of its own trains; this page reads what it writes and tells it what vi
 
 import streamlit as st
 
+from pages.ui.shared.foreign_text import message
 from pages.ui.train.form import show_form
 from pages.ui.train.monitor import show_controls, show_run
 from pages.ui.train.results import show_actions, show_comparison
@@ -30,14 +31,14 @@ if view == "compare":
     try:
         show_comparison(runs)
     except RunError as problem:
-        st.error(str(problem))
+        st.error(message(problem))
     st.stop()
 if view != "watch" or not runs:
     show_form()
     st.stop()
 
 if deleted := st.session_state.pop("deleted", None):
-    st.toast(deleted, icon=":material/delete:")
+    st.toast(message(deleted), icon=":material/delete:")
 if st.session_state.get("run", runs[0].name) not in states:  # deleted meanwhile
     st.session_state["run"] = runs[0].name
 live = [run.name for run in runs if states[run.name].live]
@@ -60,7 +61,7 @@ def controls() -> None:
         show_controls(run)
         show_actions(run)
     except RunError as problem:
-        st.error(str(problem))
+        st.error(message(problem))
 
 
 @st.fragment(run_every=0.5 if states[name].live else None)
@@ -69,7 +70,7 @@ def watch() -> None:
     try:
         show_run(run)
     except RunError as problem:
-        st.error(str(problem))
+        st.error(message(problem))
 
 
 @st.fragment(run_every=None if states[name].live else 3.0)

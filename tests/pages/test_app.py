@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.components import pickers
 from pages.ui.map import placing
 from pages.ui.shared import cache, images, scatter, visitor
+from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
 from vae import DatasetError, elbo
@@ -118,7 +119,7 @@ def test_a_link_to_a_model_that_is_gone_says_so():
     at.query_params["model"] = "my [run](http://bad)"
     at.run()
     assert not at.exception and at.selectbox(key="model").value in at.toast[0].value
-    assert "“my runhttpbad”, which is not here" in at.toast[0].value
+    assert f"“{plain('my [run](http://bad)')}”, which is not here" in at.toast[0].value
     assert not at.run().toast
     assert not visit("tiny-plane").toast
 

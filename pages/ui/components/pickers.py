@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 
 from pages.ui.components.gallery import Picture, choose_picture, choose_pictures
 from pages.ui.shared import formatting, images, visitor
+from pages.ui.shared.foreign_text import message
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
 from vae import DatasetError
@@ -64,17 +64,24 @@ def tick_real(space: LatentSpace, *, key: str, label: str, sheet: int | None = 0
     keep = np.ones(len(space), dtype=bool)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if space.classes:
-            name = st.selectbox("Class", space.classes, index=None, key=f"{key}-class", width=150)
+            name = st.selectbox(
+                "Class",
+                space.classes,
+                index=None,
+                format_func=formatting.verbatim,
+                key=f"{key}-class",
+                width=150,
+            )
             if name in space.classes:
                 keep &= space.class_of == space.classes.index(name)
         if space.attributes:
             chosen = st.multiselect(
-                "With", list(space.attributes), format_func=formatting.words, key=f"{key}-with"
+                "With", list(space.attributes), format_func=formatting.option, key=f"{key}-with"
             )
             without = st.multiselect(
                 "Without",
                 list(space.attributes),
-                format_func=formatting.words,
+                format_func=formatting.option,
                 key=f"{key}-without",
             )
             for attribute in space.attributes:
@@ -173,7 +180,7 @@ def choose_upload(space: LatentSpace, *, key: str) -> Pin | None:
     try:
         x = images.read_upload(file, space.shape)
     except DatasetError as problem:
-        st.error(str(problem))
+        st.error(message(problem))
         return None
     dark = space.shape[0] == 1 and x.mean() > 0.5
     if dark and st.toggle(
@@ -183,7 +190,7 @@ def choose_upload(space: LatentSpace, *, key: str) -> Pin | None:
         x = 1 - x
     posterior = space.model.encoder(x[None])
     variance = posterior.variance[0].numpy() if space.variational else None
-    title = re.sub(r"[^\w .-]", "_", file.name)[-40:]  # labels are Markdown
+    title = file.name[-40:]
     return Pin(space.name, "upload", posterior.mean[0].numpy(), title, variance=variance, image=x)
 
 

@@ -16,6 +16,7 @@ from pages.ui.components import pickers
 from pages.ui.concepts import selection
 from pages.ui.shared import concepts, formatting, images, labels, visitor
 from pages.ui.shared.concepts import Made
+from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, original
 from vae import DatasetError, concept_vector
@@ -97,7 +98,10 @@ def _from_labels(space: LatentSpace) -> None:
     shown = labels.table(space)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox(
-            "With against without", list(shown), format_func=formatting.words, key="make-attribute"
+            "With against without",
+            list(shown),
+            format_func=formatting.option,
+            key="make-attribute",
         )
         estimator = st.selectbox(
             "Estimator", list(_ESTIMATORS), format_func=_ESTIMATORS.get, key="make-estimator",
@@ -109,7 +113,7 @@ def _from_labels(space: LatentSpace) -> None:
         if estimator == "orthogonal":
             rest = [other for other in shown if other != name]
             others = st.multiselect(
-                "Orthogonal to", rest, format_func=formatting.words, key="make-others"
+                "Orthogonal to", rest, format_func=formatting.option, key="make-others"
             )
     proposal = f"{formatting.words(name)} ({estimator})"
     chosen = _name_and_make(space, "label", proposal)
@@ -123,9 +127,7 @@ def _from_labels(space: LatentSpace) -> None:
 
     with_it, without = two_sides(name)
     if not len(with_it) or not len(without):
-        st.warning(
-            f"No image shows {formatting.words(name).lower()}, or all do: nothing to compare."
-        )
+        st.warning(f"No image shows {formatting.mention(name)}, or all do: nothing to compare.")
         return
     if estimator == "adjusted":
         vector = adjusted_vectors(codes, known)[name]
@@ -156,7 +158,7 @@ def _from_pairs(space: LatentSpace) -> None:
         if space.dataset.name == "faces":
             names = list(labels.table(space))
             what = st.selectbox(
-                "What the twin differs in", names, format_func=formatting.words, key="twin-what"
+                "What the twin differs in", names, format_func=formatting.option, key="twin-what"
             )
             drawable = chosen is not None and chosen.kind == "real"
             if st.button(
@@ -170,7 +172,9 @@ def _from_pairs(space: LatentSpace) -> None:
         half.clear()
     for words, side in (("shows it", "with"), ("does not", "without")):
         if side in half:
-            st.caption(f"Chosen as the one that {words}: {half[side].title}. Now the other.")
+            st.caption(
+                f"Chosen as the one that {words}: {plain(half[side].title)}. Now the other."
+            )
     for k, (a, b, _) in enumerate(mine):
         with st.container(horizontal=True, vertical_alignment="center"):
             images.pictures([("with", _picture(space, a)), ("without", _picture(space, b))], 56)
@@ -276,7 +280,7 @@ def _from_uploads(space: LatentSpace) -> None:
             try:
                 read.append(images.read_upload(file, space.shape))
             except DatasetError as problem:
-                column.error(str(problem))
+                column.error(message(problem))
         if len(files) > _MOST_FILES:
             column.warning(f"Only the first {_MOST_FILES} are used.")
         groups.append(read)
@@ -318,7 +322,7 @@ def _from_sum(space: LatentSpace) -> None:
     try:
         found, place = combine(text, vectors, places)
     except ExpressionError as problem:
-        st.error(str(problem))
+        st.error(message(problem))
         return
     if place:
         images.pictures([(text[:40], decode(space.model, found[None])[0])])
@@ -341,7 +345,9 @@ def _files(space: LatentSpace, active: Sequence[Made]) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Export**")
-        st.caption(f"Your concepts and those that act now: {', '.join(chosen) or 'none'}.")
+        st.caption(
+            f"Your concepts and those that act now: {', '.join(map(plain, chosen)) or 'none'}."
+        )
         if chosen:
             file, card = pack(list(chosen.values()), space.model, space.name)
             with st.container(horizontal=True):
@@ -355,8 +361,8 @@ def _files(space: LatentSpace, active: Sequence[Made]) -> None:
                 )  # fmt: skip
         for made in own:
             st.button(
-                f"Forget {made.concept.name}", key=f"forget-{made.concept.name}", type="tertiary",
-                icon=":material/close:", on_click=visitor.remove_vector,
+                f"Forget {plain(made.concept.name)}", key=f"forget-{made.concept.name}",
+                type="tertiary", icon=":material/close:", on_click=visitor.remove_vector,
                 args=(space.name, made.concept.name),
             )  # fmt: skip
     with right:
@@ -367,10 +373,12 @@ def _files(space: LatentSpace, active: Sequence[Made]) -> None:
         try:
             found = _read(space, file.getvalue())
         except VectorError as problem:
-            st.error(str(problem))
+            st.error(message(problem))
             return
         names = ", ".join(c.name for c in found)
-        if st.button(f"Use {names}"[:120], key="import-use", icon=":material/upload:"):
+        if st.button(
+            f"Use {plain(names, longest=120)}", key="import-use", icon=":material/upload:"
+        ):
             none = np.empty((0, space.mean.shape[1]), np.float32)
             for concept in found:
                 target = concept.about.get("target")

@@ -10,6 +10,7 @@ from pages.ui.components.plotly_chart import chart
 from pages.ui.concepts.edit import Edit
 from pages.ui.concepts.edit_report import UNUSUAL
 from pages.ui.shared import classifier, concepts, formatting
+from pages.ui.shared.foreign_text import plain
 from vae.evaluation import decode
 
 __all__ = ["show_dose"]
@@ -22,7 +23,9 @@ def show_dose(edit: Edit) -> None:
         st.info("There is no classifier for these images, so no response can be measured.")
         return
     names = [m.concept.name for m in edit.active]
-    chosen = st.selectbox("Concept", names, key="dose-concept", width=260)
+    chosen = st.selectbox(
+        "Concept", names, format_func=formatting.verbatim, key="dose-concept", width=260
+    )
     k = names.index(chosen) if chosen in names else 0
     made = edit.active[k]
     at = np.linspace(-1.5, 2.5, 33)
@@ -39,11 +42,15 @@ def show_dose(edit: Edit) -> None:
     figure = go.Figure()
     for n in shown:
         figure.add_scatter(
-            x=at, y=seen[:, n], name=formatting.words(seen_by.names[n]), opacity=0.7
+            x=at,
+            y=seen[:, n],
+            name=plain(formatting.words(seen_by.names[n]), "chart"),
+            opacity=0.7,
         )
     if made.target in seen_by.names:
         y = seen[:, seen_by.names.index(made.target)]
-        figure.add_scatter(x=at, y=y, name=formatting.words(made.target), line={"width": 5})
+        word = plain(formatting.words(made.target), "chart")
+        figure.add_scatter(x=at, y=y, name=word, line={"width": 5})
     for side in (at < 0, at > 0):
         left = at[outside & side]
         if len(left):
@@ -60,7 +67,7 @@ def show_dose(edit: Edit) -> None:
     figure.update_layout(
         height=360,
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
-        xaxis_title=f"Strength of “{chosen}”",
+        xaxis_title=f"Strength of “{plain(chosen, 'chart')}”",
         yaxis_title="Probability",
         yaxis_range=[-0.02, 1.02],
         yaxis_tickformat=".0%",

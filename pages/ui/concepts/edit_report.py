@@ -11,6 +11,7 @@ from pages.ui.components.plotly_chart import chart
 from pages.ui.concepts.edit import Edit, truth
 from pages.ui.shared import cache, classifier, concepts, formatting, images, labels
 from pages.ui.shared.concepts import Made
+from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.progress import with_progress
 from vae.concepts.edits import EditReport, Effect, edit_report, effect_on_many, rmse
@@ -92,7 +93,7 @@ def _offer_all(edit: Edit, effect: Effect) -> None:
 
 
 def _word(name: str) -> str:
-    return f"“{formatting.words(name).lower()}”"
+    return f"“{formatting.mention(name)}”"
 
 
 def verdict(edit: Edit, report: EditReport, effect: Effect | None) -> tuple[str, str]:
@@ -276,7 +277,7 @@ def _table_of_answers(edit: Edit, report: EditReport, effect: Effect | None) -> 
         else:
             role = "excluded" if name in edit.aside and not report.exclusive else ""
         row = {
-            "Attribute": formatting.words(name),
+            "Attribute": formatting.option(name),
             "Before": report.before[name],
             "After": report.after[name],
             "Part": role or ("changed" if saw != sees else ""),
@@ -359,7 +360,10 @@ def show_before(space: LatentSpace, active: list[Made]) -> None:
     rows = []
     for made in active:
         card = _card(space, made)
-        row = {"Concept": made.concept.name, "Made by": made.concept.estimator}
+        row = {
+            "Concept": plain(made.concept.name, "text"),
+            "Made by": plain(made.concept.estimator, "text"),
+        }
         if card is None:
             rows.append(row | {"Verdict": "Made by arithmetic: nothing to test it on"})
             continue
@@ -409,7 +413,7 @@ def show_before(space: LatentSpace, active: list[Made]) -> None:
     known = list(concepts.concepts(space).values())
     if len(known) < 2:
         return
-    names = [m.concept.name for m in known]
+    names = [plain(m.concept.name, "chart") for m in known]
     table = cosines([m.concept.vector for m in known])
     figure = go.Figure(
         go.Heatmap(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pages.ui.shared import cache, classifier, concepts, formatting, images, labels
+from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from vae import concept_vector
 from vae.concepts.edits import Effect, effect_on_many, true_pictures
@@ -91,7 +92,7 @@ def _target(space: LatentSpace) -> str:
 
 def _examples(space: LatentSpace) -> None:
     target = _target(space)
-    word = formatting.words(target).lower()
+    word = formatting.mention(target)
     seed = st.session_state.setdefault("lesson-seed", 0)
     with st.spinner("Making vectors from few and from many examples…"):
         tried = cache.remember(
@@ -151,7 +152,7 @@ def _confounding(space: LatentSpace) -> None:
         return
     target = _target(space)
     other = "grey_hair" if "grey_hair" in known else [n for n in known if n != target][-1]
-    word, with_ = formatting.words(target).lower(), formatting.words(other).lower()
+    word, with_ = formatting.mention(target), formatting.mention(other)
     with st.spinner("Taking a one-sided sample…"):
         tried, share, count = cache.remember(
             space, ("lesson-confounding", target, other), lambda: _confounded(space, target, other)
@@ -193,9 +194,7 @@ def _confounded(space: LatentSpace, target: str, other: str) -> tuple[list[_Trie
     naive = difference(target)
     vectors = {
         "Plain difference": naive,
-        f"Orthogonal to “{formatting.words(other).lower()}”": orthogonalised(
-            naive, [difference(other)]
-        ),
+        f"Orthogonal to “{formatting.mention(other)}”": orthogonalised(naive, [difference(other)]),
         "Joint fit on all labels": adjusted_vectors(codes, table)[target],
     }
     neither = np.intersect1d(labels.held_out(space, target)[1], labels.held_out(space, other)[1])
@@ -219,7 +218,7 @@ def _limits(space: LatentSpace) -> None:
 
     best, worst = tried[0], tried[-1]
     for (name, one), word in ((best, "best"), (worst, "worst")):
-        _show([replace(one, title=f"{formatting.words(name)}: works {word}")],
+        _show([replace(one, title=f"{plain(formatting.words(name))}: works {word}")],
               lambda effect, name=name: f"Works for {effect.shown[name]:.0%}.")  # fmt: skip
     st.markdown(
         "A straight line through the latent space suits a thing that can be put onto anything. "
@@ -274,10 +273,10 @@ def _details(space: LatentSpace) -> list[tuple[str, list[tuple[str, Tensor]], fl
         return torch.from_numpy(drawn).permute(0, 3, 1, 2).float().div(255)
 
     fit = labels.fit_rows(space)
-    bare = sides(labels.table(space), "glasses", ("sunglasses",))[1]
+    lacking = sides(labels.table(space), "glasses", ("sunglasses",))[1]
     people = [
         person(space.dataset.split, int(space.index[r]))
-        for side in (bare & fit, bare & ~fit)
+        for side in (lacking & fit, lacking & ~fit)
         for r in np.flatnonzero(side)[:_TWINS]
     ]
     changes = {
@@ -293,12 +292,12 @@ def _details(space: LatentSpace) -> list[tuple[str, list[tuple[str, Tensor]], fl
         z, z_true = (space.model.encoder(space.model.observe(t)).mean.numpy() for t in (x, y))
         vector = concept_vector(z_true[:_TWINS], z[:_TWINS])
         z, z_true, x, y = (t[_TWINS:] for t in (z, z_true, x, y))
-        plain, edited, copy = (decode(space.model, c) for c in (z, z + vector, z_true))
+        bare, edited, copy = (decode(space.model, c) for c in (z, z + vector, z_true))
         change = y - x
         size = change.square().sum()
-        arrived, copied = (((p - plain) * change).sum() / size for p in (edited, copy))
+        arrived, copied = (((p - bare) * change).sum() / size for p in (edited, copy))
         shown = [
-            ("drawn without", x[0]), ("drawn with", y[0]), ("model’s copy without", plain[0]),
+            ("drawn without", x[0]), ("drawn with", y[0]), ("model’s copy without", bare[0]),
             ("copy of the truth", copy[0]), ("by arithmetic", edited[0]),
         ]  # fmt: skip
         found.append((title, shown, arrived.item(), copied.item()))

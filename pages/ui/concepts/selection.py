@@ -9,9 +9,11 @@ import torch
 from pages.ui.components import pickers
 from pages.ui.shared import formatting, images
 from pages.ui.shared.concepts import Made, concepts, keep_quietly
+from pages.ui.shared.foreign_text import message
 from pages.ui.shared.labels import fit_rows, table
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
+from vae import DatasetError
 
 __all__ = [
     "choose_concepts",
@@ -49,6 +51,7 @@ def choose_concepts(space: LatentSpace) -> list[Made]:
     names = st.multiselect(
         "Concepts to add",
         list(known),
+        format_func=formatting.verbatim,
         key=key,
         max_selections=MOST_SLIDERS,
         persist_state="session",
@@ -63,11 +66,11 @@ def start(space: LatentSpace) -> Pin:
     if isinstance(chosen, Pin) and chosen.model == space.name:
         return chosen
     shown = table(space)
-    plain = ~fit_rows(space)
+    bare = ~fit_rows(space)
     for name in (*_FIRST, "sunglasses", "bald", "open_mouth", "moustache"):
-        if name in shown and (plain & ~shown[name]).any():
-            plain &= ~shown[name]
-    rows = np.flatnonzero(plain)
+        if name in shown and (bare & ~shown[name]).any():
+            bare &= ~shown[name]
+    rows = np.flatnonzero(bare)
     return real_pin(space, int(rows[0]) if len(rows) else 0)
 
 
@@ -98,7 +101,11 @@ def _photograph(space: LatentSpace) -> Pin | None:
     file = st.camera_input("Take a picture", key="start-camera")
     if file is None:
         return None
-    x = images.read_upload(file, space.shape)
+    try:
+        x = images.read_upload(file, space.shape)
+    except DatasetError as problem:
+        st.error(message(problem))
+        return None
     posterior = space.model.encoder(space.model.observe(x[None]))
     variance = posterior.variance[0].numpy() if space.variational else None
     return Pin(

@@ -15,6 +15,7 @@ from pages.ui.components.plotly_chart import chart
 from pages.ui.concepts.edit import Edit
 from pages.ui.concepts.pitfalls import show_lessons
 from pages.ui.shared import formatting, images, labels, plot_style
+from pages.ui.shared.foreign_text import plain
 from vae.concepts.vectors import sides
 from vae.evaluation import decode
 
@@ -32,7 +33,9 @@ def show_grid(edit: Edit) -> None:
     space = edit.space
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = [m.concept.name for m in edit.active]
-        chosen = st.selectbox("Concept", names, key="grid-concept", width=220)
+        chosen = st.selectbox(
+            "Concept", names, format_func=formatting.verbatim, key="grid-concept", width=220
+        )
         low, high = st.slider("Strengths", -2.0, 3.0, (-0.5, 2.0), 0.5, key="grid-range")
         people = int(st.number_input("People", 1, 8, 4, key="grid-people", width=130))
     made = edit.active[names.index(chosen) if chosen in names else 0]
@@ -43,8 +46,9 @@ def show_grid(edit: Edit) -> None:
     decoded = decode(space.model, codes.reshape(-1, codes.shape[-1]).astype(np.float32))
     labels = [f"{s:+.1f}".replace("-", "−") if s else "0" for s in strengths]
     sheet = labelled_sheet(decoded, labels)
-    alt = f"{chosen} added to {people} people, one a row, with strengths {', '.join(labels)}"
-    st.image(sheet, alt=alt, caption=f"{alt}. 0: unchanged, framed.")
+    rest = f"added to {people} people, one a row, with strengths {', '.join(labels)}"
+    caption = f"{plain(chosen)} {rest}. 0: unchanged, framed."
+    st.image(sheet, alt=f"{plain(chosen, 'text')} {rest}", caption=caption)
     with st.container(horizontal=True):
         out = io.BytesIO()
         sheet.save(out, "PNG")
@@ -126,7 +130,9 @@ def show_map(edit: Edit) -> None:
     """All codes with the concept as x and the widest direction orthogonal to it as y."""
     space = edit.space
     names = [m.concept.name for m in edit.active]
-    chosen = st.selectbox("Concept", names, key="map-concept", width=220)
+    chosen = st.selectbox(
+        "Concept", names, format_func=formatting.verbatim, key="map-concept", width=220
+    )
     made = edit.active[names.index(chosen) if chosen in names else 0]
     v = made.concept.vector.astype(np.float64)
     length = np.linalg.norm(v)
@@ -159,10 +165,10 @@ def show_map(edit: Edit) -> None:
         figure.add_scattergl(
             x=at[rows, 0],
             y=at[rows, 1],
-            name=name,
+            name=plain(name, "chart"),
             mode="markers",
             marker={"size": 5, "opacity": 0.5, "color": plot_style.COLOURS[(0, 1, 7)[k]]},
-            text=[space.title(int(r)) for r in np.flatnonzero(rows)],
+            text=[plain(space.title(int(r)), "chart") for r in np.flatnonzero(rows)],
             hovertemplate="%{text}<extra></extra>",
         )
     steps = np.linspace(0, 1, 9)[:, None]
@@ -178,7 +184,7 @@ def show_map(edit: Edit) -> None:
     figure.update_layout(
         height=480,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        xaxis_title=f"{chosen}, in units of strength",
+        xaxis_title=f"{plain(chosen, 'chart')}, in units of strength",
         yaxis_title="widest direction orthogonal to it",
         legend={"orientation": "h", "y": -0.18},
     )

@@ -15,6 +15,7 @@ from pages.ui.shared import (
     formatting,
     images,
 )
+from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin
 from vae.evaluation import decode
@@ -123,6 +124,7 @@ def analogy(space: LatentSpace, known: dict[str, concepts.Made]) -> np.ndarray:
             side,
             names,
             index=names.index(name),
+            format_func=formatting.verbatim,
             key=key,
             bind="query-params",
             persist_state="session",
@@ -147,16 +149,16 @@ def _here(space: LatentSpace, z: np.ndarray, count: int = 6) -> None:
         seen = judge.probabilities(decode(space.model, z[None]))[0]
         likely = [k for k in seen.argsort(descending=True).tolist() if seen[k] > 0.5]
         named = ", ".join(
-            f"{formatting.words(judge.names[k])} ({seen[k]:.0%})" for k in likely[:5]
+            f"{plain(formatting.words(judge.names[k]))} ({seen[k]:.0%})" for k in likely[:5]
         )
         words += f" An independent classifier sees: {named or 'nothing it is sure of'}."
     st.caption(f"{words} Nearest real images in the latent space:")
     st.image(
         [images.data_url(space.image(int(r)), 128) for r in rows],
-        caption=[space.title(int(r)) for r in rows],
+        caption=[plain(space.title(int(r))) for r in rows],
         width=64,
         alt=[
-            f"Real image {space.title(int(r))}, {d:.2f} away"
+            f"Real image {plain(space.title(int(r)), 'text')}, {d:.2f} away"
             for r, d in zip(rows, distances, strict=True)
         ],
     )

@@ -13,6 +13,7 @@ import torch
 
 from pages.ui.components import pickers
 from pages.ui.shared import images, visitor
+from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import KIND_BADGES, Pin, original, real_pin
 from vae.evaluation import decode
@@ -194,9 +195,9 @@ def choose_end(space: LatentSpace, name: str, width: int = 96) -> Pin:
             st.badge(f"{name} · {kind}", color=colour, icon=icon)
             st.image(
                 images.data_url(picture(space, pin), 2 * width),
-                caption=pin.title,
+                caption=plain(pin.title),
                 width=width,
-                alt=f"{name}: {pin.title}",
+                alt=f"{name}: {plain(pin.title, 'text')}",
             )
     return pin
 

@@ -15,6 +15,7 @@ from pages.ui.components import digit_canvas, pickers
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import layout
 from pages.ui.shared import cache, images, plot_style, scatter
+from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.formatting import figure_of, milliseconds
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.plot_style import TERMS
@@ -113,7 +114,7 @@ def choose_image(space: LatentSpace) -> tuple[Tensor, str]:
     row = min(row, len(space) - 1)
     if source != "real":
         what = "draw" if source == "draw" else "upload something"
-        st.caption(f"Until you {what}, this is real image {space.title(row)}.")
+        st.caption(f"Until you {what}, this is real image {plain(space.title(row))}.")
     return space.image(row), f"Real image {space.title(row)}"
 
 

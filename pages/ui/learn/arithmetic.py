@@ -14,6 +14,7 @@ from torch import Tensor
 from pages.ui.components.plotly_chart import chart
 from pages.ui.components.sliders import Slider, live_sliders
 from pages.ui.shared import cache, classifier, formatting, images, labels
+from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import real_pin
 from pages.ui.shared.plot_style import TERMS
@@ -109,7 +110,7 @@ def choose_concept(space: LatentSpace) -> str:
         "Concept",
         names,
         names.index("glasses") if "glasses" in names else 0,
-        format_func=formatting.words,
+        format_func=formatting.option,
         key="concept",
         bind="query-params",
         width=220,
@@ -155,12 +156,12 @@ def _pair(
 def one_pair(space: LatentSpace, name: str, seed: int) -> None:
     """Step 1: two pictures, two codes, one difference."""
     word = formatting.words(name).lower()
-    plain, shown, z0, z1 = _pair(space, name, seed)
+    without, shown, z0, z1 = _pair(space, name, seed)
     vector = z1 - z0
     decoded = decode(space.model, np.stack([z0, z1]))
     left, right = st.columns([2, 3], gap="medium", vertical_alignment="center")
     with left:
-        images.pictures([(f"without {word}", plain), (f"with {word}", shown)], 140)
+        images.pictures([(f"without {word}", without), (f"with {word}", shown)], 140)
         images.pictures([("decoded: without", decoded[0]), ("decoded: with", decoded[1])], 140)
     order = space.order[: min(len(vector), 32)]
     figure = go.Figure()
@@ -239,13 +240,13 @@ def _say_outcome(space: LatentSpace, name: str, found: Outcome | None) -> None:
         return
     leak = ""
     if found.leakage:
-        beside = formatting.words(found.leaks_into).lower()
+        beside = formatting.mention(found.leaks_into)
         leak = f" What changes most beside it is “{beside}”, for {found.leakage:.0%}."
     elif found.leakage == 0:
         leak = " Nothing else changes."
     st.markdown(
         f"Added once to {found.n} others who have none, a classifier then sees "
-        f"“{formatting.words(name).lower()}” in **{found.success:.0%}** of them.{leak}"
+        f"“{formatting.mention(name)}” in **{found.success:.0%}** of them.{leak}"
     )
 
 
@@ -316,7 +317,7 @@ def from_many(space: LatentSpace, name: str, seed: int) -> None:
 def _leak(found: Outcome | None) -> str:
     if found is None or not found.leakage:
         return _percent(found and found.leakage)
-    return f"{found.leakage:.0%} {formatting.words(found.leaks_into).lower()}"
+    return f"{found.leakage:.0%} {formatting.mention(found.leaks_into)}"
 
 
 def _percent(share: float | None) -> str:
@@ -334,7 +335,7 @@ def two_models(refs: Sequence[LatentSpace | None], name: str, seed: int) -> None
                 st.markdown(f"**{title}**")
                 st.info("This model is not here, so there is nothing to compare with yet.")
                 continue
-            st.markdown(f"**{title}** · `{space.name}`")
+            st.markdown(f"**{title}** · {plain(space.name)}")
             vector = _mean_difference(space, name)
             row = int(labels.held_out(space, name)[1][seed % 50])
             live_sliders(

@@ -12,6 +12,7 @@ from pages.ui.components.pickers import draw_samples
 from pages.ui.learn import layout
 from pages.ui.shared import cache, images
 from pages.ui.shared.classifier import confidence, judge, threshold
+from pages.ui.shared.foreign_text import message
 from pages.ui.shared.latent_space import LatentSpace
 from vae import CheckpointError, DatasetError
 from vae.latent import neighbours
@@ -43,7 +44,7 @@ def open_model(name: str) -> LatentSpace:
     try:
         return cache.latent_space(name)
     except (CheckpointError, DatasetError) as problem:
-        st.error(f"This page needs the model {name}, which cannot be shown. {problem}")
+        st.error(f"This page needs the model {name}, which cannot be shown. {message(problem)}")
         st.stop()
 
 

@@ -14,6 +14,7 @@ import streamlit as st
 
 from pages.ui.learn.contents import STEPS
 from pages.ui.shared import images
+from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.plot_style import term
 
@@ -157,7 +158,7 @@ def choose_image(
         st.image(
             images.data_url(space.image(row), 2 * width),
             width=width,
-            alt=f"Real image {space.title(row)}",
+            alt=f"Real image {plain(space.title(row), 'text')}",
         )
     return row
 

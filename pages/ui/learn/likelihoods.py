@@ -16,6 +16,7 @@ from pages.ui.components.pixel_inspector import Reading, live_pixels
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import autoencoder, layout
 from pages.ui.shared import cache, images, plot_style
+from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from vae.latent import neighbours
 from vae.theory.exact import average_likelihood, running_products
@@ -274,7 +275,8 @@ def underflow(space: LatentSpace, x: Tensor, count: int = 500) -> None:
     logs = float(log_p.ravel()[:pixels].sum())
     st.caption(
         f"The sum of logs after {pixels} pixels: {logs:.2f} nats. The readings at the top come "
-        f"from models with more dimensions; this is {space.name}, with {space.mean.shape[1]}."
+        f"from models with more dimensions; this is {plain(space.name)}, with "
+        f"{space.mean.shape[1]}."
     )
 
 

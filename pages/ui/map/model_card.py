@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
 import streamlit as st
 
 from pages.ui.shared import formatting
+from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 
 __all__ = ["show_card"]
@@ -30,7 +31,8 @@ _SOURCES = {
 def show_card(space: LatentSpace) -> None:
     """Shows a model's card; figures that were not measured are left out."""
     config, card = space.model.config, space.card
-    found: dict[str, Any] = card.get("metrics") or {}
+    metrics = card.get("metrics") if isinstance(card.get("metrics"), dict) else {}
+    found = _numbers(metrics)
     kind = "Variational autoencoder" if config.variational else "Standard autoencoder"
     likelihood = config.likelihood.replace("_", " ")
     st.markdown(
@@ -41,15 +43,15 @@ def show_card(space: LatentSpace) -> None:
         for key, label, text, about in _FIGURES:
             if found.get(key) is not None:
                 st.metric(label, text.format(found[key]), width="content", help=about)
-    precision, recall = found.get("precision"), found.get("recall")
+    precision, recall = _numbers(metrics.get("precision")), _numbers(metrics.get("recall"))
     if precision and recall:
         st.markdown("**Samples beside real images**")
         share = st.column_config.NumberColumn(format="percent")
         st.dataframe(
             [
-                {"Pictures": words, "Precision": precision[key], "Recall": recall[key]}
+                {"Pictures": words, "Precision": precision[key], "Recall": recall.get(key)}
                 for key, words in _SOURCES.items()
-                if precision.get(key) is not None
+                if key in precision
             ],
             hide_index=True,
             column_config={"Precision": share, "Recall": share},
@@ -58,16 +60,17 @@ def show_card(space: LatentSpace) -> None:
             "1,000 of each, in the classifier’s features. Precision: how many lie among real "
             "ones; recall: how many real ones lie among them (Kynkäänniemi et al., 2019)."
         )
-    if trade_off := card.get("trade_off"):
+    rows = card.get("trade_off")
+    if trade_off := [_numbers(row) for row in rows] if isinstance(rows, list) else []:
         st.markdown("**Reconstruction against samples**")
         st.dataframe(
             [
                 {
-                    "beta": row["beta"],
-                    "PSNR, dB": row["psnr"],
-                    "KL, nats": row["kl"],
-                    "Precision of N(0, I)": row["precision"],
-                    "Recall": row["recall"],
+                    "beta": row.get("beta"),
+                    "PSNR, dB": row.get("psnr"),
+                    "KL, nats": row.get("kl"),
+                    "Precision of N(0, I)": row.get("precision"),
+                    "Recall": row.get("recall"),
                 }
                 for row in trade_off
             ],
@@ -80,14 +83,15 @@ def show_card(space: LatentSpace) -> None:
             },
         )
         st.caption("The same network after a few more epochs at each beta.")
-    survival, accuracy = found.get("attribute_survival"), found.get("classifier_accuracy")
+    survival = _numbers(metrics.get("attribute_survival"))
+    accuracy = _numbers(metrics.get("classifier_accuracy"))
     if survival and accuracy:
         st.markdown("**What survives**")
         share = st.column_config.NumberColumn(format="%.1f %%")
         st.dataframe(
             [
                 {
-                    "": formatting.words(name),
+                    "": formatting.option(name),
                     "Survives reconstruction": 100 * survival[name],
                     "The classifier is right on real images": 100 * accuracy[name],
                 }
@@ -102,4 +106,12 @@ def show_card(space: LatentSpace) -> None:
             },
         )
     if licence := card.get("licence"):
-        st.caption(f"Images: {formatting.words(str(card.get('dataset', '')))}. {licence}.")
+        name = plain(formatting.words(str(card.get("dataset", ""))))
+        st.caption(f"Images: {name}. {plain(licence, longest=300)}.")
+
+
+def _numbers(found: object) -> dict[str, float]:
+    """The finite numbers in a part of a card; whatever else somebody wrote there is left out."""
+    if not isinstance(found, dict):
+        return {}
+    return {k: v for k, v in found.items() if isinstance(v, int | float) and math.isfinite(v)}

@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
 from pages.ui.shared import images
+from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.formatting import nats
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import KIND_BADGES, Pin, original
@@ -47,7 +48,7 @@ def show_pin(space: LatentSpace, pin: Pin, width: int = 104) -> DeltaGenerator |
     name, colour, icon = KIND_BADGES[pin.kind]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(name, color=colour, icon=icon)
-        st.markdown(f"**{pin.title}**")
+        st.markdown(f"**{plain(pin.title)}**")
     x = original(space, pin)
     likelihood = space.model.decoder(torch.from_numpy(pin.z)[None])
     pictures = _pictures(space, x, likelihood)
@@ -56,7 +57,7 @@ def show_pin(space: LatentSpace, pin: Pin, width: int = 104) -> DeltaGenerator |
         [images.data_url(picture, tall) for _, picture in pictures],
         caption=[words for words, _ in pictures],
         width=width,
-        alt=[f"{words}: {pin.title}" for words, _ in pictures],
+        alt=[f"{words}: {plain(pin.title, 'text')}" for words, _ in pictures],
     )
     _say_what_is_shown(space, pin)
     slot = None
@@ -130,9 +131,11 @@ def _show_neighbours(space: LatentSpace, pin: Pin, count: int = 6) -> None:
     st.caption("Nearest real images in the latent space")
     st.image(
         [images.data_url(space.image(int(r)), 56) for r, _ in keep],
-        caption=[f"{space.title(int(r))}" for r, _ in keep],
+        caption=[plain(space.title(int(r))) for r, _ in keep],
         width=56,
-        alt=[f"Real image {space.title(int(r))} at distance {d:.2f}" for r, d in keep],
+        alt=[
+            f"Real image {plain(space.title(int(r)), 'text')} at distance {d:.2f}" for r, d in keep
+        ],
     )
 
 

@@ -12,6 +12,7 @@ import streamlit as st
 
 from pages.ui.components import pickers
 from pages.ui.shared import model_picker, scatter, visitor
+from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
 
@@ -117,7 +118,7 @@ def own_things(space: LatentSpace, projection: str, axes: tuple[int, int]) -> No
                 for pin in reversed(pins):
                     with st.container(horizontal=True, vertical_alignment="center"):
                         st.button(
-                            f"{pin.number}: {pin.title}",
+                            f"{pin.number}: {plain(pin.title)}",
                             key=f"pin-{pin.number}",
                             on_click=visitor.select_pin,
                             args=(pin.number,),

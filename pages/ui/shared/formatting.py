@@ -4,13 +4,39 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["figure_of", "milliseconds", "nats", "time_words", "words"]
+from pages.ui.shared.foreign_text import plain
+
+__all__ = [
+    "figure_of",
+    "mention",
+    "milliseconds",
+    "nats",
+    "option",
+    "time_words",
+    "verbatim",
+    "words",
+]
+
+
+def verbatim(name: str) -> str:
+    """A name as `st.selectbox` and `st.multiselect` show it."""
+    return plain(name, "text", longest=200)
 
 
 def words(name: str) -> str:
     """An identifier as a visitor reads it: `long_hair` is "Long hair"."""
     text = name.replace("_", " ")
     return text[:1].upper() + text[1:]
+
+
+def mention(name: str) -> str:
+    """An identifier within a sentence: `long_hair` is "long hair", and never Markdown."""
+    return plain(words(name).lower())
+
+
+def option(name: str) -> str:
+    """An identifier as `st.selectbox` and `st.multiselect` show it, which read no Markdown."""
+    return plain(words(name), "text")
 
 
 def nats(value: float) -> str:

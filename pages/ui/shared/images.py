@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pages.ui.shared.foreign_text import plain
 from vae.datasets.folder import read_image
 from vae.decoder_export import DEVIATION_WHITE
 
@@ -155,10 +156,10 @@ def read_upload(file: Any, shape: tuple[int, int, int]) -> Tensor:
 
 
 def pictures(found: Sequence[tuple[str, Tensor]], width: int = 104) -> None:
-    """Shows pictures `(C, H, W)` side by side, each with its caption."""
+    """Shows pictures `(C, H, W)` side by side, each with its caption, which is no Markdown."""
     st.image(
         [data_url(x, 2 * width) for _, x in found],
-        caption=[words for words, _ in found],
+        caption=[plain(words) for words, _ in found],
         width=width,
-        alt=[words for words, _ in found],
+        alt=[plain(words, "text") for words, _ in found],
     )

@@ -6,6 +6,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.ui.shared.cache import latent_space
+from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
 from vae import CheckpointError, DatasetError, list_checkpoints
 
@@ -34,9 +35,9 @@ def choose_model(label: str = "Model") -> LatentSpace:
         state["model"] = names[0]
     name = state["chosen-model"] = st.selectbox(label, names, key="model")
     if asked not in (None, *names):
-        words = "".join(c for c in asked if c.isalnum() or c in " -_")[:60]
         st.toast(
-            f"This link asks for a model named “{words}”, which is not here. Shown is {name}.",
+            f"This link asks for a model named “{plain(asked)}”, which is not here. "
+            f"Shown is {plain(name)}.",
             icon=":material/link_off:",
             duration="long",
         )
@@ -44,7 +45,7 @@ def choose_model(label: str = "Model") -> LatentSpace:
     try:
         return latent_space(name)
     except (CheckpointError, DatasetError) as problem:
-        st.error(f"This model cannot be shown. {problem}")
+        st.error(f"This model cannot be shown. {message(problem)}")
         st.stop()
 
 

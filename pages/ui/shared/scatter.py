@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
+from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.formatting import words
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.plot_style import COLOURS
@@ -32,7 +33,7 @@ def projections(space: LatentSpace) -> dict[str, str]:
 def colours(space: LatentSpace) -> dict[str, str]:
     """What points can be coloured by: key and name."""
     found = {"class": "Class"} if space.classes else {}
-    found |= {f"attribute:{name}": words(name) for name in space.attributes}
+    found |= {f"attribute:{name}": plain(words(name), "text") for name in space.attributes}
     if space.kl is not None:
         found["kl"] = "KL (nats)"
     if space.elbo is not None:
@@ -119,10 +120,11 @@ def map_figure(
         for k, label in enumerate(space.classes):
             chosen = space.class_of == k
             if chosen.any():
-                add(chosen, label, {"color": COLOURS[k % len(COLOURS)]})
+                add(chosen, plain(label, "chart"), {"color": COLOURS[k % len(COLOURS)]})
     elif kind == "attribute":
-        add(~space.attributes[name], f"without {words(name).lower()}", {"color": COLOURS[7]})
-        add(space.attributes[name], f"with {words(name).lower()}", {"color": COLOURS[1]})
+        shown = plain(words(name).lower(), "chart")
+        add(~space.attributes[name], f"without {shown}", {"color": COLOURS[7]})
+        add(space.attributes[name], f"with {shown}", {"color": COLOURS[1]})
     elif kind in ("kl", "elbo"):
         values = getattr(space, kind).astype(np.float32)
         low, high = np.quantile(values, (0.01, 0.99))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.ui.shared.foreign_text import message
 from pages.ui.shared.formatting import time_words
 from vae import ConfigError, DatasetError, list_checkpoints
 from vae.checkpoint import data_folder
@@ -47,7 +48,7 @@ def show_form() -> None:
         try:
             config = _details(preset.config)
         except (ConfigError, DatasetError) as problem:
-            st.error(str(problem))
+            st.error(message(problem))
             return
     if config != preset.config and not preset.describes(config):
         config = replace(config, preset=None)
@@ -56,7 +57,7 @@ def show_form() -> None:
             try:
                 run = start_run(config)
             except RunError as problem:
-                st.error(str(problem))
+                st.error(message(problem))
                 return
             st.session_state["go-to-run"] = run.name
             st.rerun()
@@ -190,7 +191,7 @@ def _estimate(config: RunConfig) -> str:
     except subprocess.TimeoutExpired:
         return "Loading the images and measuring took more than five minutes."
     if done.returncode:
-        return done.stderr.strip().splitlines()[-1][:300] if done.stderr else "It failed."
+        return message((done.stderr.strip().splitlines() or ["It failed."])[-1])
     found = json.loads(done.stdout.splitlines()[-1])
     return (
         f"About **{time_words(found['seconds'] + 8)}**: {found['seconds_per_epoch']:.1f} seconds "

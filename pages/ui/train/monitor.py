@@ -11,6 +11,7 @@ import torch
 
 from pages.ui.components.plotly_chart import chart
 from pages.ui.shared import cache, formatting, images
+from pages.ui.shared.foreign_text import message
 from pages.ui.shared.formatting import time_words
 from pages.ui.train import plots
 from vae import CheckpointError, DatasetError
@@ -130,7 +131,7 @@ def _tell(folder: Path, *action: str, **wanted: Any) -> None:
     try:
         control(folder, *action, **wanted)
     except RunError as problem:  # another visitor has deleted it meanwhile
-        st.toast(str(problem), icon=":material/error:")
+        st.toast(message(problem), icon=":material/error:")
 
 
 def _steer(run: Run, name: str, key: str) -> None:
@@ -224,7 +225,7 @@ def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
         shared, found = read_snapshot(run.folder), read_snapshot(run.folder, epoch)
         classes = cache.dataset(config.dataset, "test").classes
     except (CheckpointError, DatasetError) as problem:
-        st.caption(f"The pictures of epoch {epoch} cannot be shown. {problem}")
+        st.caption(f"The pictures of epoch {epoch} cannot be shown. {message(problem)}")
         return
     labels = shared.get("labels")
     plane = "seen from where the classes lie furthest apart"
@@ -259,7 +260,7 @@ def _colour_by(
         attributes,
         attributes.index("glasses") if "glasses" in attributes else 0,
         key=f"colour-{run.name}",
-        format_func=formatting.words,
+        format_func=formatting.option,
     )
     shown = formatting.words(name).lower()
     return shared[f"attribute.{name}"].astype(int), (f"without {shown}", f"with {shown}")
@@ -288,13 +289,13 @@ def _show_status(status: Status, config: RunConfig) -> None:
         facts.append(f"about {time_words(status.seconds_left)} left")
     line = f"{_ICONS[status.state]} **{status.state.capitalize()}.** "
     if status.state in ("failed", "interrupted"):
-        st.error(f"{status.state.capitalize()}. {_plain(status.message)}")
+        st.error(f"{status.state.capitalize()}. {message(status.message)}")
     elif status.state == "stopped":
-        st.markdown(f"{_ICONS[status.state]} {_plain(status.message)} " + " · ".join(facts))
+        st.markdown(f"{_ICONS[status.state]} {message(status.message)} " + " · ".join(facts))
     elif status.state in ("waiting", "starting"):
-        st.markdown(f"{_ICONS[status.state]} {_plain(status.message)}")
+        st.markdown(f"{_ICONS[status.state]} {message(status.message)}")
     elif status.state == "finishing":
-        st.markdown(line + _plain(status.message))
+        st.markdown(line + message(status.message))
     else:
         st.markdown(line + " · ".join(facts))
     if status.steps:
@@ -356,8 +357,3 @@ def _explain_curves(rows: list[dict[str, Any]], config: RunConfig, band: bool) -
     if band:
         sentences.append("The shaded bands: three runs with other seeds, shipped with the app.")
     st.caption(" ".join(sentences))
-
-
-def _plain(text: str) -> str:
-    """Text from a file, shown as it is: Markdown's signs lose their meaning."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+!|~$:" else c for c in text)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.plot_style import COLOURS
 
 __all__ = [
@@ -90,7 +91,11 @@ def compared_figure(runs: dict[str, list[dict[str, Any]]], term: str) -> go.Figu
     for k, (name, rows) in enumerate(runs.items()):
         x, y = _curve(rows, f"heldout_{term}")
         figure.add_scatter(
-            x=x, y=y, name=name, mode="lines", line={"color": COLOURS[k % len(COLOURS)]}
+            x=x,
+            y=y,
+            name=plain(name, "chart"),
+            mode="lines",
+            line={"color": COLOURS[k % len(COLOURS)]},
         )
     ends = [v for rows in runs.values() for v in _settled(rows, f"heldout_{term}")]
     if ends:
@@ -190,7 +195,7 @@ def map_figure(
             x=places[chosen, 0],
             y=places[chosen, 1],
             mode="markers",
-            name=name,
+            name=None if name is None else plain(name, "chart"),
             marker={"size": 5, "opacity": 0.8, "color": COLOURS[k % len(COLOURS)]},
         )
     figure.update_layout(

@@ -8,6 +8,8 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.components.plotly_chart import chart
+from pages.ui.shared import formatting
+from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.formatting import time_words
 from pages.ui.train import plots
 from pages.ui.train.monitor import metrics_of
@@ -49,7 +51,7 @@ def show_actions(run: Run) -> None:
                 )
             with st.popover("Delete", icon=":material/delete:", key=f"ask-{run.name}"):
                 st.write("The run, its curves and its checkpoint are then gone for everyone.")
-                label = f"Delete {run.name} for good"
+                label = f"Delete {plain(run.name)} for good"
                 if st.button(label, key="delete", type="primary"):
                     left = delete_run(run.folder)
                     st.session_state["deleted"] = f"{run.name} is deleted."
@@ -60,7 +62,7 @@ def show_actions(run: Run) -> None:
                         )
                     st.rerun()
     except RunError as problem:
-        st.error(str(problem))
+        st.error(message(problem))
 
 
 def show_comparison(runs: list[Run]) -> None:
@@ -77,6 +79,7 @@ def show_comparison(runs: list[Run]) -> None:
     kind = st.selectbox(
         "Runs that can be compared",
         list(kinds),
+        format_func=formatting.verbatim,
         key="kind",
         help="Of other images or with another likelihood, nats mean something else.",
     )

@@ -10,6 +10,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from pages.ui.shared.foreign_text import plain
 from pages.ui.train import form, monitor, plots
 from vae.codes import write_reference
 from vae.datasets import load_dataset
@@ -264,7 +265,7 @@ def test_deleting_asks_first(data):
     at.button(key="delete").click().run()
     assert not at.exception and not config.exists()
     assert at.session_state["run"] in [run.name for run in list_runs()]
-    assert "spare is deleted" in at.toast[0].value and "notes.txt" in at.toast[0].value
+    assert "spare is deleted" in at.toast[0].value and plain("notes.txt") in at.toast[0].value
     (config.parent / "notes.txt").unlink()
     config.parent.rmdir()
     assert "spare" not in [run.name for run in list_runs()]

@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.components.base import component
+from pages.ui.shared.foreign_text import plain
 
 __all__ = [
     "Picture",
@@ -68,7 +69,10 @@ def choose_pictures(
         key=key,
         data={
             "label": label,
-            "items": [vars(p) for p in pictures],
+            "items": [
+                vars(p) | {"caption": plain(p.caption, "text"), "alt": plain(p.alt, "text")}
+                for p in pictures
+            ],
             "chosen": chosen,
             "multiple": multiple,
             "tile": tile,

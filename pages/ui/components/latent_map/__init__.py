@@ -11,6 +11,7 @@ import streamlit as st
 
 from pages.ui.components.base import component
 from pages.ui.shared import images, scatter, url_state, visitor
+from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin
 
@@ -49,7 +50,7 @@ def latent_map(
     live = f"/live/maps/{quote(space.name, safe='')}/{space.stamp}"
     tile, columns = images.atlas_layout(len(space), space.shape[1])
     drawn = urlencode({"projection": projection, "x": axes[0], "y": axes[1], "colour": colour})
-    view = f"{space.name}, {scatter.PROJECTIONS[projection]}, coloured by {colour}"
+    view = f"{space.name}, {scatter.PROJECTIONS[projection]}, coloured by {plain(colour, 'text')}"
 
     def heard_pin() -> None:
         if isinstance(value := st.session_state[key].pinned, dict):
@@ -80,7 +81,7 @@ def latent_map(
             "dimensions": space.mean.shape[1],
             "wholeSpace": space.mean.shape[1] == 2,
             "shape": list(space.shape),
-            "classes": list(space.classes),
+            "classes": [plain(name, "text") for name in space.classes],
             "spacing": space.spacing,
             "opacity": scatter.opacity(space),
             "pins": [_pin(p) for p in pins],

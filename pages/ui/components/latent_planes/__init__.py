@@ -15,6 +15,7 @@ import streamlit as st
 
 from pages.ui.components.base import component
 from pages.ui.shared import plot_style, url_state
+from pages.ui.shared.foreign_text import plain
 
 __all__ = ["Ellipse", "Field", "Panel", "live_gaussian", "live_planes"]
 
@@ -110,7 +111,7 @@ def live_planes(
     """
     found = st.session_state.get(key, {}).get("at")
     at = _numbers(found, 2, 0.0, 1.0) or _numbers(list(start), 2, 0.0, 1.0) or (0.5, 0.5)
-    _mount(panels, key, {"at": list(at), "legend": list(legend)})
+    _mount(panels, key, {"at": list(at), "legend": [plain(name, "text") for name in legend]})
     return at
 
 

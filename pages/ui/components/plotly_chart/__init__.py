@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from pages.ui.components.base import component
 from pages.ui.shared import url_state
+from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.plot_style import COLOURS
 
 __all__ = ["chart"]
@@ -36,6 +37,6 @@ def chart(figure: go.Figure, *, key: str, alt: str) -> None:
         "figure": figure.to_json(),
         "height": figure.layout.height or _HEIGHT,
         "colours": COLOURS,
-        "alt": alt,
+        "alt": plain(alt, "text", longest=200),
     }
     _CHART(key=key, data=data)

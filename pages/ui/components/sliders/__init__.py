@@ -18,6 +18,7 @@ import streamlit as st
 
 from pages.ui.components.base import component
 from pages.ui.shared import url_state
+from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 
 __all__ = [
@@ -139,7 +140,10 @@ class Track:
             {"name": name, "from": float(low), "to": float(high), "color": color}
             for name, low, high, color in self.bands
         ]
-        curves = [asdict(c) | {"values": np.asarray(c.values).tolist()} for c in self.curves]
+        curves = [
+            asdict(c) | {"name": plain(c.name, "text"), "values": np.asarray(c.values).tolist()}
+            for c in self.curves
+        ]
         return {
             **vars(self),
             "kind": "curves",
@@ -197,15 +201,13 @@ def live_path(
     )
     ends = np.stack([a, b]).astype(np.float64)
     rows = [
-        {"kind": "pictures", "label": label, "items": [{"url": u, "alt": w} for u, w in items]}
-        for label, items in pictures
+        {"kind": "pictures", "label": label, "items": _items(items)} for label, items in pictures
     ]
     free: dict[str, Any] = {"tracks": [*rows, *(t.as_data() for t in tracks)]}
     free["outside"] = list(outside)
     if nearest:
         which, items = nearest
-        items = [{"url": u, "alt": w} for u, w in items]
-        free["nearest"] = {"which": list(which), "items": items}
+        free["nearest"] = {"which": list(which), "items": _items(items)}
     values = _mount(
         space,
         key,
@@ -221,6 +223,10 @@ def live_path(
         size=size,
     )
     return float(values[0])
+
+
+def _items(pictures: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"url": url, "alt": plain(words, "text")} for url, words in pictures]
 
 
 def live_square(
@@ -275,9 +281,11 @@ def _mount(
         "shape": list(space.shape),
         "gaussian": space.model.config.likelihood == "gaussian",
         "weighting": weighting,
-        "bases": [{"title": title, "z": np.asarray(z).tolist()} for title, z in bases],
+        "bases": [
+            {"title": plain(title, "text"), "z": np.asarray(z).tolist()} for title, z in bases
+        ],
         "vectors": vectors.tolist(),
-        "sliders": [asdict(s) for s in sliders],
+        "sliders": [asdict(s) | {"label": plain(s.label, "text")} for s in sliders],
         "strip": 0,
         "before": False,
         "play": False,
@@ -288,7 +296,7 @@ def _mount(
     }
     # The page's parts are built again only when `layout` changes, and the sliders go back to
     # their start only when `token` does: not whenever something else reruns.
-    titles = [title for title, _ in bases]
+    titles = [base["title"] for base in data["bases"]]
     shape = [space.name, weighting, titles, data["sliders"], options]
     data["layout"] = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
     data["token"] = data["layout"]

@@ -1,0 +1,94 @@
+"""Foreign names in a real Chromium: no page fetches anything from elsewhere, and all is read."""
+
+from __future__ import annotations
+
+import shutil
+from urllib.parse import quote, urlsplit
+
+import foreign
+import pytest
+
+from pages.ui.shared import formatting
+from vae import load_checkpoint
+
+
+@pytest.fixture
+def visit(page, app, data, monkeypatch):
+    """A function that opens a page and waits for what it must show; nothing may leave the host."""
+    monkeypatch.setenv("LATENT_DATA", str(data))
+    foreign.make(data)
+    asked = set()
+    page.on("request", lambda request: asked.add(request.url))
+    page.set_default_timeout(60_000)
+
+    def open_page(path: str, selector: str):
+        page.goto(f"{app}/{path}")
+        page.wait_for_selector(selector)
+        return page
+
+    yield open_page
+    hosts = {urlsplit(url).hostname for url in asked if url.startswith("http")}
+    assert hosts == {"127.0.0.1"}
+    assert page.evaluate("window.stolen") is None
+    for folder in ("checkpoints/" + foreign.MODEL, "runs/" + foreign.MODEL + "-run"):
+        shutil.rmtree(data / folder)
+    shutil.rmtree(data / "runs" / foreign.FAILED)
+
+
+def waits_for(page, text: str) -> None:
+    """Until a text is on the page character by character, joiners without width left out."""
+    page.wait_for_function(
+        "text => document.body.textContent.replaceAll('\\u2060', '').includes(text)", arg=text
+    )
+
+
+def no_markup(page) -> None:
+    """Nothing that came from a foreign text has become an element of the page."""
+    assert page.locator(f"[href*='{foreign.HOST}'], [src*='{foreign.HOST}']").count() == 0
+    assert page.locator(".katex, .stMarkdownColoredText").count() == 0
+
+
+def test_no_page_fetches_what_a_name_asks_for(visit, data, tmp_path):
+    nasty = quote(foreign.NASTY[0])
+    page = visit(f"?model={nasty}", "[data-testid=stToast]")
+    waits_for(page, f"“{foreign.NASTY[0][:40]}")
+    no_markup(page)
+
+    for colour in ("Class", formatting.option(foreign.NASTY[0])):
+        page = visit(f"?model={foreign.MODEL}&colour={quote(colour)}", ".latent-map[data-ready]")
+        page.wait_for_selector(".map-plot .legendtext")
+    waits_for(page, "without ![pic](http://")
+    page.get_by_role("button", name="Card").click()
+    waits_for(page, f"{foreign.NASTY[0][:60]}")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Place", exact=True).click()
+    page.get_by_text("An image", exact=True).click()
+    page.locator(".gallery button", has_text="#0 ·").click()
+    waits_for(page, "#0 · ![pic](http:")
+    no_markup(page)
+
+    page = visit(f"interpolate?model={foreign.MODEL}", ".live-decoder[data-ready]")
+    waits_for(page, "![pic](http:")
+    no_markup(page)
+
+    page = visit(f"concepts?model={foreign.MODEL}", ".live-decoder[data-ready]")
+    page.get_by_text("Make, combine, import or export a concept").click()
+    page.get_by_text("Export and import").click()
+    vectors = tmp_path / "vectors.safetensors"
+    model = load_checkpoint(data / "checkpoints" / foreign.MODEL)
+    vectors.write_bytes(foreign.vectors(model, 1))
+    page.locator("input[type=file]").set_input_files(vectors)
+    page.get_by_role("button", name="Use ![pic]").click()
+    waits_for(page, f"Forget {foreign.NASTY[2][:50]}")
+    page.get_by_text("On the map", exact=True).click()
+    page.wait_for_selector(".chart[data-drawn] .xtitle")
+    no_markup(page)
+
+    page = visit(f"train?run={foreign.MODEL}-run", ".chart[data-drawn] .legendtext")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.legendtext')].some(e => e.textContent.includes('![pic]'))"
+    )
+    no_markup(page)
+    page = visit(f"train?run={foreign.FAILED}", ".chart[data-drawn]")
+    waits_for(page, f"Failed. {foreign.NASTY[0]}")
+    no_markup(page)

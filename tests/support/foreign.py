@@ -1,0 +1,79 @@
+"""A model, a run and vectors whose every name tries to be more than text, as a stranger's may."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vae import VAE, VAEConfig, save_checkpoint
+from vae.codes import write_reference
+from vae.concepts.files import Concept, pack
+from vae.runs import worker
+from vae.runs.folder import RunConfig, write_json
+from vae.training.loop import TrainingConfig
+
+HOST = "foreign.example"
+PICTURE = f"![pic](http://{HOST}/p.png)"
+# Each tries what the places that show text might read: Markdown, HTML, LaTeX and Streamlit's own.
+NASTY = (
+    f"{PICTURE} [link](http://{HOST}/l) :red[r] :material/home:",
+    f"<img src='http://{HOST}/h.png' onerror='window.stolen=1'> $\\alpha$ **b** :smile:",
+    f"{PICTURE} <a href='http://{HOST}'>a</a> www.{HOST} \u202egnp.exe",
+)
+MODEL, FAILED = "foreign-names", "foreign-failed"
+_ENTITIES = str.maketrans({"/": "&#47;"})  # in names of folders; Markdown reads them in addresses
+
+
+def images(folder: Path) -> Path:
+    """Writes 60 pictures in two class folders, with two attributes."""
+    place = folder / "set *x* `y` $z$"
+    rng = np.random.default_rng(0)
+    rows = [["file", *NASTY[:2]]]
+    for k in range(60):
+        name = f"{NASTY[k % 2].translate(_ENTITIES)}/{k}.png"
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), np.uint8)).save(place / name)
+        rows.append([name, str(k % 2), str(k // 2 % 2)])
+    table = "\n".join(",".join(f'"{cell}"' for cell in row) for row in rows)
+    (place / "attributes.csv").write_text(table, encoding="utf-8")
+    return place
+
+
+def make(data: Path) -> None:
+    """Writes the checkpoint and two runs into a data folder: one finished, one failed."""
+    source = images(data / "pictures")
+    model = {"latent_dim": 3, "channels": [4, 4], "hidden": [8]}
+    torch.manual_seed(0)
+    save_checkpoint(
+        VAE(VAEConfig((3, 64, 64), **{**model, "channels": (4, 4), "hidden": (8,)})),
+        data / "checkpoints" / MODEL,
+        {
+            "dataset": str(source),
+            "split": "train",
+            "licence": NASTY[0],
+            "metrics": {"elbo": NASTY[0], "psnr": 20.0, "precision": {"prior": 0.5}, "recall": 1},
+            "trade_off": [NASTY[1]],
+        },
+    )
+    config = RunConfig(str(source), model, TrainingConfig(epochs=1, batch_size=54), threads=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "write_reference", lambda *a: write_reference(*a, tsne=False))
+        for name in (MODEL + "-run", FAILED):
+            assert worker.run(data / "runs" / name, config, device="cpu").state == "finished"
+    status = data / "runs" / FAILED / "status.json"
+    known = json.loads(status.read_text())
+    write_json(status, known | {"state": "failed", "message": NASTY[0]})
+
+
+def vectors(model: VAE, number: int = 2) -> bytes:
+    """A file of concept vectors with such names."""
+    made = [
+        Concept(name, np.full(model.latent_dim, 0.5, np.float32), NASTY[1])
+        for name in NASTY[-number:]
+    ]
+    return pack(made, model, "foreign")[0]
