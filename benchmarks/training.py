@@ -30,9 +30,10 @@ from torchvision.transforms import ToTensor
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from vae import VAE, VAEConfig, load_dataset
-from vae.checkpoint import data_folder
+from vae.locations import data_folder
+from vae.training.config import TrainingConfig
 from vae.training.distributed import Group
-from vae.training.loop import TrainingConfig, evaluate_heldout, train
+from vae.training.loop import evaluate_heldout, train
 
 BATCH = 128
 NETWORKS = {

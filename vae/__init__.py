@@ -1,12 +1,34 @@
-"""Variational autoencoders and the geometry of their latent spaces."""
+"""Variational autoencoders and the geometry of their latent spaces.
 
-from .checkpoint import CheckpointError, list_checkpoints, load_checkpoint, save_checkpoint
-from .concepts.vectors import concept_vector
-from .datasets import DatasetError, load_dataset
-from .latent import lerp, slerp
-from .model import VAE, ConfigError, VAEConfig
-from .objective import elbo, log_evidence
+Each name is imported when it is first asked for: torch takes seconds and hundreds of megabytes,
+which a process that only waits for its turn to train must not cost.
+"""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+    from .concepts.vectors import concept_vector
+    from .config import ConfigError, VAEConfig
+    from .datasets import DatasetError, load_dataset
+    from .latent import lerp, slerp
+    from .locations import list_checkpoints
+    from .model import VAE
+    from .objective import elbo, log_evidence
+
+_MODULES = {
+    "checkpoint": ("CheckpointError", "load_checkpoint", "save_checkpoint"),
+    "concepts.vectors": ("concept_vector",),
+    "config": ("ConfigError", "VAEConfig"),
+    "datasets": ("DatasetError", "load_dataset"),
+    "latent": ("lerp", "slerp"),
+    "locations": ("list_checkpoints",),
+    "model": ("VAE",),
+    "objective": ("elbo", "log_evidence"),
+}
 __all__ = [
     "VAE",
     "CheckpointError",
@@ -23,3 +45,16 @@ __all__ = [
     "save_checkpoint",
     "slerp",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a name of the library's when it is first asked for."""
+    module = next((module for module, names in _MODULES.items() if name in names), None)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value = getattr(import_module(f"{__name__}.{module}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

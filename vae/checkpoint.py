@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import re
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +14,13 @@ import safetensors.numpy
 import safetensors.torch
 import torch
 
+from .config import ConfigError, VAEConfig
 from .files import check_output_folder, write_file
-from .model import VAE, ConfigError, VAEConfig
+from .locations import is_checkpoint
+from .model import VAE
 
 __all__ = [
-    "Checkpoint",
     "CheckpointError",
-    "data_folder",
-    "is_checkpoint",
-    "list_checkpoints",
-    "list_lab_checkpoints",
     "load_card",
     "load_checkpoint",
     "load_codes",
@@ -39,62 +33,13 @@ __all__ = [
 ]
 
 FORMAT = "latent-space-explorer/1"
-_SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
 _LARGEST_HEADER = 1_000_000  # bytes
 _LARGEST_FILE = 1_000_000_000
 _BYTES = {"U8": 1, "F16": 2, "F32": 4, "I64": 8}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be read; the message names file, field, found and expected."""
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A checkpoint that can be opened.
-
-    Args:
-        name: as shown, and as `list_checkpoints` tells it from all others.
-        folder: where it lies.
-        shipped: whether it came with the program.
-    """
-
-    name: str
-    folder: Path
-    shipped: bool
-
-
-def data_folder() -> Path:
-    """Where everything that visitors make is kept: `$LATENT_DATA`, or `data/`."""
-    return Path(os.environ.get("LATENT_DATA") or _SHIPPED.parent / "data")
-
-
-def list_checkpoints() -> list[Checkpoint]:
-    """Names every checkpoint folder: the shipped ones, then what visitors saved or trained."""
-    found: dict[str, Checkpoint] = {}
-    places = [
-        (_SHIPPED, True),
-        (data_folder() / "checkpoints", False),
-        (data_folder() / "runs", False),
-    ]
-    for place, shipped in places:
-        for file in sorted(place.glob("*/model.safetensors")):
-            name = file.parent.name
-            if name not in found and _NAME.fullmatch(name):
-                found[name] = Checkpoint(name, file.parent, shipped)
-    return list(found.values())
-
-
-def list_lab_checkpoints() -> list[Checkpoint]:
-    """Names the small shipped models that show one thing each: `lab/…`, in no list of models."""
-    files = sorted((_SHIPPED / "lab").glob("*/model.safetensors"))
-    return [Checkpoint(f"lab/{file.parent.name}", file.parent, True) for file in files]
-
-
-def is_checkpoint(folder: Path) -> bool:
-    """Whether a folder holds a model, whole or damaged."""
-    return (folder / "model.safetensors").exists()
 
 
 def save_checkpoint(

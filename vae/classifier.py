@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .checkpoint import CheckpointError, read_tensors, write_tensors
 from .datasets import Dataset
 from .files import check_output_file
+from .locations import SHIPPED
 
 __all__ = [
     "Classifier",
@@ -22,7 +23,6 @@ __all__ = [
     "train_classifier",
 ]
 
-_SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
 _WIDTHS = (24, 48, 64, 96)
 
 
@@ -75,7 +75,7 @@ class Classifier(nn.Module):
 
 def classifier_file(dataset: str) -> Path:
     """Where the judge of a dataset is shipped: beside the model that bears the dataset's name."""
-    return _SHIPPED / dataset / "classifier.safetensors"
+    return SHIPPED / dataset / "classifier.safetensors"
 
 
 def load_classifier(dataset: str) -> Classifier | None:

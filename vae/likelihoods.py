@@ -11,16 +11,12 @@ from torch.autograd import Function
 from torch.distributions import Distribution, Independent, Normal, constraints
 
 __all__ = [
-    "LIKELIHOODS",
     "Bernoulli",
     "ContinuousBernoulli",
     "likelihood",
     "observe",
-    "parameters_per_pixel",
     "training_target",
 ]
-
-LIKELIHOODS = ("bernoulli", "continuous_bernoulli", "gaussian", "gaussian_fixed")
 
 # Below this |logit| the closed forms lose digits to cancellation and a Taylor series is exact.
 _NEAR_HALF = 0.1
@@ -131,11 +127,6 @@ class ContinuousBernoulli(Distribution):
         x = torch.log1p(v * torch.expm1(-far.abs())) / -far.abs()
         x = torch.where(flip, 1 - x, x)
         return torch.where(near, u + self.logits * u * (1 - u) / 2, x).clamp(0, 1)
-
-
-def parameters_per_pixel(name: str) -> int:
-    """How many numbers the decoder gives for each pixel: 2 for `gaussian`, else 1."""
-    return 2 if name == "gaussian" else 1
 
 
 def likelihood(name: str, raw: Tensor, sigma_floor: float, sigma: float) -> Independent:

@@ -7,7 +7,8 @@ import base64
 import numpy as np
 import torch
 
-from vae.model import VAE, VAEConfig
+from vae.config import VAEConfig
+from vae.model import VAE
 
 EXACT = 1e-4  # of full scale
 BASE = "/some/where"  # not at the root, so that every address has to be resolved

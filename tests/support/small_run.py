@@ -8,7 +8,7 @@ import numpy as np
 import safetensors.numpy
 
 from vae.runs.folder import RunConfig
-from vae.training.loop import TrainingConfig
+from vae.training.config import TrainingConfig
 
 MODEL = {"latent_dim": 2, "channels": [], "hidden": [8]}
 CONFIG = RunConfig("digits", MODEL, TrainingConfig(epochs=2, batch_size=500), threads=1)

@@ -11,7 +11,7 @@ import torch
 
 from vae import VAE, CheckpointError, VAEConfig, list_checkpoints, load_checkpoint, save_checkpoint
 from vae.checkpoint import load_card, load_codes, save_codes
-from vae.likelihoods import LIKELIHOODS
+from vae.config import LIKELIHOODS
 
 
 def make(folder, **fields):

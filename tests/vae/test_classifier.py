@@ -32,7 +32,7 @@ def test_judge_learns_what_is_there_and_survives_its_file(tmp_path, monkeypatch,
     if judge.exclusive:
         torch.testing.assert_close(judge.probabilities(x).sum(1), expected)
         assert judge.answers(x).sum(1).eq(1).all()
-    monkeypatch.setattr(classifier, "_SHIPPED", tmp_path)
+    monkeypatch.setattr(classifier, "SHIPPED", tmp_path)
     save_classifier(judge, classifier.classifier_file("bars"))
     again = load_classifier("bars")
     assert again.names == judge.names and not again.training
@@ -41,7 +41,7 @@ def test_judge_learns_what_is_there_and_survives_its_file(tmp_path, monkeypatch,
 
 
 def test_there_is_no_judge_for_a_stranger_and_a_damaged_one_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(classifier, "_SHIPPED", tmp_path)
+    monkeypatch.setattr(classifier, "SHIPPED", tmp_path)
     assert load_classifier("nobody") is None and load_classifier("../x") is None
     file = classifier.classifier_file("bars")
     save_classifier(Classifier((1, 16, 16), ("a", "b"), False), file)

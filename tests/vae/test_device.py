@@ -12,8 +12,8 @@ import torch
 
 from vae.runs import worker
 from vae.runs.folder import RunConfig, read_metrics, read_snapshot
+from vae.training.config import TrainingConfig
 from vae.training.distributed import Group, join
-from vae.training.loop import TrainingConfig
 
 MODELS = {
     "dense": {"likelihood": "bernoulli", "channels": [], "hidden": [8]},

@@ -5,7 +5,7 @@ import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from vae import VAE, ConfigError, VAEConfig, elbo
-from vae.likelihoods import LIKELIHOODS
+from vae.config import LIKELIHOODS
 from vae.model import Delta
 from vae.objective import objective
 

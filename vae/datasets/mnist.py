@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..checkpoint import data_folder
+from ..locations import data_folder
 from .base import Dataset, DatasetError, Images, Progress
 from .files import download, read_arrays, read_idx
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..checkpoint import data_folder
+from ..locations import data_folder
 from .base import Dataset, DatasetError, Images, LazyImages, Progress, checksum
 from .folder import read_image
 

@@ -19,12 +19,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..checkpoint import read_tensors
+from ..config import ConfigError
 from ..files import check_output_folder, is_unfinished, write_file
-from ..model import ConfigError
-from ..training.loop import TrainingConfig
+from ..training.config import TrainingConfig
 
 __all__ = [
     "Control",
@@ -36,16 +33,13 @@ __all__ = [
     "control",
     "is_alive",
     "is_run",
-    "list_snapshots",
     "lock",
     "read_changes",
     "read_config",
     "read_control",
     "read_metrics",
-    "read_snapshot",
     "read_status",
     "remove_run_files",
-    "snapshot_file",
     "write_json",
 ]
 
@@ -384,37 +378,6 @@ def control(
         now.learning_rate if learning_rate is None else learning_rate,
     )
     write_json(Path(folder) / "control.json", asdict(wanted))
-
-
-def list_snapshots(folder: str | Path) -> list[int]:
-    """Epochs of which a run keeps pictures and codes, in order; 0 is before training."""
-    files = (Path(folder) / "snapshots").glob("[0-9]*.safetensors")
-    return sorted(int(file.stem) for file in files)
-
-
-def read_snapshot(folder: str | Path, epoch: int | None = None) -> dict[str, np.ndarray]:
-    """Reads a run's pictures and codes of one epoch.
-
-    Args:
-        folder: the run's.
-        epoch: one of `list_snapshots`; None gives what all epochs share.
-
-    Returns:
-        `samples` and `reconstructions` `(16, C, H, W)` uint8, `codes` `(N, D)` and `map` `(N, 2)`,
-        their places in a plane that turns as little as possible from epoch to epoch. For None:
-        `originals` `(16, C, H, W)` uint8 and, where the data have them, `labels` `(N,)` and
-        `attribute.…` `(N,)` uint8 of the codes.
-
-    Raises:
-        CheckpointError: if there is none, or it is damaged.
-    """
-    return read_tensors(snapshot_file(folder, epoch))[0]
-
-
-def snapshot_file(folder: str | Path, epoch: int | None) -> Path:
-    """Where a run keeps the pictures and codes of an epoch, or what all epochs share."""
-    name = "shared" if epoch is None else f"{epoch:06d}"
-    return Path(folder) / "snapshots" / f"{name}.safetensors"
 
 
 def write_json(file: Path, value: Any) -> None:

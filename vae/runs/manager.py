@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..checkpoint import data_folder, list_checkpoints
 from ..files import remove_unfinished, write_file
+from ..locations import NAME, data_folder, list_checkpoints
 from .folder import (
     RunConfig,
     RunError,
@@ -46,7 +46,6 @@ __all__ = [
     "turn",
 ]
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _QUEUE = 4  # runs that may wait; each waits in a process of its own
 _children: list[subprocess.Popen] = []  # kept, so that those that ended are waited for
 _ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +71,7 @@ def runs_folder() -> Path:
 
 def list_runs() -> list[Run]:
     """Names all runs of the app, the latest first."""
-    files = [f for f in runs_folder().glob("*/config.json") if _NAME.fullmatch(f.parent.name)]
+    files = [f for f in runs_folder().glob("*/config.json") if NAME.fullmatch(f.parent.name)]
     files.sort(key=lambda file: file.stat().st_mtime, reverse=True)
     return [Run(file.parent.name, file.parent) for file in files]
 
@@ -306,7 +305,7 @@ def _launch(folder: Path) -> None:
 
 
 def _new_folder(place: Path, name: str) -> Path:
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise RunError(
             f"{name!r} cannot be a name; take up to 64 letters, digits, dots and dashes."
         )

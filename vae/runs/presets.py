@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..training.loop import TrainingConfig
+from ..training.config import TrainingConfig
 from .folder import RunConfig, read_metrics
 
 __all__ = ["PRESETS", "Preset", "build_band", "read_band"]

@@ -11,9 +11,11 @@ from typing import Any
 
 import torch
 
-from ..checkpoint import CheckpointError, list_checkpoints, load_checkpoint
+from ..checkpoint import CheckpointError, load_checkpoint
+from ..config import ConfigError, VAEConfig
 from ..datasets import Dataset, load_dataset
-from ..model import VAE, ConfigError, VAEConfig
+from ..locations import list_checkpoints
+from ..model import VAE
 from ..training.distributed import join, leave
 from ..training.loop import TrainingError, steps_per_epoch, train
 from .folder import RunConfig

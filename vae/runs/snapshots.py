@@ -14,10 +14,9 @@ from ..datasets import Dataset
 from ..datasets.base import checksum
 from ..model import VAE
 from ..projection import fit_discriminants, fit_pca
-from ..training.loop import TrainingConfig
-from .folder import list_snapshots, read_snapshot, snapshot_file
+from ..training.config import TrainingConfig
 
-__all__ = ["Snapshots", "read_shared"]
+__all__ = ["Snapshots", "list_snapshots", "read_shared", "read_snapshot", "snapshot_file"]
 
 KEPT = 50  # epochs of a run, evenly spaced
 PICTURES = 16
@@ -104,6 +103,37 @@ class Snapshots:
             left, _, right = np.linalg.svd(places.T @ (old - old.mean(0)))
             places = places @ (left @ right)
         return np.ascontiguousarray(places, dtype=np.float32)
+
+
+def list_snapshots(folder: str | Path) -> list[int]:
+    """Epochs of which a run keeps pictures and codes, in order; 0 is before training."""
+    files = (Path(folder) / "snapshots").glob("[0-9]*.safetensors")
+    return sorted(int(file.stem) for file in files)
+
+
+def read_snapshot(folder: str | Path, epoch: int | None = None) -> dict[str, np.ndarray]:
+    """Reads a run's pictures and codes of one epoch.
+
+    Args:
+        folder: the run's.
+        epoch: one of `list_snapshots`; None gives what all epochs share.
+
+    Returns:
+        `samples` and `reconstructions` `(16, C, H, W)` uint8, `codes` `(N, D)` and `map` `(N, 2)`,
+        their places in a plane that turns as little as possible from epoch to epoch. For None:
+        `originals` `(16, C, H, W)` uint8 and, where the data have them, `labels` `(N,)` and
+        `attribute.…` `(N,)` uint8 of the codes.
+
+    Raises:
+        CheckpointError: if there is none, or it is damaged.
+    """
+    return read_tensors(snapshot_file(folder, epoch))[0]
+
+
+def snapshot_file(folder: str | Path, epoch: int | None) -> Path:
+    """Where a run keeps the pictures and codes of an epoch, or what all epochs share."""
+    name = "shared" if epoch is None else f"{epoch:06d}"
+    return Path(folder) / "snapshots" / f"{name}.safetensors"
 
 
 def _bytes(images: Tensor) -> Tensor:

@@ -36,16 +36,14 @@ from .folder import (
     RunConfig,
     RunError,
     Status,
-    list_snapshots,
     read_changes,
     read_control,
     read_metrics,
-    snapshot_file,
     write_json,
 )
 from .manager import begin, hold, plan, turn
 from .setup import describe_data, explain, prepare
-from .snapshots import Snapshots
+from .snapshots import Snapshots, list_snapshots, snapshot_file
 
 __all__ = ["run"]
 

@@ -21,8 +21,9 @@ from starlette.routing import Route
 
 from pages.ui.server.map_data import map_routes
 from pages.ui.shared import cache
-from vae.checkpoint import Checkpoint, CheckpointError, list_checkpoints, load_checkpoint
+from vae.checkpoint import CheckpointError, load_checkpoint
 from vae.decoder_export import DEVIATION_WHITE, decoder_bytes, decoder_info
+from vae.locations import Checkpoint, list_checkpoints
 from vae.model import Decoder
 
 __all__ = ["live_routes", "warm"]

@@ -25,8 +25,8 @@ import torch
 from pages.ui.shared import images, scatter
 from pages.ui.shared.latent_space import LatentSpace, read_latent_space
 from vae import CheckpointError, DatasetError, list_checkpoints
-from vae.checkpoint import Checkpoint, list_lab_checkpoints
 from vae.datasets import Dataset, load_dataset
+from vae.locations import Checkpoint, list_lab_checkpoints
 
 __all__ = [
     "atlas",

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from vae import VAE, elbo, load_checkpoint
-from vae.checkpoint import Checkpoint, load_card, load_codes
+from vae.checkpoint import load_card, load_codes
 from vae.datasets import Dataset, DatasetError
 from vae.evaluation import decode
 from vae.latent import neighbours, reach
+from vae.locations import Checkpoint
 from vae.projection import fit_pca
 
 __all__ = ["LatentSpace", "read_latent_space"]

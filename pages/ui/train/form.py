@@ -14,14 +14,14 @@ import streamlit as st
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.formatting import time_words
 from vae import ConfigError, DatasetError, list_checkpoints
-from vae.checkpoint import data_folder
+from vae.config import LIKELIHOODS
 from vae.datasets import dataset_names, load_dataset
 from vae.files import write_file
-from vae.likelihoods import LIKELIHOODS
+from vae.locations import data_folder
 from vae.runs.folder import RunConfig, RunError
 from vae.runs.manager import start_run
 from vae.runs.presets import PRESETS
-from vae.training.loop import TrainingConfig
+from vae.training.config import TrainingConfig
 
 __all__ = ["show_form"]
 

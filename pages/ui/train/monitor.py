@@ -20,16 +20,15 @@ from vae.runs.folder import (
     RunError,
     Status,
     control,
-    list_snapshots,
     read_changes,
     read_config,
     read_control,
     read_metrics,
-    read_snapshot,
     read_status,
 )
 from vae.runs.manager import Run
 from vae.runs.presets import PRESETS, read_band
+from vae.runs.snapshots import list_snapshots, read_snapshot
 
 __all__ = [
     "metrics_of",

@@ -20,8 +20,9 @@ from decoding import (
 )
 
 from pages.ui.server import routes
+from vae.config import VAEConfig
 from vae.decoder_export import decoder_bytes
-from vae.model import VAE, VAEConfig
+from vae.model import VAE
 
 
 def test_newest_wins_and_nothing_queues(page, opened):

@@ -13,9 +13,11 @@ import torch
 from decoding import EXACT, NETWORKS, codes, expected, pictures, random_network, worst
 
 from pages.ui.decoder import build
-from vae.checkpoint import list_checkpoints, load_checkpoint
+from vae.checkpoint import load_checkpoint
+from vae.config import VAEConfig
 from vae.decoder_export import DEVIATION_WHITE, decoder_bytes
-from vae.model import VAE, VAEConfig
+from vae.locations import list_checkpoints
+from vae.model import VAE
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -14,7 +14,7 @@ from pages.ui.learn import autoencoder, contents, elbo, likelihoods, terms
 from pages.ui.shared import cache, classifier, plot_style
 from vae import elbo as bound
 from vae import list_checkpoints, load_dataset
-from vae.checkpoint import list_lab_checkpoints
+from vae.locations import list_lab_checkpoints
 
 ROOT = Path(__file__).resolve().parents[3]
 FILES = [step.file for step in contents.STEPS[:4]]

@@ -15,8 +15,9 @@ from starlette.applications import Starlette
 
 from pages.ui.server import routes
 from vae.checkpoint import save_checkpoint
+from vae.config import VAEConfig
 from vae.decoder_export import DEVIATION_WHITE
-from vae.model import VAE, VAEConfig
+from vae.model import VAE
 
 CONFIG = VAEConfig((3, 8, 12), latent_dim=3, likelihood="gaussian", channels=(4,), hidden=(5,))
 

@@ -15,11 +15,11 @@ from pages.ui.train import form, monitor, plots
 from vae.codes import write_reference
 from vae.datasets import load_dataset
 from vae.runs import worker
-from vae.runs.folder import RunConfig, read_control, read_metrics, snapshot_file, write_json
+from vae.runs.folder import RunConfig, read_control, read_metrics, write_json
 from vae.runs.manager import Run, list_runs
 from vae.runs.presets import PRESETS, read_band
-from vae.runs.snapshots import Snapshots
-from vae.training.loop import TrainingConfig
+from vae.runs.snapshots import Snapshots, snapshot_file
+from vae.training.config import TrainingConfig
 
 torch.set_num_threads(1)
 PAGE = Path(__file__).resolve().parents[3] / "pages" / "train.py"

@@ -22,15 +22,15 @@ from vae.runs.folder import (
     RunError,
     control,
     is_alive,
-    list_snapshots,
     lock,
     read_metrics,
     read_status,
     write_json,
 )
 from vae.runs.manager import delete_run, list_runs, start_run, turn
+from vae.runs.snapshots import list_snapshots
 from vae.training import loop as training_module
-from vae.training.loop import TrainingConfig
+from vae.training.config import TrainingConfig
 
 
 def test_a_killed_run_ends_with_the_same_weights(tmp_path, quick):

@@ -28,17 +28,16 @@ from vae.runs.folder import (
     RunError,
     Status,
     control,
-    list_snapshots,
     read_changes,
     read_config,
     read_control,
     read_metrics,
-    read_snapshot,
     read_status,
     write_json,
 )
 from vae.runs.manager import delete_run, export_run, list_runs, save_run
 from vae.runs.setup import estimate
+from vae.runs.snapshots import list_snapshots, read_snapshot
 
 
 def test_what_was_left_out_is_said_when_a_run_ends_and_on_its_card(tmp_path):

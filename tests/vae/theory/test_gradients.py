@@ -4,7 +4,7 @@ from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
 from vae import VAE, VAEConfig
-from vae.likelihoods import LIKELIHOODS
+from vae.config import LIKELIHOODS
 from vae.theory.gradients import (
     ESTIMATORS,
     amortisation_gap,

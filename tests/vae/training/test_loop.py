@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from vae.config import ConfigError, VAEConfig
 from vae.datasets import DatasetError, Images, LazyImages
-from vae.model import VAE, ConfigError, VAEConfig
+from vae.model import VAE
 from vae.training.data import batches, in_memory, in_order
 from vae.training.distributed import Group
 from vae.training.loop import (
