@@ -15,6 +15,7 @@ from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.formatting import nats
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import KIND_BADGES, Pin, original
+from pages.ui.shared.waiting_line import EVIDENCE, BusyError
 from vae import elbo, log_evidence
 from vae.latent import neighbours
 
@@ -149,7 +150,16 @@ def show_evidence(space: LatentSpace, pin: Pin, slot: DeltaGenerator | None) -> 
     """
     if slot is None:
         return
-    x = original(space, pin)[None]
+    try:
+        with EVIDENCE.turn(lambda ahead: slot.metric("Log evidence", "…", width="content")):
+            value = _evidence(space, original(space, pin)[None], slot)
+    except BusyError as problem:
+        slot.caption(f"Log evidence: {problem}")
+        return
+    slot.metric("Log evidence", nats(value), width="content", help=_HELP["Log evidence"])
+
+
+def _evidence(space: LatentSpace, x: Tensor, slot: DeltaGenerator) -> float:
     generator = torch.Generator().manual_seed(0)
     total = torch.tensor(-math.inf)
     for part in range(1, _EVIDENCE_PARTS + 1):
@@ -157,5 +167,4 @@ def show_evidence(space: LatentSpace, pin: Pin, slot: DeltaGenerator | None) -> 
         samples = _EVIDENCE_SAMPLES // _EVIDENCE_PARTS
         found = log_evidence(space.model, x, samples=samples, generator=generator)
         total = torch.logaddexp(total, found[0])
-    value = total.item() - math.log(_EVIDENCE_PARTS)
-    slot.metric("Log evidence", nats(value), width="content", help=_HELP["Log evidence"])
+    return total.item() - math.log(_EVIDENCE_PARTS)
