@@ -6,21 +6,18 @@ import argparse
 import json
 import os
 import sys
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 
-import torch
-
-from .checkpoint import CheckpointError, load_checkpoint, read_tensors, write_tensors
-from .codes import encode
-from .datasets import SPLITS, load_dataset
+from .config import LIKELIHOODS
 from .files import OutputError, check_output_file
-from .likelihoods import LIKELIHOODS
 from .runs.folder import RunConfig, RunError, is_alive, read_config
-from .runs.setup import estimate, explain, find_checkpoint
-from .runs.worker import run
-from .training.distributed import end, join, leave
-from .training.loop import TrainingConfig
+from .runs.process import run
+from .runs.queue import ESTIMATE, wait_for_turn
+from .training.config import TrainingConfig
+
+# torch and what needs it are imported where they are used: a process that waits does without.
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,6 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{error}", file=sys.stderr)
         return 2
     except OSError as error:
+        from .runs.setup import explain
+
         print(explain(error), file=sys.stderr)
         return 2
 
@@ -49,6 +48,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--queue", action="store_true", help="wait until the app has room for it")
+    parser.add_argument("--config", metavar="FILE", help="as a run's config.json; - for stdin")
     data = parser.add_argument_group("data and network")
     data.add_argument("--dataset", help="digits, fashion, faces, …, or a folder or zip of images")
     data.add_argument("--from", dest="start", metavar="CHECKPOINT", help="start from its weights")
@@ -92,9 +92,12 @@ def _train(options: argparse.Namespace) -> int:
     }
     other = {k: getattr(options, k) for k in ("dataset", "start", "threads")}
     other = {k: v for k, v in other.items() if v is not None}
-    config: RunConfig | None = None
+    config = saved = None
     if options.resume and options.out and (Path(options.out) / "config.json").exists():
         saved = read_config(options.out)
+    elif options.config:
+        saved = _read_config_file(options.config)
+    if saved:
         config = replace(
             saved,
             **other,
@@ -123,10 +126,22 @@ def _train(options: argparse.Namespace) -> int:
     return 0 if status.state in ("finished", "stopped") else 1
 
 
+def _read_config_file(file: str) -> RunConfig:
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text()
+        return RunConfig.from_dict(json.loads(text))
+    except (OSError, ValueError) as error:
+        raise RunError(f"--config {file} cannot be read ({error}).") from error
+
+
 def _estimate(config: RunConfig | None, options: argparse.Namespace) -> int:
     if config is None:
         raise RunError("There is nothing to estimate: name a --dataset.")
-    found = estimate(config, options.device)
+    waiting = wait_for_turn(ESTIMATE, _log, lambda: False) if options.queue else nullcontext()
+    with waiting:
+        from .runs.setup import estimate
+
+        found = estimate(config, options.device)
     if options.json:
         print(json.dumps(found))
     else:
@@ -143,7 +158,7 @@ def _add_encode(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_encode)
     parser.add_argument("folder", help="a checkpoint's folder or name")
     parser.add_argument("--dataset", required=True, help="a name, or a folder or zip of images")
-    parser.add_argument("--split", choices=SPLITS, default="test")
+    parser.add_argument("--split", default="test", help="train or test")
     parser.add_argument("--out", required=True, metavar="FILE.safetensors")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
 
@@ -152,6 +167,14 @@ def _encode(options: argparse.Namespace) -> int:
     out = check_output_file(options.out, _is_codes_file)
     if (out.parent / "model.safetensors").exists() or (out.parent / "config.json").exists():
         raise OutputError(f"{out.parent} is the folder of a model or a run. Name another one.")
+    import torch
+
+    from .checkpoint import load_checkpoint, write_tensors
+    from .codes import encode
+    from .datasets import load_dataset
+    from .runs.setup import find_checkpoint
+    from .training.distributed import join, leave
+
     group = join(options.device)
     try:
         model = load_checkpoint(find_checkpoint(options.folder)).to(group.device)
@@ -169,6 +192,8 @@ def _encode(options: argparse.Namespace) -> int:
 
 
 def _is_codes_file(file: Path) -> bool:
+    from .checkpoint import CheckpointError, read_tensors
+
     try:
         return {"checkpoint", "dataset", "split"} == read_tensors(file)[1].keys()
     except CheckpointError:
@@ -188,9 +213,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 def _evaluate(options: argparse.Namespace) -> int:
     from .concepts.edits import evaluate_concepts
     from .evaluation import evaluate
-
-    def log(sentence: str) -> None:
-        print(sentence, file=sys.stderr, flush=True)
+    from .runs.setup import find_checkpoint
 
     folder = find_checkpoint(options.folder)
     if options.save and is_alive(folder):
@@ -201,13 +224,17 @@ def _evaluate(options: argparse.Namespace) -> int:
             "names, and prints it."
         )
     if options.concepts:
-        found = evaluate_concepts(folder, log=log)
+        found = evaluate_concepts(folder, log=_log)
     else:
         found = evaluate(
-            folder, dataset=options.dataset, images=options.images, save=options.save, log=log
+            folder, dataset=options.dataset, images=options.images, save=options.save, log=_log
         )
     print(json.dumps(found) if options.json else json.dumps(found, indent=2))
     return 0
+
+
+def _log(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def _widths(text: str) -> list[int]:
@@ -217,4 +244,9 @@ def _widths(text: str) -> list[int]:
 
 
 if __name__ == "__main__":
-    end(main())
+    status = main()
+    if "WORLD_SIZE" in os.environ:  # one of several processes, which have imported torch
+        from .training.distributed import end
+
+        end(status)
+    sys.exit(status)

@@ -13,7 +13,7 @@ from test_device import MODELS, check, config, run
 
 import vae.__main__
 from vae.__main__ import main
-from vae.runs import setup, worker
+from vae.runs import process, setup, worker
 from vae.training import loop
 from vae.training.distributed import Group
 
@@ -56,7 +56,7 @@ def test_a_resumed_run_ends_the_same_on_a_device(tmp_path, quick, monkeypatch):
             lambda self: replace(stop(self), action="stop" if self.state.step == 5 else "run"),
         )
         monkeypatch.setattr(worker, "join", lambda name: Group(device=DEVICE))
-        assert worker.run(half, asked).state == "stopped"
+        assert process.run(half, asked).state == "stopped"
         monkeypatch.setattr(worker._Trainer, "_control", stop)
         run(half, DEVICE, monkeypatch, None, resume=True)
     files = [folder / "model.safetensors" for folder in (tmp_path / "whole", half)]

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from vae.runs import worker
-from vae.runs.folder import RunConfig, read_metrics, read_snapshot
+from vae.runs import process, worker
+from vae.runs.folder import RunConfig, read_metrics
+from vae.runs.snapshots import read_snapshot
 from vae.training.config import TrainingConfig
 from vae.training.distributed import Group, join
 
@@ -31,7 +32,7 @@ def config(model: dict) -> RunConfig:
 def run(folder, device, monkeypatch, asked, **options):
     """Runs as a process on the device would."""
     monkeypatch.setattr(worker, "join", lambda name: Group(device=device))
-    status = worker.run(folder, asked, **options)
+    status = process.run(folder, asked, **options)
     assert status.state == "finished", (status.message, (folder / "log.txt").exists())
     return read_metrics(folder)[0]
 

@@ -216,13 +216,16 @@ def lock(file: Path) -> Iterator[bool]:
         False if another process holds it.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-        else:
-            yield True
+    for _ in range(20):  # a watcher that looks whether it is held holds it for a moment
+        with file.open("a") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                time.sleep(0.05)
+            else:
+                yield True
+                return
+    yield False
 
 
 def is_run(folder: str | Path) -> bool:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
 
-from ..files import remove_unfinished, write_file
+from ..files import write_file
 from ..locations import NAME, data_folder, list_checkpoints
 from .folder import (
     RunConfig,
     RunError,
     Status,
-    check_run_folder,
     control,
-    is_alive,
     is_run,
     lock,
     read_config,
@@ -30,23 +31,21 @@ from .folder import (
     remove_run_files,
     write_json,
 )
+from .queue import ESTIMATE, TRAIN, Ticket, take_ticket
 
 __all__ = [
+    "Measurement",
     "Run",
-    "begin",
     "delete_run",
     "export_run",
-    "hold",
     "list_runs",
-    "plan",
+    "measure",
     "resume_run",
     "runs_folder",
     "save_run",
     "start_run",
-    "turn",
 ]
 
-_QUEUE = 4  # runs that may wait; each waits in a process of its own
 _children: list[subprocess.Popen] = []  # kept, so that those that ended are waited for
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,7 +76,7 @@ def list_runs() -> list[Run]:
 
 
 def start_run(config: RunConfig, name: str | None = None) -> Run:
-    """Starts a run in a process of its own, or in the queue if others are at work.
+    """Starts a run in a process of its own, which waits if others are at work.
 
     Args:
         config: what to do.
@@ -86,31 +85,84 @@ def start_run(config: RunConfig, name: str | None = None) -> Run:
     Raises:
         RunError: the queue is full, or the name is taken or not allowed.
     """
-    waiting = sum(read_status(run.folder).state == "waiting" for run in list_runs())
-    if waiting >= _QUEUE:
-        raise RunError(f"{waiting} runs are waiting already. Try again when one has ended.")
-    if name is None:
-        stem = config.preset or Path(config.dataset).stem
-        stem = re.sub(r"[^A-Za-z0-9-]+", "-", stem).strip("-") or "run"
-        name = f"{stem[:30]}-{time.strftime('%m%d-%H%M%S')}"
-        while (runs_folder() / name).exists():
-            name += "b"
-    folder = _new_folder(runs_folder(), name)
-    write_json(folder / "config.json", config.to_dict())
-    _launch(folder)
-    return Run(name, folder)
+    with _ticket(TRAIN) as ticket:
+        folder = _new_folder(runs_folder(), name or _new_name(config))
+        write_json(folder / "config.json", config.to_dict())
+        _launch(folder, ticket)
+    return Run(folder.name, folder)
 
 
 def resume_run(folder: str | Path) -> None:
     """Lets a run that was stopped, failed or was interrupted go on where it was saved.
 
     Raises:
-        RunError: it is at work already.
+        RunError: it is at work already, damaged, or the queue is full.
     """
-    if is_alive(folder):
+    if read_status(folder).live:
         raise RunError("This run is at work already.")
-    write_json(Path(folder) / "config.json", read_config(folder).to_dict())  # it is the latest now
-    _launch(Path(folder))
+    read_config(folder)
+    with _ticket(TRAIN) as ticket:
+        (Path(folder) / "config.json").touch()  # it is the latest now
+        _launch(Path(folder), ticket)
+
+
+@contextmanager
+def measure(config: RunConfig) -> Iterator[Measurement]:
+    """Measures in a process of its own how long a run would take; it ends with the block.
+
+    Args:
+        config: what would be trained.
+
+    Raises:
+        RunError: the queue is full.
+    """
+    command = ["--estimate", "--json", "--queue", "--config", "-"]
+    with TemporaryFile() as out, TemporaryFile() as errors:
+        with _ticket(ESTIMATE) as ticket:
+            process = _start(command, ticket, stdin=subprocess.PIPE, stdout=out, stderr=errors)
+        try:
+            with suppress(BrokenPipeError), process.stdin as stream:
+                stream.write(json.dumps(config.to_dict()).encode())
+            yield Measurement(process, ticket, out, errors)
+        finally:
+            process.kill()
+            process.wait()
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A process that measures how long a run would take.
+
+    Args:
+        process: it.
+        ticket: its place in the queue.
+        out: what it prints.
+        errors: what it complains of.
+    """
+
+    process: subprocess.Popen
+    ticket: Ticket
+    out: IO[bytes]
+    errors: IO[bytes]
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is a result."""
+        return self.process.poll() is not None
+
+    def result(self) -> dict[str, float]:
+        """What `estimate` gave in the process.
+
+        Raises:
+            RunError: nothing could be measured; says why.
+        """
+        for stream in (self.out, self.errors):
+            stream.seek(0)
+        try:
+            return json.loads(self.out.read())
+        except ValueError:
+            lines = self.errors.read().decode(errors="replace").strip().splitlines()
+            raise RunError(lines[-1] if lines else "The process that measured ended.") from None
 
 
 def delete_run(folder: str | Path) -> list[str]:
@@ -130,7 +182,7 @@ def delete_run(folder: str | Path) -> list[str]:
             f"{folder / 'config.json'} is no run's, and no run has left its mark in the folder. "
             "Nothing was deleted; remove the folder by hand if you no longer need it."
         )
-    with _locked(folder) as free:
+    with lock(folder / "run.lock") as free:
         if not free:
             raise RunError("This run is at work; stop it first.")
         return remove_run_files(folder)
@@ -181,127 +233,58 @@ def export_run(folder: str | Path) -> bytes:
     return packed.getvalue()
 
 
-def plan(folder: str | Path, config: RunConfig | None, resume: bool) -> RunConfig:
-    """Decides what a run is to do; writes nothing.
-
-    Args:
-        folder: the run's: a new or an empty one, or that of a run.
-        config: what to do; may be left out if it is resumed.
-        resume: whether to go on with what the folder holds; with an empty one, it begins.
+@contextmanager
+def _ticket(kind: str) -> Iterator[Ticket]:
+    """Takes a place in the queue for a process that is started meanwhile and keeps it.
 
     Raises:
-        RunError: the folder holds another run, or none to resume.
-        OutputError: the folder must not be written to.
+        RunError: the queue is full, or a file is in the way.
     """
-    folder = check_run_folder(folder)
-    file, trained = folder / "config.json", (folder / "model.safetensors").exists()
-    never = not (folder / "state.safetensors").exists()
-    if file.exists() and resume:
-        saved = read_config(folder)
-        if trained and never and not (folder / "run.lock").exists():  # an export, unpacked
-            raise RunError(
-                f"{folder} holds a trained model, but not the state.safetensors that training "
-                "goes on from: it would start over and lose the model. Name a new folder, and add "
-                f"--from {folder} to start from these weights."
-            )
-        if config is not None and config != saved:
-            raise RunError(
-                f"{folder} was begun with other settings; a resumed run keeps its own. Leave the "
-                "others out, or choose another folder."
-            )
-        return saved
-    failed = never and not trained and read_status(folder).state == "failed"
-    if file.exists() and not failed:
-        raise RunError(
-            f"{folder} holds a run already. Add --resume to go on with it, or choose another "
-            "folder."
-        )
-    if config is None:
-        raise RunError(f"{folder} holds no run that could be resumed.")
-    return config
+    ticket = take_ticket(kind)
+    try:
+        yield ticket
+    except OSError as error:
+        what = error.filename or "the process"
+        raise RunError(f"Nothing was started: {what}: {error.strerror}.") from error
+    finally:
+        ticket.close()
 
 
-def begin(folder: Path, config: RunConfig) -> None:
-    """Writes what `plan` decided."""
-    file = folder / "config.json"
-    if not file.exists() or read_config(folder) != config:
-        write_json(file, config.to_dict())
-
-
-@contextmanager
-def hold(folder: Path) -> Iterator[None]:
-    """Keeps a run for this process; however it ends, the run is free again.
-
-    Raises:
-        RunError: another process works on it.
-    """
-    with _locked(folder) as held:
-        if not held:
-            raise RunError(f"Another process works on {folder}. Wait for it, or stop it.")
-        remove_unfinished(folder, but="control.json")  # the app may be writing that one now
-        remove_unfinished(folder / "snapshots")
-        yield
-
-
-@contextmanager
-def turn(folder: Path, say: Callable[[str], None], stopped: Callable[[], bool]) -> Iterator[bool]:
-    """Waits until the server allows one more run, and keeps the place while it lasts.
-
-    `$LATENT_RUNS` says how many may train at a time, 1 by default; a place is a file's lock, so
-    it is free again however its holder ended.
-
-    Args:
-        folder: the run's; the one whose config is older goes first.
-        say: told what it waits for.
-        stopped: asked whether to give up.
-
-    Yields:
-        False if it gave up.
-    """
-    allowed = max(1, int(os.environ.get("LATENT_RUNS", "1")))
-    own = (folder / "config.json").stat().st_mtime
-    while not stopped():
-        ahead = sum(
-            read_status(other.folder).state in ("waiting", "starting")
-            and (other.folder / "config.json").stat().st_mtime < own
-            for other in list_runs()
-        )
-        for number in range(0 if ahead else allowed):
-            with lock(runs_folder() / f".place-{number}") as held:
-                if held:
-                    yield True
-                    return
-        say(f"Waiting for the run at work{f' and {ahead} more' if ahead else ''}.")
-        time.sleep(0.5)
-    yield False
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[bool]:
-    for _ in range(20):  # a watcher that looks whether we are here holds the lock for a moment
-        with lock(folder / "run.lock") as held:
-            if held:
-                yield True
-                return
-        time.sleep(0.05)
-    yield False
-
-
-def _launch(folder: Path) -> None:
+def _launch(folder: Path, ticket: Ticket) -> None:
     control(folder, "run")
     write_json(folder / "status.json", asdict(Status(message="Starting.", heartbeat=time.time())))
-    out = str(folder.resolve())
+    command = ["--resume", "--queue", "--out", str(folder.resolve())]
     with (folder / "log.txt").open("ab") as log:
         _children[:] = [child for child in _children if child.poll() is None]
-        child = subprocess.Popen(
-            [sys.executable, "-m", "vae", "train", "--resume", "--queue", "--out", out],
-            cwd=_ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # so that it outlives the app
+        _children.append(
+            _start(
+                command,
+                ticket,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # so that it outlives the app
+            )
         )
-        _children.append(child)
+
+
+def _start(options: list[str], ticket: Ticket, **how: Any) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "vae", "train", *options],
+        cwd=_ROOT,
+        env=os.environ | ticket.environment,
+        pass_fds=[ticket.lock],
+        **how,
+    )
+
+
+def _new_name(config: RunConfig) -> str:
+    stem = config.preset or Path(config.dataset).stem
+    stem = re.sub(r"[^A-Za-z0-9-]+", "-", stem).strip("-") or "run"
+    name = f"{stem[:30]}-{time.strftime('%m%d-%H%M%S')}"
+    while (runs_folder() / name).exists():
+        name += "b"
+    return name
 
 
 def _new_folder(place: Path, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""The process that trains a run: it reads what is wanted, trains, and writes the run's folder."""
+"""Training as a run does it: reads what is wanted, trains, and writes the run's folder."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import contextlib
 import json
 import math
 import os
-import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +23,7 @@ from ..checkpoint import (
     write_tensors,
 )
 from ..codes import write_reference
-from ..files import OutputError, write_file
+from ..files import write_file
 from ..model import VAE
 from ..training.data import in_memory
 from ..training.distributed import Group, join, leave
@@ -34,81 +31,62 @@ from ..training.loop import Progress, TrainingState, steps_per_epoch, train
 from .folder import (
     Control,
     RunConfig,
-    RunError,
     Status,
     read_changes,
     read_control,
     read_metrics,
-    write_json,
 )
-from .manager import begin, hold, plan, turn
+from .process import Reporter
 from .setup import describe_data, explain, prepare
 from .snapshots import Snapshots, list_snapshots, snapshot_file
 
-__all__ = ["run"]
+__all__ = ["dismiss", "follow", "lead"]
 
 _LINES = 2_000  # of metrics a run leaves, whatever its length
 _HELDOUT = 2_000  # images measured after each epoch
 _SAVE = 5.0  # seconds between checkpoints
 
 
-def run(
-    folder: str | Path,
-    config: RunConfig | None = None,
-    *,
-    resume: bool = False,
-    queue: bool = False,
-    device: str = "auto",
-) -> Status:
-    """Trains until the end, a stop or a failure, and leaves a checkpoint.
+def lead(config: RunConfig, reporter: Reporter, stop: threading.Event, device: str) -> Status:
+    """Trains in the one process that writes, and tells the others of several what to do.
 
     Args:
-        folder: the run's.
-        config: what to do; None reads it from the folder.
-        resume: goes on from what the folder holds.
-        queue: waits until the server allows one more run (`$LATENT_RUNS`, 1 by default).
+        config: what to do.
+        reporter: of the run.
+        stop: set to end it in order.
         device: `cpu`, `cuda` or `auto`.
-
-    Returns:
-        How it ended.
-
-    Raises:
-        RunError: the folder holds a run already, or another process works on it.
-        OutputError: the folder has no name, is a file, or holds something else.
     """
-    group = join(device)
     try:
-        if group.writes:
-            return _first(folder, config, group, resume, queue)
-        folder = Path(folder)
-        text = group.text_from_first("")
-        if not text:
-            return Status("failed", "The first process did not begin; its message says why.")
-        return _Trainer(folder, RunConfig.from_dict(json.loads(text)), group).run()
+        group = join(device)
+    except Exception as error:  # no such device, or not all processes came
+        reporter.say("failed", explain(error))
+        return reporter.status
+    try:
+        group.text_from_first(json.dumps(config.to_dict()))
+        return _Trainer(config, group, reporter, stop).run()
     finally:
         leave(group)
 
 
-def _first(
-    folder: str | Path, config: RunConfig | None, group: Group, resume: bool, queue: bool
-) -> Status:
-    stop = threading.Event()
+def follow(folder: Path, device: str) -> Status:
+    """Trains in one of the other processes, once the first has said what to do."""
+    group = join(device)
     try:
-        plan(folder, config, resume)  # what cannot be done is refused before a file is written
-        folder = Path(folder)
-        with _signals(stop), hold(folder):
-            config = plan(folder, config, resume)  # nobody else can change it now
-            begin(folder, config)
-            trainer = _Trainer(folder, config, group, stop)
-            with trainer.heartbeat(), trainer.turn() if queue else nullcontext(True) as begins:
-                group.text_from_first(json.dumps(config.to_dict()) if begins else "")
-                if not begins:
-                    trainer.say("stopped", "Stopped while it was waiting.")
-                    return trainer.status
-                return trainer.run()
-    except (RunError, OutputError):
-        group.text_from_first("")
-        raise
+        text = group.text_from_first("")
+        if not text:
+            return Status("failed", "The first process did not begin; its message says why.")
+        config = RunConfig.from_dict(json.loads(text))
+        reporter = Reporter(folder, Status(epochs=config.training.epochs))
+        return _Trainer(config, group, reporter, threading.Event()).run()
+    finally:
+        leave(group)
+
+
+def dismiss(device: str) -> None:
+    """Tells the other processes that the first one does not begin."""
+    group = join(device)
+    group.text_from_first("")
+    leave(group)
 
 
 class _Stopped(Exception):
@@ -119,11 +97,10 @@ class _Trainer:
     """One process's share of a run; the first process alone writes."""
 
     def __init__(
-        self, folder: Path, config: RunConfig, group: Group, stop: threading.Event | None = None
+        self, config: RunConfig, group: Group, reporter: Reporter, stop: threading.Event
     ) -> None:
-        self.folder, self.config, self.group = folder, config, group
-        self.stop = stop or threading.Event()
-        self.status = Status(epochs=config.training.epochs, pid=os.getpid())
+        self.folder, self.config, self.group = reporter.folder, config, group
+        self.stop, self.reporter, self.say = stop, reporter, reporter.say
         self.state = TrainingState()
         self.seconds = 0.0  # spent training, over all resumptions
         self._pace = 0.0  # seconds a step
@@ -149,48 +126,10 @@ class _Trainer:
                     traceback.print_exc(file=log)
         return self.status
 
-    def say(self, state: str, message: str, **fields: Any) -> None:
-        """Changes the status; the heartbeat writes it."""
-        self.status = replace(self.status, state=state, message=message, **fields)
-
-    def turn(self) -> AbstractContextManager[bool]:
-        """Waits until the server allows one more run; False if it was stopped meanwhile."""
-        return turn(
-            self.folder,
-            lambda sentence: self.say("waiting", sentence),
-            lambda: self.stop.is_set() or read_control(self.folder).action == "stop",
-        )
-
-    @contextmanager
-    def heartbeat(self) -> Iterator[None]:
-        """Writes the status while it lasts, and at its end."""
-        done = threading.Event()
-
-        def beat() -> None:
-            written, at = None, 0.0
-            while not done.wait(0.4):
-                if self.status is not written or time.time() - at > 2:
-                    written, at = self.status, time.time()
-                    self._write_status()
-
-        thread = threading.Thread(target=beat, daemon=True)
-        self._write_status()
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
-            self._write_status()
-
-    def _write_status(self) -> None:
-        fields = asdict(replace(self.status, heartbeat=time.time()))
-        file = self.folder / "status.json"
-        try:
-            write_json(file, fields)
-        except OSError:  # a full disk: the bytes that the old one takes may still do
-            with contextlib.suppress(OSError):
-                file.write_text(json.dumps(fields))
+    @property
+    def status(self) -> Status:
+        """Where the run is."""
+        return self.reporter.status
 
     def _train(self) -> None:
         config, group, training = self.config, self.group, self.config.training
@@ -433,22 +372,3 @@ class _Trainer:
         if (self.folder / "state.safetensors").exists():
             return " The last good checkpoint is kept."
         return ""
-
-
-@contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
-    """Lets the first Ctrl+C or kill end the run in order, and the second at once."""
-
-    def handle(number: int, _frame: Any) -> None:
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

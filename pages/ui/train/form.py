@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import subprocess
-import sys
+import time
 from dataclasses import replace
-from pathlib import Path
 
 import streamlit as st
 
@@ -18,10 +15,9 @@ from vae.config import LIKELIHOODS
 from vae.datasets import dataset_names, load_dataset
 from vae.files import write_file
 from vae.locations import data_folder
-from vae.runs.folder import RunConfig, RunError
-from vae.runs.manager import start_run
+from vae.runs.folder import RunConfig, RunError, read_status
+from vae.runs.manager import measure, start_run
 from vae.runs.presets import PRESETS
-from vae.training.config import TrainingConfig
 
 __all__ = ["show_form"]
 
@@ -31,7 +27,7 @@ _SIZES = {
     "large": ([32, 64, 128], [512], "Three convolutions; sides divisible by 8"),
     "faces": ([24, 48, 96, 128], [256], "Four convolutions; sides divisible by 16"),
 }
-_ROOT = Path(__file__).resolve().parents[3]
+_LONGEST = 300.0  # seconds of loading and measuring
 
 
 def show_form() -> None:
@@ -54,16 +50,9 @@ def show_form() -> None:
         config = replace(config, preset=None)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Start", icon=":material/play_arrow:", type="primary", key="start"):
-            try:
-                run = start_run(config)
-            except RunError as problem:
-                st.error(message(problem))
-                return
-            st.session_state["go-to-run"] = run.name
-            st.rerun()
+            _start(config)
         if st.button("How long will it take?", icon=":material/timer:", key="estimate"):
-            with st.spinner("Measuring a few steps…"):
-                st.session_state["estimated"] = (config, _estimate(config))
+            st.session_state["estimated"] = (config, _estimate(config))
         known, sentence = st.session_state.get("estimated", (None, ""))
         if known == config:
             st.markdown(sentence)
@@ -170,29 +159,41 @@ def _own_images(key: str) -> str:
     return str(place)
 
 
+def _start(config: RunConfig) -> None:
+    """Starts a run; a second click goes to the first one's run while that has not ended."""
+    started = st.session_state.setdefault("started", {})
+    if started.get("config") == config and read_status(started["run"].folder).live:
+        st.toast("This run has been started already. Another seed makes another one.")
+    else:
+        try:
+            run = start_run(config)
+        except RunError as problem:
+            st.error(message(problem))
+            return
+        # Changed in place: the click that interrupts this one shall find it.
+        started.update(config=config, run=run)
+    st.session_state["go-to-run"] = started["run"].name
+    st.rerun()
+
+
 def _estimate(config: RunConfig) -> str:
-    """Measures in a process of its own: what it loads is gone again afterwards."""
-    command = [sys.executable, "-m", "vae", "train", "--estimate", "--json", "--dataset"]
-    command += [config.dataset, "--threads", str(config.threads)]
-    for name, value in config.model.items():
-        if name == "variational":
-            command += ["--autoencoder"]
-        else:
-            text = ",".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
-            command += [f"--{name.replace('_', '-')}", text]
-    if config.start:
-        command += ["--from", config.start]
-    for name in TrainingConfig.__dataclass_fields__:
-        command += [f"--{name.replace('_', '-')}", str(getattr(config.training, name))]
-    try:
-        done = subprocess.run(
-            command, cwd=_ROOT, capture_output=True, text=True, timeout=300, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return "Loading the images and measuring took more than five minutes."
-    if done.returncode:
-        return message((done.stderr.strip().splitlines() or ["It failed."])[-1])
-    found = json.loads(done.stdout.splitlines()[-1])
+    """Measures in a process of its own, which ends when the visitor goes on to something else."""
+    with st.spinner("Measuring a few steps…"):
+        place, since = st.empty(), time.monotonic()
+        try:
+            with measure(config) as measurement:
+                while not measurement.ended:
+                    if ahead := measurement.ticket.ahead:
+                        place.caption(f"Waiting for its turn: {ahead} come first.")
+                        since = time.monotonic()
+                    else:
+                        place.empty()
+                    if time.monotonic() - since > _LONGEST:
+                        return "Loading the images and measuring took more than five minutes."
+                    time.sleep(0.2)
+                found = measurement.result()
+        except RunError as problem:
+            return message(problem)
     return (
         f"About **{time_words(found['seconds'] + 8)}**: {found['seconds_per_epoch']:.1f} seconds "
         f"an epoch, {found['images_per_second']:,.0f} images a second, "

@@ -14,10 +14,11 @@ from pages.ui.shared.foreign_text import plain
 from pages.ui.train import form, monitor, plots
 from vae.codes import write_reference
 from vae.datasets import load_dataset
-from vae.runs import worker
-from vae.runs.folder import RunConfig, read_control, read_metrics, write_json
+from vae.runs import manager, process, worker
+from vae.runs.folder import RunConfig, Status, read_control, read_metrics, write_json
 from vae.runs.manager import Run, list_runs
 from vae.runs.presets import PRESETS, read_band
+from vae.runs.queue import ESTIMATE, TRAIN, take_ticket
 from vae.runs.snapshots import Snapshots, snapshot_file
 from vae.training.config import TrainingConfig
 
@@ -44,7 +45,7 @@ def trained(tmp_path_factory):
             ("plain", {}),
         ):
             folder = data / "runs" / name
-            assert worker.run(folder, replace(CONFIG, **fields), device="cpu").state == "finished"
+            assert process.run(folder, replace(CONFIG, **fields), device="cpu").state == "finished"
     return data
 
 
@@ -95,6 +96,47 @@ def test_details_change_what_is_started(tmp_path, monkeypatch):
     (config,) = started
     assert config.training.beta == 4 and config.preset is None
     assert config.model["latent_dim"] == 5 and config.model["likelihood"] == "gaussian_fixed"
+
+
+def test_a_second_click_goes_to_the_run_that_the_first_has_started(tmp_path, monkeypatch):
+    monkeypatch.setenv("LATENT_DATA", str(tmp_path))
+    monkeypatch.setattr(manager, "_launch", lambda folder, ticket: None)
+    monkeypatch.setattr(form, "read_status", lambda folder: Status("running"))
+    at = visit()
+    at.button(key="start").click().run()
+    (first,) = list_runs()
+    at.session_state["train-view"] = "new"  # as the browser of one who clicks twice still shows it
+    at.run().button(key="start").click().run()
+    assert list_runs() == [first] and at.session_state["run"] == first.name
+    assert "started already" in at.toast[0].value
+    at.session_state["train-view"] = "new"
+    at.run().number_input(key=f"{PRESETS[0].key}-seed").set_value(1).run()
+    at.button(key="start").click().run()
+    assert len(list_runs()) == 2  # another seed is another run
+    monkeypatch.setattr(form, "read_status", lambda folder: Status("finished"))
+    at.session_state["train-view"] = "new"
+    at.run().button(key="start").click().run()
+    assert len(list_runs()) == 3  # and so is the same one, once it has ended
+
+
+def test_a_full_queue_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("LATENT_DATA", str(tmp_path))
+    tickets = [take_ticket(TRAIN) for _ in range(5)]
+    tickets += [take_ticket(ESTIMATE)]
+    at = visit()
+    at.button(key="start").click().run()
+    assert not at.exception and "queue is full" in at.error[0].value and not list_runs()
+    at.button(key="estimate").click().run()
+    assert not at.exception and "queue is full" in texts(at)
+    for ticket in tickets:
+        ticket.close()
+
+
+def test_an_estimate_has_its_turn(tmp_path, monkeypatch):
+    monkeypatch.setenv("LATENT_DATA", str(tmp_path))
+    at = visit()
+    at.button(key="estimate").click().run(timeout=240)
+    assert not at.exception and "images a second" in texts(at)
 
 
 def test_watches_a_finished_run(data):

@@ -9,7 +9,7 @@ import torch
 from small_run import CONFIG
 
 from vae.codes import write_reference
-from vae.runs import worker
+from vae.runs import process, worker
 
 torch.set_num_threads(1)
 
@@ -34,5 +34,5 @@ def quick(monkeypatch):
 @pytest.fixture
 def finished(tmp_path, quick):
     folder = tmp_path / "data" / "runs" / "one"
-    assert worker.run(folder, CONFIG, device="cpu").state == "finished"
+    assert process.run(folder, CONFIG, device="cpu").state == "finished"
     return folder

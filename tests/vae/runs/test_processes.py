@@ -17,7 +17,7 @@ from small_run import CONFIG, MODEL, same_weights, tensors
 from vae import load_checkpoint
 from vae.__main__ import main
 from vae.checkpoint import load_card
-from vae.runs import worker
+from vae.runs import process
 from vae.runs.folder import (
     RunError,
     control,
@@ -27,7 +27,7 @@ from vae.runs.folder import (
     read_status,
     write_json,
 )
-from vae.runs.manager import delete_run, list_runs, start_run, turn
+from vae.runs.manager import delete_run, list_runs, start_run
 from vae.runs.snapshots import list_snapshots
 from vae.training import loop as training_module
 from vae.training.config import TrainingConfig
@@ -38,14 +38,14 @@ def test_a_killed_run_ends_with_the_same_weights(tmp_path, quick):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     write_json(killed / "config.json", config.to_dict())
     command = [sys.executable, "-c", KILLABLE, "--resume", "--device", "cpu", "--out", str(killed)]
-    process = subprocess.Popen(command)
-    until(lambda: process.poll() is not None or read_status(killed).step >= 60)
-    assert process.poll() is None
-    process.kill()  # without warning
-    process.wait()
+    child = subprocess.Popen(command)
+    until(lambda: child.poll() is not None or read_status(killed).step >= 60)
+    assert child.poll() is None
+    child.kill()  # without warning
+    child.wait()
     assert read_status(killed).state == "interrupted"
-    assert worker.run(killed, None, resume=True, device="cpu").state == "finished"
-    assert worker.run(whole, config, device="cpu").state == "finished"
+    assert process.run(killed, None, resume=True, device="cpu").state == "finished"
+    assert process.run(whole, config, device="cpu").state == "finished"
     assert same_weights(whole, killed)
     rows = [read_metrics(folder)[0] for folder in (whole, killed)]
     assert [row["step"] for row in rows[0]] == [row["step"] for row in rows[1]]
@@ -56,13 +56,13 @@ def test_a_run_killed_at_any_write_ends_with_the_same_weights(tmp_path, quick):
     """Again and again, before and after files take their names, with a line of metrics torn."""
     config = replace(CONFIG, training=TrainingConfig(epochs=5, batch_size=500))
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert worker.run(whole, config, device="cpu").state == "finished"
+    assert process.run(whole, config, device="cpu").state == "finished"
     write_json(killed / "config.json", config.to_dict())
     command = [sys.executable, "-c", DYING, str(killed), "1 -2 25 -26 11 -33"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     steps = [int(step) for step in done.stdout.split()]
     assert steps == sorted(steps) and len(set(steps)) > 3 and 20 < steps[-1] < 40
-    assert worker.run(killed, None, resume=True, device="cpu").state == "finished"
+    assert process.run(killed, None, resume=True, device="cpu").state == "finished"
     assert same_weights(whole, killed)
     rows = [read_metrics(folder)[0] for folder in (whole, killed)]
     assert [row["elbo"] for row in rows[0]] == [row["elbo"] for row in rows[1]]
@@ -73,10 +73,10 @@ def test_a_run_killed_at_any_write_ends_with_the_same_weights(tmp_path, quick):
 # negative, just before; prints the step that is saved then.
 DYING = """
 import os, pathlib, signal, sys, threading
-from vae import trainer
+from vae.runs import process, worker
 from vae.checkpoint import read_tensors
-trainer.write_reference = lambda *known: None
-trainer._SAVE = 0.0
+worker.write_reference = lambda *known: None
+worker._SAVE = 0.0
 os.nice = lambda more: 0
 folder = pathlib.Path(sys.argv[1])
 state = folder / "state.safetensors"
@@ -96,14 +96,14 @@ def run_until(count, after):
         if len(seen) == count:
             die()
     os.replace = rename
-    trainer.run(folder, None, resume=True, device="cpu")
+    process.run(folder, None, resume=True, device="cpu")
 
 for count in map(int, sys.argv[2].split()):
-    process = os.fork()
-    if not process:
+    child = os.fork()
+    if not child:
         run_until(abs(count), count > 0)
         os._exit(0)
-    assert os.waitpid(process, 0)[1] == signal.SIGKILL
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
     print(read_tensors(state)[1]["step"] if state.exists() else 0)
 """
 
@@ -111,11 +111,11 @@ for count in map(int, sys.argv[2].split()):
 KILLABLE = """
 import os
 import sys
-from vae import trainer
+from vae.runs import worker
 from vae.__main__ import main
-from vae.distributed import end
-trainer.write_reference = lambda *arguments: None
-trainer._SAVE = 0.5
+from vae.training.distributed import end
+worker.write_reference = lambda *arguments: None
+worker._SAVE = 0.5
 os.nice = lambda more: 0
 end(main(["train", *sys.argv[1:]]))
 """
@@ -157,20 +157,9 @@ def until(condition, seconds: float = 240) -> None:
         time.sleep(0.05)
 
 
-def test_a_place_is_for_one(tmp_path, data_folder):
-    write_json(tmp_path / "run" / "config.json", CONFIG.to_dict())
-    said = []
-    with turn(tmp_path / "run", said.append, lambda: False) as first:
-        assert first and not said
-        with turn(tmp_path / "run", said.append, lambda: bool(said)) as second:
-            assert not second and "Waiting" in said[0]
-    with turn(tmp_path / "run", said.append, lambda: False) as third:
-        assert third
-
-
 SLOW_THREADS = """
 import os, torch
-from vae.distributed import end, join, leave
+from vae.training.distributed import end, join, leave
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
 group = join("cpu")
 model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 2))
@@ -207,7 +196,7 @@ def torchrun(script: Path, *arguments: str) -> subprocess.CompletedProcess:
     )
 
 
-FULL = "from vae import training\ntraining.multiplies_bfloat16 = lambda device: False\n"
+FULL = "from vae.training import loop\nloop.multiplies_bfloat16 = lambda device: False\n"
 
 
 @pytest.mark.parametrize("full", [True, False], ids=["32 bits", "as ever"])
@@ -218,7 +207,7 @@ def test_two_processes_reach_what_one_does(tmp_path, quick, monkeypatch, full):
     training = TrainingConfig(epochs=1, batch_size=501, free_bits=0.5)
     config = replace(CONFIG, training=training, model=MODEL | {"channels": [4]})
     one, two = tmp_path / "one", tmp_path / "two"
-    assert worker.run(one, config, device="cpu").state == "finished"
+    assert process.run(one, config, device="cpu").state == "finished"
     write_json(two / "config.json", config.to_dict())
     script = tmp_path / "killable.py"
     script.write_text(FULL + KILLABLE if full else KILLABLE)
@@ -236,5 +225,5 @@ def test_the_process_holds_its_folder(finished):
     with lock(finished / "run.lock") as held:
         assert held and is_alive(finished)
         with pytest.raises(RunError, match="Another process"):
-            worker.run(finished, None, resume=True)
+            process.run(finished, None, resume=True)
     assert not is_alive(finished)

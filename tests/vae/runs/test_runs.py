@@ -22,7 +22,7 @@ from vae.__main__ import main
 from vae.checkpoint import load_card, load_codes
 from vae.codes import encode
 from vae.files import write_file
-from vae.runs import manager, worker
+from vae.runs import manager, process, worker
 from vae.runs.folder import (
     Control,
     RunError,
@@ -45,7 +45,7 @@ def test_what_was_left_out_is_said_when_a_run_ends_and_on_its_card(tmp_path):
     places = [f"{split}/{i}.png" for split in ("train", "test") for i in range(20)]
     fill(tmp_path / "mine", dict.fromkeys([*places, "cover.png"], png(90)))
     config = replace(CONFIG, dataset=str(tmp_path / "mine"))
-    status = worker.run(tmp_path / "one", config, device="cpu")
+    status = process.run(tmp_path / "one", config, device="cpu")
     assert status.state == "finished"
     card = load_card(tmp_path / "one")
     assert card["notices"] == ["cover.png lies beside the splits and is left out."]
@@ -61,7 +61,7 @@ def test_a_run_knows_which_images_it_encoded_and_when_they_changed(tmp_path, qui
     training = replace(CONFIG.training, batch_size=9)
     config = replace(CONFIG, dataset=str(tmp_path / "mine"), training=training)
     one = tmp_path / "one"
-    assert worker.run(one, config, device="cpu").state == "finished"
+    assert process.run(one, config, device="cpu").state == "finished"
     data = load_dataset(config.dataset, "test")
     codes, card = load_codes(one), load_card(one)
     assert np.array_equal(codes["checksum"], data.images.checksums(codes["index"]))
@@ -69,7 +69,7 @@ def test_a_run_knows_which_images_it_encoded_and_when_they_changed(tmp_path, qui
     originals = read_snapshot(one)["originals"]
     assert list_snapshots(one) == [0, 1, 2]
     fill(tmp_path / "mine", pictures)
-    status = worker.run(one, None, resume=True, device="cpu")
+    status = process.run(one, None, resume=True, device="cpu")
     assert status.state == "finished" and "changed while this run was stopped" in status.message
     assert list_snapshots(one) == [2]  # those before showed other images
     assert not np.array_equal(read_snapshot(one)["originals"], originals)
@@ -117,13 +117,13 @@ def test_stops_and_goes_on_exactly_with_what_was_changed(tmp_path, quick, monkey
     folders = [tmp_path / name for name in ("whole", "late", "early")]
     for folder, stop in zip(folders, (None, 12, None), strict=True):
         change_at(monkeypatch, {5: Control(beta=3.0), 9: Control("run", 0, 3.0, 4e-3)}, stop)
-        state = worker.run(folder, CONFIG, device="cpu").state
+        state = process.run(folder, CONFIG, device="cpu").state
         assert state == ("stopped" if stop else "finished")
     # Early: the process died at step 9, but its last checkpoint is older than both changes.
     (folders[2] / "state.safetensors").unlink()
     for folder in folders[1:]:
         change_at(monkeypatch, {0: Control("run", 0, 3.0, 4e-3)}, None)
-        assert worker.run(folder, None, resume=True, device="cpu").state == "finished"
+        assert process.run(folder, None, resume=True, device="cpu").state == "finished"
         assert same_weights(folders[0], folder)
         betas = [row["beta"] for row in read_metrics(folder)[0]]
         assert betas == [1.0] * 5 + [3.0] * 11
@@ -169,20 +169,20 @@ def test_a_damaged_log_of_changes_is_named(finished, text):
     (finished / "changes.jsonl").write_text(text)
     with pytest.raises(RunError, match="cannot be read"):
         read_changes(finished)
-    status = worker.run(finished, None, resume=True, device="cpu")
+    status = process.run(finished, None, resume=True, device="cpu")
     assert status.state == "failed" and "changes.jsonl" in status.message
 
 
 def test_failures_are_sentences(tmp_path, quick, monkeypatch):
-    status = worker.run(tmp_path / "a", replace(CONFIG, dataset="nonsense"), device="cpu")
+    status = process.run(tmp_path / "a", replace(CONFIG, dataset="nonsense"), device="cpu")
     assert status.state == "failed" and "no dataset" in status.message
     wrong = replace(CONFIG, model={"latent_dim": 0})
-    status = worker.run(tmp_path / "a", wrong, device="cpu")  # a failed start may be replaced
+    status = process.run(tmp_path / "a", wrong, device="cpu")  # a failed start may be replaced
     assert status.state == "failed" and "latent_dim is 0" in status.message
     assert read_status(tmp_path / "a") == replace(status, heartbeat=read_heartbeat(tmp_path / "a"))
 
     rate = replace(CONFIG, model=MODEL | {"likelihood": "gaussian_fixed", "sigma": 1e-30})
-    status = worker.run(tmp_path / "b", rate, device="cpu")
+    status = process.run(tmp_path / "b", rate, device="cpu")
     assert status.state == "failed" and "not finite" in status.message
 
 
@@ -211,12 +211,12 @@ def test_the_last_good_checkpoint_outlives_a_failure(
         saved.append(1)
 
     monkeypatch.setattr(worker, "write_tensors", fail_later)
-    status = worker.run(tmp_path, CONFIG, device="cpu")
+    status = process.run(tmp_path, CONFIG, device="cpu")
     assert status.state == "failed" and sentence in status.message
     assert "checkpoint is kept" in status.message
     assert load_card(tmp_path)["step"] == 8  # the end of the first epoch
     monkeypatch.setattr(worker, "write_tensors", save)
-    assert worker.run(tmp_path, None, resume=True, device="cpu").state == "finished"
+    assert process.run(tmp_path, None, resume=True, device="cpu").state == "finished"
 
 
 def test_a_broken_picture_is_named(tmp_path, quick):
@@ -228,7 +228,7 @@ def test_a_broken_picture_is_named(tmp_path, quick):
     whole = (tmp_path / "pictures" / "7.png").read_bytes()
     (tmp_path / "pictures" / "7.png").write_bytes(whole[:-30])
     config = replace(CONFIG, dataset=str(tmp_path / "pictures"), model=MODEL)
-    status = worker.run(tmp_path / "run", config, device="cpu")
+    status = process.run(tmp_path / "run", config, device="cpu")
     assert status.state == "failed" and "7.png" in status.message
 
 

@@ -1,0 +1,209 @@
+"""The process of a run: takes its folder, waits for its turn, and only then imports torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from ..files import OutputError, remove_unfinished
+from .folder import (
+    RunConfig,
+    RunError,
+    Status,
+    check_run_folder,
+    lock,
+    read_config,
+    read_control,
+    read_status,
+    write_json,
+)
+from .queue import TRAIN, wait_for_turn
+
+__all__ = ["Reporter", "hold", "run"]
+
+
+def run(
+    folder: str | Path,
+    config: RunConfig | None = None,
+    *,
+    resume: bool = False,
+    queue: bool = False,
+    device: str = "auto",
+) -> Status:
+    """Trains until the end, a stop or a failure, and leaves a checkpoint.
+
+    Args:
+        folder: the run's.
+        config: what to do; None reads it from the folder.
+        resume: goes on from what the folder holds.
+        queue: waits until the server allows one more run (`$LATENT_RUNS`, 1 by default).
+        device: `cpu`, `cuda` or `auto`.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        RunError: the folder holds a run already, another process works on it, or the queue is
+            full.
+        OutputError: the folder has no name, is a file, or holds something else.
+    """
+    if os.environ.get("RANK", "0") != "0":
+        from .worker import follow
+
+        return follow(Path(folder), device)
+    stop = threading.Event()
+    try:
+        _plan(folder, config, resume)  # what cannot be done is refused before a file is written
+        with _signals(stop), hold(folder := Path(folder)):
+            config = _plan(folder, config, resume)  # nobody else can change it now
+            if not (folder / "config.json").exists() or read_config(folder) != config:
+                write_json(folder / "config.json", config.to_dict())
+            reporter = Reporter(folder, Status(epochs=config.training.epochs, pid=os.getpid()))
+            with reporter.heartbeat(), _turn(reporter, stop, queue) as begins:
+                if begins:
+                    from .worker import lead
+
+                    return lead(config, reporter, stop, device)
+                reporter.say("stopped", "Stopped while it was waiting.")
+    except (RunError, OutputError):
+        _dismiss(device)
+        raise
+    _dismiss(device)
+    return reporter.status
+
+
+class Reporter:
+    """Keeps a run's `status.json`: its process says what happens, a thread writes it.
+
+    Args:
+        folder: the run's.
+        status: to begin with.
+    """
+
+    def __init__(self, folder: Path, status: Status) -> None:
+        self.folder, self.status = folder, status
+
+    def say(self, state: str, message: str, **fields: Any) -> None:
+        """Changes the status; the heartbeat writes it."""
+        self.status = replace(self.status, state=state, message=message, **fields)
+
+    @contextmanager
+    def heartbeat(self) -> Iterator[None]:
+        """Writes the status while it lasts, and at its end."""
+        done = threading.Event()
+
+        def beat() -> None:
+            written, at = None, 0.0
+            while not done.wait(0.4):
+                if self.status is not written or time.time() - at > 2:
+                    written, at = self.status, time.time()
+                    self._write()
+
+        thread = threading.Thread(target=beat, daemon=True)
+        self._write()
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+            self._write()
+
+    def _write(self) -> None:
+        fields = asdict(replace(self.status, heartbeat=time.time()))
+        file = self.folder / "status.json"
+        try:
+            write_json(file, fields)
+        except OSError:  # a full disk: the bytes that the old one takes may still do
+            with suppress(OSError):
+                file.write_text(json.dumps(fields))
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Keeps a run for this process; however it ends, the run is free again.
+
+    Raises:
+        RunError: another process works on it.
+    """
+    with lock(folder / "run.lock") as held:
+        if not held:
+            raise RunError(f"Another process works on {folder}. Wait for it, or stop it.")
+        remove_unfinished(folder, but="control.json")  # the app may be writing that one now
+        remove_unfinished(folder / "snapshots")
+        yield
+
+
+def _plan(folder: str | Path, config: RunConfig | None, resume: bool) -> RunConfig:
+    """Decides what a run is to do; writes nothing."""
+    folder = check_run_folder(folder)
+    file, trained = folder / "config.json", (folder / "model.safetensors").exists()
+    never = not (folder / "state.safetensors").exists()
+    if file.exists() and resume:
+        saved = read_config(folder)
+        if trained and never and not (folder / "run.lock").exists():  # an export, unpacked
+            raise RunError(
+                f"{folder} holds a trained model, but not the state.safetensors that training "
+                "goes on from: it would start over and lose the model. Name a new folder, and add "
+                f"--from {folder} to start from these weights."
+            )
+        if config is not None and config != saved:
+            raise RunError(
+                f"{folder} was begun with other settings; a resumed run keeps its own. Leave the "
+                "others out, or choose another folder."
+            )
+        return saved
+    failed = never and not trained and read_status(folder).state == "failed"
+    if file.exists() and not failed:
+        raise RunError(
+            f"{folder} holds a run already. Add --resume to go on with it, or choose another "
+            "folder."
+        )
+    if config is None:
+        raise RunError(f"{folder} holds no run that could be resumed.")
+    return config
+
+
+def _turn(reporter: Reporter, stop: threading.Event, queue: bool) -> AbstractContextManager[bool]:
+    if not queue:
+        return nullcontext(True)
+    return wait_for_turn(
+        TRAIN,
+        lambda sentence: reporter.say("waiting", sentence),
+        lambda: stop.is_set() or read_control(reporter.folder).action == "stop",
+    )
+
+
+def _dismiss(device: str) -> None:
+    """Tells the other processes of several that there is nothing to do."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        from .worker import dismiss
+
+        dismiss(device)
+
+
+@contextmanager
+def _signals(stop: threading.Event) -> Iterator[None]:
+    """Lets the first Ctrl+C or kill end the run in order, and the second at once."""
+
+    def handle(number: int, _frame: Any) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
