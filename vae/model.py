@@ -226,13 +226,3 @@ class VAE(nn.Module):
     def observe(self, x: Tensor) -> Tensor:
         """Images as this model's likelihood sees them: thresholded at ½ for `bernoulli`."""
         return observe(self.config.likelihood, x)
-
-    def forward(self, x: Tensor) -> tuple[Independent | Delta, Tensor, Independent]:
-        """One pass: q(z|x), a reparameterised draw z = μ + σ·ε, and p(x|z).
-
-        Args:
-            x: images `(B, C, H, W)` in [0, 1].
-        """
-        posterior = self.encoder(x)
-        z = posterior.rsample()
-        return posterior, z, self.decoder(z)
