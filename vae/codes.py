@@ -15,7 +15,7 @@ from .datasets import SPLITS, Dataset, DatasetError
 from .datasets.encoded import find_encoded
 from .model import VAE
 from .objective import elbo
-from .projection import ProjectionError, fit_pca, fit_tsne
+from .projection import ProjectionError, fit_tsne
 from .training.data import in_order
 from .training.distributed import Group
 
@@ -102,25 +102,15 @@ def write_reference(
 
     Returns:
         What `load_codes` will give: `mean`, `variance` `(N, D)`, `index` and `checksum` of the
-        images `(N,)`, `kl`, `elbo` `(N,)` if variational, `pca` `(N, 2)` with `pca_mean` `(D,)`
-        and `pca_components` `(2, D)`, and `tsne` `(N, 2)`, unless there are too few distinct
-        codes: the card then says so.
+        images `(N,)`, `kl`, `elbo` `(N,)` if variational, and `tsne` `(N, 2)`, unless there are
+        too few distinct codes: the card then says so.
 
     Raises:
         ProjectionError: codes are not finite.
     """
     if codes is None:
         codes = encode(model, dataset.images, limit=limit)
-    mean = codes["mean"]
-    pca = fit_pca(mean, 2)
-    missing = 2 - len(pca.components)  # a latent space of one dimension lies on a line
-    components = np.pad(pca.components, ((0, missing), (0, 0)))
-    codes = codes | {
-        "checksum": dataset.images.checksums(codes["index"]),
-        "pca": (mean - pca.mean) @ components.T,
-        "pca_mean": pca.mean,
-        "pca_components": components,
-    }
+    codes = codes | {"checksum": dataset.images.checksums(codes["index"])}
     save_codes(folder, codes)
     if tsne:
         _add_tsne(folder, codes)

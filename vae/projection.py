@@ -32,6 +32,11 @@ class PCA:
     components: np.ndarray
     deviations: np.ndarray
 
+    @property
+    def shares(self) -> np.ndarray:
+        """`(K,)` what part each is of the variance along all K."""
+        return self.deviations**2 / max(float((self.deviations**2).sum()), 1e-12)
+
     def transform(self, codes: np.ndarray) -> np.ndarray:
         """Projects codes `(N, D)` to `(N, K)`."""
         return (np.asarray(codes) - self.mean) @ self.components.T

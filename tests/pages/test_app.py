@@ -21,6 +21,7 @@ from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
 from vae import DatasetError, elbo
+from vae.checkpoint import load_codes
 
 ROOT = Path(__file__).resolve().parents[2]
 MAP = "pages/map.py"
@@ -221,6 +222,13 @@ def test_a_plane_shows_codes_where_the_figure_does(model, projection):
     rebuilt = origin + at[:, :1] * u + at[:, 1:] * v
     if space.mean.shape[1] == 2:
         assert np.allclose(rebuilt, space.mean, atol=1e-4)
+
+
+def test_the_principal_plane_is_the_one_that_older_files_stored():
+    stored = load_codes(ROOT / "checkpoints" / "digits-16")
+    space = cache.latent_space("digits-16")
+    assert np.allclose(space.embeddings["pca"], stored["pca"], atol=1e-5)
+    assert np.allclose(space.pca.components[:2], stored["pca_components"], atol=1e-5)
 
 
 @pytest.mark.parametrize("colour", ["class", "kl", "elbo"])

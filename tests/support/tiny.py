@@ -9,7 +9,6 @@ import torch
 
 from vae import VAE, VAEConfig, elbo, load_checkpoint, load_dataset, save_checkpoint
 from vae.checkpoint import save_codes
-from vae.projection import fit_pca
 
 COUNT = 300
 CONFIGS = {
@@ -41,7 +40,6 @@ def make(folder: Path, names: tuple[str, ...] = tuple(CONFIGS)) -> None:
             "mean": codes,
             "variance": posterior.variance.numpy(),
             "index": np.arange(COUNT),
-            "pca": fit_pca(codes).transform(codes),
             "tsne": codes[:, :2] * 3 + 0.01 * rng.standard_normal((COUNT, 2)),
         }
         if model.config.variational:

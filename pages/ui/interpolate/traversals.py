@@ -8,9 +8,8 @@ import streamlit as st
 from pages.ui.components.plotly_chart import chart
 from pages.ui.components.sliders import Slider, live_sliders
 from pages.ui.interpolate import endpoints
-from pages.ui.shared import cache, export, plot_style, scatter
+from pages.ui.shared import export, plot_style, scatter
 from pages.ui.shared.latent_space import LatentSpace
-from vae.projection import fit_pca
 
 __all__ = ["directions", "traversal_view"]
 
@@ -116,10 +115,9 @@ def directions(space: LatentSpace, kind: str) -> tuple[list[str], np.ndarray, np
         names = [scatter.axis_name(space, int(k)) for k in order]
         vectors = np.diag(space.deviation)[order]
         return names, vectors, space.information[order]
-    pca = cache.remember(space, ("pca",), lambda: fit_pca(space.mean, space.mean.shape[1]))
-    shares = pca.deviations**2 / max(float((pca.deviations**2).sum()), 1e-12)
-    names = [f"Direction {k + 1} · {s:.1%} of the variance" for k, s in enumerate(shares)]
-    return names, pca.components * pca.deviations[:, None], shares
+    pca = space.pca
+    names = [f"Direction {k + 1} · {s:.1%} of the variance" for k, s in enumerate(pca.shares)]
+    return names, pca.components * pca.deviations[:, None], pca.shares
 
 
 def _chart(kind: str, space: LatentSpace, weights: np.ndarray, here: slice) -> None:

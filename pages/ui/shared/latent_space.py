@@ -17,7 +17,7 @@ from vae.datasets import Dataset, DatasetError
 from vae.evaluation import decode
 from vae.latent import neighbours, reach
 from vae.locations import Checkpoint
-from vae.projection import fit_pca
+from vae.projection import PCA, fit_pca
 
 __all__ = ["LatentSpace", "read_latent_space"]
 
@@ -37,6 +37,7 @@ class LatentSpace:
         index: `(N,)` which images of the dataset these are.
         mean: codes `(N, D)`: posterior means.
         variance: `(N, D)` posterior variances; zeros for a standard autoencoder.
+        pca: all principal directions of the codes.
         embeddings: 2-D positions `(N, 2)` by name: "pca", and "tsne" where it was computed.
         kl: `(N,)` in nats, None for a standard autoencoder.
         elbo: `(N,)` in nats, likewise.
@@ -50,6 +51,7 @@ class LatentSpace:
     index: np.ndarray
     mean: np.ndarray = field(repr=False)
     variance: np.ndarray = field(repr=False)
+    pca: PCA = field(repr=False)
     embeddings: dict[str, np.ndarray] = field(repr=False)
     kl: np.ndarray | None = field(repr=False)
     elbo: np.ndarray | None = field(repr=False)
@@ -101,15 +103,10 @@ class LatentSpace:
         """`(D,)` standard deviation of the codes: the natural unit of a slider."""
         return self.mean.std(0)
 
-    @functools.cached_property
-    def components(self) -> np.ndarray:
-        """`(2, D)` orthonormal axes of the PCA plane that `embeddings["pca"]` shows."""
-        return fit_pca(self.mean, min(2, self.mean.shape[1])).components
-
     @property
     def plane_share(self) -> float:
         """Share of the codes' variance that the PCA plane shows, 0…1."""
-        return float(self.embeddings["pca"].var(0).sum() / max(self.mean.var(0).sum(), 1e-12))
+        return float(self.pca.shares[:2].sum())
 
     @property
     def high_dimensional(self) -> bool:
@@ -228,8 +225,9 @@ def read_latent_space(
             f"Its codes are {codes['mean'].shape} for images up to {index.max()}; expected "
             f"{d} dimensions and images below {len(data)}. Compute them again."
         )
-    pca = fit_pca(codes["mean"], min(2, d)).transform(codes["mean"])
-    embeddings = {"pca": np.pad(pca, ((0, 0), (0, 2 - pca.shape[1])))}
+    pca = fit_pca(codes["mean"], d)
+    places = pca.transform(codes["mean"])[:, :2]  # codes of one dimension lie on a line
+    embeddings = {"pca": np.pad(places, ((0, 0), (0, 2 - places.shape[1])))}
     if "tsne" in codes:
         embeddings["tsne"] = codes["tsne"]
     variational = model.config.variational
@@ -242,6 +240,7 @@ def read_latent_space(
         index=index,
         mean=codes["mean"],
         variance=codes["variance"],
+        pca=pca,
         embeddings=embeddings,
         kl=codes.get("kl") if variational else None,
         elbo=codes.get("elbo") if variational else None,

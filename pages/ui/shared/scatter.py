@@ -82,7 +82,8 @@ def plane(space: LatentSpace, projection: str, axes: tuple[int, int]) -> dict[st
         u, v = np.eye(d)[list(axes)]
         origin = origin * (1 - u) * (1 - v)
     else:
-        u, v = np.pad(space.components, ((0, 2 - len(space.components)), (0, 0)))
+        components = space.pca.components[:2]
+        u, v = np.pad(components, ((0, 2 - len(components)), (0, 0)))
     return {"kind": "linear", "origin": origin.tolist(), "u": u.tolist(), "v": v.tolist()}
 
 
@@ -173,6 +174,5 @@ def _axis_titles(space: LatentSpace, projection: str, axes: tuple[int, int]) -> 
         return axis_name(space, axes[0]), axis_name(space, axes[1])
     if projection == "tsne":
         return "", ""
-    spread = space.mean.var(0).sum()
-    shares = [space.embeddings["pca"][:, k].var() / spread for k in (0, 1)]
+    shares = [*space.pca.shares, 0.0]  # codes of one dimension lie on a line
     return tuple(f"Principal axis {k + 1} · {shares[k]:.0%} of the variance" for k in (0, 1))

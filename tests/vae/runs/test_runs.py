@@ -106,8 +106,6 @@ def test_a_runs_folder_is_a_checkpoint(finished):
     codes = load_codes(finished)
     images = load_dataset("digits").images[codes["index"]]
     assert torch.allclose(model.encoder(images).mean, torch.from_numpy(codes["mean"]), atol=1e-5)
-    places = (codes["mean"] - codes["pca_mean"]) @ codes["pca_components"].T
-    assert np.allclose(places, codes["pca"], atol=1e-4)
     card = load_card(finished)
     assert card["dataset"] == "digits" and card["split"] == "test" and "MNIST" in card["licence"]
 
