@@ -1,14 +1,16 @@
-"""What a checkpoint's folder keeps of its reference images: codes, their places, their ELBO."""
+"""Codes: images encoded and decoded, how codes are distributed, and what a folder keeps."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .checkpoint import load_card, save_card, save_codes
 from .datasets import SPLITS, Dataset, DatasetError
@@ -19,8 +21,20 @@ from .projection import ProjectionError, fit_tsne
 from .training.data import in_order
 from .training.distributed import Group
 
-__all__ = ["change_since", "encode", "find_reference", "write_reference"]
+__all__ = [
+    "UNUSUAL",
+    "FittedGaussian",
+    "change_since",
+    "decode",
+    "encode",
+    "find_reference",
+    "write_reference",
+]
 
+UNUSUAL = 0.99
+"""A code more unusual than this share of the codes of real images has left the data."""
+
+_BATCH = 250
 _LIMIT = 5_000  # images that a checkpoint keeps codes of
 _CHANGED = "The pictures in {} have changed since this model was trained."
 
@@ -31,7 +45,8 @@ def encode(
     images: Any,
     *,
     limit: int | None = None,
-    batch: int = 250,
+    bound: bool = True,
+    batch: int = _BATCH,
     group: Group | None = None,
     workers: int = 0,
     progress: Callable[[int], None] | None = None,
@@ -42,14 +57,17 @@ def encode(
         model: on any device.
         images: `(N, C, H, W)`, of a dataset.
         limit: takes at most so many of the first images.
+        bound: False leaves out `kl` and `elbo`, which take a pass through the decoder.
         batch: images at a time.
         group: the processes that share the work; each gets all codes.
         workers: processes that read images from disk.
         progress: told how many images this process has encoded.
 
     Returns:
-        `mean`, `variance` `(M, D)`, `index` `(M,)`; `kl`, `elbo` `(M,)` in nats if variational.
+        `mean`, `variance` `(M, D)`, `index` `(M,)`; `kl`, `elbo` `(M,)` in nats if variational
+        and wanted.
     """
+    bound = bound and model.config.variational
     group = group or Group()
     count = len(images) if limit is None else min(limit, len(images))
     starts = range(0, count, batch)
@@ -59,7 +77,7 @@ def encode(
     device = next(model.parameters()).device
     wide, single = (count, model.latent_dim), (count,)
     shapes = {"mean": wide, "variance": wide}
-    if model.config.variational:
+    if bound:
         shapes |= {"kl": single, "elbo": single}
     codes = {name: torch.zeros(shape, device=device) for name, shape in shapes.items()}
     first = share[0] if len(share) else 0
@@ -69,9 +87,9 @@ def encode(
         x = batch_images.to(device)
         posterior = model.encoder(x)
         found = {"mean": posterior.mean, "variance": posterior.variance}
-        if model.config.variational:
-            bound = elbo(model, x, generator=torch.Generator(device).manual_seed(start))
-            found |= {"kl": bound.kl, "elbo": bound.elbo}
+        if bound:
+            terms = elbo(model, x, generator=torch.Generator(device).manual_seed(start))
+            found |= {"kl": terms.kl, "elbo": terms.elbo}
         for name, values in found.items():
             codes[name][start : start + len(x)] = values
         if progress:
@@ -79,6 +97,61 @@ def encode(
     # Every row is zero but in one process.
     arrays = {name: group.sum(values).cpu().numpy() for name, values in codes.items()}
     return arrays | {"index": np.arange(count, dtype=np.int64)}
+
+
+@torch.no_grad()
+def decode(model: VAE, z: np.ndarray | Tensor) -> Tensor:
+    """Decodes codes `(N, D)` to the means of p(x|z), `(N, C, H, W)`, a batch at a time."""
+    z = torch.as_tensor(z, dtype=torch.float32)
+    return torch.cat([model.decoder(part).mean for part in z.split(_BATCH)])
+
+
+@dataclass(frozen=True, eq=False)
+class FittedGaussian:
+    """A normal distribution fitted to a model's aggregate posterior: where its codes lie.
+
+    It draws codes and says how unusual one is; whatever replaces it has to do these two.
+
+    Args:
+        mean: `(D,)`.
+        covariance: `(D, D)`.
+        distances: `(N,)` Mahalanobis distances of the codes that it was fitted to, rising.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    distances: np.ndarray = field(repr=False)
+
+    @classmethod
+    def fit(cls, means: np.ndarray, variances: np.ndarray) -> FittedGaussian:
+        """Takes mean and covariance of the mixture of all posteriors.
+
+        Args:
+            means: posterior means `(N, D)`.
+            variances: posterior variances `(N, D)`, whose average is part of the covariance;
+                zeros for a standard autoencoder.
+        """
+        means = np.asarray(means, dtype=np.float64)
+        covariance = np.atleast_2d(np.cov(means, rowvar=False))
+        covariance = covariance + np.diag(np.asarray(variances, dtype=np.float64).mean(0))
+        unranked = cls(means.mean(0), covariance, np.empty(0))
+        return cls(unranked.mean, covariance, np.sort(unranked.distance(means)))
+
+    def sample(self, count: int, seed: int) -> np.ndarray:
+        """Draws `(count, D)` float32."""
+        rng = np.random.default_rng(seed)
+        drawn = rng.multivariate_normal(self.mean, self.covariance, count, method="eigh")
+        return drawn.astype(np.float32)
+
+    def distance(self, z: np.ndarray) -> np.ndarray:
+        """Mahalanobis distances `(N,)` of codes `(N, D)`: about √D for draws."""
+        centred = np.atleast_2d(z).astype(np.float64) - self.mean
+        solved = np.linalg.solve(self.covariance + 1e-9 * np.eye(len(self.mean)), centred.T)
+        return np.sqrt(np.maximum((centred.T * solved).sum(0), 0))
+
+    def unusualness(self, z: np.ndarray) -> np.ndarray:
+        """The share of the fitted codes nearer to the mean than each code `(N, D)`: 0…1 `(N,)`."""
+        return np.searchsorted(self.distances, self.distance(z)) / len(self.distances)
 
 
 def write_reference(

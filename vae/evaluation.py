@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,14 @@ from torch import Tensor
 
 from .checkpoint import load_card, load_checkpoint, save_card
 from .classifier import Classifier, accuracy, load_classifier
-from .codes import change_since
+from .codes import FittedGaussian, change_since, decode
 from .datasets import Dataset, load_dataset
 from .model import VAE
 from .objective import elbo, log_evidence
 from .training.loop import ACTIVE
 
 __all__ = [
-    "FittedGaussian",
     "attribute_survival",
-    "decode",
     "evaluate",
     "precision_recall",
     "psnr",
@@ -32,51 +29,6 @@ _SAMPLES = 1_000  # drawn for precision and recall
 _BATCH = 250
 
 Log = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class FittedGaussian:
-    """A normal distribution with the mean and covariance of a model's codes.
-
-    Args:
-        mean: `(D,)`.
-        covariance: `(D, D)`.
-    """
-
-    mean: np.ndarray
-    covariance: np.ndarray
-
-    @classmethod
-    def fit(cls, means: np.ndarray, variances: np.ndarray | None = None) -> FittedGaussian:
-        """Fits the aggregate posterior.
-
-        Args:
-            means: posterior means `(N, D)`.
-            variances: posterior variances `(N, D)`; their average is added to the covariance.
-        """
-        covariance = np.atleast_2d(np.cov(np.asarray(means, dtype=np.float64), rowvar=False))
-        if variances is not None:
-            covariance = covariance + np.diag(np.asarray(variances, dtype=np.float64).mean(0))
-        return cls(means.mean(0).astype(np.float64), covariance)
-
-    def sample(self, count: int, seed: int) -> np.ndarray:
-        """Draws `(count, D)` float32."""
-        rng = np.random.default_rng(seed)
-        drawn = rng.multivariate_normal(self.mean, self.covariance, count, method="eigh")
-        return drawn.astype(np.float32)
-
-    def distance(self, z: np.ndarray) -> np.ndarray:
-        """Mahalanobis distances `(N,)` of codes `(N, D)`: about √D for the codes themselves."""
-        centred = np.atleast_2d(z).astype(np.float64) - self.mean
-        solved = np.linalg.solve(self.covariance + 1e-9 * np.eye(len(self.mean)), centred.T)
-        return np.sqrt(np.maximum((centred.T * solved).sum(0), 0))
-
-
-@torch.no_grad()
-def decode(model: VAE, z: np.ndarray | Tensor) -> Tensor:
-    """Mean pictures `(N, C, H, W)` of codes `(N, D)`, a batch at a time."""
-    z = torch.as_tensor(z, dtype=torch.float32)
-    return torch.cat([model.decoder(part).mean for part in z.split(_BATCH)])
 
 
 def psnr(x: Tensor, y: Tensor) -> Tensor:

@@ -242,7 +242,7 @@ def test_every_image_is_drawn_once(colour):
 
 def test_samples_of_the_fitted_gaussian_have_its_moments():
     space = cache.latent_space("tiny-gaussian")
-    mean, covariance = space.fitted
+    mean, covariance = space.aggregate_posterior.mean, space.aggregate_posterior.covariance
     drawn = pickers.draw_samples(space, "fitted", 20_000, 0)
     spread = np.sqrt(np.diag(covariance))
     assert np.allclose(drawn.mean(0), mean, atol=0.05 * spread.max())

@@ -6,7 +6,7 @@ import torch
 
 from vae import VAE, VAEConfig, elbo, load_checkpoint, load_dataset, save_checkpoint
 from vae.checkpoint import load_card
-from vae.evaluation import FittedGaussian, decode, evaluate, precision_recall, psnr
+from vae.evaluation import evaluate, precision_recall, psnr
 
 RNG = np.random.default_rng(0)
 KEYS = {
@@ -72,23 +72,3 @@ def test_psnr_is_its_formula():
     x = torch.rand(3, 3, 8, 8)
     torch.testing.assert_close(psnr(x, x + 0.1), torch.full((3,), 20.0))
     assert torch.isfinite(psnr(x, x)).all()
-
-
-def test_fitted_gaussian_has_the_moments_and_distances_of_the_codes():
-    codes = (RNG.normal(size=(4_000, 3)) @ RNG.normal(size=(3, 3)) + 5).astype("f4")
-    fitted = FittedGaussian.fit(codes)
-    drawn = fitted.sample(40_000, seed=1)
-    np.testing.assert_allclose(drawn.mean(0), codes.mean(0), atol=0.1)
-    np.testing.assert_allclose(np.cov(drawn.T), np.cov(codes.T), atol=0.15)
-    assert np.mean(fitted.distance(codes) ** 2) == pytest.approx(3, rel=0.01)
-    assert fitted.distance(codes.mean(0))[0] == pytest.approx(0, abs=1e-3)
-    wider = FittedGaussian.fit(codes, np.full_like(codes, 0.5))
-    np.testing.assert_allclose(np.diag(wider.covariance - fitted.covariance), 0.5, rtol=1e-6)
-    assert FittedGaussian.fit(codes[:, :1]).sample(5, 0).shape == (5, 1)
-
-
-def test_decode_gives_every_picture_in_order():
-    model = VAE(VAEConfig((1, 8, 8), 2)).eval().requires_grad_(False)
-    z = RNG.normal(size=(501, 2)).astype("f4")
-    one = model.decoder(torch.from_numpy(z[[500]])).mean
-    torch.testing.assert_close(decode(model, z)[500:], one)

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from ..checkpoint import load_card, load_checkpoint
 from ..classifier import Classifier, accuracy, load_classifier
+from ..codes import FittedGaussian, decode, encode
 from ..datasets import Dataset, load_dataset
-from ..evaluation import FittedGaussian, attribute_survival, decode
+from ..evaluation import attribute_survival
 from ..latent import neighbours
 from ..model import VAE
 from .vectors import adjusted_vectors, sides
@@ -27,7 +28,6 @@ __all__ = [
     "attribute_table",
     "edit_report",
     "effect_on_many",
-    "encode",
     "evaluate_concepts",
     "excluded_by",
     "rmse",
@@ -42,13 +42,6 @@ _BATCH = 250
 _ACCURATE, _SURVIVES = 0.99, 0.95  # what makes an attribute judged
 
 Log = Callable[[str], None]
-
-
-@torch.no_grad()
-def encode(model: VAE, data: Dataset, rows: np.ndarray) -> np.ndarray:
-    """Posterior means `(N, D)` of some images of a dataset."""
-    parts = [torch.from_numpy(part) for part in np.split(rows, range(_BATCH, len(rows), _BATCH))]
-    return torch.cat([model.encoder(model.observe(data.images[p])).mean for p in parts]).numpy()
 
 
 @torch.no_grad()
@@ -171,7 +164,7 @@ def edit_report(
         z: code `(D,)` before.
         edited: code `(D,)` after.
         codes: of real images, `(N, D)`.
-        fitted: the codes' Gaussian.
+        fitted: the Gaussian fitted to them.
         leave: row of the code that was edited, if it is a real one: not its own neighbour.
     """
     both = np.stack([z, edited]).astype(np.float32)
@@ -179,8 +172,7 @@ def edit_report(
     if judge is not None:
         seen = judge.probabilities(decode(model, both)).tolist()
         before, after = (dict(zip(judge.names, row, strict=True)) for row in seen)
-    usual = np.sort(fitted.distance(codes))
-    shares = np.searchsorted(usual, fitted.distance(both)) / len(usual)
+    shares = fitted.unusualness(both)
     rows, distances = neighbours(codes, both[1], 2)
     near = int(rows[0] == leave)
     return EditReport(
@@ -292,18 +284,20 @@ def evaluate_concepts(
         return report | {"n": 0, "reason": f"{name} {why}, so that no edit can be judged."}
     train = load_dataset(name, "train")
     log(f"Estimating vectors from {min(_TRAIN, len(train)):,} training images.")
-    rows = np.arange(min(_TRAIN, len(train)))
-    vectors = adjusted_vectors(encode(model, train, rows), attribute_table(train, rows))
+    codes = encode(model, train.images, limit=_TRAIN, bound=False)
+    table = attribute_table(train, codes["index"])
+    vectors = adjusted_vectors(codes["mean"], table)
     n = min(images or len(data), len(data))
     log(f"Encoding {n:,} test images.")
-    bench = _Bench(model, judge, data, encode(model, data, np.arange(n)))
+    heldout = encode(model, data.images, limit=n, bound=False)["mean"]
+    bench = _Bench(model, judge, data, heldout)
     judged, report["not_judged"] = _judged(judge, data, bench.unedited)
     rng = np.random.default_rng(seed)
     for attribute in judged:
         log(f"Adding {attribute}.")
         found = bench.measure(attribute, vectors[attribute], judged, rng)
         report["attributes"][attribute], report["random_direction"][attribute] = found
-    return report | {"n": n, "estimator": "adjusted", "vectors_from": len(rows)}
+    return report | {"n": n, "estimator": "adjusted", "vectors_from": len(codes["mean"])}
 
 
 def _judged(
@@ -375,7 +369,6 @@ class _Bench:
         names = ("counterfactual_error", "do_nothing_error", "model_of_truth_error")
         if truth is None or not len(rows):
             return dict.fromkeys(names)
-        with torch.no_grad():
-            codes = torch.cat([self.model.encoder(t).mean for t in truth.split(_BATCH)])
+        codes = encode(self.model, truth, bound=False)["mean"]
         pictures = (y, self.unedited[rows], decode(self.model, codes))
         return {k: float(rmse(p, truth).mean()) for k, p in zip(names, pictures, strict=True)}

@@ -14,6 +14,7 @@ from pages.ui.shared.foreign_text import message
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
 from vae import DatasetError
+from vae.codes import decode
 
 __all__ = [
     "DISTRIBUTIONS",
@@ -125,16 +126,12 @@ def draw_samples(space: LatentSpace, distribution: str, count: int, seed: int) -
         count: how many.
         seed: the same gives the same.
     """
-    rng = np.random.default_rng(seed)
-    noise = rng.standard_normal((count, space.mean.shape[1]))
     if distribution == "fitted":
-        mean, covariance = space.fitted
-        values, axes = np.linalg.eigh(covariance)
-        noise = mean + (noise * np.sqrt(values.clip(0))) @ axes.T
+        return space.aggregate_posterior.sample(count, seed)
+    noise = np.random.default_rng(seed).standard_normal((count, space.mean.shape[1]))
     return noise.astype(np.float32)
 
 
-@torch.no_grad()
 def choose_sample(
     space: LatentSpace, *, key: str, count: int = 12, label: str = "Choose a sample"
 ) -> Pin | None:
@@ -149,7 +146,7 @@ def choose_sample(
             st.session_state[f"{key}-seed"] += 1
     seed = st.session_state[f"{key}-seed"]
     codes = draw_samples(space, distribution, count, seed)
-    decoded = space.model.decoder(torch.from_numpy(codes)).mean
+    decoded = decode(space.model, codes)
     pictures = [
         Picture(f"{distribution}-{seed}-{k}", images.data_url(x), "", f"Generated sample {k + 1}")
         for k, x in enumerate(decoded)
@@ -225,9 +222,8 @@ def choose_item(space: LatentSpace, *, key: str, label: str = "Start from") -> P
     return None if row is None else real_pin(space, row)
 
 
-@torch.no_grad()
 def _pin_pictures(space: LatentSpace, pins: Sequence[Pin]) -> list[Picture]:
-    decoded = space.model.decoder(torch.from_numpy(np.stack([p.z for p in pins]))).mean
+    decoded = decode(space.model, np.stack([p.z for p in pins]))
     return [
         Picture(str(p.number), images.data_url(x), f"{p.number}", f"Pin {p.number}: {p.title}")
         for p, x in zip(pins, decoded, strict=True)

@@ -20,9 +20,9 @@ from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, original
 from vae import DatasetError, concept_vector
+from vae.codes import decode, encode
 from vae.concepts.files import Concept, VectorError, pack, read_vectors
 from vae.concepts.vectors import adjusted_vectors, orthogonalised, probe_vector, sides
-from vae.evaluation import decode
 from vae.expressions import ExpressionError, combine
 
 __all__ = ["identifier", "show"]
@@ -206,9 +206,8 @@ def _twins(space: LatentSpace, pin: Pin, name: str) -> dict[str, Pin]:
     return {"with": pin, "without": twin} if has else {"with": twin, "without": pin}
 
 
-@torch.no_grad()
 def _encoded(space: LatentSpace, found: Sequence[Tensor], titles: Sequence[str]) -> list[Pin]:
-    codes = space.model.encoder(space.model.observe(torch.stack(list(found)))).mean.numpy()
+    codes = encode(space.model, torch.stack(list(found)), bound=False)["mean"]
     return [
         Pin(space.name, "upload", z, title, image=x)
         for z, x, title in zip(codes, found, titles, strict=True)

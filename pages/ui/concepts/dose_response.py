@@ -8,10 +8,9 @@ import streamlit as st
 
 from pages.ui.components.plotly_chart import chart
 from pages.ui.concepts.edit import Edit
-from pages.ui.concepts.edit_report import UNUSUAL
-from pages.ui.shared import classifier, concepts, formatting
+from pages.ui.shared import classifier, formatting
 from pages.ui.shared.foreign_text import plain
-from vae.evaluation import decode
+from vae.codes import UNUSUAL, decode
 
 __all__ = ["show_dose"]
 
@@ -34,9 +33,7 @@ def show_dose(edit: Edit) -> None:
     )
     codes = (single + at[:, None] * made.concept.vector).astype(np.float32)
     seen = seen_by.probabilities(decode(edit.space.model, codes)).detach().numpy()
-    fitted = concepts.fitted(edit.space)
-    edge = np.quantile(fitted.distance(edit.space.mean), UNUSUAL)
-    outside = fitted.distance(codes) > edge
+    outside = edit.space.aggregate_posterior.unusualness(codes) > UNUSUAL
     moved = np.abs(seen - seen[np.argmin(np.abs(at))]).max(0)
     shown = [n for n in np.argsort(-moved) if seen_by.names[n] != made.target][:5]
     figure = go.Figure()

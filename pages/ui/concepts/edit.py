@@ -13,7 +13,7 @@ from pages.ui.shared.concepts import Made
 from pages.ui.shared.labels import excluded
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin
-from vae.evaluation import decode
+from vae.codes import decode
 
 __all__ = ["Edit", "truth"]
 

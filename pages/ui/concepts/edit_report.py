@@ -14,12 +14,11 @@ from pages.ui.shared.concepts import Made
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.progress import with_progress
+from vae.codes import UNUSUAL, decode
 from vae.concepts.edits import EditReport, Effect, edit_report, effect_on_many, rmse
 from vae.concepts.vectors import ReportCard, cosines, pair_cosine, report_card
-from vae.evaluation import decode
 
 __all__ = [
-    "UNUSUAL",
     "show_after",
     "show_before",
     "show_pictures",
@@ -27,7 +26,6 @@ __all__ = [
 ]
 
 _MANY = 200  # held-out images that an edit is tried on at once; on all of them when asked
-UNUSUAL = 0.99  # further out than so many real codes: an edited code has left the data
 _LEAK = 0.05
 
 
@@ -42,7 +40,7 @@ def _report(edit: Edit) -> EditReport:
         edit.pin.z,
         edit.edited,
         space.mean,
-        concepts.fitted(space),
+        space.aggregate_posterior,
         edit.pin.row,
     )
 

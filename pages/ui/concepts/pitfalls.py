@@ -14,9 +14,9 @@ from pages.ui.shared import cache, classifier, concepts, formatting, images, lab
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from vae import concept_vector
+from vae.codes import decode, encode
 from vae.concepts.edits import Effect, effect_on_many, true_pictures
 from vae.concepts.vectors import adjusted_vectors, orthogonalised, sides
-from vae.evaluation import decode
 
 __all__ = ["show_lessons"]
 
@@ -131,7 +131,7 @@ def _few_and_many(space: LatentSpace, target: str, seed: int) -> list[_Tried]:
     if space.dataset.name == "faces":
         people = without[:50]
         drawn = true_pictures(space.dataset, space.index[people], target)
-        twins = space.model.encoder(space.model.observe(drawn)).mean.numpy()
+        twins = encode(space.model, drawn, bound=False)["mean"]
         for n in (1, 10, 50):
             title = f"{n} pair{'s' * (n > 1)} of the same person{'s' * (n > 1)}"
             vector = concept_vector(twins[:n], space.mean[people[:n]])
@@ -289,7 +289,7 @@ def _details(space: LatentSpace) -> list[tuple[str, list[tuple[str, Tensor]], fl
     found = []
     for title, (before, after) in changes.items():
         x, y = tensor(before), tensor(after)
-        z, z_true = (space.model.encoder(space.model.observe(t)).mean.numpy() for t in (x, y))
+        z, z_true = (encode(space.model, t, bound=False)["mean"] for t in (x, y))
         vector = concept_vector(z_true[:_TWINS], z[:_TWINS])
         z, z_true, x, y = (t[_TWINS:] for t in (z, z_true, x, y))
         bare, edited, copy = (decode(space.model, c) for c in (z, z + vector, z_true))

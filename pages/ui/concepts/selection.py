@@ -106,7 +106,7 @@ def _photograph(space: LatentSpace) -> Pin | None:
     except DatasetError as problem:
         st.error(message(problem))
         return None
-    posterior = space.model.encoder(space.model.observe(x[None]))
+    posterior = space.model.encoder(x[None])
     variance = posterior.variance[0].numpy() if space.variational else None
     return Pin(
         space.name, "upload", posterior.mean[0].numpy(), "Photograph", variance=variance, image=x

@@ -16,8 +16,8 @@ from pages.ui.concepts.edit import Edit
 from pages.ui.concepts.pitfalls import show_lessons
 from pages.ui.shared import formatting, images, labels, plot_style
 from pages.ui.shared.foreign_text import plain
+from vae.codes import decode
 from vae.concepts.vectors import sides
-from vae.evaluation import decode
 
 __all__ = ["labelled_sheet", "show_grid", "show_lessons", "show_map"]
 

@@ -18,7 +18,7 @@ from pages.ui.shared import (
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin
-from vae.evaluation import decode
+from vae.codes import decode
 from vae.latent import bilinear, grid, neighbours
 
 __all__ = ["analogy", "square_view"]

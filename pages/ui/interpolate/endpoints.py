@@ -16,7 +16,7 @@ from pages.ui.shared import images, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import KIND_BADGES, Pin, original, real_pin
-from vae.evaluation import decode
+from vae.codes import decode
 
 __all__ = [
     "NAMES",

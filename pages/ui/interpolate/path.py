@@ -21,7 +21,7 @@ from pages.ui.shared import (
     plot_style,
 )
 from pages.ui.shared.latent_space import LatentSpace
-from vae.evaluation import decode
+from vae.codes import decode
 from vae.latent import density, lerp, neighbours, slerp, stretches
 
 __all__ = ["Facts", "along", "facts", "path_file", "path_view"]

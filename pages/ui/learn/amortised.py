@@ -19,6 +19,7 @@ from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.formatting import figure_of, milliseconds
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.plot_style import TERMS
+from vae.codes import decode
 from vae.theory.gradients import Gap, Refinement, amortisation_gap, encoding_seconds, refine
 
 __all__ = [
@@ -247,9 +248,8 @@ def show_search(space: LatentSpace, guess: Guess, found: Search) -> None:
             "A search from the prior can get stuck in another mode, below the encoder: the gap is "
             "taken from the better of the two."
         )
-    with torch.no_grad():
-        both = torch.stack([guess.mean, found.runs[found.best][-1].mean[0]])
-        pictures = space.model.decoder(both).mean
+    both = torch.stack([guess.mean, found.runs[found.best][-1].mean[0]])
+    pictures = decode(space.model, both)
     with right, st.container(horizontal=True):
         for picture, name in zip(
             pictures, ("Decoded from the encoder's μ", "Decoded from the μ found"), strict=True

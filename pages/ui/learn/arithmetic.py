@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
-import torch
 from torch import Tensor
 
 from pages.ui.components.plotly_chart import chart
@@ -19,9 +18,9 @@ from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import real_pin
 from pages.ui.shared.plot_style import TERMS
 from vae import CheckpointError, DatasetError, concept_vector, list_checkpoints
+from vae.codes import decode, encode
 from vae.concepts.edits import answers, true_pictures
 from vae.concepts.vectors import cosines, sides
-from vae.evaluation import decode
 
 __all__ = [
     "ABOUT",
@@ -126,14 +125,12 @@ def _examples(space: LatentSpace, name: str, seed: int) -> tuple[np.ndarray, np.
     return with_it, without
 
 
-@torch.no_grad()
 def _twins(space: LatentSpace, rows: np.ndarray, name: str) -> tuple[Tensor, np.ndarray] | None:
     """The same people drawn with the concept, and their codes; None but for drawn faces."""
     drawn = true_pictures(space.dataset, space.index[rows], name)
     if drawn is None:
         return None
-    parts = [space.model.encoder(space.model.observe(part)).mean for part in drawn.split(100)]
-    return drawn, torch.cat(parts).numpy()
+    return drawn, encode(space.model, drawn, bound=False)["mean"]
 
 
 def _pair(

@@ -15,6 +15,7 @@ from pages.ui.shared.classifier import confidence, judge, threshold
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.latent_space import LatentSpace
 from vae import CheckpointError, DatasetError
+from vae.codes import decode
 from vae.latent import neighbours
 
 __all__ = [
@@ -56,12 +57,6 @@ def bounds_of(space: LatentSpace, margin: float = 0.06) -> tuple[float, float, f
     return float(x - half), float(x + half), float(y - half), float(y + half)
 
 
-@torch.no_grad()
-def _decode(space: LatentSpace, codes: np.ndarray) -> Tensor:
-    z = torch.from_numpy(np.asarray(codes, dtype=np.float32))
-    return torch.cat([space.model.decoder(part).mean for part in z.split(250)])
-
-
 def field(space: LatentSpace, kind: str, colour: str, steps: int = 45) -> Field | None:
     """What is shown behind the codes of a 2-D model.
 
@@ -88,7 +83,7 @@ def field(space: LatentSpace, kind: str, colour: str, steps: int = 45) -> Field 
     values = cache.remember(
         space,
         ("field", kind, steps),
-        lambda: confidence(space, _decode(space, codes)).reshape(steps, steps),
+        lambda: confidence(space, decode(space.model, codes)).reshape(steps, steps),
     )
     return Field(values, "the classifier's surest class", colour, 0.4, 1.0)
 
@@ -112,7 +107,7 @@ def samples(
 
     @torch.no_grad()
     def compute() -> dict[str, object]:
-        decoded = _decode(space, draw_samples(space, distribution, count, seed))
+        decoded = decode(space.model, draw_samples(space, distribution, count, seed))
         clear = kinds = None
         if judge(space) is not None:
             sure, which = torch.cat(
@@ -129,7 +124,7 @@ def samples(
 def walk(space: LatentSpace, a: int, b: int, steps: int = 11) -> tuple[Tensor, np.ndarray | None]:
     """Decodes the straight line between two images' codes; how sure the classifier is of each."""
     t = np.linspace(0, 1, steps)[:, None]
-    decoded = _decode(space, (1 - t) * space.mean[a] + t * space.mean[b])
+    decoded = decode(space.model, (1 - t) * space.mean[a] + t * space.mean[b])
     return decoded, None if judge(space) is None else confidence(space, decoded)
 
 

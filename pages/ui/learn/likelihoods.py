@@ -18,6 +18,7 @@ from pages.ui.learn import autoencoder, layout
 from pages.ui.shared import cache, images, plot_style
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
+from vae.codes import decode
 from vae.latent import neighbours
 from vae.theory.exact import average_likelihood, running_products
 
@@ -167,7 +168,7 @@ def blur(space: LatentSpace, row: int, count: int = 24) -> None:
     """
     rows, _ = neighbours(space.mean, space.mean[row], count)
     near = torch.stack([space.image(int(k)) for k in rows])
-    decoded = space.model.decoder(torch.from_numpy(space.mean[row])[None]).mean[0]
+    decoded = decode(space.model, space.mean[row][None])[0]
     shown = (
         ("the image", space.image(row)),
         (f"mean of the {count} images with the nearest codes", near.mean(0)),

@@ -12,6 +12,7 @@ from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import autoencoder, layout
 from pages.ui.shared import cache, images, plot_style
 from pages.ui.shared.latent_space import LatentSpace
+from vae.codes import decode
 from vae.theory.exact import exact_elbo, gradient_norms
 
 __all__ = ["gradients", "move_posterior", "rate_distortion", "sweep"]
@@ -136,15 +137,11 @@ def sweep(row: int, seed: int) -> None:
         )
     live_planes(panels, key="sweep", legend=next(iter(models.values())).classes)
     x = autoencoder.open_model("digits").image(row)
-    with torch.no_grad():
-        given_back = torch.cat(
-            [
-                space.model.decoder(space.model.encoder(x[None]).mean).mean
-                for space in models.values()
-            ]
-        )
-        z = torch.randn((8, 2), generator=torch.Generator().manual_seed(seed))
-        drawn = {beta: space.model.decoder(z).mean for beta, space in models.items()}
+    given_back = torch.cat(
+        [decode(space.model, space.model.encoder(x[None]).mean) for space in models.values()]
+    )
+    z = torch.randn((8, 2), generator=torch.Generator().manual_seed(seed))
+    drawn = {beta: decode(space.model, z) for beta, space in models.items()}
     for column, beta, back in zip(st.columns(len(BETAS)), BETAS, given_back, strict=True):
         sheet = images.sheet(torch.cat([x[None], back[None], drawn[beta]]), 5)
         column.image(

@@ -11,9 +11,8 @@ from pages.ui.shared.labels import excluded, fit_rows, table
 from pages.ui.shared.latent_space import LatentSpace
 from vae.concepts.files import Concept
 from vae.concepts.vectors import adjusted_vectors, sides
-from vae.evaluation import FittedGaussian
 
-__all__ = ["Made", "concepts", "fitted", "keep_quietly"]
+__all__ = ["Made", "concepts", "keep_quietly"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +34,6 @@ class Made:
     target: str | None = None
     paired: bool = False
     rows: frozenset[int] = frozenset()
-
-
-def fitted(space: LatentSpace) -> FittedGaussian:
-    """The Gaussian fitted to the model's codes."""
-    return cache.remember(space, ("fitted",), lambda: FittedGaussian.fit(space.mean))
 
 
 def concepts(space: LatentSpace) -> dict[str, Made]:

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributions import Independent, Normal
 
-from vae import VAE, elbo, load_checkpoint
+from vae import VAE, load_checkpoint
 from vae.checkpoint import load_card, load_codes
+from vae.codes import FittedGaussian, decode, encode
 from vae.datasets import Dataset, DatasetError
-from vae.evaluation import decode
 from vae.latent import neighbours, reach
 from vae.locations import Checkpoint
+from vae.objective import kl_per_dimension
 from vae.projection import PCA, fit_pca
 
 __all__ = ["LatentSpace", "read_latent_space"]
@@ -96,7 +98,9 @@ class LatentSpace:
         """`(D,)` mean KL of each dimension in nats; variance for a standard autoencoder."""
         if not self.variational:
             return self.mean.var(0)
-        return 0.5 * (self.mean**2 + self.variance - np.log(self.variance) - 1).mean(0)
+        deviation = torch.from_numpy(self.variance).sqrt()
+        posterior = Independent(Normal(torch.from_numpy(self.mean), deviation), 1)
+        return kl_per_dimension(posterior).mean(0).numpy()
 
     @functools.cached_property
     def deviation(self) -> np.ndarray:
@@ -138,10 +142,9 @@ class LatentSpace:
         return {"usual": reach(self.mean, 0.5), "far": reach(self.mean, 0.95)}
 
     @functools.cached_property
-    def fitted(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean `(D,)` and covariance `(D, D)` of the codes, posterior variances included."""
-        covariance = np.cov(self.mean, rowvar=False).reshape(2 * self.mean.shape[1:])
-        return self.mean.mean(0), covariance + np.diag(self.variance.mean(0))
+    def aggregate_posterior(self) -> FittedGaussian:
+        """Where the codes lie: draws others, and says how unusual one is."""
+        return FittedGaussian.fit(self.mean, self.variance)
 
     def image(self, row: int) -> Tensor:
         """One reference image `(C, H, W)` in [0, 1]."""
@@ -217,7 +220,7 @@ def read_latent_space(
     if (checkpoint.folder / "codes.safetensors").exists():
         codes = load_codes(checkpoint.folder)
     else:
-        codes = _encode(model, data)
+        codes = encode(model, data.images, limit=_MOST)
     index = codes["index"]
     d = model.latent_dim
     if codes["mean"].shape != (len(index), d) or not 0 <= index.min() <= index.max() < len(data):
@@ -245,20 +248,3 @@ def read_latent_space(
         kl=codes.get("kl") if variational else None,
         elbo=codes.get("elbo") if variational else None,
     )
-
-
-@torch.no_grad()
-def _encode(model: VAE, data: Dataset) -> dict[str, np.ndarray]:
-    index = np.arange(min(_MOST, len(data)))
-    parts: dict[str, list[np.ndarray]] = {}
-    generator = torch.Generator().manual_seed(0)
-    for start in range(0, len(index), 250):
-        x = data.images[start : min(start + 250, len(index))]
-        posterior = model.encoder(x)
-        found = {"mean": posterior.mean, "variance": posterior.variance}
-        if model.config.variational:
-            bound = elbo(model, x, generator=generator)
-            found |= {"kl": bound.kl, "elbo": bound.elbo}
-        for key, value in found.items():
-            parts.setdefault(key, []).append(value.numpy())
-    return {"index": index} | {k: np.concatenate(v) for k, v in parts.items()}

@@ -18,7 +18,7 @@ from pages.ui.shared import cache, classifier, concepts, images
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
 from vae.classifier import Classifier
-from vae.evaluation import decode
+from vae.codes import decode
 from vae.latent import lerp, neighbours, slerp
 
 ROOT = Path(__file__).resolve().parents[3]

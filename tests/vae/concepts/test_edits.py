@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from vae.codes import FittedGaussian, encode
 from vae.concepts import edits
 from vae.datasets import Dataset, Images
-from vae.evaluation import FittedGaussian
 
 NAMES = ("a", "b", "c")
 
@@ -33,11 +33,12 @@ class World:
             attributes={n: torch.from_numpy(shown[:, k].copy()) for k, n in enumerate(NAMES)},
         )
 
-    def observe(self, x):
-        return x
+    def parameters(self):
+        return iter([self.keeps])
 
     def encoder(self, x):
-        return SimpleNamespace(mean=x.mean((1, 3)) * self.keeps)
+        mean = x.mean((1, 3)) * self.keeps
+        return SimpleNamespace(mean=mean, variance=torch.zeros_like(mean))
 
     def decoder(self, z):
         mixed = z.clone()
@@ -113,10 +114,9 @@ def test_data_without_attributes_say_so(monkeypatch, measure):
 
 def test_one_edit_is_reported():
     world = World()
-    codes = edits.encode(world, world.data(), np.arange(500)) + 0.01 * np.random.default_rng(
-        0
-    ).standard_normal((500, 4)).astype(np.float32)
-    fitted = FittedGaussian.fit(codes)
+    codes = encode(world, world.data().images, limit=500, bound=False)["mean"]
+    codes += 0.01 * np.random.default_rng(0).standard_normal((500, 4)).astype(np.float32)
+    fitted = FittedGaussian.fit(codes, np.zeros_like(codes))
     z, step = np.zeros(4, np.float32), np.array([1, 0, 0, 0], np.float32)
     report = edits.edit_report(world, world, z, z + step, codes, fitted)
     assert report.sees("a") == (False, True)
