@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from vae import VAE, load_checkpoint
 from vae.checkpoint import load_codes
 from vae.classifier import Classifier
-from vae.evaluation import decode
+from vae.codes import decode
 from vae.latent import lerp, slerp
 from vae.projection import fit_pca
 

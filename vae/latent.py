@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from torch import Tensor
 
 __all__ = [
+    "NeighbourDistances",
     "bilinear",
     "density",
+    "evenly",
     "grid",
+    "intervals",
     "lerp",
     "neighbours",
     "plane",
-    "reach",
     "slerp",
-    "stretches",
 ]
 
 _ALMOST = 1e-6  # radians from parallel or opposite, where a rotation has no plane
@@ -152,6 +155,11 @@ def grid(x: tuple[float, float], y: tuple[float, float], columns: int, rows: int
     return np.stack(np.meshgrid(across, down), -1).reshape(-1, 2)
 
 
+def evenly(rows: np.ndarray, most: int) -> np.ndarray:
+    """Picks at most so many of some rows `(N, …)`, evenly from the first to the last."""
+    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
+
+
 def neighbours(codes: np.ndarray, z: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Finds the k nearest codes, in the latent space and not in a picture of it.
 
@@ -179,22 +187,43 @@ def neighbours(codes: np.ndarray, z: np.ndarray, k: int) -> tuple[np.ndarray, np
     return (rows[0], distances[0]) if single else (np.stack(rows), np.stack(distances))
 
 
-def reach(codes: np.ndarray, quantile: float = 0.95, sample: int = 500) -> float:
-    """How far a code lies from its nearest neighbour: the radius within which data count as near.
+@dataclass(frozen=True)
+class NeighbourDistances:
+    """How far codes lie from their nearest neighbours: the scale of every other distance.
 
     Args:
-        codes: `(N, D)`.
-        quantile: the radius is as long as for this share of the codes.
-        sample: codes that are asked, spread evenly.
-
-    Returns:
-        A Euclidean distance; infinity for a single code, which has no neighbour.
+        usual: Euclidean distance of a code from its nearest neighbour, the median.
+        far: the same, the 95 % quantile: the radius within which data count as near.
     """
-    if len(codes) < 2:
-        return float("inf")
-    some = np.linspace(0, len(codes) - 1, min(sample, len(codes))).astype(int)
-    _, distances = neighbours(codes, np.asarray(codes)[some], 2)
-    return float(np.quantile(distances[:, 1], quantile))
+
+    usual: float
+    far: float
+
+    @classmethod
+    def of(cls, codes: np.ndarray, sample: int = 500) -> NeighbourDistances:
+        """Measures codes `(N, D)`, so many of them at most; infinite for one without a neighbour.
+
+        Args:
+            codes: `(N, D)`.
+            sample: codes whose neighbour is searched, spread evenly.
+        """
+        if len(codes) < 2:
+            return cls(float("inf"), float("inf"))
+        _, distances = neighbours(codes, evenly(np.asarray(codes), sample), 2)
+        return cls(*np.quantile(distances[:, 1], (0.5, 0.95)).tolist())
+
+    @property
+    def zones(self) -> tuple[tuple[float, str], ...]:
+        """Up to which distance from the nearest code a place counts as what, nearest first."""
+        return (
+            (self.far, "inside the data"),
+            (2 * self.far, "at the edge of the data"),
+            (float("inf"), "far from any data"),
+        )
+
+    def describe(self, distance: float) -> str:
+        """What a place at that distance from the nearest code counts as."""
+        return next(zone for limit, zone in self.zones if distance <= limit)
 
 
 def density(codes: np.ndarray, path: np.ndarray, radius: float) -> np.ndarray:
@@ -203,8 +232,8 @@ def density(codes: np.ndarray, path: np.ndarray, radius: float) -> np.ndarray:
     Args:
         codes: `(N, D)`.
         path: `(M, D)`.
-        radius: Euclidean, such as `reach(codes)`: where the count is 0, the path has left the
-            data, farther from any code than most codes are from each other.
+        radius: Euclidean, such as `NeighbourDistances.far`: where the count is 0, the path has
+            left the data, farther from any code than most codes are from each other.
 
     Returns:
         `(M,)` int.
@@ -216,7 +245,7 @@ def density(codes: np.ndarray, path: np.ndarray, radius: float) -> np.ndarray:
     return (squared <= radius**2 + 1e-9).sum(1)
 
 
-def stretches(inside: np.ndarray, at: np.ndarray) -> list[tuple[float, float]]:
+def intervals(inside: np.ndarray, at: np.ndarray) -> list[tuple[float, float]]:
     """Finds where along a path something holds.
 
     Args:
@@ -224,7 +253,7 @@ def stretches(inside: np.ndarray, at: np.ndarray) -> list[tuple[float, float]]:
         at: `(M,)` positions of the points, rising.
 
     Returns:
-        Start and end of each stretch; between two points the border lies half-way.
+        Start and end of each interval; between two points the border lies half-way.
     """
     at = np.asarray(at, dtype=np.float64)
     borders = np.r_[at[0], (at[1:] + at[:-1]) / 2, at[-1]]

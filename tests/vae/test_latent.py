@@ -5,15 +5,16 @@ import pytest
 import torch
 
 from vae.latent import (
+    NeighbourDistances,
     bilinear,
     density,
+    evenly,
     grid,
+    intervals,
     lerp,
     neighbours,
     plane,
-    reach,
     slerp,
-    stretches,
 )
 
 RNG = np.random.default_rng(0)
@@ -113,13 +114,24 @@ def test_a_square_is_symmetric_under_swaps():
         np.testing.assert_allclose(bilinear(corners, at), other, atol=1e-6)
 
 
-def test_reach_is_the_distance_of_neighbours_and_grows_with_the_scale():
+def test_distances_of_neighbours_grow_with_the_scale_and_tell_inside_from_far():
     lattice = np.stack(np.meshgrid(np.arange(8.0), np.arange(8.0)), -1).reshape(-1, 2)
-    assert reach(lattice) == pytest.approx(1)
+    measured = NeighbourDistances.of(lattice)
+    assert measured.usual == measured.far == pytest.approx(1)
+    assert measured.describe(0.99) == "inside the data"
+    assert measured.describe(1.99) == "at the edge of the data"
+    assert measured.describe(2.01) == "far from any data"
     codes = RNG.normal(size=(200, 4))
-    assert reach(3 * codes) == pytest.approx(3 * reach(codes), rel=1e-5)
-    assert reach(codes, 0.5) < reach(codes, 0.95)
-    assert reach(codes[:1]) == np.inf
+    small, large = NeighbourDistances.of(codes), NeighbourDistances.of(3 * codes)
+    assert small.usual < small.far
+    np.testing.assert_allclose((large.usual, large.far), (3 * small.usual, 3 * small.far), 1e-5)
+    assert NeighbourDistances.of(codes[:1]).far == np.inf
+
+
+def test_rows_are_picked_evenly_ends_included():
+    assert evenly(np.arange(10, 111), 5).tolist() == [10, 35, 60, 85, 110]
+    assert evenly(np.arange(3), 7).tolist() == [0, 1, 2]
+    assert evenly(np.arange(0), 7).tolist() == evenly(np.arange(9), 0).tolist() == []
 
 
 @pytest.mark.parametrize("shift", [0, 100])
@@ -141,15 +153,15 @@ def test_density_along_a_path_is_symmetric_under_swap():
     assert counts.max() > counts.min()
 
 
-def test_stretches_cover_exactly_the_points_where_something_holds():
+def test_intervals_cover_exactly_the_points_where_something_holds():
     at = np.linspace(-0.5, 1.5, 21)
     for _ in range(20):
         inside = RNG.random(21) < 0.5
-        found = stretches(inside, at)
+        found = intervals(inside, at)
         covered = np.zeros(21, dtype=bool)
         for start, end in found:
             covered |= (at >= start) & (at <= end)
         np.testing.assert_array_equal(covered, inside)
         assert all(a[1] < b[0] for a, b in itertools.pairwise(found))
-    assert stretches(np.ones(21, dtype=bool), at) == [(-0.5, 1.5)]
-    assert stretches(np.zeros(21, dtype=bool), at) == []
+    assert intervals(np.ones(21, dtype=bool), at) == [(-0.5, 1.5)]
+    assert intervals(np.zeros(21, dtype=bool), at) == []

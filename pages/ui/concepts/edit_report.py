@@ -17,6 +17,7 @@ from pages.ui.shared.progress import with_progress
 from vae.codes import UNUSUAL, decode
 from vae.concepts.edits import EditReport, Effect, edit_report, effect_on_many, rmse
 from vae.concepts.vectors import ReportCard, cosines, pair_cosine, report_card
+from vae.latent import evenly
 
 __all__ = [
     "show_after",
@@ -55,10 +56,6 @@ def _others(edit: Edit) -> np.ndarray:
     return np.array([r for r in rows if r not in leave and r != edit.pin.row], dtype=np.int64)
 
 
-def _some(rows: np.ndarray, most: int) -> np.ndarray:
-    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
-
-
 def _effect(edit: Edit) -> Effect | None:
     """The same edit on many others; None where nobody can judge it."""
     seen_by, rows = classifier.judge(edit.space), _others(edit)
@@ -66,7 +63,7 @@ def _effect(edit: Edit) -> Effect | None:
         return None
     step = edit.step
     everybody = st.session_state.get("effect-on-all") == (edit.space.name, step.tobytes())
-    rows = rows if everybody else _some(rows, _MANY)
+    rows = rows if everybody else evenly(rows, _MANY)
 
     def compute() -> Effect:
         arguments = edit.space.model, seen_by, edit.space.mean[rows], step
@@ -214,7 +211,7 @@ def _usual_error(space: LatentSpace) -> float:
     """Below this the copies of 99 % of real images differ from them."""
 
     def compute() -> float:
-        rows = np.linspace(0, len(space) - 1, min(300, len(space))).astype(int)
+        rows = evenly(np.arange(len(space)), 300)
         copies, real = (
             decode(space.model, space.mean[rows]),
             space.dataset.images[space.index[rows]],
@@ -241,7 +238,7 @@ def show_after(edit: Edit) -> None:
         region = _region(edit)
         outside = (after - before).square().mean(0)[~region].mean().sqrt().item()
         inside = (after - before).square().mean(0)[region].mean().sqrt().item()
-        usual = space.spacing["usual"]
+        usual = space.neighbour_distances.usual
         with st.container(horizontal=True, gap="medium"):
             st.metric(
                 "Moved in the code", f"{report.moved:.2f}", width="content",
@@ -309,7 +306,7 @@ def _region(edit: Edit) -> torch.Tensor:
         change = (found[0] - original).abs().amax(0)
         level = 0.02
     else:
-        rows = _some(_others(edit), 40)
+        rows = evenly(_others(edit), 40)
         codes = edit.space.mean[rows] if len(rows) else edit.pin.z[None]
         after = decode(edit.space.model, (codes + edit.step).astype(np.float32))
         change = (after - decode(edit.space.model, codes)).abs().mean((0, 1))

@@ -17,6 +17,7 @@ from vae import concept_vector
 from vae.codes import decode, encode
 from vae.concepts.edits import Effect, effect_on_many, true_pictures
 from vae.concepts.vectors import adjusted_vectors, orthogonalised, sides
+from vae.latent import evenly
 
 __all__ = ["show_lessons"]
 
@@ -58,16 +59,12 @@ class _Tried:
     effect: Effect | None
 
 
-def _rows(rows: np.ndarray, count: int) -> np.ndarray:
-    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]
-
-
 @torch.no_grad()
 def _try(space: LatentSpace, rows: np.ndarray, title: str, vector: np.ndarray) -> _Tried:
     seen_by = classifier.judge(space)
-    codes = space.mean[_rows(rows, _TRIED)]
+    codes = space.mean[evenly(rows, _TRIED)]
     effect = effect_on_many(space.model, seen_by, codes, vector) if seen_by else None
-    shown = decode(space.model, (space.mean[_rows(rows, _SHOWN)] + vector).astype(np.float32))
+    shown = decode(space.model, (space.mean[evenly(rows, _SHOWN)] + vector).astype(np.float32))
     return _Tried(title, shown, effect)
 
 

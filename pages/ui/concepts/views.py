@@ -18,6 +18,7 @@ from pages.ui.shared import formatting, images, labels, plot_style
 from pages.ui.shared.foreign_text import plain
 from vae.codes import decode
 from vae.concepts.vectors import sides
+from vae.latent import evenly
 
 __all__ = ["labelled_sheet", "show_grid", "show_lessons", "show_map"]
 
@@ -76,7 +77,7 @@ def _people(edit: Edit, target: str | None, count: int) -> np.ndarray:
     if target in labels.table(edit.space):
         rows = labels.held_out(edit.space, target)[1]
     rows = rows[rows != edit.pin.row]
-    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]
+    return evenly(rows, count)
 
 
 def _scaled(x: Tensor) -> list[Image.Image]:

@@ -142,8 +142,8 @@ def analogy(space: LatentSpace, known: dict[str, concepts.Made]) -> np.ndarray:
 def _here(space: LatentSpace, z: np.ndarray, count: int = 6) -> None:
     """What is known of the place where the mark was left."""
     rows, distances = neighbours(space.mean, z, count)
-    distance, verdict = space.verdict(z)
-    words = f"Where the mark was left: {distance:.2f} from the nearest code, {verdict}."
+    zone = space.neighbour_distances.describe(distances[0])
+    words = f"Where the mark was left: {distances[0]:.2f} from the nearest code, {zone}."
     judge = classifier.judge(space)
     if judge is not None:
         seen = judge.probabilities(decode(space.model, z[None]))[0]

@@ -22,7 +22,7 @@ from pages.ui.shared import (
 )
 from pages.ui.shared.latent_space import LatentSpace
 from vae.codes import decode
-from vae.latent import density, lerp, neighbours, slerp, stretches
+from vae.latent import density, intervals, lerp, neighbours, slerp
 
 __all__ = ["Facts", "along", "facts", "path_file", "path_view"]
 
@@ -43,7 +43,7 @@ class Facts:
         frames: positions of the film strip's N frames.
         counts: codes within reach at each position, `(M,)`.
         reach: the radius that they are counted in.
-        outside: stretches of t where no code is within reach.
+        outside: intervals of t where no code is within reach.
         nearest: rows of the nearest real image at each position, `(M,)`.
         norms: |z| at each position, `(M,)`.
         answers: the classifier's names and probabilities `(M,)`; empty where there is none.
@@ -83,7 +83,7 @@ def facts(
     at = np.linspace(-overshoot, 1 + overshoot, _POSITIONS)
     steps = np.linspace(-overshoot, 1 + overshoot, frames)
     z = along(a, b, way, at)
-    radius = space.spacing["far"]  # as every page calls a place inside the data
+    radius = space.neighbour_distances.far  # as every page calls a place inside the data
     counts = density(space.mean, z, radius)
     rows, _ = neighbours(space.mean, z, 1)
     judge = classifier.judge(space)
@@ -100,7 +100,7 @@ def facts(
         steps,
         counts,
         radius,
-        stretches(counts == 0, at),
+        intervals(counts == 0, at),
         rows[:, 0],
         np.linalg.norm(z, axis=1),
         answers,

@@ -21,6 +21,7 @@ from vae import CheckpointError, DatasetError, concept_vector, list_checkpoints
 from vae.codes import decode, encode
 from vae.concepts.edits import answers, true_pictures
 from vae.concepts.vectors import cosines, sides
+from vae.latent import evenly
 
 __all__ = [
     "ABOUT",
@@ -185,7 +186,7 @@ def one_pair(space: LatentSpace, name: str, seed: int) -> None:
     st.caption(
         f"{'The same person, drawn twice' if same else 'Two different images'}; seed {seed}. The "
         f"difference has length {np.linalg.norm(vector):.2f}; codes lie about "
-        f"{space.spacing['usual']:.2f} from their nearest neighbour."
+        f"{space.neighbour_distances.usual:.2f} from their nearest neighbour."
     )
 
 
@@ -212,7 +213,7 @@ def _outcome(space: LatentSpace, name: str, step: np.ndarray, key: tuple) -> Out
     if judge is None or not len(rows) or name not in judge.names:
         return None
 
-    chosen = rows[np.linspace(0, len(rows) - 1, min(_TRIED, len(rows))).astype(int)]
+    chosen = evenly(rows, _TRIED)
     codes = space.mean[chosen]
 
     before = cache.remember(

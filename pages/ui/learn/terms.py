@@ -13,6 +13,7 @@ from pages.ui.learn import autoencoder, layout
 from pages.ui.shared import cache, images, plot_style
 from pages.ui.shared.latent_space import LatentSpace
 from vae.codes import decode
+from vae.latent import evenly
 from vae.theory.exact import exact_elbo, gradient_norms
 
 __all__ = ["gradients", "move_posterior", "rate_distortion", "sweep"]
@@ -116,7 +117,7 @@ def sweep(row: int, seed: int) -> None:
     panels = []
     models = _models()
     for beta, space in models.items():
-        some = np.linspace(0, len(space) - 1, _ELLIPSES).astype(int)
+        some = evenly(np.arange(len(space)), _ELLIPSES)
         sigma = np.sqrt(space.variance)
         ellipses = [
             Ellipse(space.mean[k], sigma[k], plot_style.COLOURS[space.class_of[k] % 10])

@@ -22,6 +22,7 @@ from vae.latent import neighbours
 __all__ = ["show_evidence", "show_pin"]
 
 _EVIDENCE_SAMPLES, _EVIDENCE_PARTS = 240, 6
+_NEIGHBOURS = 6  # shown
 _HELP = {  # in nats for this one image, summed over pixels and dimensions
     "KL": "How much the code tells about this image: the distance of its posterior from the "
     "prior.",
@@ -60,7 +61,8 @@ def show_pin(space: LatentSpace, pin: Pin, width: int = 104) -> DeltaGenerator |
         width=width,
         alt=[f"{words}: {plain(pin.title, 'text')}" for words, _ in pictures],
     )
-    _say_what_is_shown(space, pin)
+    rows, distances = neighbours(space.mean, pin.z, _NEIGHBOURS + 1)
+    _say_what_is_shown(space, pin, distances[0])
     slot = None
     if x is not None and space.variational:
         bound = elbo(space.model, x[None], generator=torch.Generator().manual_seed(0))
@@ -70,7 +72,7 @@ def show_pin(space: LatentSpace, pin: Pin, width: int = 104) -> DeltaGenerator |
                 st.metric(term, nats(value.item()), width="content", help=_HELP[term])
             slot = st.empty()
         st.caption("In nats, for this one image.")
-    _show_neighbours(space, pin)
+    _show_neighbours(space, pin, rows, distances)
     with st.expander("Its code, z", icon=":material/data_array:"):
         st.code(np.array2string(pin.z, precision=3, max_line_width=48), language=None)
     return slot
@@ -90,9 +92,8 @@ def _pictures(
     return found
 
 
-def _say_what_is_shown(space: LatentSpace, pin: Pin) -> None:
+def _say_what_is_shown(space: LatentSpace, pin: Pin, distance: float) -> None:
     config = space.model.config
-    distance, verdict = space.verdict(pin.z)
     words = []
     if pin.automatic:
         words.append(
@@ -102,10 +103,10 @@ def _say_what_is_shown(space: LatentSpace, pin: Pin) -> None:
     if pin.approximate:
         words.append("Decoded from a weighted mean of the nearest codes: approximate.")
     if pin.row < 0:
-        usual = space.spacing["usual"]
+        scale = space.neighbour_distances
         words.append(
             f"Distance to the nearest code {distance:.2f} (usual between neighbours: "
-            f"{usual:.2f}): {verdict}."
+            f"{scale.usual:.2f}): {scale.describe(distance)}."
         )
     if config.likelihood == "bernoulli" and (pin.row >= 0 or pin.image is not None):
         words.append("This model sees pixels as black or white, cut at ½.")
@@ -126,9 +127,10 @@ def _say_what_is_shown(space: LatentSpace, pin: Pin) -> None:
         )
 
 
-def _show_neighbours(space: LatentSpace, pin: Pin, count: int = 6) -> None:
-    rows, distances = neighbours(space.mean, pin.z, count + 1)
-    keep = [(r, d) for r, d in zip(rows, distances, strict=True) if r != pin.row][:count]
+def _show_neighbours(
+    space: LatentSpace, pin: Pin, rows: np.ndarray, distances: np.ndarray
+) -> None:
+    keep = [(r, d) for r, d in zip(rows, distances, strict=True) if r != pin.row][:_NEIGHBOURS]
     st.caption("Nearest real images in the latent space")
     st.image(
         [images.data_url(space.image(int(r)), 56) for r, _ in keep],

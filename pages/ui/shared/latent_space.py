@@ -16,7 +16,7 @@ from vae import VAE, load_checkpoint
 from vae.checkpoint import load_card, load_codes
 from vae.codes import FittedGaussian, decode, encode
 from vae.datasets import Dataset, DatasetError
-from vae.latent import neighbours, reach
+from vae.latent import NeighbourDistances, evenly, neighbours
 from vae.locations import Checkpoint
 from vae.objective import kl_per_dimension
 from vae.projection import PCA, fit_pca
@@ -137,9 +137,9 @@ class LatentSpace:
         return int(usual[error.argsort(stable=True)[len(usual) // 4]])
 
     @functools.cached_property
-    def spacing(self) -> dict[str, float]:
-        """How far a code lies from its nearest neighbour: "usual" (median), "far" (95 %)."""
-        return {"usual": reach(self.mean, 0.5), "far": reach(self.mean, 0.95)}
+    def neighbour_distances(self) -> NeighbourDistances:
+        """How far codes lie from their nearest neighbours, and so what counts as far."""
+        return NeighbourDistances.of(self.mean)
 
     @functools.cached_property
     def aggregate_posterior(self) -> FittedGaussian:
@@ -155,14 +155,6 @@ class LatentSpace:
         label = self.classes[self.class_of[row]] if self.class_of[row] >= 0 else ""
         return f"#{self.index[row]}" + (f" · {label}" if label else "")
 
-    def verdict(self, z: np.ndarray) -> tuple[float, str]:
-        """Distance of a code `(D,)` from its nearest real code, and what to think of it."""
-        distance = float(neighbours(self.mean, z, 1)[1][0])
-        if distance <= self.spacing["far"]:
-            return distance, "inside the data"
-        near = distance <= 2 * self.spacing["far"]
-        return distance, "at the edge of the data" if near else "far from any data"
-
     @functools.cached_property
     def _thumbnails(self) -> np.ndarray:
         small = [
@@ -173,8 +165,7 @@ class LatentSpace:
 
     @functools.cached_property
     def _image_spacing(self) -> float:
-        some = np.linspace(0, len(self) - 1, min(300, len(self))).astype(int)
-        _, distances = neighbours(self._thumbnails, self._thumbnails[some], 2)
+        _, distances = neighbours(self._thumbnails, evenly(self._thumbnails, 300), 2)
         return float(np.quantile(distances[:, -1], 0.99))
 
     def is_foreign(self, x: Tensor) -> bool:

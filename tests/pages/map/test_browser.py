@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import urllib.error
 import urllib.request
@@ -13,6 +14,7 @@ import tiny
 import torch
 
 from pages.ui.shared import cache
+from vae.latent import neighbours
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -122,6 +124,28 @@ def test_the_picture_follows_the_pointer_without_the_server(visit):
     assert decoded(page, 0.45, 0.5) == left, "the same place is the same picture"
     assert page.evaluate(PIXELS, ".live-mean") == left
     assert not [url for url in requests if "/live/" in url and "atlas" not in url]
+
+
+def test_browser_and_python_agree_how_far_a_place_is_from_the_data(visit):
+    page = visit()
+    space = cache.latent_space("tiny-plane")
+    words, zones = "", set()
+    for x, y in ((0.45, 0.5), (0.93, 0.8), (0.15, 0.2)):
+        decoded(page, x, y)
+        page.wait_for_function(
+            "old => { const now = document.querySelector('.live-words').textContent;"
+            " return now !== old && now.includes('nearest code') }",
+            arg=words,
+        )
+        words = page.locator(".live-words").text_content()
+        found = re.search(r"nearest code ([\d.]+) \(usual [a-z ]+: ([\d.]+)\): ([a-z ]+)\.", words)
+        assert found[2] == f"{space.neighbour_distances.usual:.2f}"
+        z = np.array(re.search(r"at \(([^,]+), ([^)]+)\)", words).groups(), np.float32)
+        distance = neighbours(space.mean, z, 1)[1][0]
+        assert float(found[1]) == pytest.approx(distance, abs=0.02)
+        assert found[3] == space.neighbour_distances.describe(distance)
+        zones.add(found[3])
+    assert len(zones) > 1
 
 
 def test_a_click_pins_and_python_answers(visit):

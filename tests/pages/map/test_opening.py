@@ -15,7 +15,7 @@ from pages.ui.shared import cache
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import real_pin
 from vae.checkpoint import load_codes
-from vae.evaluation import decode
+from vae.codes import decode
 from vae.projection import fit_pca
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -143,6 +143,6 @@ def test_faces_are_high_dimensional_and_what_a_plane_shows_well_is_not(
     codes = load_codes(ROOT / "checkpoints" / model)["mean"]
     space = LatentSpace(
         model, "", None, {}, None, np.arange(len(codes)), codes, codes,
-        {"pca": fit_pca(codes).transform(codes)}, None, None,
+        fit_pca(codes, codes.shape[1]), {}, None, None,
     )  # fmt: skip
     assert space.high_dimensional is expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -50,6 +51,7 @@ def latent_map(
     live = f"/live/maps/{quote(space.name, safe='')}/{space.stamp}"
     tile, columns = images.atlas_layout(len(space), space.shape[1])
     drawn = urlencode({"projection": projection, "x": axes[0], "y": axes[1], "colour": colour})
+    scale = space.neighbour_distances
     view = f"{space.name}, {scatter.PROJECTIONS[projection]}, coloured by {plain(colour, 'text')}"
 
     def heard_pin() -> None:
@@ -82,7 +84,8 @@ def latent_map(
             "wholeSpace": space.mean.shape[1] == 2,
             "shape": list(space.shape),
             "classes": [plain(name, "text") for name in space.classes],
-            "spacing": space.spacing,
+            "usualDistance": scale.usual,
+            "zones": [[end if isfinite(end) else None, zone] for end, zone in scale.zones],
             "opacity": scatter.opacity(space),
             "pins": [_pin(p) for p in pins],
             "groups": {name: visitor.group(space.name, name).tolist() for name in "AB"},

@@ -67,10 +67,9 @@ export class Screens {
   tell() {
     if (!this.map.place || this.map.stop.signal.aborted) return
     const { z, presence, x, y } = this.map.place
-    const { dimensions, spacing, wholeSpace } = this.map.data
+    const { dimensions, usualDistance, wholeSpace, zones } = this.map.data
     const [near] = nearestCodes(this.map.codes, dimensions, z)
-    const verdict = near.distance <= spacing.far ? "inside the data"
-      : near.distance <= 2 * spacing.far ? "at the edge of the data" : "far from any data"
+    const [, zone] = zones.find(([limit]) => limit === null || near.distance <= limit)
     const row = this.map.pointAt(this.map.place)
     this.showReal(row)
     const view = this.view()
@@ -83,7 +82,7 @@ export class Screens {
       : `Decoded at (${x.toFixed(2)}, ${y.toFixed(2)})${wholeSpace ? "" : ` of the plane`}.`
     view.querySelector(".live-words").textContent =
       `${where} Distance to the nearest code ${near.distance.toFixed(2)} ` +
-      `(usual between neighbours: ${spacing.usual.toFixed(2)}): ${verdict}.` +
+      `(usual between neighbours: ${usualDistance.toFixed(2)}): ${zone}.` +
       (this.map.decoder.exact ? "" : " This browser cannot run the decoder, so the server decodes.")
   }
 

@@ -120,7 +120,7 @@ class Track:
         high: value at the top.
         ends: words for top and bottom.
         bands: name, low, high and colour of ranges to compare with.
-        shaded: stretches (from, to) to mark.
+        shaded: intervals (from, to) to mark.
         empty: said instead of a value of 0.
     """
 
@@ -190,7 +190,7 @@ def live_path(
             positions from one end of the slider to the other.
         pictures: rows below the strip: a label, and URL and words of a picture for each frame.
         tracks: diagrams below, on the slider's axis.
-        outside: stretches (from, to) whose frames are marked.
+        outside: intervals (from, to) whose frames are marked.
         size: width of the large picture in CSS pixels.
 
     Returns:
