@@ -13,7 +13,7 @@ from PIL import Image
 from vae import VAE, VAEConfig, save_checkpoint
 from vae.codes import write_reference
 from vae.concepts.files import Concept, pack
-from vae.runs import worker
+from vae.runs import process, worker
 from vae.runs.folder import RunConfig, write_json
 from vae.training.loop import TrainingConfig
 
@@ -64,7 +64,7 @@ def make(data: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worker, "write_reference", lambda *a: write_reference(*a, tsne=False))
         for name in (MODEL + "-run", FAILED):
-            assert worker.run(data / "runs" / name, config, device="cpu").state == "finished"
+            assert process.run(data / "runs" / name, config, device="cpu").state == "finished"
     status = data / "runs" / FAILED / "status.json"
     known = json.loads(status.read_text())
     write_json(status, known | {"state": "failed", "message": NASTY[0]})
