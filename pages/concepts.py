@@ -6,18 +6,27 @@ The browser decodes while sliders move; on release Python judges the edit agains
 import streamlit as st
 
 from pages.ui.components.sliders import Slider, live_sliders
-from pages.ui.concepts import create, dose_response, edit_report, selection, views
-from pages.ui.concepts.edit import Edit
+from pages.ui.concepts import (
+    create,
+    dose_response,
+    edit_report,
+    pitfalls,
+    projection,
+    selection,
+    strength_grid,
+    vector_report,
+)
+from pages.ui.concepts.edit import Edit, EditResult
 from pages.ui.shared import model_picker
 from pages.ui.shared.foreign_text import plain
 
 VIEWS = {
-    "after": "What the edit did",
-    "before": "Is the vector any good?",
-    "dose": "Dose and response",
-    "grid": "People × strengths",
-    "map": "On the map",
-    "lessons": "Three lessons",
+    "after": ("What the edit did", edit_report.show_after),
+    "before": ("Is the vector any good?", vector_report.show_vectors),
+    "dose": ("Dose and response", dose_response.show_dose),
+    "grid": ("People × strengths", strength_grid.show_grid),
+    "map": ("On the map", projection.show_projection),
+    "lessons": ("Three lessons", pitfalls.show_lessons),
 }
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -55,37 +64,26 @@ def edit_live() -> None:
         strengths = live_sliders(
             space,
             [("picture", pin.z)],
-            [made.concept.vector for made in active],
-            [Slider(made.concept.name, -1.0, 2.0, 1.0, 0.05) for made in active],
-            key=f"strengths-{space.name}-{'-'.join(made.concept.name for made in active)}",
+            [concept.vector for concept in active],
+            [Slider(concept.name, -1.0, 2.0, 1.0, 0.05) for concept in active],
+            key=f"strengths-{space.name}-{'-'.join(concept.name for concept in active)}",
             before=True,
         )
-    edit = Edit(space, pin, active, strengths)
+    result = EditResult.of(Edit(space, pin, active, strengths))
     with right:
-        edit_report.show_verdict(edit)
-        edit_report.show_pictures(edit)
+        edit_report.show_verdict(result)
+        edit_report.show_pictures(result)
     view = st.segmented_control(
         "Show",
         list(VIEWS),
         default="after",
         required=True,
-        format_func=VIEWS.get,
+        format_func=lambda view: VIEWS[view][0],
         key="concept-view",
         label_visibility="collapsed",
         bind="query-params",
     )
-    if view == "after":
-        edit_report.show_after(edit)
-    elif view == "before":
-        edit_report.show_before(space, active)
-    elif view == "dose":
-        dose_response.show_dose(edit)
-    elif view == "grid":
-        views.show_grid(edit)
-    elif view == "map":
-        views.show_map(edit)
-    else:
-        views.show_lessons(space)
+    VIEWS[view][1](result)
 
 
 edit_live()

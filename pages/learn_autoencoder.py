@@ -31,7 +31,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         bind="query-params",
     )
     seed = layout.seed()
-if behind == "confidence" and autoencoder.judge(twins["Autoencoder"]) is None:
+if behind == "confidence" and twins["Autoencoder"].classifier is None:
     st.info("No classifier is shipped for these images, so there is no confidence to show.")
 colour = plot_style.TERMS["gap" if behind == "distance" else "elbo"]
 start = (0.42, 0.55)

@@ -211,7 +211,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from .concepts.edits import evaluate_concepts
+    from .concepts.evaluation import evaluate_concepts
     from .evaluation import evaluate
     from .runs.setup import find_checkpoint
 

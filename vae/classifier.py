@@ -1,7 +1,8 @@
-"""The independent judge: a small network that has seen real images only."""
+"""The independent classifier: a small network that has been trained on real images only."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,14 @@ __all__ = [
 ]
 
 _WIDTHS = (24, 48, 64, 96)
+_BATCH = 250
 
 
 class Classifier(nn.Module):
-    """Reads attributes (each yes or no) or one class off an image.
+    """Predicts attributes (each yes or no) or the class of an image.
+
+    Calling it gives logits with gradients; its methods take any number of images, a batch at a
+    time, and give none.
 
     Args:
         image_shape: (C, H, W).
@@ -58,28 +63,33 @@ class Classifier(nn.Module):
 
     def probabilities(self, x: Tensor) -> Tensor:
         """`(B, K)` in [0, 1]; rows sum to 1 for classes, each column stands alone otherwise."""
-        logits = self(x)
+        logits = _in_batches(self, x)
         return logits.softmax(1) if self.exclusive else logits.sigmoid()
 
-    def answers(self, x: Tensor) -> Tensor:
+    def predictions(self, x: Tensor) -> Tensor:
         """Yes or no for every name, `(B, K)` bool; the likeliest class alone for classes."""
-        logits = self(x)
+        logits = _in_batches(self, x)
         if self.exclusive:
             return F.one_hot(logits.argmax(1), len(self.names)).bool()
         return logits > 0
 
     def features(self, x: Tensor) -> Tensor:
         """What the last layer reads, `(B, 128)`: a space in which alike images lie close."""
-        return self.body(x - 0.5)
+        return _in_batches(lambda part: self.body(part - 0.5), x)
+
+
+@torch.no_grad()
+def _in_batches(network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    return torch.cat([network(part) for part in x.split(_BATCH)])
 
 
 def classifier_file(dataset: str) -> Path:
-    """Where the judge of a dataset is shipped: beside the model that bears the dataset's name."""
+    """Where a dataset's classifier is shipped: beside the model that bears the dataset's name."""
     return SHIPPED / dataset / "classifier.safetensors"
 
 
 def load_classifier(dataset: str) -> Classifier | None:
-    """Loads the judge of a dataset, in eval mode; None where there is none.
+    """Loads a dataset's classifier, in eval mode; None where there is none.
 
     Raises:
         CheckpointError: if its file is damaged.
@@ -98,7 +108,7 @@ def load_classifier(dataset: str) -> Classifier | None:
 
 
 def save_classifier(model: Classifier, file: str | Path, *, overwrite: bool = False) -> None:
-    """Writes a judge, its weights rounded to 16 bits.
+    """Writes a classifier, its weights rounded to 16 bits.
 
     Args:
         model: any.
@@ -119,9 +129,9 @@ def save_classifier(model: Classifier, file: str | Path, *, overwrite: bool = Fa
 
 
 def train_classifier(data: Dataset, *, epochs: int = 8, seed: int = 0) -> Classifier:
-    """Trains a judge on real images, some of them blurred, noisy or shifted.
+    """Trains a classifier on real images, some of them blurred, noisy or shifted.
 
-    Reconstructions are a little blurred; a judge that has never seen blur would judge that.
+    Reconstructions are a little blurred; without, blur is what would be classified.
 
     Args:
         data: a training split with attributes or labels.
@@ -151,16 +161,15 @@ def train_classifier(data: Dataset, *, epochs: int = 8, seed: int = 0) -> Classi
     return model.eval().requires_grad_(False)
 
 
-@torch.no_grad()
 def accuracy(model: Classifier, data: Dataset, limit: int = 10_000) -> dict[str, float]:
-    """The share of real images judged rightly, 0…1, by attribute, or under `class`."""
+    """The share of real images predicted rightly, 0…1, by attribute, or under `class`."""
     names, targets = _targets(data)
     targets = targets[:limit]
-    rows = torch.arange(len(targets)).split(250)
+    rows = torch.arange(len(targets)).split(_BATCH)
+    predicted = torch.cat([model.predictions(data.images[r]) for r in rows])
     if model.exclusive:
-        right = torch.cat([model(data.images[r]).argmax(1) == targets[r] for r in rows])
-        return {"class": right.float().mean().item()}
-    right = torch.cat([model.answers(data.images[r]) == targets[r] for r in rows])
+        return {"class": (predicted.int().argmax(1) == targets).float().mean().item()}
+    right = predicted == targets
     shares = right.float().mean(0).tolist()
     return dict(zip(names, np.round(shares, 5).tolist(), strict=True))
 
@@ -169,7 +178,7 @@ def _targets(data: Dataset) -> tuple[tuple[str, ...], Tensor]:
     if data.attributes:
         return tuple(data.attributes), torch.stack([*data.attributes.values()], 1)
     if data.labels is None:
-        raise ValueError(f"{data.name} has neither attributes nor labels to judge by.")
+        raise ValueError(f"{data.name} has neither attributes nor labels to learn from.")
     classes = data.classes or tuple(str(i) for i in range(int(data.labels.max()) + 1))
     return classes, data.labels
 

@@ -37,14 +37,13 @@ def psnr(x: Tensor, y: Tensor) -> Tensor:
     return -10 * torch.log10(error.clamp(min=1e-10))
 
 
-@torch.no_grad()
 def attribute_survival(
-    judge: Classifier, x: Tensor, data: Dataset, start: int = 0
+    classifier: Classifier, x: Tensor, data: Dataset, start: int = 0
 ) -> dict[str, float]:
     """Share of images that show an attribute whose reconstruction still shows it.
 
     Args:
-        judge: of the same dataset.
+        classifier: of the same dataset.
         x: reconstructions `(B, C, H, W)` of `data.images[start:start + B]`.
         data: knows the truth.
         start: row of the first.
@@ -52,15 +51,16 @@ def attribute_survival(
     Returns:
         By attribute, 0…1; under `class` for data with classes.
     """
-    answers = torch.cat([judge.answers(part) for part in x.split(_BATCH)])
+    predicted = classifier.predictions(x)
     rows = slice(start, start + len(x))
-    if judge.exclusive:
-        return {"class": (answers.float().argmax(1) == data.labels[rows]).float().mean().item()}
+    if classifier.exclusive:
+        right = predicted.int().argmax(1) == data.labels[rows]
+        return {"class": right.float().mean().item()}
     shares = {}
-    for column, name in enumerate(judge.names):
+    for column, name in enumerate(classifier.names):
         has = data.attributes[name][rows]
         if has.any():
-            shares[name] = answers[has, column].float().mean().item()
+            shares[name] = predicted[has, column].float().mean().item()
     return shares
 
 
@@ -131,7 +131,7 @@ def evaluate(
     if not name:
         raise ValueError(f"{folder}: the card names no dataset; pass --dataset.")
     data = load_dataset(name, "test")
-    judge = load_classifier(name)
+    classifier = load_classifier(name)
     n = min(images or len(data.images), len(data.images))
     generator = torch.Generator().manual_seed(seed)
     if dataset is None and (changed := change_since(card, name, data.fingerprint)):
@@ -162,11 +162,11 @@ def evaluate(
         report["log_evidence"] = estimate.mean().item()
     report["active_units"] = int((codes.var(0) > ACTIVE).sum())
     report["psnr"] = torch.cat(decibels).mean().item()
-    report["attribute_survival"] = attribute_survival(judge, y, data) if judge else None
-    report["classifier_accuracy"] = accuracy(judge, data) if judge else None
-    log("Judging samples.")
+    report["attribute_survival"] = attribute_survival(classifier, y, data) if classifier else None
+    report["classifier_accuracy"] = accuracy(classifier, data) if classifier else None
+    log("Classifying samples.")
     fitted = FittedGaussian.fit(codes.numpy(), torch.cat(variances).numpy())
-    report |= _sample_quality(model, judge, data, y, fitted, seed)
+    report |= _sample_quality(model, classifier, data, y, fitted, seed)
     report |= {"dataset": name, "n": n}
     if save:
         save_card(folder, card | {"metrics": report})
@@ -175,23 +175,20 @@ def evaluate(
 
 def _sample_quality(
     model: VAE,
-    judge: Classifier | None,
+    classifier: Classifier | None,
     data: Dataset,
     reconstructions: Tensor,
     fitted: FittedGaussian,
     seed: int,
 ) -> dict[str, Any]:
-    if judge is None or len(data.images) < 2 * _SAMPLES:
+    if classifier is None or len(data.images) < 2 * _SAMPLES:
         half = len(data.images) // 2
     else:
         half = _SAMPLES
-    if judge is None or half < 100:
+    if classifier is None or half < 100:
         return dict.fromkeys(("sample_precision", "sample_recall", "precision", "recall"))
 
-    def features(x: Tensor) -> Tensor:
-        return torch.cat([judge.features(part) for part in x.split(_BATCH)])
-
-    real = features(model.observe(data.images[:half]))
+    real = classifier.features(model.observe(data.images[:half]))
     sources = {
         "held_out": model.observe(data.images[half : 2 * half]),
         "reconstructions": reconstructions[half : 2 * half],
@@ -200,7 +197,9 @@ def _sample_quality(
     if model.config.variational:
         rng = np.random.default_rng(seed)
         sources["prior"] = decode(model, rng.standard_normal((_SAMPLES, model.latent_dim)))
-    measured = {k: precision_recall(real, features(v)) for k, v in sources.items() if len(v)}
+    measured = {
+        k: precision_recall(real, classifier.features(v)) for k, v in sources.items() if len(v)
+    }
     prior = measured.get("prior", (None, None))
     return {
         "sample_precision": prior[0],

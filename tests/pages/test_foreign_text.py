@@ -13,10 +13,10 @@ import pytest
 from google.protobuf.message import Message
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.concepts import create
+from pages.ui.concepts import files
 from pages.ui.learn import arithmetic
 from pages.ui.shared import cache, scatter
-from pages.ui.shared.concepts import Made
+from pages.ui.shared.concepts import NamedConcept
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.pins import Pin, real_pin
 
@@ -213,10 +213,9 @@ def test_interpolate_shows_foreign_names_as_text(visit, walk):
 def test_concepts_show_foreign_names_as_text(visit, view):
     space = cache.latent_space(foreign.MODEL)
     own = {}
-    for concept in create._read(space, foreign.vectors(space.model)):
+    for concept in files.read(space, foreign.vectors(space.model)):
         none = np.empty((0, 3), np.float32)
-        made = Made(concept, none, none, foreign.NASTY[0])
-        own[space.name, concept.name] = {"vector": concept.vector, "made": made}
+        own[space.name, concept.name] = NamedConcept(concept, none, none, foreign.NASTY[0])
     chosen = {f"concepts-{space.name}": [name for _, name in own]}
     at = visit("concepts.py", vectors=own, concept_view=view, make_open=True, **chosen)
     assert foreign.NASTY[2][:60] in check(at)

@@ -23,24 +23,24 @@ def bars(n=400, attributes=True):
 
 
 @pytest.mark.parametrize("attributes", [True, False])
-def test_judge_learns_what_is_there_and_survives_its_file(tmp_path, monkeypatch, attributes):
+def test_classifier_learns_what_is_there_and_survives_its_file(tmp_path, monkeypatch, attributes):
     data = bars(attributes=attributes)
-    judge = train_classifier(data, epochs=12)
-    assert min(accuracy(judge, data).values()) > 0.97
+    trained = train_classifier(data, epochs=12)
+    assert min(accuracy(trained, data).values()) > 0.97
     x = data.images[:8]
-    expected = torch.ones(8) if judge.exclusive else None
-    if judge.exclusive:
-        torch.testing.assert_close(judge.probabilities(x).sum(1), expected)
-        assert judge.answers(x).sum(1).eq(1).all()
+    expected = torch.ones(8) if trained.exclusive else None
+    if trained.exclusive:
+        torch.testing.assert_close(trained.probabilities(x).sum(1), expected)
+        assert trained.predictions(x).sum(1).eq(1).all()
     monkeypatch.setattr(classifier, "SHIPPED", tmp_path)
-    save_classifier(judge, classifier.classifier_file("bars"))
+    save_classifier(trained, classifier.classifier_file("bars"))
     again = load_classifier("bars")
-    assert again.names == judge.names and not again.training
-    torch.testing.assert_close(again(x), judge(x), atol=0.05, rtol=0.01)
+    assert again.names == trained.names and not again.training
+    torch.testing.assert_close(again(x), trained(x), atol=0.05, rtol=0.01)
     assert again.features(x).shape == (8, 128)
 
 
-def test_there_is_no_judge_for_a_stranger_and_a_damaged_one_is_named(tmp_path, monkeypatch):
+def test_there_is_no_classifier_for_a_stranger_and_a_damaged_one_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(classifier, "SHIPPED", tmp_path)
     assert load_classifier("nobody") is None and load_classifier("../x") is None
     file = classifier.classifier_file("bars")

@@ -159,7 +159,7 @@ def test_a_checkpoint_is_replaced_on_request_only(tmp_path):
 def test_what_writes_into_a_checkpoint_refuses_other_folders(tmp_path, monkeypatch):
     before = foreign(tmp_path / "it")
     monkeypatch.chdir(tmp_path / "it")
-    judge = Classifier((1, 16, 16), ("a", "b"), exclusive=False)
+    classifier = Classifier((1, 16, 16), ("a", "b"), exclusive=False)
     for folder in ("", ".", tmp_path / "it", tmp_path / "it" / "notes.txt"):
         for overwrite in (False, True):
             with pytest.raises(OutputError):
@@ -168,7 +168,7 @@ def test_what_writes_into_a_checkpoint_refuses_other_folders(tmp_path, monkeypat
             with pytest.raises(OutputError):
                 save(folder, {})
         with pytest.raises(OutputError):
-            save_classifier(judge, folder)
+            save_classifier(classifier, folder)
     assert content(tmp_path / "it") == before
 
 

@@ -19,7 +19,7 @@ __all__ = [
     "probe_vector",
     "report_card",
     "separation",
-    "sides",
+    "split_by_attribute",
 ]
 
 Estimator = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -143,14 +143,14 @@ def probe_vector(z_with: np.ndarray, z_without: np.ndarray) -> np.ndarray:
     return (normal * (length / max(np.linalg.norm(normal), 1e-12))).astype(np.float32)
 
 
-def sides(
+def split_by_attribute(
     attributes: Mapping[str, np.ndarray], name: str, excluded: Sequence[str] = ()
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Who is on the two sides of a concept.
+    """Splits rows into the positives and the negatives of an attribute.
 
-    Those without are those who show neither the attribute nor one that excludes it: glasses are
-    added to a bare face, so wearers of sunglasses are on neither side. Where the excluding ones
-    leave nobody (classes, of which everybody has one), those without are all the others.
+    Negatives show neither the attribute nor one that excludes it: glasses are added to a bare
+    face, so wearers of sunglasses are neither. Where the excluding ones leave nobody (classes, of
+    which everybody has one), negatives are all the others.
 
     Args:
         attributes: bool, `(N,)` each, by name.
@@ -158,13 +158,13 @@ def sides(
         excluded: attributes that nobody has together with it.
 
     Returns:
-        Who is with and who is without, bool `(N,)`.
+        Positives and negatives, bool `(N,)`.
     """
-    with_it = np.asarray(attributes[name], dtype=bool)
-    bare = ~with_it
+    positives = np.asarray(attributes[name], dtype=bool)
+    negatives = ~positives
     for other in excluded:
-        bare = bare & ~np.asarray(attributes[other], dtype=bool)
-    return with_it, bare if bare.any() else ~with_it
+        negatives = negatives & ~np.asarray(attributes[other], dtype=bool)
+    return positives, negatives if negatives.any() else ~positives
 
 
 # How good a vector is -----------------------------------------------------------------------

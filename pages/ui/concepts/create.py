@@ -1,11 +1,9 @@
-"""Making concepts: from an attribute, pairs, groups, uploads, a sum of others, or a file."""
+"""Making concepts: from an attribute, pairs, groups, uploads, or a sum of others."""
 
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -13,16 +11,17 @@ import torch
 from torch import Tensor
 
 from pages.ui.components import pickers
-from pages.ui.concepts import selection
+from pages.ui.concepts import files, selection
 from pages.ui.shared import concepts, formatting, images, labels, visitor
-from pages.ui.shared.concepts import Made
+from pages.ui.shared.concepts import NamedConcept
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, original
 from vae import DatasetError, concept_vector
 from vae.codes import decode, encode
-from vae.concepts.files import Concept, VectorError, pack, read_vectors
-from vae.concepts.vectors import adjusted_vectors, orthogonalised, probe_vector, sides
+from vae.concepts.edits import true_pictures
+from vae.concepts.files import Concept
+from vae.concepts.vectors import adjusted_vectors, orthogonalised, probe_vector, split_by_attribute
 from vae.expressions import ExpressionError, combine
 
 __all__ = ["identifier", "show"]
@@ -44,7 +43,7 @@ _ESTIMATORS = {
 _MOST_FILES = 40
 
 
-def show(space: LatentSpace, active: Sequence[Made]) -> None:
+def show(space: LatentSpace, active: Sequence[NamedConcept]) -> None:
     """Offers every way to get a concept vector."""
     ways = [w for w in _WAYS if w != "attribute" or labels.table(space)]
     way = st.segmented_control(
@@ -62,7 +61,7 @@ def show(space: LatentSpace, active: Sequence[Made]) -> None:
     elif way == "sum":
         _from_sum(space)
     else:
-        _files(space, active)
+        files.show_files(space, active)
 
 
 def identifier(name: str) -> str:
@@ -82,12 +81,12 @@ def _name_and_make(space: LatentSpace, key: str, proposal: str, ready: bool = Tr
     return (name.strip() or proposal) if pressed else None
 
 
-def _keep(space: LatentSpace, made: Made) -> None:
+def _keep(concept: NamedConcept) -> None:
     """Keeps a concept and runs the page again, now with its slider."""
-    if np.linalg.norm(made.concept.vector) < 1e-6:
+    if np.linalg.norm(concept.vector) < 1e-6:
         st.warning("Both sides are the same, so the vector has length 0. Choose others.")
         return
-    st.session_state["concept-new"] = made
+    st.session_state["concept-new"] = concept
     st.rerun()
 
 
@@ -122,10 +121,11 @@ def _from_labels(space: LatentSpace) -> None:
     fit = labels.fit_rows(space)
     codes, known = space.mean[fit], {k: v[fit] for k, v in shown.items()}
 
-    def two_sides(of: str) -> tuple[np.ndarray, np.ndarray]:
-        return tuple(codes[s] for s in sides(known, of, labels.excluded(space, of)))
+    def examples(of: str) -> tuple[np.ndarray, np.ndarray]:
+        both = split_by_attribute(known, of, labels.excluded(space, of))
+        return tuple(codes[side] for side in both)
 
-    with_it, without = two_sides(name)
+    with_it, without = examples(name)
     if not len(with_it) or not len(without):
         st.warning(f"No image shows {formatting.mention(name)}, or all do: nothing to compare.")
         return
@@ -134,12 +134,12 @@ def _from_labels(space: LatentSpace) -> None:
     elif estimator == "probe":
         vector = probe_vector(with_it, without)
     else:
-        away = [concept_vector(*two_sides(o)) for o in others if all(map(len, two_sides(o)))]
+        away = [concept_vector(*examples(o)) for o in others if all(map(len, examples(o)))]
         vector = orthogonalised(concept_vector(with_it, without), away)
     about = {"target": name, "with": len(with_it), "without": len(without), "others": others}
     concept = Concept(chosen, vector, _ESTIMATORS[estimator].lower().rstrip("…"), about)
     rows = frozenset(np.flatnonzero(fit).tolist())
-    _keep(space, Made(concept, with_it, without, name, rows=rows))
+    _keep(NamedConcept(concept, with_it, without, name, rows=rows))
 
 
 # From pairs ---
@@ -191,27 +191,16 @@ def _from_pairs(space: LatentSpace) -> None:
         rows = frozenset(p.row for pair in mine for p in pair[:2] if p.row >= 0)
         about = {"pairs": len(mine), "target": target}
         concept = Concept(name, concept_vector(with_it, without), "mean of pairs", about)
-        _keep(space, Made(concept, with_it, without, target, paired=True, rows=rows))
+        _keep(NamedConcept(concept, with_it, without, target, paired=True, rows=rows))
 
 
 def _twins(space: LatentSpace, pin: Pin, name: str) -> dict[str, Pin]:
     """A drawn person and the twin who differs in one attribute, sorted by who shows it."""
-    from vae.datasets.faces import attributes, counterfactual, draw, person
-
-    original = person(space.dataset.split, int(space.index[pin.row]))
-    has = attributes(original)[name]
-    drawn = torch.from_numpy(draw(counterfactual(original, **{name: not has})).copy())
-    x = drawn.permute(2, 0, 1).float().div(255)
-    twin = _encoded(space, [x], [f"twin of {pin.title}"])[0]
+    has = bool(labels.table(space)[name][pin.row])
+    drawn = true_pictures(space.dataset, space.index[[pin.row]], {name: not has})
+    z = encode(space.model, drawn, bound=False)["mean"][0]
+    twin = Pin(space.name, "upload", z, f"twin of {pin.title}", image=drawn[0])
     return {"with": pin, "without": twin} if has else {"with": twin, "without": pin}
-
-
-def _encoded(space: LatentSpace, found: Sequence[Tensor], titles: Sequence[str]) -> list[Pin]:
-    codes = encode(space.model, torch.stack(list(found)), bound=False)["mean"]
-    return [
-        Pin(space.name, "upload", z, title, image=x)
-        for z, x, title in zip(codes, found, titles, strict=True)
-    ]
 
 
 def _picture(space: LatentSpace, pin: Pin) -> Tensor:
@@ -257,7 +246,7 @@ def _from_groups(space: LatentSpace) -> None:
         vector = concept_vector(space.mean[a], space.mean[b])
         rows = frozenset([*a.tolist(), *b.tolist()])
         concept = Concept(name, vector, "difference of means", about)
-        _keep(space, Made(concept, space.mean[a], space.mean[b], rows=rows))
+        _keep(NamedConcept(concept, space.mean[a], space.mean[b], rows=rows))
 
 
 # From uploads ---
@@ -285,17 +274,17 @@ def _from_uploads(space: LatentSpace) -> None:
         groups.append(read)
     name = _name_and_make(space, "uploads", "From my pictures", all(groups))
     if name:
-        codes = [np.stack([p.z for p in _encoded(space, g, [""] * len(g))]) for g in groups]
+        codes = [encode(space.model, torch.stack(g), bound=False)["mean"] for g in groups]
         about = {"with": len(groups[0]), "without": len(groups[1])}
         concept = Concept(name, concept_vector(*codes), "difference of means", about)
-        _keep(space, Made(concept, *codes))
+        _keep(NamedConcept(concept, *codes))
 
 
 # By arithmetic ---
 
 
 def _from_sum(space: LatentSpace) -> None:
-    vectors = {identifier(n): m.concept.vector for n, m in concepts.concepts(space).items()}
+    vectors = {identifier(n): c.vector for n, c in concepts.concepts(space).items()}
     start = selection.start(space)
     pins = visitor.pins(space.name)
     letters = {chr(ord("A") + k): pin for k, pin in enumerate(pins)}
@@ -332,65 +321,4 @@ def _from_sum(space: LatentSpace) -> None:
     name = _name_and_make(space, "sum", text.strip()[:40])
     if name:
         none = np.empty((0, len(found)), np.float32)
-        _keep(space, Made(Concept(name, found, "arithmetic", {"expression": text}), none, none))
-
-
-# Files ---
-
-
-def _files(space: LatentSpace, active: Sequence[Made]) -> None:
-    own = [entry["made"] for entry in visitor.vectors(space.name).values()]
-    chosen = {m.concept.name: m.concept for m in [*active, *own]}
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.markdown("**Export**")
-        st.caption(
-            f"Your concepts and those that act now: {', '.join(map(plain, chosen)) or 'none'}."
-        )
-        if chosen:
-            file, card = pack(list(chosen.values()), space.model, space.name)
-            with st.container(horizontal=True):
-                st.download_button(
-                    "Vectors", file, f"{space.name}-concepts.safetensors", on_click="ignore",
-                    icon=":material/download:", key="export",
-                )  # fmt: skip
-                st.download_button(
-                    "Card", card, f"{space.name}-concepts.json", "application/json",
-                    on_click="ignore", icon=":material/description:", key="export-card",
-                )  # fmt: skip
-        for made in own:
-            st.button(
-                f"Forget {plain(made.concept.name)}", key=f"forget-{made.concept.name}",
-                type="tertiary", icon=":material/close:", on_click=visitor.remove_vector,
-                args=(space.name, made.concept.name),
-            )  # fmt: skip
-    with right:
-        st.markdown("**Import**")
-        file = st.file_uploader("Vectors of this model", type=["safetensors"], key="import")
-        if file is None:
-            return
-        try:
-            found = _read(space, file.getvalue())
-        except VectorError as problem:
-            st.error(message(problem))
-            return
-        names = ", ".join(c.name for c in found)
-        if st.button(
-            f"Use {plain(names, longest=120)}", key="import-use", icon=":material/upload:"
-        ):
-            none = np.empty((0, space.mean.shape[1]), np.float32)
-            for concept in found:
-                target = concept.about.get("target")
-                target = target if target in labels.table(space) else None
-                concepts.keep_quietly(space, Made(concept, none, none, target))
-            st.rerun()
-
-
-def _read(space: LatentSpace, content: bytes) -> list[Concept]:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "vectors.safetensors"
-        file.write_bytes(content)
-        try:
-            return read_vectors(file, space.model)
-        except VectorError as problem:
-            raise VectorError(str(problem).replace(f"{file}: ", "")) from problem
+        _keep(NamedConcept(Concept(name, found, "arithmetic", {"expression": text}), none, none))

@@ -7,46 +7,45 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.ui.components.plotly_chart import chart
-from pages.ui.concepts.edit import Edit
-from pages.ui.shared import classifier, formatting
+from pages.ui.concepts.edit import EditResult
+from pages.ui.shared import formatting
 from pages.ui.shared.foreign_text import plain
 from vae.codes import UNUSUAL, decode
 
 __all__ = ["show_dose"]
 
 
-def show_dose(edit: Edit) -> None:
+def show_dose(result: EditResult) -> None:
     """What the classifier sees as the strength grows, and where the code leaves the data."""
-    seen_by = classifier.judge(edit.space)
-    if seen_by is None or not edit.active:
+    edit = result.edit
+    classifier = edit.space.classifier
+    if classifier is None or not edit.active:
         st.info("There is no classifier for these images, so no response can be measured.")
         return
-    names = [m.concept.name for m in edit.active]
+    names = [concept.name for concept in edit.active]
     chosen = st.selectbox(
         "Concept", names, format_func=formatting.verbatim, key="dose-concept", width=260
     )
     k = names.index(chosen) if chosen in names else 0
-    made = edit.active[k]
+    concept = edit.active[k]
     at = np.linspace(-1.5, 2.5, 33)
-    single = edit.pin.z + (edit.strengths * (np.arange(len(names)) != k)) @ np.stack(
-        [m.concept.vector for m in edit.active]
-    )
-    codes = (single + at[:, None] * made.concept.vector).astype(np.float32)
-    seen = seen_by.probabilities(decode(edit.space.model, codes)).detach().numpy()
+    without = edit.edited - edit.strengths[k] * concept.vector
+    codes = without + at[:, None] * concept.vector
+    seen = classifier.probabilities(decode(edit.space.model, codes)).numpy()
     outside = edit.space.aggregate_posterior.unusualness(codes) > UNUSUAL
     moved = np.abs(seen - seen[np.argmin(np.abs(at))]).max(0)
-    shown = [n for n in np.argsort(-moved) if seen_by.names[n] != made.target][:5]
+    shown = [n for n in np.argsort(-moved) if classifier.names[n] != concept.target][:5]
     figure = go.Figure()
     for n in shown:
         figure.add_scatter(
             x=at,
             y=seen[:, n],
-            name=plain(formatting.words(seen_by.names[n]), "chart"),
+            name=plain(formatting.words(classifier.names[n]), "chart"),
             opacity=0.7,
         )
-    if made.target in seen_by.names:
-        y = seen[:, seen_by.names.index(made.target)]
-        word = plain(formatting.words(made.target), "chart")
+    if concept.target in classifier.names:
+        y = seen[:, classifier.names.index(concept.target)]
+        word = plain(formatting.words(concept.target), "chart")
         figure.add_scatter(x=at, y=y, name=word, line={"width": 5})
     for side in (at < 0, at > 0):
         left = at[outside & side]

@@ -1,21 +1,30 @@
-"""An edit: a start, the concepts that act on it, and the same person drawn as it should be."""
+"""An edit and all that it gives, computed once for every view: pictures, truth, report, effect."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import streamlit as st
 import torch
 from torch import Tensor
 
-from pages.ui.shared.concepts import Made
-from pages.ui.shared.labels import excluded
+from pages.ui.shared import cache, labels
+from pages.ui.shared.concepts import NamedConcept
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin
+from pages.ui.shared.progress import with_progress
 from vae.codes import decode
+from vae.concepts.edits import EditReport, Effect, edit_report, effect_on_many, true_pictures
+from vae.latent import evenly
 
-__all__ = ["Edit", "truth"]
+__all__ = ["Edit", "EditResult"]
+
+_MANY = 200  # held-out images that an edit is tried on at once; on all of them when asked
+_FEWEST = 20  # of which shares can be told
+_AFTER_REGION = 40  # images whose mean change gives a region where no classifier looks
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +40,13 @@ class Edit:
 
     space: LatentSpace
     pin: Pin
-    active: Sequence[Made]
+    active: Sequence[NamedConcept]
     strengths: np.ndarray
 
     @property
     def step(self) -> np.ndarray:
         """What is added to the code, `(D,)`."""
-        vectors = np.stack([m.concept.vector for m in self.active])
+        vectors = np.stack([concept.vector for concept in self.active])
         return (self.strengths @ vectors).astype(np.float32)
 
     @property
@@ -46,34 +55,117 @@ class Edit:
         return self.pin.z + self.step
 
     @property
-    def wishes(self) -> dict[str, bool]:
-        """What the edit should bring about: attributes that should be seen, or be gone."""
+    def targets(self) -> dict[str, bool]:
+        """What the edit should bring about: attributes, and whether they should be there."""
         pairs = zip(self.active, self.strengths, strict=True)
-        return {m.target: bool(s > 0) for m, s in pairs if m.target and abs(s) >= 0.25}
+        return {c.target: bool(s > 0) for c, s in pairs if c.target and abs(s) >= 0.25}
 
     @property
-    def aside(self) -> set[str]:
-        """Names that may change: those wished for, and those that exclude them."""
-        return set(self.wishes).union(*(excluded(self.space, name) for name in self.wishes))
+    def allowed_changes(self) -> set[str]:
+        """Names that may change: the targets, and those that exclude them."""
+        excluded = (labels.excluded(self.space, name) for name in self.targets)
+        return set(self.targets).union(*excluded)
+
+    def others(self) -> np.ndarray:
+        """Rows of held-out images that lack what is added and show what is taken away."""
+        rows = np.flatnonzero(~labels.fit_rows(self.space))
+        for name, value in self.targets.items():
+            with_it, without = labels.held_out(self.space, name)
+            rows = np.intersect1d(rows, without if value else with_it)
+        examples = frozenset({self.pin.row}).union(*(c.rows for c in self.active))
+        return np.setdiff1d(rows, list(examples))
 
 
-@torch.no_grad()
-def truth(edit: Edit) -> tuple[Tensor, Tensor] | None:
-    """The same person drawn with the wishes fulfilled, and what the model makes of that picture.
+@dataclass(frozen=True, eq=False)
+class EditResult:
+    """What an edit gave: each code decoded once, the true person drawn and encoded once.
 
-    Returns:
-        Both `(C, H, W)`; None for anybody but the drawn faces, or where no such person exists.
+    Args:
+        edit: what was done.
+        before: the decoded start, `(C, H, W)`.
+        after: the decoded code after the edit, `(C, H, W)`.
+        truth: the same person drawn with the targets met, `(C, H, W)`; None for anybody but the
+            drawn faces, or where no such person exists.
+        reconstruction: of the truth, by the model; None likewise.
+        report: how the two codes and pictures compare.
+        others: rows `(N,)` of the held-out images that the same edit can be tried on.
     """
-    space, pin = edit.space, edit.pin
-    if space.dataset.name != "faces" or pin.row < 0 or not edit.wishes:
-        return None
-    from vae.datasets.faces import counterfactual, draw, person
 
-    try:
-        twin = counterfactual(
-            person(space.dataset.split, int(space.index[pin.row])), **edit.wishes
+    edit: Edit
+    before: Tensor = field(repr=False)
+    after: Tensor = field(repr=False)
+    truth: Tensor | None = field(repr=False)
+    reconstruction: Tensor | None = field(repr=False)
+    report: EditReport
+    others: np.ndarray = field(repr=False)
+
+    @classmethod
+    def of(cls, edit: Edit) -> EditResult:
+        """Carries an edit out; what it does to others waits until a view asks for it."""
+        space, truth = edit.space, _truth(edit)
+        z = np.stack([edit.pin.z, edit.edited])
+        codes = z
+        if truth is not None:
+            codes = np.concatenate([z, space.model.encoder(truth[None]).mean.numpy()])
+        pictures = decode(space.model, codes)
+        report = edit_report(
+            space.classifier, pictures[:2], z, space.mean, space.aggregate_posterior, edit.pin.row
         )
-    except ValueError:
+        reconstruction = None if truth is None else pictures[2]
+        return cls(edit, *pictures[:2], truth, reconstruction, report, edit.others())
+
+    @functools.cached_property
+    def effect(self) -> Effect | None:
+        """The same edit on many others; None where nobody can judge it."""
+        space, step, rows = self.edit.space, self.edit.step, self.others
+        if space.classifier is None or len(rows) < _FEWEST:
+            return None
+        everybody = st.session_state.get("effect-on-all") == (space.name, step.tobytes())
+        rows = rows if everybody else evenly(rows, _MANY)
+
+        def compute() -> Effect:
+            arguments = space.model, space.classifier, space.mean[rows], step
+            if not everybody:
+                return effect_on_many(*arguments)
+            text = f"Trying the edit on {len(rows):,} pictures…"
+            return with_progress(text, lambda tell: effect_on_many(*arguments, tell))
+
+        return cache.remember(space, ("effect", step.tobytes(), rows.tobytes()), compute)
+
+    def try_on_all(self) -> None:
+        """Has `effect` computed on all others from the next run on."""
+        edit = self.edit
+        st.session_state["effect-on-all"] = (edit.space.name, edit.step.tobytes())
+
+    @functools.cached_property
+    def region(self) -> Tensor:
+        """Pixels `(H, W)` that the edit may change, bool: where the truth does, or others do."""
+        if self.truth is not None:
+            change = (self.truth - self.edit.space.image(self.edit.pin.row)).abs().amax(0)
+            level = 0.02
+        else:
+            change = self.effect.change if self.effect else self._change_of_some()
+            level = 0.3 * change.max().item()
+        wide = torch.nn.functional.max_pool2d(change[None, None], 5, 1, 2)[0, 0]
+        region = wide > level
+        return region if region.any() and not region.all() else wide >= wide.median()
+
+    def _change_of_some(self) -> Tensor:
+        """Mean absolute change of each pixel, `(H, W)`, where there is no classifier."""
+        space, rows = self.edit.space, evenly(self.others, _AFTER_REGION)
+        if not len(rows):
+            return (self.after - self.before).abs().mean(0)
+        codes = space.mean[rows]
+        pictures = decode(space.model, np.concatenate([codes, codes + self.edit.step]))
+        return (pictures[len(rows) :] - pictures[: len(rows)]).abs().mean((0, 1))
+
+
+def _truth(edit: Edit) -> Tensor | None:
+    space, pin = edit.space, edit.pin
+    if pin.row < 0 or not edit.targets:
         return None
-    drawn = torch.from_numpy(draw(twin).copy()).permute(2, 0, 1).float().div(255)
-    return drawn, decode(space.model, space.model.encoder(drawn[None]).mean)[0]
+    try:
+        drawn = true_pictures(space.dataset, space.index[[pin.row]], edit.targets)
+    except ValueError:  # nobody can be so
+        return None
+    return None if drawn is None else drawn[0]

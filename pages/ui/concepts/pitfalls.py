@@ -10,13 +10,14 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from pages.ui.shared import cache, classifier, concepts, formatting, images, labels
+from pages.ui.concepts.edit import EditResult
+from pages.ui.shared import cache, concepts, formatting, images, labels
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from vae import concept_vector
 from vae.codes import decode, encode
-from vae.concepts.edits import Effect, effect_on_many, true_pictures
-from vae.concepts.vectors import adjusted_vectors, orthogonalised, sides
+from vae.concepts.edits import Effect, draw_people, effect_on_many, true_pictures
+from vae.concepts.vectors import adjusted_vectors, orthogonalised, split_by_attribute
 from vae.latent import evenly
 
 __all__ = ["show_lessons"]
@@ -32,8 +33,9 @@ _TWINS = 40  # pairs from which a vector of an unlabelled detail is made
 _AGREE = 0.9
 
 
-def show_lessons(space: LatentSpace) -> None:
+def show_lessons(result: EditResult) -> None:
     """Three buttons; the lesson of the one pressed last."""
+    space = result.edit.space
     if len(labels.table(space)) < 2:
         st.info("The lessons need images with labels. Choose another model.")
         return
@@ -61,9 +63,9 @@ class _Tried:
 
 @torch.no_grad()
 def _try(space: LatentSpace, rows: np.ndarray, title: str, vector: np.ndarray) -> _Tried:
-    seen_by = classifier.judge(space)
     codes = space.mean[evenly(rows, _TRIED)]
-    effect = effect_on_many(space.model, seen_by, codes, vector) if seen_by else None
+    classifier = space.classifier
+    effect = effect_on_many(space.model, classifier, codes, vector) if classifier else None
     shown = decode(space.model, (space.mean[evenly(rows, _SHOWN)] + vector).astype(np.float32))
     return _Tried(title, shown, effect)
 
@@ -97,10 +99,10 @@ def _examples(space: LatentSpace) -> None:
         )
 
     def say(effect: Effect) -> str:
-        aside = {target, *labels.excluded(space, target)}
-        rest = [share for name, share in effect.flips.items() if name not in aside]
+        allowed = {target, *labels.excluded(space, target)}
+        rest = [share for name, share in effect.flips.items() if name not in allowed]
         also = f"; another answer flips for {np.mean(rest):.0%} on average" if rest else ""
-        return f"Works for {effect.shown[target]:.0%}{also}."
+        return f"Works for {effect.success({target: True}):.0%}{also}."
 
     _show(tried, say)
     st.markdown(
@@ -122,12 +124,12 @@ def _few_and_many(space: LatentSpace, target: str, seed: int) -> list[_Tried]:
     fit, tests = labels.fit_rows(space), labels.held_out(space, target)[1]
     with_it, without = (
         rng.permutation(np.flatnonzero(side & fit))
-        for side in sides(labels.table(space), target, labels.excluded(space, target))
+        for side in split_by_attribute(labels.table(space), target, labels.excluded(space, target))
     )
     tried = [_try(space, tests, "Unedited", np.zeros(space.mean.shape[1], np.float32))]
     if space.dataset.name == "faces":
         people = without[:50]
-        drawn = true_pictures(space.dataset, space.index[people], target)
+        drawn = true_pictures(space.dataset, space.index[people], {target: True})
         twins = encode(space.model, drawn, bound=False)["mean"]
         for n in (1, 10, 50):
             title = f"{n} pair{'s' * (n > 1)} of the same person{'s' * (n > 1)}"
@@ -157,8 +159,8 @@ def _confounding(space: LatentSpace) -> None:
 
     def say(effect: Effect) -> str:
         return (
-            f"“{word}” for {effect.shown[target]:.0%}; “{with_}” appears, too, for "
-            f"{effect.shown[other]:.0%}."
+            f"“{word}” for {effect.success({target: True}):.0%}; “{with_}” appears, too, for "
+            f"{effect.predicted[other]:.0%}."
         )
 
     st.caption(
@@ -176,9 +178,8 @@ def _confounding(space: LatentSpace) -> None:
 
 def _confounded(space: LatentSpace, target: str, other: str) -> tuple[list[_Tried], float, int]:
     known = labels.table(space)
-    aside = labels.excluded(space, target)
     rng = np.random.default_rng(0)
-    _, bare = sides(known, target, aside)
+    _, bare = split_by_attribute(known, target, labels.excluded(space, target))
     usable = labels.fit_rows(space) & (known[target] | bare)
     agree = known[target] == known[other]
     share = (1 - _AGREE) / _AGREE * (usable & agree).sum() / max((usable & ~agree).sum(), 1)
@@ -186,7 +187,7 @@ def _confounded(space: LatentSpace, target: str, other: str) -> tuple[list[_Trie
     codes, table = space.mean[rows], {k: v[rows] for k, v in known.items() if v[rows].any()}
 
     def difference(name: str) -> np.ndarray:
-        return concept_vector(*(codes[s] for s in sides(table, name)))
+        return concept_vector(*(codes[s] for s in split_by_attribute(table, name)))
 
     naive = difference(target)
     vectors = {
@@ -207,7 +208,7 @@ def _limits(space: LatentSpace) -> None:
     if space.dataset.name == "faces":
         _limits_of_faces(space)
         return
-    if classifier.judge(space) is None:
+    if space.classifier is None:
         st.info("This lesson needs a classifier for these images. Choose another model.")
         return
     with st.spinner("Trying every concept…"):
@@ -215,8 +216,11 @@ def _limits(space: LatentSpace) -> None:
 
     best, worst = tried[0], tried[-1]
     for (name, one), word in ((best, "best"), (worst, "worst")):
-        _show([replace(one, title=f"{plain(formatting.words(name))}: works {word}")],
-              lambda effect, name=name: f"Works for {effect.shown[name]:.0%}.")  # fmt: skip
+        title, target = f"{plain(formatting.words(name))}: works {word}", {name: True}
+        _show(
+            [replace(one, title=title)],
+            lambda effect, target=target: f"Works for {effect.success(target):.0%}.",
+        )
     st.markdown(
         "A straight line through the latent space suits a thing that can be put onto anything. "
         "Where images of a concept lie in several places, or far apart, one direction cannot "
@@ -226,11 +230,11 @@ def _limits(space: LatentSpace) -> None:
 
 def _weakest(space: LatentSpace) -> list[tuple[str, _Tried]]:
     found = []
-    for made in concepts.concepts(space).values():
-        rows = labels.held_out(space, made.target)[1] if made.target else []
+    for concept in concepts.concepts(space).values():
+        rows = labels.held_out(space, concept.target)[1] if concept.target else []
         if len(rows):
-            found.append((made.target, _try(space, rows, "", made.concept.vector)))
-    return sorted(found, key=lambda pair: -pair[1].effect.shown[pair[0]])
+            found.append((concept.target, _try(space, rows, "", concept.vector)))
+    return sorted(found, key=lambda pair: -pair[1].effect.success({pair[0]: True}))
 
 
 def _limits_of_faces(space: LatentSpace) -> None:
@@ -263,14 +267,10 @@ def _limits_of_faces(space: LatentSpace) -> None:
 @torch.no_grad()
 def _details(space: LatentSpace) -> list[tuple[str, list[tuple[str, Tensor]], float, float]]:
     """A large change and a faint one, each as a vector from drawn twins, tried on others."""
-    from vae.datasets.faces import Person, counterfactual, draw, person
-
-    def tensor(people: list[Person]) -> Tensor:
-        drawn = np.stack([draw(p) for p in people])
-        return torch.from_numpy(drawn).permute(0, 3, 1, 2).float().div(255)
+    from vae.datasets.faces import counterfactual, person
 
     fit = labels.fit_rows(space)
-    lacking = sides(labels.table(space), "glasses", ("sunglasses",))[1]
+    lacking = split_by_attribute(labels.table(space), "glasses", ("sunglasses",))[1]
     people = [
         person(space.dataset.split, int(space.index[r]))
         for side in (lacking & fit, lacking & ~fit)
@@ -285,7 +285,7 @@ def _details(space: LatentSpace) -> list[tuple[str, list[tuple[str, Tensor]], fl
     }
     found = []
     for title, (before, after) in changes.items():
-        x, y = tensor(before), tensor(after)
+        x, y = draw_people(before), draw_people(after)
         z, z_true = (encode(space.model, t, bound=False)["mean"] for t in (x, y))
         vector = concept_vector(z_true[:_TWINS], z[:_TWINS])
         z, z_true, x, y = (t[_TWINS:] for t in (z, z_true, x, y))

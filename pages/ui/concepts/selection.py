@@ -8,7 +8,7 @@ import torch
 
 from pages.ui.components import pickers
 from pages.ui.shared import formatting, images
-from pages.ui.shared.concepts import Made, concepts, keep_quietly
+from pages.ui.shared.concepts import NamedConcept, concepts, keep_concept
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.labels import fit_rows, table
 from pages.ui.shared.latent_space import LatentSpace
@@ -25,21 +25,15 @@ MOST_SLIDERS = 4  # more would be hard to use
 _FIRST = ("glasses", "smile", "hat", "beard")  # shown first where the data have them
 
 
-# What is known of a model ---
-
-
-# Widgets ---
-
-
-def choose_concepts(space: LatentSpace) -> list[Made]:
+def choose_concepts(space: LatentSpace) -> list[NamedConcept]:
     """Lets the visitor choose which concepts act."""
     key = f"concepts-{space.name}"
     # A new one takes the first slider: its widget can only be set before it is drawn.
     new = st.session_state.pop("concept-new", None)
     if new is not None:
-        keep_quietly(space, new)
-        now = [n for n in st.session_state.get(key, []) if n != new.concept.name]
-        st.session_state[key] = [new.concept.name, *now][:MOST_SLIDERS]
+        keep_concept(space, new)
+        now = [n for n in st.session_state.get(key, []) if n != new.name]
+        st.session_state[key] = [new.name, *now][:MOST_SLIDERS]
     known = concepts(space)
     if key not in st.session_state:
         first = [formatting.words(n) for n in _FIRST if formatting.words(n) in known] or list(
@@ -111,6 +105,3 @@ def _photograph(space: LatentSpace) -> Pin | None:
     return Pin(
         space.name, "upload", posterior.mean[0].numpy(), "Photograph", variance=variance, image=x
     )
-
-
-# Truth ---

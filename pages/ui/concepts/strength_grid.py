@@ -1,49 +1,42 @@
-"""Edits seen from afar: people by strengths, the walk on a map of the concept, three lessons."""
+"""One concept added to several people, less and more of it, as a sheet and as an animation."""
 
 from __future__ import annotations
 
 import io
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from pages.ui.components.plotly_chart import chart
-from pages.ui.concepts.edit import Edit
-from pages.ui.concepts.pitfalls import show_lessons
-from pages.ui.shared import formatting, images, labels, plot_style
+from pages.ui.concepts.edit import Edit, EditResult
+from pages.ui.shared import formatting, images, labels
 from pages.ui.shared.foreign_text import plain
 from vae.codes import decode
-from vae.concepts.vectors import sides
 from vae.latent import evenly
 
-__all__ = ["labelled_sheet", "show_grid", "show_lessons", "show_map"]
+__all__ = ["labelled_sheet", "show_grid"]
 
 _TILE = 96  # pixels of a picture in a grid
 _GREY = (128, 132, 149)  # read on light and on dark pages
 
 
-# People by strengths ---
-
-
-def show_grid(edit: Edit) -> None:
+def show_grid(result: EditResult) -> None:
     """The first concept added to several people, less and more of it; PNG and GIF of it."""
-    space = edit.space
+    edit, space = result.edit, result.edit.space
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        names = [m.concept.name for m in edit.active]
+        names = [concept.name for concept in edit.active]
         chosen = st.selectbox(
             "Concept", names, format_func=formatting.verbatim, key="grid-concept", width=220
         )
         low, high = st.slider("Strengths", -2.0, 3.0, (-0.5, 2.0), 0.5, key="grid-range")
         people = int(st.number_input("People", 1, 8, 4, key="grid-people", width=130))
-    made = edit.active[names.index(chosen) if chosen in names else 0]
-    rows = _people(edit, made.target, people - 1)
+    concept = edit.active[names.index(chosen) if chosen in names else 0]
+    rows = _people(edit, concept.target, people - 1)
     starts = np.stack([edit.pin.z, *(space.mean[r] for r in rows)])
     strengths = np.arange(low, high + 0.01, 0.5 if high - low <= 3 else 1.0)
-    codes = starts[:, None] + strengths[:, None] * made.concept.vector
+    codes = starts[:, None] + strengths[:, None] * concept.vector
     decoded = decode(space.model, codes.reshape(-1, codes.shape[-1]).astype(np.float32))
     labels = [f"{s:+.1f}".replace("-", "−") if s else "0" for s in strengths]
     sheet = labelled_sheet(decoded, labels)
@@ -63,7 +56,7 @@ def show_grid(edit: Edit) -> None:
         )
         st.download_button(
             "Animation as GIF",
-            lambda: _gif(space.model, starts, made.concept.vector, low, high),
+            lambda: _gif(space.model, starts, concept.vector, low, high),
             "concept.gif",
             "image/gif",
             icon=":material/gif_box:",
@@ -122,76 +115,3 @@ def _gif(
     frames = [*frames, *frames[-2:0:-1]]
     frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], duration=70, loop=0)
     return out.getvalue()
-
-
-# The map ---
-
-
-def show_map(edit: Edit) -> None:
-    """All codes with the concept as x and the widest direction orthogonal to it as y."""
-    space = edit.space
-    names = [m.concept.name for m in edit.active]
-    chosen = st.selectbox(
-        "Concept", names, format_func=formatting.verbatim, key="map-concept", width=220
-    )
-    made = edit.active[names.index(chosen) if chosen in names else 0]
-    v = made.concept.vector.astype(np.float64)
-    length = np.linalg.norm(v)
-    if length < 1e-9:
-        st.info("This vector has length 0: it points nowhere.")
-        return
-    axis = v / length
-    centre = space.mean.mean(0)
-    flat = space.mean - centre
-    flat = flat - np.outer(flat @ axis, axis)
-    y_axis = np.linalg.svd(flat, full_matrices=False)[2][0] if len(v) > 1 else 0 * axis
-
-    def place(z: np.ndarray) -> np.ndarray:
-        z = np.atleast_2d(z) - centre
-        return np.stack([z @ axis / length, z @ y_axis], 1)
-
-    at = place(space.mean)
-    figure = go.Figure()
-    if made.target in labels.table(space):
-        word, known = formatting.words(made.target).lower(), labels.table(space)
-        aside = labels.excluded(space, made.target)
-        with_it, without = sides(known, made.target, aside)
-        parts = [(f"without {word}", without), (f"with {word}", with_it)]
-        if not (with_it | without).all():
-            others = " or ".join(formatting.words(n).lower() for n in aside)
-            parts.append((f"{others} instead", ~(with_it | without)))
-    else:
-        parts = [("real images", np.ones(len(space), dtype=bool))]
-    for k, (name, rows) in enumerate(parts):
-        figure.add_scattergl(
-            x=at[rows, 0],
-            y=at[rows, 1],
-            name=plain(name, "chart"),
-            mode="markers",
-            marker={"size": 5, "opacity": 0.5, "color": plot_style.COLOURS[(0, 1, 7)[k]]},
-            text=[plain(space.title(int(r)), "chart") for r in np.flatnonzero(rows)],
-            hovertemplate="%{text}<extra></extra>",
-        )
-    steps = np.linspace(0, 1, 9)[:, None]
-    walk = place(edit.pin.z + steps * edit.step)
-    figure.add_scatter(
-        x=walk[:, 0],
-        y=walk[:, 1],
-        name="the edit",
-        mode="lines+markers",
-        line={"width": 3, "color": plot_style.COLOURS[3]},
-        marker={"size": [12, *[6] * 7, 14], "symbol": ["circle", *["circle"] * 7, "star"]},
-    )
-    figure.update_layout(
-        height=480,
-        margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        xaxis_title=f"{plain(chosen, 'chart')}, in units of strength",
-        yaxis_title="widest direction orthogonal to it",
-        legend={"orientation": "h", "y": -0.18},
-    )
-    alt = f"Map whose horizontal axis is {chosen}, with the walk of this edit"
-    chart(figure, key="concept-map", alt=alt)
-    st.caption(
-        "Each point is a real image. A clean split from left to right means that the vector tells "
-        "those with it from those without. Other concepts that act move the walk up or down."
-    )

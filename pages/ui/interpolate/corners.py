@@ -9,7 +9,6 @@ import torch
 from pages.ui.components.sliders import live_square
 from pages.ui.interpolate import endpoints
 from pages.ui.shared import (
-    classifier,
     concepts,
     export,
     formatting,
@@ -103,7 +102,7 @@ def _choose_four(space: LatentSpace) -> list[Pin]:
     return pins
 
 
-def analogy(space: LatentSpace, known: dict[str, concepts.Made]) -> np.ndarray:
+def analogy(space: LatentSpace, known: dict[str, concepts.NamedConcept]) -> np.ndarray:
     """Lets the visitor choose a picture and two concepts.
 
     Args:
@@ -129,7 +128,7 @@ def analogy(space: LatentSpace, known: dict[str, concepts.Made]) -> np.ndarray:
             bind="query-params",
             persist_state="session",
         )
-        steps.append(known[name].concept.vector)
+        steps.append(known[name].vector)
     strength = st.slider(
         "Strength", 0.0, 2.0, 1.0, 0.1, key="strength", bind="query-params",
         persist_state="session",
@@ -144,12 +143,12 @@ def _here(space: LatentSpace, z: np.ndarray, count: int = 6) -> None:
     rows, distances = neighbours(space.mean, z, count)
     zone = space.neighbour_distances.describe(distances[0])
     words = f"Where the mark was left: {distances[0]:.2f} from the nearest code, {zone}."
-    judge = classifier.judge(space)
-    if judge is not None:
-        seen = judge.probabilities(decode(space.model, z[None]))[0]
+    classifier = space.classifier
+    if classifier is not None:
+        seen = classifier.probabilities(decode(space.model, z[None]))[0]
         likely = [k for k in seen.argsort(descending=True).tolist() if seen[k] > 0.5]
         named = ", ".join(
-            f"{plain(formatting.words(judge.names[k]))} ({seen[k]:.0%})" for k in likely[:5]
+            f"{plain(formatting.words(classifier.names[k]))} ({seen[k]:.0%})" for k in likely[:5]
         )
         words += f" An independent classifier sees: {named or 'nothing it is sure of'}."
     st.caption(f"{words} Nearest real images in the latent space:")

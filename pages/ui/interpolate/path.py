@@ -13,7 +13,6 @@ from pages.ui.components.sliders import Curve, Track, live_path
 from pages.ui.interpolate import endpoints
 from pages.ui.shared import (
     cache,
-    classifier,
     export,
     formatting,
     images,
@@ -46,7 +45,7 @@ class Facts:
         outside: intervals of t where no code is within reach.
         nearest: rows of the nearest real image at each position, `(M,)`.
         norms: |z| at each position, `(M,)`.
-        answers: the classifier's names and probabilities `(M,)`; empty where there is none.
+        predicted: probabilities `(M,)` by the classifier's names; empty where there is none.
         exclusive: whether the names are classes, of which one is right.
     """
 
@@ -57,7 +56,7 @@ class Facts:
     outside: list[tuple[float, float]]
     nearest: np.ndarray
     norms: np.ndarray
-    answers: dict[str, np.ndarray]
+    predicted: dict[str, np.ndarray]
     exclusive: bool
 
 
@@ -86,15 +85,15 @@ def facts(
     radius = space.neighbour_distances.far  # as every page calls a place inside the data
     counts = density(space.mean, z, radius)
     rows, _ = neighbours(space.mean, z, 1)
-    judge = classifier.judge(space)
-    answers: dict[str, np.ndarray] = {}
-    if judge is not None:
-        seen = judge.probabilities(decode(space.model, z)).numpy()
+    classifier = space.classifier
+    predicted: dict[str, np.ndarray] = {}
+    if classifier is not None:
+        seen = classifier.probabilities(decode(space.model, z)).numpy()
         # Classes by how likely they get, attributes by how much they change.
-        weight = seen.max(0) if judge.exclusive else np.ptp(seen, axis=0)
+        weight = seen.max(0) if classifier.exclusive else np.ptp(seen, axis=0)
         chosen = np.argsort(-weight, kind="stable")[:_MOST_ANSWERS]
         told = [k for k in chosen if weight[k] > 0.1] or chosen[:1]
-        answers = {judge.names[k]: seen[:, k] for k in told}
+        predicted = {classifier.names[k]: seen[:, k] for k in told}
     return Facts(
         at,
         steps,
@@ -103,8 +102,8 @@ def facts(
         intervals(counts == 0, at),
         rows[:, 0],
         np.linalg.norm(z, axis=1),
-        answers,
-        bool(judge is not None and judge.exclusive),
+        predicted,
+        bool(classifier is not None and classifier.exclusive),
     )
 
 
@@ -224,15 +223,15 @@ def _tracks(space: LatentSpace, found: Facts) -> list[Track]:
             empty="none: the path has left the data",
         )
     ]
-    if found.answers:
+    if found.predicted:
         colours = plot_style.COLOURS
-        if found.exclusive and set(found.answers) <= set(space.classes):
-            at = [space.classes.index(name) for name in found.answers]  # as on the map
+        if found.exclusive and set(found.predicted) <= set(space.classes):
+            at = [space.classes.index(name) for name in found.predicted]  # as on the map
         else:
-            at = list(range(len(found.answers)))
+            at = list(range(len(found.predicted)))
         curves = [
             Curve(f"{formatting.words(name)}:", 100 * p, colours[k % len(colours)], " %")
-            for k, (name, p) in zip(at, found.answers.items(), strict=True)
+            for k, (name, p) in zip(at, found.predicted.items(), strict=True)
         ]
         tracks.append(
             Track(

@@ -12,15 +12,15 @@ from torch import Tensor
 
 from pages.ui.components.plotly_chart import chart
 from pages.ui.components.sliders import Slider, live_sliders
-from pages.ui.shared import cache, classifier, formatting, images, labels
+from pages.ui.shared import cache, formatting, images, labels
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import real_pin
 from pages.ui.shared.plot_style import TERMS
 from vae import CheckpointError, DatasetError, concept_vector, list_checkpoints
 from vae.codes import decode, encode
-from vae.concepts.edits import answers, true_pictures
-from vae.concepts.vectors import cosines, sides
+from vae.concepts.edits import Effect, true_pictures
+from vae.concepts.vectors import cosines, split_by_attribute
 from vae.latent import evenly
 
 __all__ = [
@@ -58,12 +58,12 @@ _TRIED = 60  # held-out images that each vector is tried on
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a vector did to held-out images, by the classifier's word.
+    """What a vector did to held-out images, as `Effect` defines it.
 
     Args:
         n: how many images.
-        success: the share in which the concept is seen afterwards, 0…1.
-        leakage: the largest share for which another attribute flips; None where there is none.
+        success: the share for which the concept is predicted afterwards, 0…1.
+        leakage: the largest share for which another prediction flips; None without another.
         leaks_into: which.
     """
 
@@ -121,14 +121,14 @@ def _examples(space: LatentSpace, name: str, seed: int) -> tuple[np.ndarray, np.
     """Rows with and without the concept that vectors may be made from, in an order of the seed."""
     rng = np.random.default_rng(seed)
     fit = labels.fit_rows(space)
-    both = sides(labels.table(space), name, labels.excluded(space, name))
+    both = split_by_attribute(labels.table(space), name, labels.excluded(space, name))
     with_it, without = (rng.permutation(np.flatnonzero(side & fit)) for side in both)
     return with_it, without
 
 
 def _twins(space: LatentSpace, rows: np.ndarray, name: str) -> tuple[Tensor, np.ndarray] | None:
     """The same people drawn with the concept, and their codes; None but for drawn faces."""
-    drawn = true_pictures(space.dataset, space.index[rows], name)
+    drawn = true_pictures(space.dataset, space.index[rows], {name: True})
     if drawn is None:
         return None
     return drawn, encode(space.model, drawn, bound=False)["mean"]
@@ -207,27 +207,22 @@ def on_another(space: LatentSpace, name: str, seed: int) -> None:
 
 
 def _outcome(space: LatentSpace, name: str, step: np.ndarray, key: tuple) -> Outcome | None:
-    """Has the classifier judge a step on held-out images, once for all visitors."""
-    judge = classifier.judge(space)
-    rows = labels.held_out(space, name)[1]
-    if judge is None or not len(rows) or name not in judge.names:
+    """Adds a step to held-out images and counts predictions, once for all visitors."""
+    classifier, rows = space.classifier, labels.held_out(space, name)[1]
+    if classifier is None or not len(rows) or name not in classifier.names:
         return None
+    codes = space.mean[evenly(rows, _TRIED)]
 
-    chosen = evenly(rows, _TRIED)
-    codes = space.mean[chosen]
+    def predictions(z: np.ndarray) -> np.ndarray:
+        return classifier.predictions(decode(space.model, z)).numpy()
 
-    before = cache.remember(
-        space, ("arithmetic-before", name), lambda: answers(judge, decode(space.model, codes))
-    )
+    before = cache.remember(space, ("arithmetic-before", name), lambda: predictions(codes))
 
     def compute() -> Outcome:
-        after = answers(judge, decode(space.model, (codes + step).astype(np.float32)))
-        shares = dict(zip(judge.names, (after != before).mean(0).tolist(), strict=True))
-        aside = {name, *labels.excluded(space, name)}
-        flips = {k: v for k, v in shares.items() if k not in aside}
-        worst = max(flips, key=flips.get, default=None)
-        shown = float(after[:, judge.names.index(name)].mean())
-        return Outcome(len(chosen), shown, flips.get(worst), worst)
+        effect = Effect(classifier.names, before, predictions(codes + step))
+        worst = effect.leakage({name, *labels.excluded(space, name)})
+        leaks_into, leakage = worst or (None, None)
+        return Outcome(effect.n, effect.success({name: True}), leakage, leaks_into)
 
     return cache.remember(space, ("arithmetic-outcome", name, *key), compute)
 

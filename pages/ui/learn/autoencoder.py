@@ -11,7 +11,7 @@ from pages.ui.components.latent_planes import Field
 from pages.ui.components.pickers import draw_samples
 from pages.ui.learn import layout
 from pages.ui.shared import cache, images
-from pages.ui.shared.classifier import confidence, judge, threshold
+from pages.ui.shared.classifier import confidence, threshold
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.latent_space import LatentSpace
 from vae import CheckpointError, DatasetError
@@ -66,7 +66,7 @@ def field(space: LatentSpace, kind: str, colour: str, steps: int = 45) -> Field 
         colour: of the tint, #rrggbb.
         steps: places along each axis.
     """
-    if kind not in ("distance", "confidence") or (kind == "confidence" and judge(space) is None):
+    if kind not in (("distance", "confidence") if space.classifier else ("distance",)):
         return None
     x0, x1, y0, y1 = bounds_of(space)
     places = np.stack(np.meshgrid(np.linspace(x0, x1, steps), np.linspace(y0, y1, steps)), -1)
@@ -109,10 +109,8 @@ def samples(
     def compute() -> dict[str, object]:
         decoded = decode(space.model, draw_samples(space, distribution, count, seed))
         clear = kinds = None
-        if judge(space) is not None:
-            sure, which = torch.cat(
-                [judge(space).probabilities(p) for p in decoded.split(250)]
-            ).max(1)
+        if space.classifier is not None:
+            sure, which = space.classifier.probabilities(decoded).max(1)
             found = which[sure >= threshold(space)]
             share = torch.bincount(found, minlength=len(space.classes)) / max(len(found), 1)
             clear, kinds = len(found), float(torch.special.entr(share).sum().exp())
@@ -125,7 +123,7 @@ def walk(space: LatentSpace, a: int, b: int, steps: int = 11) -> tuple[Tensor, n
     """Decodes the straight line between two images' codes; how sure the classifier is of each."""
     t = np.linspace(0, 1, steps)[:, None]
     decoded = decode(space.model, (1 - t) * space.mean[a] + t * space.mean[b])
-    return decoded, None if judge(space) is None else confidence(space, decoded)
+    return decoded, None if space.classifier is None else confidence(space, decoded)
 
 
 def show_samples(twins: dict[str, LatentSpace], seed: int) -> None:

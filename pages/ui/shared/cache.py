@@ -8,7 +8,7 @@ Each visitor's own things lie in `st.session_state`, under these keys:
   address (`?model=`)
 - `pins`: list of `Pin`, newest last, at most `MOST_PINS`
 - `groups`: `{(model, "A" or "B"): rows of that model's reference images}`
-- `vectors`: `{(model, name): {"vector": (D,) array, ...}}`, the concept vectors made so far
+- `vectors`: `{(model, name): NamedConcept}`, the concept vectors made so far
 """
 
 from __future__ import annotations

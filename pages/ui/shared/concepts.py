@@ -10,13 +10,13 @@ from pages.ui.shared import cache, formatting, visitor
 from pages.ui.shared.labels import excluded, fit_rows, table
 from pages.ui.shared.latent_space import LatentSpace
 from vae.concepts.files import Concept
-from vae.concepts.vectors import adjusted_vectors, sides
+from vae.concepts.vectors import adjusted_vectors, split_by_attribute
 
-__all__ = ["Made", "concepts", "keep_quietly"]
+__all__ = ["NamedConcept", "concepts", "keep_concept"]
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class NamedConcept:
     """A concept vector with what it was made from.
 
     Args:
@@ -35,14 +35,29 @@ class Made:
     paired: bool = False
     rows: frozenset[int] = frozenset()
 
+    @property
+    def name(self) -> str:
+        """What it is called on the pages."""
+        return self.concept.name
 
-def concepts(space: LatentSpace) -> dict[str, Made]:
+    @property
+    def vector(self) -> np.ndarray:
+        """`(D,)`, what strength 1 adds to a code."""
+        return self.concept.vector
+
+
+def concepts(space: LatentSpace) -> dict[str, NamedConcept]:
     """All concepts of a model by name: one for each attribute or class, then the visitor's own."""
-    own = {name: entry["made"] for name, entry in visitor.vectors(space.name).items()}
-    return cache.remember(space, ("ready-made",), lambda: _ready(space)) | own
+    ready = cache.remember(space, ("ready-made",), lambda: _ready(space))
+    return ready | visitor.vectors(space.name)
 
 
-def _ready(space: LatentSpace) -> dict[str, Made]:
+def keep_concept(space: LatentSpace, concept: NamedConcept) -> None:
+    """Adds a concept to the visitor's own."""
+    visitor.add_vector(space.name, concept.name, concept)
+
+
+def _ready(space: LatentSpace) -> dict[str, NamedConcept]:
     fit = fit_rows(space)
     attributes = {k: v[fit] for k, v in table(space).items() if 0 < v[fit].sum() < fit.sum()}
     if not attributes:
@@ -50,14 +65,10 @@ def _ready(space: LatentSpace) -> dict[str, Made]:
     codes, found = space.mean[fit], {}
     for name, vector in adjusted_vectors(codes, attributes).items():
         known = [other for other in excluded(space, name) if other in attributes]
-        with_it, without = (codes[side] for side in sides(attributes, name, known))
+        both = split_by_attribute(attributes, name, known)
+        with_it, without = (codes[side] for side in both)
         about = {"target": name, "with": len(with_it), "without": len(without)}
         concept = Concept(formatting.words(name), vector, "adjusted for the others", about)
         rows = frozenset(np.flatnonzero(fit).tolist())
-        found[concept.name] = Made(concept, with_it, without, name, rows=rows)
+        found[concept.name] = NamedConcept(concept, with_it, without, name, rows=rows)
     return found
-
-
-def keep_quietly(space: LatentSpace, made: Made) -> None:
-    """Adds a concept to the visitor's own."""
-    visitor.add_vector(space.name, made.concept.name, made.concept.vector, made=made)

@@ -7,7 +7,7 @@ import numpy as np
 from pages.ui.shared import cache
 from pages.ui.shared.latent_space import LatentSpace
 from vae.concepts.edits import attribute_table, excluded_by
-from vae.concepts.vectors import sides
+from vae.concepts.vectors import split_by_attribute
 
 __all__ = ["excluded", "fit_rows", "held_out", "table"]
 
@@ -31,6 +31,5 @@ def held_out(space: LatentSpace, name: str, leave: frozenset[int] = frozenset())
     """Rows with and without an attribute among the images that no ready-made vector has seen."""
     free = ~fit_rows(space)
     free[list(leave)] = False
-    return tuple(
-        np.flatnonzero(side & free) for side in sides(table(space), name, excluded(space, name))
-    )
+    both = split_by_attribute(table(space), name, excluded(space, name))
+    return tuple(np.flatnonzero(side & free) for side in both)

@@ -14,6 +14,7 @@ from torch.distributions import Independent, Normal
 
 from vae import VAE, load_checkpoint
 from vae.checkpoint import load_card, load_codes
+from vae.classifier import Classifier, load_classifier
 from vae.codes import FittedGaussian, decode, encode
 from vae.datasets import Dataset, DatasetError
 from vae.latent import NeighbourDistances, evenly, neighbours
@@ -145,6 +146,13 @@ class LatentSpace:
     def aggregate_posterior(self) -> FittedGaussian:
         """Where the codes lie: draws others, and says how unusual one is."""
         return FittedGaussian.fit(self.mean, self.variance)
+
+    @functools.cached_property
+    def classifier(self) -> Classifier | None:
+        """The independent classifier of the dataset; None where there is none for such images."""
+        classifier = load_classifier(self.dataset.name)
+        fits = classifier is not None and classifier.image_shape == self.shape
+        return classifier if fits else None
 
     def image(self, row: int) -> Tensor:
         """One reference image `(C, H, W)` in [0, 1]."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin
+
+if TYPE_CHECKING:
+    from pages.ui.shared.concepts import NamedConcept
 
 __all__ = [
     "MOST_PINS",
@@ -69,16 +72,16 @@ def set_group(space: LatentSpace, name: str, rows: Sequence[int]) -> None:
     st.session_state["groups"] = groups | {(space.name, name): sorted(wanted)}
 
 
-def vectors(model: str) -> dict[str, dict[str, Any]]:
+def vectors(model: str) -> dict[str, NamedConcept]:
     """The concept vectors that the visitor made for a model, by name."""
     kept = st.session_state.setdefault("vectors", {})
-    return {name: entry for (owner, name), entry in kept.items() if owner == model}
+    return {name: concept for (owner, name), concept in kept.items() if owner == model}
 
 
-def add_vector(model: str, name: str, vector: np.ndarray, **about: Any) -> None:
-    """Keeps a concept vector `(D,)` under a name, with whatever is to be known about it."""
+def add_vector(model: str, name: str, concept: NamedConcept) -> None:
+    """Keeps a concept vector under a name."""
     kept = st.session_state.setdefault("vectors", {})
-    st.session_state["vectors"] = kept | {(model, name): {"vector": np.asarray(vector), **about}}
+    st.session_state["vectors"] = kept | {(model, name): concept}
 
 
 def remove_vector(model: str, name: str) -> None:

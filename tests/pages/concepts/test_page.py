@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +16,21 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.concepts import create, edit_report, views
-from pages.ui.concepts.edit import Edit, truth
-from pages.ui.shared import cache, classifier, concepts, labels
+from pages.ui.concepts import create, edit, edit_report, files, strength_grid
+from pages.ui.concepts.edit import Edit, EditResult
+from pages.ui.learn import arithmetic
+from pages.ui.shared import cache, concepts, labels
+from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
 from vae import VAE, VAEConfig, load_checkpoint, save_checkpoint
 from vae.classifier import Classifier
+from vae.codes import decode
+from vae.concepts import evaluation
 from vae.concepts.edits import EditReport, Effect
-from vae.concepts.files import read_vectors
+from vae.concepts.evaluation import EditBench
+from vae.concepts.files import Concept, pack, read_vectors
+from vae.concepts.vectors import split_by_attribute
+from vae.datasets import faces
 
 ROOT = Path(__file__).resolve().parents[3]
 VIEWS = ("after", "before", "dose", "grid", "map", "lessons")
@@ -41,13 +50,12 @@ def models(tmp_path_factory):
         torch.manual_seed(0)
         config = VAEConfig((3, 64, 64), latent_dim=6, channels=(4, 4), hidden=(16,))
         save_checkpoint(VAE(config), data / "checkpoints" / "tiny-faces", {"dataset": "faces"})
-        judges = {
+        classifiers = {
             "faces": Classifier((3, 64, 64), tuple(load.ATTRIBUTES), False).eval(),
             "digits": Classifier((1, 28, 28), tuple("0123456789"), True).eval(),
         }
-        patch.setattr(
-            classifier, "judge", lambda space: judges[space.dataset.name].requires_grad_(False)
-        )
+        known = property(lambda space: classifiers[space.dataset.name].requires_grad_(False))
+        patch.setattr(LatentSpace, "classifier", known)
         yield data / "checkpoints"
     st.cache_resource.clear()
     st.cache_data.clear()
@@ -100,8 +108,8 @@ def test_a_concept_from_labels_gets_the_first_slider(estimator):
     fine(at.button(key="label-make").click().run())
     name = f"Hat ({estimator})"
     assert acting(at)[0] == name
-    made = at.session_state["vectors"]["tiny-faces", name]["made"]
-    assert made.target == "hat" and made.concept.vector.shape == (6,)
+    made = at.session_state["vectors"]["tiny-faces", name]
+    assert made.target == "hat" and made.vector.shape == (6,)
 
 
 def test_a_twin_is_drawn_and_encoded_on_the_spot():
@@ -118,9 +126,9 @@ def test_a_twin_is_drawn_and_encoded_on_the_spot():
     }
     at.run()
     fine(at.button(key="pairs-make").click().run())
-    made = at.session_state["vectors"]["tiny-faces", acting(at)[0]]["made"]
+    made = at.session_state["vectors"]["tiny-faces", acting(at)[0]]
     assert made.paired and made.target == "glasses" and row in made.rows
-    assert np.allclose(made.concept.vector, halves["with"].z - halves["without"].z, atol=1e-5)
+    assert np.allclose(made.vector, halves["with"].z - halves["without"].z, atol=1e-5)
 
 
 def test_two_groups_make_a_concept():
@@ -130,9 +138,9 @@ def test_two_groups_make_a_concept():
     at.run()
     fine(at.button(key="groups-make").click().run())
     space = cache.latent_space("tiny-faces")
-    made = at.session_state["vectors"]["tiny-faces", "A − B"]["made"]
+    made = at.session_state["vectors"]["tiny-faces", "A − B"]
     expected = space.mean[[0, 2]].mean(0) - space.mean[1]
-    assert np.allclose(made.concept.vector, expected, atol=1e-5)
+    assert np.allclose(made.vector, expected, atol=1e-5)
 
 
 def test_sums_make_concepts_and_places_and_mistakes_are_explained():
@@ -140,9 +148,9 @@ def test_sums_make_concepts_and_places_and_mistakes_are_explained():
     at.text_input(key="sum").set_value("0.5·hat − long_hair").run()
     fine(at.button(key="sum-make").click().run())
     known = concepts.concepts(cache.latent_space("tiny-faces"))
-    made = at.session_state["vectors"]["tiny-faces", acting(at)[0]]["made"]
-    expected = 0.5 * known["Hat"].concept.vector - known["Long hair"].concept.vector
-    assert np.allclose(made.concept.vector, expected, atol=1e-5)
+    made = at.session_state["vectors"]["tiny-faces", acting(at)[0]]
+    expected = 0.5 * known["Hat"].vector - known["Long hair"].vector
+    assert np.allclose(made.vector, expected, atol=1e-5)
 
     at.text_input(key="sum").set_value("start + hat").run()
     fine(at.button(key="sum-start").click().run())
@@ -156,15 +164,15 @@ def test_sums_make_concepts_and_places_and_mistakes_are_explained():
 def test_an_export_comes_back_only_to_its_own_model(models, tmp_path):
     space = cache.latent_space("tiny-faces")
     hat = concepts.concepts(space)["Hat"].concept
-    content, card = create.pack([hat], space.model, space.name)
+    content, card = pack([hat], space.model, space.name)
     assert json.loads(card)["vectors"][0]["name"] == "Hat"
-    (back,) = create._read(space, content)
+    (back,) = files.read(space, content)
     assert np.array_equal(back.vector, hat.vector)
     (tmp_path / "v.safetensors").write_bytes(content)
     with pytest.raises(ValueError, match="dimensions"):
         read_vectors(tmp_path / "v.safetensors", load_checkpoint(models / "tiny-plane"))
     with pytest.raises(ValueError) as refused:
-        create._read(space, b"nothing of the kind")
+        files.read(space, b"nothing of the kind")
     assert "/tmp" not in str(refused.value)
 
 
@@ -173,17 +181,17 @@ def test_the_edit_is_the_sum_of_what_acts():
     known = concepts.concepts(space)
     pin = real_pin(space, 3)
     active = [known["Hat"], known["Glasses"], known["Smile"]]
-    edit = Edit(space, pin, active, np.array([1.0, -0.5, 0.1]))
-    vectors = [m.concept.vector for m in active]
+    act = Edit(space, pin, active, np.array([1.0, -0.5, 0.1]))
+    vectors = [concept.vector for concept in active]
     expected = pin.z + vectors[0] - 0.5 * vectors[1] + 0.1 * vectors[2]
-    assert np.allclose(edit.edited, expected, atol=1e-5)
-    assert edit.wishes == {"hat": True, "glasses": False}
-    assert edit.aside == {"hat", "glasses", "sunglasses"}
-    drawn, copy = truth(edit)
-    assert drawn.shape == copy.shape == space.shape
-    assert not torch.equal(drawn, space.image(3))
+    assert np.allclose(act.edited, expected, atol=1e-5)
+    assert act.targets == {"hat": True, "glasses": False}
+    assert act.allowed_changes == {"hat", "glasses", "sunglasses"}
+    result = EditResult.of(act)
+    assert result.truth.shape == result.reconstruction.shape == space.shape
+    assert not torch.equal(result.truth, space.image(3))
     free = Pin(space.name, "sample", pin.z, "a sample")
-    assert truth(Edit(space, free, active, edit.strengths)) is None
+    assert EditResult.of(Edit(space, free, active, act.strengths)).truth is None
 
 
 def test_ready_made_concepts_are_tested_on_images_they_have_not_seen():
@@ -215,26 +223,27 @@ def seen(before: bool, after: bool, other: bool = False, unusual: float = 0.5) -
 def test_the_verdict_follows_the_figures(report, works, leak, kind, words):
     space = cache.latent_space("tiny-faces")
     hat = concepts.concepts(space)["Hat"]
-    edit = Edit(space, real_pin(space, 0), [hat], np.ones(1))
+    act = Edit(space, real_pin(space, 0), [hat], np.ones(1))
     effect = None
     if works is not None:
-        effect = Effect(200, {"hat": works, "smile": 0.0}, {"hat": works, "smile": leak})
-    found, sentence = edit_report.verdict(edit, report, effect)
+        after = np.arange(100)[:, None] < [100 * works, 100 * leak]
+        effect = Effect(("hat", "smile"), np.zeros_like(after), after)
+    found, sentence = edit_report.verdict(act, report, effect)
     assert found == kind
     assert words in sentence
-    still = Edit(space, edit.pin, [hat], np.zeros(1))
+    still = Edit(space, act.pin, [hat], np.zeros(1))
     assert edit_report.verdict(still, report, effect)[0] == "open"
 
 
 def test_a_sheet_frames_the_unchanged_column_and_a_gif_moves():
     x = torch.rand(6, 3, 64, 64)
-    sheet = views.labelled_sheet(x, ["−1.0", "0", "+1.0"])
-    frame = np.asarray(sheet)[..., :3] == views._GREY
+    sheet = strength_grid.labelled_sheet(x, ["−1.0", "0", "+1.0"])
+    frame = np.asarray(sheet)[..., :3] == strength_grid._GREY
     columns = np.flatnonzero(frame[40:].all(2).mean(0) > 0.9)
     assert len(columns) and columns.min() > 90 and columns.max() < 210
     space = cache.latent_space("tiny-faces")
-    starts, vector = space.mean[:2], concepts.concepts(space)["Hat"].concept.vector
-    film = Image.open(io.BytesIO(views._gif(space.model, starts, 9 * vector, -1.0, 1.0)))
+    starts, vector = space.mean[:2], concepts.concepts(space)["Hat"].vector
+    film = Image.open(io.BytesIO(strength_grid._gif(space.model, starts, 9 * vector, -1.0, 1.0)))
     assert film.n_frames > 10
     assert film.size == (192, 96)
 
@@ -251,10 +260,83 @@ def test_an_own_concept_can_be_forgotten():
 
 
 def test_an_edit_is_tried_on_all_when_asked(monkeypatch):
-    monkeypatch.setattr(edit_report, "_MANY", 20)
+    monkeypatch.setattr(edit, "_MANY", 20)
     at = visit()
     assert any("on 20 held-out" in c.value for c in at.caption)
     everybody = int(at.button(key="effect-all").label.rpartition(" ")[2])
     fine(at.button(key="effect-all").click().run())
     assert everybody > 20 and any(f"on {everybody} held-out" in c.value for c in at.caption)
     assert "effect-all" not in [b.key for b in at.button]
+
+
+def release(at: AppTest, strengths: list[float]) -> AppTest:
+    """Lets go of the sliders of the concepts that act, as the browser says it."""
+    key = "strengths-tiny-faces-" + "-".join(acting(at))
+    at.session_state[key] = {"values": strengths}
+    return fine(at.run())
+
+
+@pytest.mark.parametrize("start", ["a face", "a sample"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_release_decodes_each_code_once(monkeypatch, view, start):
+    """Only the sheet of many strengths holds the code before the edit once more."""
+    space = cache.latent_space("tiny-faces")
+    pin = real_pin(space, 3) if start == "a face" else Pin(space.name, "sample", space.mean[3], "")
+    drawn, decoded = [], []
+    draw = faces.draw
+
+    def counted(person: faces.Person) -> np.ndarray:
+        drawn.append(person)
+        return draw(person)
+
+    monkeypatch.setattr(faces, "draw", counted)
+    at = visit(concept_view=view, concept_start=pin)
+    drawn.clear()
+    hook = space.model.decoder.register_forward_pre_hook(lambda _, given: decoded.extend(given))
+    release(at, [0.8, -0.7])
+    hook.remove()
+    codes, times = np.unique(torch.cat(decoded).numpy().round(4), axis=0, return_counts=True)
+    edited = Edit(space, pin, known(at), np.array([0.8, -0.7])).edited
+    for z in (pin.z, edited):
+        assert np.abs(codes - z).max(1).min() < 1e-3
+    assert times.max() == (2 if view == "grid" else 1)
+    assert len(drawn) == (start == "a face")
+
+
+def known(at: AppTest) -> list:
+    by_name = concepts.concepts(cache.latent_space("tiny-faces"))
+    return [by_name[name] for name in acting(at)]
+
+
+def test_page_lesson_and_command_line_measure_an_edit_alike(monkeypatch):
+    space = cache.latent_space("tiny-faces")
+    undecided = copy.deepcopy(space.classifier)  # half of the reconstructions have each attribute
+    undecided.head.bias -= undecided(decode(space.model, space.mean)).median(0).values
+    monkeypatch.setattr(LatentSpace, "classifier", property(lambda space: undecided))
+    hat = concepts.concepts(space)["Hat"]
+    far = Concept("Far", 3 * hat.vector)
+    bench = EditBench(space.model, space.classifier, space.dataset, space.mean)
+    monkeypatch.setattr(evaluation, "STRENGTHS", np.ones(1))
+    names = list(space.classifier.names)
+    measured, _ = bench.measure("hat", far.vector, names, np.random.default_rng(0))
+    with_it, without = split_by_attribute(
+        labels.table(space), "hat", labels.excluded(space, "hat")
+    )
+    rows = np.sort(np.random.default_rng(0).permutation(np.flatnonzero(without))[1::2])
+    assert measured["n"] == len(rows) and measured["leakage"] > 0
+
+    monkeypatch.setattr(Edit, "others", lambda edit: rows)
+    monkeypatch.setattr(labels, "held_out", lambda *about: (np.flatnonzero(with_it), rows))
+    monkeypatch.setattr(edit, "_MANY", len(space))
+    monkeypatch.setattr(arithmetic, "_TRIED", len(space))
+    act = Edit(space, real_pin(space, 0), [replace(hat, concept=far)], np.ones(1))
+    effect = EditResult.of(act).effect
+    lesson = arithmetic._outcome(space, "hat", far.vector, ("test",))
+    leaks_into, leakage = effect.leakage(act.allowed_changes)
+    found = {
+        "page": (effect.n, effect.success(act.targets), leakage, leaks_into),
+        "lesson": (lesson.n, lesson.success, lesson.leakage, lesson.leaks_into),
+    }
+    keys = ("n", "success", "leakage", "leaks_into")
+    for name, figures in found.items():
+        assert figures == tuple(measured[key] for key in keys), name

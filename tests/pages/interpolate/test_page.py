@@ -14,7 +14,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.interpolate import endpoints, path, traversals
-from pages.ui.shared import cache, classifier, concepts, images
+from pages.ui.shared import cache, concepts, images
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
 from vae.classifier import Classifier
@@ -152,18 +152,18 @@ def test_a_link_restores_pictures_and_sliders():
 # What lies along a path --------------------------------------------------------------------------
 
 
-def a_judge(monkeypatch, exclusive: bool) -> Classifier:
+def a_classifier(monkeypatch, exclusive: bool) -> Classifier:
     torch.manual_seed(0)
     names = tuple("0123456789") if exclusive else ("hat", "scarf")
-    judge = Classifier((1, 28, 28), names, exclusive).eval()
-    monkeypatch.setattr(classifier, "judge", lambda space: judge)
-    return judge
+    classifier = Classifier((1, 28, 28), names, exclusive).eval()
+    monkeypatch.setattr(LatentSpace, "classifier", property(lambda space: classifier))
+    return classifier
 
 
 @pytest.mark.parametrize("way", ["lerp", "slerp"])
 @pytest.mark.parametrize("exclusive", [True, False])
 def test_facts_are_those_of_the_codes_on_the_path(monkeypatch, way, exclusive):
-    judge = a_judge(monkeypatch, exclusive)
+    classifier = a_classifier(monkeypatch, exclusive)
     space = cache.latent_space("tiny-gaussian")
     a, b = space.mean[3], space.mean[40]
     found = path.facts(space, a, b, way, 0.5, 9)
@@ -177,10 +177,10 @@ def test_facts_are_those_of_the_codes_on_the_path(monkeypatch, way, exclusive):
     np.testing.assert_array_equal(found.counts == 0, outside)
     marked = [any(s <= t <= e for s, e in found.outside) for t in found.at]
     np.testing.assert_array_equal(marked, outside)
-    said = judge.probabilities(decode(space.model, z)).detach().numpy()
-    for name, values in found.answers.items():
-        np.testing.assert_allclose(values, said[:, judge.names.index(name)], atol=1e-5)
-    assert found.answers and found.exclusive == exclusive
+    said = classifier.probabilities(decode(space.model, z)).numpy()
+    for name, values in found.predicted.items():
+        np.testing.assert_allclose(values, said[:, classifier.names.index(name)], atol=1e-5)
+    assert found.predicted and found.exclusive == exclusive
 
 
 def test_facts_are_symmetric_under_swap():
@@ -194,7 +194,7 @@ def test_facts_are_symmetric_under_swap():
 
 
 def test_a_path_far_from_the_data_is_said_to_have_left_them(monkeypatch):
-    monkeypatch.setattr(classifier, "judge", lambda space: None)
+    monkeypatch.setattr(LatentSpace, "classifier", property(lambda space: None))
     space = cache.latent_space("tiny-gaussian")
     far = space.mean[3] + 100
     texts = {}
@@ -209,7 +209,7 @@ def test_a_path_far_from_the_data_is_said_to_have_left_them(monkeypatch):
 
 @pytest.mark.parametrize("exclusive", [True, False])
 def test_the_page_shows_what_a_classifier_sees(monkeypatch, exclusive):
-    a_judge(monkeypatch, exclusive)
+    a_classifier(monkeypatch, exclusive)
     space = cache.latent_space("tiny-gaussian")
     found = path.facts(space, space.mean[3], space.mean[40], "lerp", 0.0, 9)
     tracks = path._tracks(space, found)
@@ -281,7 +281,7 @@ def test_an_analogy_is_a_parallelogram():
     assert not at.exception
     a, right, down, both = at.session_state["made"]
     np.testing.assert_allclose(right - a, both - down, atol=1e-5)
-    vectors = [made.concept.vector for made in concepts.concepts(space).values()]
+    vectors = [concept.vector for concept in concepts.concepts(space).values()]
     np.testing.assert_allclose(right - a, vectors[0], atol=1e-5)
     np.testing.assert_allclose(down - a, vectors[1], atol=1e-5)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from vae.codes import FittedGaussian, encode
-from vae.concepts import edits
+from vae.codes import FittedGaussian, decode, encode
+from vae.concepts import edits, evaluation
 from vae.datasets import Dataset, Images
 
 NAMES = ("a", "b", "c")
@@ -48,11 +48,11 @@ class World:
     def __call__(self, x):
         return x.mean((1, 3))[:, :3] - 0.6
 
-    def answers(self, x):
-        found = self(x) > 0
+    def predictions(self, x):
+        predicted = self(x) > 0
         for k in self.wrong:
-            found[:, k] = True
-        return found
+            predicted[:, k] = True
+        return predicted
 
     def probabilities(self, x):
         return self(x).mul(10).sigmoid()
@@ -61,11 +61,11 @@ class World:
 @pytest.fixture
 def measure(monkeypatch):
     def run(world):
-        monkeypatch.setattr(edits, "load_checkpoint", lambda folder: world)
-        monkeypatch.setattr(edits, "load_card", lambda folder: {"dataset": "blocks"})
-        monkeypatch.setattr(edits, "load_classifier", lambda name: world)
-        monkeypatch.setattr(edits, "load_dataset", lambda name, split: world.data(split))
-        return edits.evaluate_concepts("anywhere")
+        monkeypatch.setattr(evaluation, "load_checkpoint", lambda folder: world)
+        monkeypatch.setattr(evaluation, "load_card", lambda folder: {"dataset": "blocks"})
+        monkeypatch.setattr(evaluation, "load_classifier", lambda name: world)
+        monkeypatch.setattr(evaluation, "load_dataset", lambda name, split: world.data(split))
+        return evaluation.evaluate_concepts("anywhere")
 
     return run
 
@@ -118,23 +118,31 @@ def test_one_edit_is_reported():
     codes += 0.01 * np.random.default_rng(0).standard_normal((500, 4)).astype(np.float32)
     fitted = FittedGaussian.fit(codes, np.zeros_like(codes))
     z, step = np.zeros(4, np.float32), np.array([1, 0, 0, 0], np.float32)
-    report = edits.edit_report(world, world, z, z + step, codes, fitted)
-    assert report.sees("a") == (False, True)
+
+    def edited(step, classifier=world):
+        both = np.stack([z, z + step])
+        return edits.edit_report(classifier, decode(world, both), both, codes, fitted)
+
+    report = edited(step)
+    assert report.predicts("a") == (False, True)
     assert report.flipped() == ["a"]
     assert report.flipped({"a"}) == []
     assert report.moved == pytest.approx(1)
     assert np.allclose(codes[report.nearest], z + step, atol=0.1)
-    far = edits.edit_report(world, world, z, z + 50 * step, codes, fitted)
-    assert far.unusual == 1 > report.unusual
-    assert edits.edit_report(world, None, z, z + step, codes, fitted).after == {}
+    assert edited(50 * step).unusual == 1 > report.unusual
+    assert edited(step, None).after == {}
 
 
 def test_the_effect_on_many_is_the_share_of_each():
     world = World()
     codes = np.array([[0, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [1, 1, 0, 0]], np.float32)
     effect = edits.effect_on_many(world, world, codes, np.array([1, 0, 0, 0], np.float32))
-    assert effect.shown == {"a": 1, "b": 0.5, "c": 0}
+    assert effect.n == 4 and effect.predicted == {"a": 1, "b": 0.5, "c": 0}
     assert effect.flips == {"a": 0.5, "b": 0, "c": 0}
+    assert effect.success({"a": True}) == 1 and effect.success({"a": True, "b": False}) == 0.5
+    assert effect.leakage({"a"}) == ("b", 0) and effect.leakage({"a"}, {"c"}) == ("c", 0)
+    assert effect.leakage(NAMES) is None
+    assert effect.change[0].mean() == pytest.approx(0.5) and effect.change[1:].sum() == 0
 
 
 def test_classes_exclude_each_other_and_faces_know_their_groups():
@@ -153,8 +161,8 @@ def test_the_truth_is_the_same_person_drawn_with_it():
     images = Images(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
     faces = Dataset("faces", "test", images)
     bare = [r for r in range(40) if not attributes(person("test", r))["hat"]][:3]
-    drawn = edits.true_pictures(faces, np.array(bare), "hat")
-    same = edits.true_pictures(faces, np.array(bare), "hat", False)
+    drawn = edits.true_pictures(faces, np.array(bare), {"hat": True})
+    same = edits.true_pictures(faces, np.array(bare), {"hat": False})
     before = torch.from_numpy(np.stack([draw(person("test", r)) for r in bare]))
     before = before.permute(0, 3, 1, 2) / 255
     assert torch.allclose(same, before)

@@ -14,7 +14,7 @@ from vae.concepts.vectors import (
     probe_vector,
     report_card,
     separation,
-    sides,
+    split_by_attribute,
 )
 
 D = 12
@@ -92,11 +92,11 @@ def test_the_probe_has_the_length_of_the_difference_and_separates_better():
 
 def test_sides_leave_out_those_who_show_what_excludes_it():
     table = {"glasses": np.array([1, 0, 0, 0], bool), "sunglasses": np.array([0, 1, 0, 0], bool)}
-    with_it, without = sides(table, "glasses", ("sunglasses",))
+    with_it, without = split_by_attribute(table, "glasses", ("sunglasses",))
     assert with_it.tolist() == [True, False, False, False]
     assert without.tolist() == [False, False, True, True]
     classes = {"x": np.array([1, 0], bool), "y": np.array([0, 1], bool)}
-    assert sides(classes, "x", ("y",))[1].tolist() == [False, True]
+    assert split_by_attribute(classes, "x", ("y",))[1].tolist() == [False, True]
 
 
 def test_separation_agrees_with_counting():

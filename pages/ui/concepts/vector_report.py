@@ -1,0 +1,121 @@
+"""The report card of a concept vector: how good it is before it is used."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages.ui.components.plotly_chart import chart
+from pages.ui.concepts.edit import EditResult
+from pages.ui.shared import cache, concepts, labels
+from pages.ui.shared.concepts import NamedConcept
+from pages.ui.shared.foreign_text import plain
+from pages.ui.shared.latent_space import LatentSpace
+from vae.concepts.vectors import ReportCard, cosines, pair_cosine, report_card
+
+__all__ = ["show_vectors"]
+
+
+def _card(space: LatentSpace, concept: NamedConcept) -> ReportCard | None:
+    """The report card of a vector; None if nothing is known of its examples."""
+    if not len(concept.z_with) or not len(concept.z_without):
+        if concept.target is None:
+            return None
+    tests = None
+    if concept.target in labels.table(space):
+        rows = labels.held_out(space, concept.target, concept.rows)
+        tests = tuple(space.mean[r] for r in rows)
+    examples = (concept.z_with, concept.z_without)
+    if not len(examples[0]) or not len(examples[1]):
+        examples = tests
+
+    def compute() -> ReportCard:
+        return report_card(*examples, concept.vector, held_out=tests)
+
+    return cache.remember(space, ("card", concept.name, concept.vector.tobytes()), compute)
+
+
+def _grade(card: ReportCard) -> str:
+    if card.auc is None:
+        return "Too few examples to tell"
+    if card.auc <= card.random_auc_high:
+        return "No better than a random direction"
+    if card.stability is not None and card.stability < 0.7:
+        return "Depends on the choice of examples"
+    return "Reliable" if card.auc > 0.95 else "Weak but real"
+
+
+def show_vectors(result: EditResult) -> None:
+    """The report card of each vector that acts, and the cosines of all of them."""
+    space, rows = result.edit.space, []
+    for concept in result.edit.active:
+        card = _card(space, concept)
+        row = {
+            "Concept": plain(concept.name, "text"),
+            "Made by": plain(concept.concept.estimator, "text"),
+        }
+        if card is None:
+            rows.append(row | {"Verdict": "Made by arithmetic: nothing to test it on"})
+            continue
+        pair = pair_cosine(concept.z_with, concept.z_without) if concept.paired else None
+        agree = {} if pair is None else {"Pairs agree": pair}
+        rows.append(
+            row
+            | {
+                "Verdict": _grade(card),
+                "With": len(concept.z_with),
+                "Without": len(concept.z_without),
+                "Stability": card.stability,
+                "Cohen’s d": card.cohens_d,
+                "Held-out AUC": card.auc,
+                "Random AUC": card.random_auc,
+                "Length": card.length,
+            }
+            | agree
+        )
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        rows,
+        hide_index=True,
+        column_config={
+            "With": number(help="Examples that show it"),
+            "Without": number(help="Examples that do not"),
+            "Stability": number(
+                format="%.2f",
+                help="Median cosine between the vectors of two random resamples of the examples: "
+                "1 if their choice does not matter.",
+            ),
+            "Pairs agree": number(format="%.2f", help="Mean cosine between the pairs’ steps"),
+            "Cohen’s d": number(
+                format="%.1f", help="Distance of the two sides along it, in standard deviations"
+            ),
+            "Held-out AUC": number(
+                format="%.3f",
+                help="How often an unseen image with it lies further along than one without: "
+                "0.5 is chance",
+            ),
+            "Random AUC": number(
+                format="%.3f", help="The same for 200 random directions of the same length"
+            ),
+            "Length": number(format="%.2f"),
+        },
+    )
+    known = list(concepts.concepts(space).values())
+    if len(known) < 2:
+        return
+    names = [plain(c.name, "chart") for c in known]
+    table = cosines([c.vector for c in known])
+    figure = go.Figure(
+        go.Heatmap(
+            z=table, x=names, y=names, zmin=-1, zmax=1, colorscale="RdBu", texttemplate="%{z:.1f}",
+            hovertemplate="%{x} and %{y}: %{z:.2f}<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_layout(
+        height=130 + 26 * len(names),
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        xaxis={"type": "category", "dtick": 1},
+        yaxis={"type": "category", "dtick": 1, "autorange": "reversed"},
+    )
+    st.markdown("**Cosines**: 1 the same direction, 0 independent, −1 opposite")
+    chart(figure, key="cosines", alt="Cosines between all concept vectors")
