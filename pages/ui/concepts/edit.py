@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pages.ui.shared import cache, labels
+from pages.ui.shared.classifier import predictions
 from pages.ui.shared.concepts import NamedConcept
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin
@@ -124,13 +125,16 @@ class EditResult:
         rows = rows if everybody else evenly(rows, _MANY)
 
         def compute() -> Effect:
-            arguments = space.model, space.classifier, space.mean[rows], step
+            before = None if self.truth is None else predictions(space, rows)
+            arguments = space.model, space.classifier, space.mean[rows], step, before
             if not everybody:
                 return effect_on_many(*arguments)
             text = f"Trying the edit on {len(rows):,} pictures…"
             return with_progress(text, lambda tell: effect_on_many(*arguments, tell))
 
-        return cache.remember(space, ("effect", step.tobytes(), rows.tobytes()), compute)
+        return cache.remember(
+            space, ("effect", step.tobytes(), rows.tobytes(), self.truth is None), compute
+        )
 
     def try_on_all(self) -> None:
         """Has `effect` computed on all others from the next run on."""

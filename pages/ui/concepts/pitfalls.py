@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
-import torch
 from torch import Tensor
 
 from pages.ui.concepts.edit import EditResult
 from pages.ui.shared import cache, concepts, formatting, images, labels
+from pages.ui.shared.classifier import predictions
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from vae import concept_vector
@@ -61,12 +61,12 @@ class _Tried:
     effect: Effect | None
 
 
-@torch.no_grad()
 def _try(space: LatentSpace, rows: np.ndarray, title: str, vector: np.ndarray) -> _Tried:
-    codes = space.mean[evenly(rows, _TRIED)]
-    classifier = space.classifier
-    effect = effect_on_many(space.model, classifier, codes, vector) if classifier else None
-    shown = decode(space.model, (space.mean[evenly(rows, _SHOWN)] + vector).astype(np.float32))
+    tried, classifier, effect = evenly(rows, _TRIED), space.classifier, None
+    if classifier is not None:
+        before = predictions(space, tried)
+        effect = effect_on_many(space.model, classifier, space.mean[tried], vector, before)
+    shown = decode(space.model, space.mean[evenly(rows, _SHOWN)] + vector)
     return _Tried(title, shown, effect)
 
 
@@ -118,7 +118,6 @@ def _examples(space: LatentSpace) -> None:
         st.rerun(scope="fragment")
 
 
-@torch.no_grad()
 def _few_and_many(space: LatentSpace, target: str, seed: int) -> list[_Tried]:
     rng = np.random.default_rng(seed)
     fit, tests = labels.fit_rows(space), labels.held_out(space, target)[1]
@@ -264,7 +263,6 @@ def _limits_of_faces(space: LatentSpace) -> None:
     )
 
 
-@torch.no_grad()
 def _details(space: LatentSpace) -> list[tuple[str, list[tuple[str, Tensor]], float, float]]:
     """A large change and a faint one, each as a vector from drawn twins, tried on others."""
     from vae.datasets.faces import counterfactual, person

@@ -13,13 +13,14 @@ from torch import Tensor
 from pages.ui.components.plotly_chart import chart
 from pages.ui.components.sliders import Slider, live_sliders
 from pages.ui.shared import cache, formatting, images, labels
+from pages.ui.shared.classifier import predictions
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import real_pin
 from pages.ui.shared.plot_style import TERMS
 from vae import CheckpointError, DatasetError, concept_vector, list_checkpoints
 from vae.codes import decode, encode
-from vae.concepts.edits import Effect, true_pictures
+from vae.concepts.edits import effect_on_many, true_pictures
 from vae.concepts.vectors import cosines, split_by_attribute
 from vae.latent import evenly
 
@@ -211,15 +212,11 @@ def _outcome(space: LatentSpace, name: str, step: np.ndarray, key: tuple) -> Out
     classifier, rows = space.classifier, labels.held_out(space, name)[1]
     if classifier is None or not len(rows) or name not in classifier.names:
         return None
-    codes = space.mean[evenly(rows, _TRIED)]
-
-    def predictions(z: np.ndarray) -> np.ndarray:
-        return classifier.predictions(decode(space.model, z)).numpy()
-
-    before = cache.remember(space, ("arithmetic-before", name), lambda: predictions(codes))
+    rows = evenly(rows, _TRIED)
+    before = predictions(space, rows)
 
     def compute() -> Outcome:
-        effect = Effect(classifier.names, before, predictions(codes + step))
+        effect = effect_on_many(space.model, classifier, space.mean[rows], step, before)
         worst = effect.leakage({name, *labels.excluded(space, name)})
         leaks_into, leakage = worst or (None, None)
         return Outcome(effect.n, effect.success({name: True}), leakage, leaks_into)

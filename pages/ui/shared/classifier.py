@@ -1,4 +1,4 @@
-"""How sure the independent classifier of a model's dataset is."""
+"""What the independent classifier of a model's dataset predicts, and how sure it is."""
 
 from __future__ import annotations
 
@@ -8,13 +8,23 @@ from torch import Tensor
 
 from pages.ui.shared import cache
 from pages.ui.shared.latent_space import LatentSpace
+from vae.codes import decode
 
-__all__ = ["confidence", "threshold"]
+__all__ = ["confidence", "predictions", "threshold"]
 
 
 def confidence(space: LatentSpace, x: Tensor) -> np.ndarray:
     """The probability of the likeliest class for images `(B, C, H, W)`: `(B,)` in 0…1."""
     return space.classifier.probabilities(x).amax(1).numpy()
+
+
+def predictions(space: LatentSpace, rows: np.ndarray) -> np.ndarray:
+    """What is predicted for reconstructions of reference images, bool `(N, K)`; kept."""
+
+    def compute() -> np.ndarray:
+        return space.classifier.predictions(decode(space.model, space.mean[rows])).numpy()
+
+    return cache.remember(space, ("predictions", rows.tobytes()), compute)
 
 
 def threshold(space: LatentSpace) -> float:

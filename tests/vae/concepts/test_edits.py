@@ -136,13 +136,16 @@ def test_one_edit_is_reported():
 def test_the_effect_on_many_is_the_share_of_each():
     world = World()
     codes = np.array([[0, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [1, 1, 0, 0]], np.float32)
-    effect = edits.effect_on_many(world, world, codes, np.array([1, 0, 0, 0], np.float32))
+    step = np.array([1, 0, 0, 0], np.float32)
+    effect = edits.effect_on_many(world, world, codes, step)
     assert effect.n == 4 and effect.predicted == {"a": 1, "b": 0.5, "c": 0}
     assert effect.flips == {"a": 0.5, "b": 0, "c": 0}
     assert effect.success({"a": True}) == 1 and effect.success({"a": True, "b": False}) == 0.5
     assert effect.leakage({"a"}) == ("b", 0) and effect.leakage({"a"}, {"c"}) == ("c", 0)
     assert effect.leakage(NAMES) is None
     assert effect.change[0].mean() == pytest.approx(0.5) and effect.change[1:].sum() == 0
+    again = edits.effect_on_many(world, world, codes, step, effect.before)
+    assert again.flips == effect.flips and again.change is None
 
 
 def test_classes_exclude_each_other_and_faces_know_their_groups():
