@@ -32,6 +32,7 @@ VIEWS = {
 with st.container(horizontal=True, vertical_alignment="bottom"):
     space = model_picker.choose_model()
     active = selection.choose_concepts(space)
+model_picker.show_notices(space)
 pin = selection.start(space)
 
 with st.expander(
@@ -59,6 +60,7 @@ if not active:
 @st.fragment
 def edit_live() -> None:
     """Sliders and what comes of them: letting go of one reruns only this."""
+    model_picker.rerun_if_changed(space)
     left, right = st.columns([3, 2], gap="large")
     with left:
         strengths = live_sliders(

@@ -30,10 +30,13 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         persist_state="session",
     )
 
+model_picker.show_notices(space)
+
 
 @st.fragment
 def walk() -> None:
     """The chosen walk: what is moved in it reruns only this."""
+    model_picker.rerun_if_changed(space)
     VIEWS[view][1](space)
 
 

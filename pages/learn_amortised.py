@@ -34,6 +34,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "is.",
     )
     seed = layout.seed()
+model_picker.show_notices(space)
 
 left, middle, right = st.columns([5, 3, 6], gap="medium")
 with left:

@@ -27,6 +27,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         st.stop()
     row = layout.choose_image(space)
     seed = layout.seed()
+model_picker.show_notices(space)
 axes = scatter.first_axes(space)
 mean, sigma = reparameterisation.posterior_of(space, row)
 
@@ -40,6 +41,7 @@ def take_noise() -> None:
 @st.fragment
 def hold_noise() -> None:
     """The pad and its slopes: letting go reruns only this."""
+    model_picker.rerun_if_changed(space)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         noise = [
             st.number_input(

@@ -9,6 +9,7 @@ from pages.ui.components.decoded_view import live_picture
 from pages.ui.components.latent_map import latent_map
 from pages.ui.map import model_card, pin_details, placing
 from pages.ui.shared import model_picker, scatter, visitor
+from pages.ui.shared.foreign_text import message
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     space = model_picker.choose_model()
@@ -53,15 +54,16 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         if about.open:
             model_card.show_card(space)
 
-
+model_picker.show_notices(space)
 placing.pin_first(space)
 
 
 @st.fragment
 def explore() -> None:
     """The map and what is pinned: a click reruns only this."""
+    model_picker.rerun_if_changed(space)
     left, right = st.columns([2, 1], gap="medium")
-    pins = visitor.pins(space.name)
+    pins = visitor.pins(space)
     with left:
         latent_map(
             space,
@@ -76,6 +78,8 @@ def explore() -> None:
         )
         if projection == "latent" and space.variational:
             st.caption("Dotted circles: one, two and three deviations of the prior, N(0, I).")
+        if reason := space.card.get("no_tsne"):
+            st.caption(message(reason))
         if keep == "pinned" and not pins:
             st.caption(placing.NOTHING_PINNED)
         placing.own_things(space, projection, axes)

@@ -202,7 +202,7 @@ def choose_item(space: LatentSpace, *, key: str, label: str = "Start from") -> P
     Returns:
         A pin that is not yet among the visitor's pins, or one that is; None while none is chosen.
     """
-    own = visitor.pins(space.name)
+    own = visitor.pins(space)
     options = [s for s in SOURCES if s != "pin" or own]
     source = st.segmented_control(
         label, options, default="real", format_func=SOURCES.get, key=f"{key}-source"

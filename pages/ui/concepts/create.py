@@ -16,7 +16,7 @@ from pages.ui.shared import concepts, formatting, images, labels, visitor
 from pages.ui.shared.concepts import NamedConcept
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
-from pages.ui.shared.pins import Pin, original
+from pages.ui.shared.pins import Pin, original, refound
 from vae import DatasetError, concept_vector
 from vae.codes import decode, encode
 from vae.concepts.edits import true_pictures
@@ -148,6 +148,10 @@ def _from_labels(space: LatentSpace) -> None:
 def _from_pairs(space: LatentSpace) -> None:
     mine = st.session_state.setdefault("concept-pairs", {}).setdefault(space.name, [])
     half = st.session_state.setdefault("concept-half-pair", {}).setdefault(space.name, {})
+    now = [(refound(space, a), refound(space, b), twin) for a, b, twin in mine]
+    mine[:] = [pair for pair in now if pair[0] and pair[1]]
+    for side in [side for side, pin in half.items() if not refound(space, pin)]:
+        del half[side]
     st.caption("Two pictures that differ in one thing. The same person both times works best.")
     chosen = pickers.choose_item(space, key="pair-item", label="Choose a picture")
     twin = None
@@ -217,7 +221,7 @@ def _from_groups(space: LatentSpace) -> None:
     ticked = pickers.tick_real(space, key="ticks", label="Tick images for a group", sheet=sheet)
 
     def fill(group: str) -> None:
-        visitor.set_group(space, group, [*visitor.group(space.name, group).tolist(), *ticked])
+        visitor.set_group(space, group, [*visitor.group(space, group).tolist(), *ticked])
         st.session_state["ticks-sheet"] += 1
 
     def empty() -> None:
@@ -232,7 +236,7 @@ def _from_groups(space: LatentSpace) -> None:
                 on_click=fill, args=(name,),
             )  # fmt: skip
         st.button("Empty both", key="tick-empty", type="tertiary", on_click=empty)
-    groups = {name: visitor.group(space.name, name) for name in "AB"}
+    groups = {name: visitor.group(space, name) for name in "AB"}
     for name, group in groups.items():
         if len(group):
             st.caption(f"Group {name}: {len(group)} image{'s' * (len(group) != 1)}")
@@ -286,7 +290,7 @@ def _from_uploads(space: LatentSpace) -> None:
 def _from_sum(space: LatentSpace) -> None:
     vectors = {identifier(n): c.vector for n, c in concepts.concepts(space).items()}
     start = selection.start(space)
-    pins = visitor.pins(space.name)
+    pins = visitor.pins(space)
     letters = {chr(ord("A") + k): pin for k, pin in enumerate(pins)}
     st.caption(f"Concepts: {', '.join(f'`{name}`' for name in vectors) or 'none yet'}")
     with st.container(horizontal=True, vertical_alignment="center"):

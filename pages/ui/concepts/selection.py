@@ -12,7 +12,7 @@ from pages.ui.shared.concepts import NamedConcept, concepts, keep_concept
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.labels import fit_rows, table
 from pages.ui.shared.latent_space import LatentSpace
-from pages.ui.shared.pins import Pin, real_pin
+from pages.ui.shared.pins import Pin, real_pin, refound
 from vae import DatasetError
 
 __all__ = [
@@ -57,8 +57,8 @@ def choose_concepts(space: LatentSpace) -> list[NamedConcept]:
 def start(space: LatentSpace) -> Pin:
     """The picture that concepts act on: the visitor's choice, or a real image without them."""
     chosen = st.session_state.get("concept-start")
-    if isinstance(chosen, Pin) and chosen.model == space.name:
-        return chosen
+    if isinstance(chosen, Pin) and chosen.model == space.name and (now := refound(space, chosen)):
+        return now
     shown = table(space)
     bare = ~fit_rows(space)
     for name in (*_FIRST, "sunglasses", "bald", "open_mouth", "moustache"):

@@ -15,7 +15,7 @@ from pages.ui.components import pickers
 from pages.ui.shared import images, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
-from pages.ui.shared.pins import KIND_BADGES, Pin, original, real_pin
+from pages.ui.shared.pins import KIND_BADGES, Pin, original, real_pin, refound
 from vae.codes import decode
 
 __all__ = [
@@ -49,13 +49,15 @@ _LETTERS = {"g": "generated", "s": "sample", "u": "upload"}
 def ends(space: LatentSpace) -> dict[str, Pin]:
     """The four chosen pictures of a model, by name; at first those of the address, or any."""
     kept = st.session_state.setdefault("ends", {})
-    if space.name not in kept:
+    now = {name: refound(space, pin) for name, pin in kept.get(space.name, {}).items()}
+    if not now or None in now.values():
         found = dict(zip(NAMES, _any_images(space, len(NAMES), 5), strict=True))
         for name in NAMES:
             wanted = from_text(space, str(st.query_params.get(name.lower(), "")))
             found[name] = wanted or found[name]
         st.session_state["ends"] = kept | {space.name: found}
-    return st.session_state["ends"][space.name]
+        return found
+    return now
 
 
 def set_end(space: LatentSpace, name: str, pin: Pin) -> None:

@@ -7,7 +7,7 @@ import math
 import streamlit as st
 
 from pages.ui.shared import formatting
-from pages.ui.shared.foreign_text import plain
+from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
 
 __all__ = ["show_card"]
@@ -39,6 +39,9 @@ def show_card(space: LatentSpace) -> None:
         f"**{kind}**, {config.latent_dim} latent dimensions, {likelihood} likelihood. "
         f"Figures of {found.get('n', len(space)):,} images that it never saw."
     )
+    notices = card.get("notices") if isinstance(card.get("notices"), list) else []
+    for notice in [*notices, *filter(None, [card.get("no_tsne")])]:
+        st.caption(message(notice))
     with st.container(horizontal=True, gap="medium"):
         for key, label, text, about in _FIGURES:
             if found.get(key) is not None:

@@ -42,7 +42,7 @@ def pin_first(space: LatentSpace) -> None:
     if space.name in opened:
         return
     st.session_state["opened"] = opened | {space.name}
-    if space.high_dimensional and not visitor.pins(space.name):
+    if space.high_dimensional and not visitor.pins(space):
         visitor.add_pin(replace(real_pin(space, space.typical), automatic=True))
 
 
@@ -111,7 +111,7 @@ def place_controls(space: LatentSpace) -> None:
 
 def own_things(space: LatentSpace, projection: str, axes: tuple[int, int]) -> None:
     """Lists the visitor's pins and groups, with a way to let go of each; gives the map as CSV."""
-    pins = visitor.pins(space.name)
+    pins = visitor.pins(space)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if pins:
             with st.popover(f"Pins: {len(pins)}", icon=":material/push_pin:"):
@@ -133,7 +133,7 @@ def own_things(space: LatentSpace, projection: str, axes: tuple[int, int]) -> No
                             type="tertiary",
                         )
         for name in "AB":
-            rows = visitor.group(space.name, name)
+            rows = visitor.group(space, name)
             if len(rows):
                 st.button(
                     f"Group {name}: {len(rows)} images",

@@ -16,7 +16,9 @@ from __future__ import annotations
 import gc
 import importlib
 import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -25,31 +27,85 @@ import torch
 from pages.ui.shared import images, scatter
 from pages.ui.shared.latent_space import LatentSpace, read_latent_space
 from vae import CheckpointError, DatasetError, list_checkpoints
-from vae.datasets import Dataset, load_dataset
+from vae.checkpoint import load_card
+from vae.codes import change_since
+from vae.datasets import Dataset, load_dataset, source_fingerprint, source_stamp
 from vae.locations import Checkpoint, list_lab_checkpoints
 
 __all__ = [
     "atlas",
+    "change_of",
     "codes_block",
     "dataset",
     "keep",
     "latent_space",
     "map_figure",
     "remember",
+    "stamp_of",
     "warm",
 ]
 
 KINDS = ("real", "generated", "sample", "upload")
 
 
+_REST = 20  # times as long as it took before a dataset's files are looked at again
+_checked: dict[str, tuple[float, str]] = {}  # by dataset: until when its stamp holds, the stamp
+
+
+def stamp_of(name: str) -> str:
+    """Text that changes whenever a dataset's files do.
+
+    Looking at them takes a while where there are many: it is done for 5 % of the time at most, so
+    that a change shows at once in a small folder, and after seconds in one of a hundred thousand
+    pictures.
+
+    Raises:
+        DatasetError: as `source_stamp` says.
+    """
+    until, stamp = _checked.get(name, (0.0, ""))
+    start = time.monotonic()
+    if start >= until:
+        stamp = source_stamp(name)
+        end = time.monotonic()
+        _checked[name] = end + _REST * (end - start), stamp
+    return stamp
+
+
 @st.cache_resource(max_entries=8, show_spinner="Loading the images…")
-def dataset(name: str, split: str = "test") -> Dataset:
-    """Loads a dataset once for all visitors.
+def _dataset(
+    name: str, split: str, image_shape: tuple[int, int, int] | None, stamp: str
+) -> Dataset:
+    return load_dataset(name, split, image_shape=image_shape)
+
+
+def dataset(
+    name: str, split: str = "test", image_shape: tuple[int, int, int] | None = None
+) -> Dataset:
+    """Loads a dataset for all visitors, again only when its files change.
 
     Raises:
         DatasetError: as `load_dataset` says.
     """
-    return load_dataset(name, split)
+    return _dataset(name, split, image_shape, stamp_of(name))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _fingerprint(name: str, stamp: str) -> str:
+    return source_fingerprint(name)
+
+
+def change_of(folder: Path) -> str:
+    """Says that the images of a checkpoint or run have changed since it was trained; "" if not.
+
+    Raises:
+        CheckpointError: a damaged card.
+        DatasetError: the images cannot be had.
+    """
+    card = load_card(folder)
+    name = card.get("dataset")
+    if not isinstance(name, str):
+        return ""
+    return change_since(card, name, _fingerprint(name, stamp_of(name)))
 
 
 @st.cache_resource(max_entries=8, show_spinner="Opening the model…")
@@ -57,8 +113,13 @@ def _latent_space(checkpoint: Checkpoint, stamp: str) -> LatentSpace:
     return read_latent_space(checkpoint, stamp, dataset)
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def _name_of_dataset(folder: Path, stamp: str) -> str:
+    return str(load_card(folder).get("dataset") or "")
+
+
 def latent_space(name: str) -> LatentSpace:
-    """Opens a checkpoint with its images and codes, read again only when its files change.
+    """Opens a checkpoint with its images and codes, again only when its files or those change.
 
     Args:
         name: as `list_checkpoints` or `list_lab_checkpoints` gives it.
@@ -72,45 +133,50 @@ def latent_space(name: str) -> LatentSpace:
         raise CheckpointError(f"There is no model named {name!r}; choose one of {list(known)}.")
     folder = known[name].folder
     files = [folder / f for f in ("model.safetensors", "codes.safetensors", "card.json")]
-    stamp = "-".join(f"{f.stat().st_mtime_ns:x}" for f in files if f.exists())
-    return _latent_space(known[name], stamp)
+    stats = [f.stat() for f in files if f.exists()]
+    stamp = "-".join(f"{found.st_mtime_ns:x}-{found.st_size:x}" for found in stats)
+    images_stamp = stamp_of(_name_of_dataset(folder, stamp))
+    return _latent_space(known[name], f"{stamp}-{images_stamp}" if images_stamp else stamp)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _map_figure(name: str, stamp: str, projection: str, axes: tuple[int, int], colour: str) -> str:
+def _map_figure(
+    name: str,
+    stamp: str,
+    projection: str,
+    axes: tuple[int, int],
+    colour: str,
+    _space: LatentSpace,
+) -> str:
     if "pandas" in sys.modules:  # wait for it: Plotly breaks on one that is half imported
         importlib.import_module("pandas")
-    return scatter.map_figure(latent_space(name), projection, axes, colour).to_json()
+    return scatter.map_figure(_space, projection, axes, colour).to_json()
 
 
 def map_figure(space: LatentSpace, projection: str, axes: tuple[int, int], colour: str) -> str:
     """The scatter of `scatter.map_figure` as JSON."""
-    return _map_figure(space.name, space.stamp, projection, axes, colour)
+    return _map_figure(space.name, space.stamp, projection, axes, colour, space)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _codes_block(name: str, stamp: str) -> bytes:
-    space = latent_space(name)
-    ids = space.index.astype("<i4")
-    return (
-        space.mean.astype("<f4").tobytes() + ids.tobytes() + space.class_of.astype("<i4").tobytes()
-    )
+def _codes_block(name: str, stamp: str, _space: LatentSpace) -> bytes:
+    whole = [array.astype("<i4").tobytes() for array in (_space.index, _space.class_of)]
+    return _space.mean.astype("<f4").tobytes() + b"".join(whole)
 
 
 def codes_block(space: LatentSpace) -> bytes:
     """Codes `(N, D)` float32, ids `(N,)` int32 and classes `(N,)` int32 (-1: none), in a row."""
-    return _codes_block(space.name, space.stamp)
+    return _codes_block(space.name, space.stamp, space)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _atlas(name: str, stamp: str) -> bytes:
-    space = latent_space(name)
-    return images.atlas(space.dataset.images, space.index)
+def _atlas(name: str, stamp: str, _space: LatentSpace) -> bytes:
+    return images.atlas(_space.dataset.images, _space.index)
 
 
 def atlas(space: LatentSpace) -> bytes:
     """All reference images in one small picture, as `images.atlas` lays them out."""
-    return _atlas(space.name, space.stamp)
+    return _atlas(space.name, space.stamp, space)
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)

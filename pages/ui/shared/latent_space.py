@@ -15,7 +15,7 @@ from torch.distributions import Independent, Normal
 from vae import VAE, load_checkpoint
 from vae.checkpoint import load_card, load_codes
 from vae.classifier import Classifier, load_classifier
-from vae.codes import FittedGaussian, decode, encode
+from vae.codes import FittedGaussian, decode, encode, find_reference
 from vae.datasets import Dataset, DatasetError
 from vae.latent import NeighbourDistances, evenly, neighbours
 from vae.locations import Checkpoint
@@ -33,10 +33,10 @@ class LatentSpace:
 
     Args:
         name: the checkpoint's.
-        stamp: changes whenever its files do.
+        stamp: changes whenever its files or its images do.
         model: in eval mode.
         card: what `card.json` says.
-        dataset: the split that `index` counts in.
+        dataset: where `index` counts; the split, or what is left of it.
         index: `(N,)` which images of the dataset these are.
         mean: codes `(N, D)`: posterior means.
         variance: `(N, D)` posterior variances; zeros for a standard autoencoder.
@@ -44,6 +44,7 @@ class LatentSpace:
         embeddings: 2-D positions `(N, 2)` by name: "pca", and "tsne" where it was computed.
         kl: `(N,)` in nats, None for a standard autoencoder.
         elbo: `(N,)` in nats, likewise.
+        notices: sentences for whoever sees it, such as that its pictures have changed.
     """
 
     name: str
@@ -58,6 +59,7 @@ class LatentSpace:
     embeddings: dict[str, np.ndarray] = field(repr=False)
     kl: np.ndarray | None = field(repr=False)
     elbo: np.ndarray | None = field(repr=False)
+    notices: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.index)
@@ -192,14 +194,14 @@ def _small(x: Tensor) -> np.ndarray:
 
 
 def read_latent_space(
-    checkpoint: Checkpoint, stamp: str, load: Callable[[str, str], Dataset]
+    checkpoint: Checkpoint, stamp: str, load: Callable[[str, str, tuple[int, int, int]], Dataset]
 ) -> LatentSpace:
     """Reads a checkpoint's folder and its images; computes the codes where it has none.
 
     Args:
         checkpoint: which.
-        stamp: kept in the reference.
-        load: gives a dataset by name and split.
+        stamp: kept with it.
+        load: gives a dataset by name, split and shape of its images.
 
     Raises:
         CheckpointError: a damaged checkpoint.
@@ -210,23 +212,25 @@ def read_latent_space(
     name = card.get("dataset")
     if not isinstance(name, str):
         raise DatasetError("Its card names no dataset, so there are no real images to show.")
-    data = load(name, str(card.get("split", "test")))
-    if tuple(data.images.shape[1:]) != model.config.image_shape:
-        raise DatasetError(
-            f"It takes images of shape {model.config.image_shape}; those of {name} "
-            f"are {tuple(data.images.shape[1:])}."
-        )
+
+    def load_split(split: str) -> Dataset:
+        return load(name, split, model.config.image_shape)
+
     if (checkpoint.folder / "codes.safetensors").exists():
         codes = load_codes(checkpoint.folder)
+        data, found, notices = find_reference(card, codes, load_split)
     else:
+        data = load_split(str(card.get("split", "test")))
         codes = encode(model, data.images, limit=_MOST)
-    index = codes["index"]
-    d = model.latent_dim
-    if codes["mean"].shape != (len(index), d) or not 0 <= index.min() <= index.max() < len(data):
+        found, notices = np.ones(len(codes["index"]), dtype=bool), ()
+    index, d = codes["index"][found], model.latent_dim
+    if codes["mean"].shape != (len(found), d) or not 0 <= index.min() <= index.max() < len(data):
         raise DatasetError(
             f"Its codes are {codes['mean'].shape} for images up to {index.max()}; expected "
             f"{d} dimensions and images below {len(data)}. Compute them again."
         )
+    rows = ("mean", "variance", "kl", "elbo", "tsne")
+    codes = {k: codes[k][found] for k in rows if k in codes}
     pca = fit_pca(codes["mean"], d)
     places = pca.transform(codes["mean"])[:, :2]  # codes of one dimension lie on a line
     embeddings = {"pca": np.pad(places, ((0, 0), (0, 2 - places.shape[1])))}
@@ -246,4 +250,5 @@ def read_latent_space(
         embeddings=embeddings,
         kl=codes.get("kl") if variational else None,
         elbo=codes.get("elbo") if variational else None,
+        notices=notices,
     )

@@ -10,7 +10,7 @@ from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
 from vae import CheckpointError, DatasetError, list_checkpoints
 
-__all__ = ["choose_model", "follow_model"]
+__all__ = ["choose_model", "follow_model", "rerun_if_changed", "show_notices"]
 
 
 def choose_model(label: str = "Model") -> LatentSpace:
@@ -47,6 +47,25 @@ def choose_model(label: str = "Model") -> LatentSpace:
     except (CheckpointError, DatasetError) as problem:
         st.error(f"This model cannot be shown. {message(problem)}")
         st.stop()
+
+
+def show_notices(space: LatentSpace) -> None:
+    """Says what a visitor must know of a model, such as that its pictures have changed."""
+    for notice in space.notices:
+        st.warning(message(notice), icon=":material/history:")
+
+
+def rerun_if_changed(space: LatentSpace) -> None:
+    """Draws the whole page again if a model or its images changed since it was opened.
+
+    Call it first in a fragment, which would go on with the model that the page was drawn with.
+    """
+    try:
+        changed = latent_space(space.name).stamp != space.stamp
+    except (CheckpointError, DatasetError):
+        changed = True  # the page says why
+    if changed:
+        st.rerun()
 
 
 def follow_model(key: str, default: str) -> None:

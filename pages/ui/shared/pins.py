@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
 
 from pages.ui.shared.latent_space import LatentSpace
 
-__all__ = ["KIND_BADGES", "Pin", "original", "real_pin"]
+__all__ = ["KIND_BADGES", "Pin", "original", "real_pin", "refound"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +47,15 @@ KIND_BADGES = {  # what it is, colour, icon
     "sample": ("Generated", "blue", ":material/casino:"),
     "generated": ("Generated", "blue", ":material/auto_awesome:"),
 }
+
+
+def refound(space: LatentSpace, pin: Pin) -> Pin | None:
+    """A pin as its model is now: a real image may lie in another row, or be gone (None)."""
+    if pin.row < 0 or (pin.row < len(space) and np.array_equal(space.mean[pin.row], pin.z)):
+        return pin
+    same_size = pin.z.shape == space.mean.shape[1:]
+    rows = np.flatnonzero((space.mean == pin.z).all(1)) if same_size else ()
+    return replace(pin, row=int(rows[0])) if len(rows) else None
 
 
 def original(space: LatentSpace, pin: Pin) -> Tensor | None:

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import streamlit as st
 
+from pages.ui.shared import cache
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.formatting import time_words
 from vae import ConfigError, DatasetError, list_checkpoints
 from vae.config import LIKELIHOODS
-from vae.datasets import dataset_names, load_dataset
+from vae.datasets import dataset_names
 from vae.files import write_file
 from vae.locations import data_folder
 from vae.runs.folder import RunConfig, RunError, read_status
@@ -149,13 +150,17 @@ def _own_images(key: str) -> str:
         raise DatasetError("Choose a zip of pictures, or other images.")
     content = file.getvalue()
     place = data_folder() / "uploads" / f"{hashlib.sha256(content).hexdigest()[:16]}.zip"
-    if not place.exists():
+    new = not place.exists()
+    if new:
         write_file(place, content)
-        try:
-            load_dataset(str(place), "train")
-        except DatasetError as problem:
+    try:
+        notices = cache.dataset(str(place), "train").notices
+    except DatasetError as problem:
+        if new:
             place.unlink(missing_ok=True)
-            raise DatasetError(str(problem).replace(str(place), file.name)) from problem
+        raise DatasetError(str(problem).replace(str(place), file.name)) from problem
+    for notice in notices:
+        st.info(message(notice))
     return str(place)
 
 

@@ -28,7 +28,7 @@ from vae.runs.folder import (
 )
 from vae.runs.manager import Run
 from vae.runs.presets import PRESETS, read_band
-from vae.runs.snapshots import list_snapshots, read_snapshot
+from vae.runs.snapshots import list_snapshots, read_shared, read_snapshot
 
 __all__ = [
     "metrics_of",
@@ -160,6 +160,7 @@ def _show_run(run: Run) -> None:
     head, curves, pictures, terms = (st.container() for _ in range(4))
     with head:
         _show_status(status, config)
+        _show_notices(run, status)
     rows = metrics_of(run.folder)
     if not rows:
         if status.state in ("starting", "running"):
@@ -222,7 +223,9 @@ def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
             epoch = st.select_slider("Replay: epoch", epochs, key=key, width="stretch")
     try:
         shared, found = read_snapshot(run.folder), read_snapshot(run.folder, epoch)
-        classes = cache.dataset(config.dataset, "test").classes
+        about = read_shared(run.folder)
+        # An early version did not keep the names with the pictures.
+        classes = about["classes"] if about else cache.dataset(config.dataset, "test").classes
     except (CheckpointError, DatasetError) as problem:
         st.caption(f"The pictures of epoch {epoch} cannot be shown. {message(problem)}")
         return
@@ -299,6 +302,19 @@ def _show_status(status: Status, config: RunConfig) -> None:
         st.markdown(line + " · ".join(facts))
     if status.steps:
         st.progress(min(status.step / status.steps, 1.0))
+
+
+def _show_notices(run: Run, status: Status) -> None:
+    """What there is to know of a run's images: changed since, left out, or without a map."""
+    try:
+        changed = cache.change_of(run.folder)
+    except (CheckpointError, DatasetError) as problem:
+        changed = str(problem)
+    if changed:
+        st.warning(message(changed), icon=":material/history:")
+    told = status.message.removeprefix("Finished.").strip()
+    if status.state == "finished" and told:
+        st.caption(message(told))
 
 
 def _collapsed(rows: list[dict[str, Any]], config: RunConfig) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import struct
 import urllib.error
 import urllib.request
@@ -91,6 +92,7 @@ def test_a_decoder_is_cached_for_ever_under_its_content(site):
     length = struct.unpack("<Q", body[:8])[0]
     assert "decoder" in json.loads(body[8 : 8 + length])["__metadata__"]
 
+    shutil.rmtree(site[1] / "checkpoints" / "small")
     save_checkpoint(VAE(CONFIG), site[1] / "checkpoints" / "small")
     changed = manifest(site)
     assert changed["url"] != found["url"]

@@ -88,7 +88,7 @@ def latent_map(
             "zones": [[end if isfinite(end) else None, zone] for end, zone in scale.zones],
             "opacity": scatter.opacity(space),
             "pins": [_pin(p) for p in pins],
-            "groups": {name: visitor.group(space.name, name).tolist() for name in "AB"},
+            "groups": {name: visitor.group(space, name).tolist() for name in "AB"},
         },
         on_pinned_change=heard_pin,
         on_grouped_change=heard_group,
