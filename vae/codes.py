@@ -279,7 +279,8 @@ def _add_tsne(folder: str | Path, codes: dict[str, np.ndarray]) -> None:
     try:
         codes["tsne"] = fit_tsne(codes["mean"]).embedding
     except ProjectionError as error:
-        save_card(folder, card | {"no_tsne": f"There is no t-SNE map, PCA alone. {error}"})
+        why = f"There is no t-SNE map; PCA takes its place. {error}"
+        save_card(folder, card | {"no_tsne": why})
         return
     save_codes(folder, codes)
     if reason:

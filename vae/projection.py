@@ -170,11 +170,12 @@ class TSNE:
         rows, which = _distinct(codes)
         least = _LEAST_PERPLEXITY if perplexity is None else perplexity
         limit = (len(rows) - 1) / 3
-        if not 1 < least <= limit:
+        if least <= 1:
+            raise ProjectionError(f"perplexity is {least:g}; expected more than 1.")
+        if least > limit:
             raise ProjectionError(
-                f"t-SNE with a perplexity of {least:g} needs at least {3 * max(least, 1) + 1:.0f} "
-                f"distinct codes, and a perplexity above 1; found: {len(rows):,} distinct of "
-                f"{len(codes):,}."
+                f"t-SNE needs {3 * least + 1:.0f} or more distinct codes for a perplexity of "
+                f"{least:g}; found: {len(rows):,} among {len(codes):,}."
             )
         self.perplexity = min(_USUAL_PERPLEXITY, limit) if perplexity is None else perplexity
 

@@ -152,7 +152,7 @@ def test_too_few_distinct_codes_get_a_sentence_on_the_card(tmp_path, few_iterati
     equal["index"] = np.arange(40)
     write_reference(model, tmp_path, data, codes=equal)
     assert "tsne" not in load_codes(tmp_path)
-    assert "found: 1 distinct of 40" in load_card(tmp_path)["no_tsne"]
+    assert "found: 1 among 40" in load_card(tmp_path)["no_tsne"]
     write_reference(model, tmp_path, data, codes=equal | {"mean": blobs(40, 2)[0]})
     assert load_codes(tmp_path)["tsne"].shape == (40, 2)
     assert "no_tsne" not in load_card(tmp_path)

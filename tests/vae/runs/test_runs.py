@@ -49,7 +49,7 @@ def test_what_was_left_out_is_said_when_a_run_ends_and_on_its_card(tmp_path):
     assert status.state == "finished"
     card = load_card(tmp_path / "one")
     assert card["notices"] == ["cover.png lies beside the splits and is left out."]
-    assert "1 distinct of 20" in card["no_tsne"] and "tsne" not in load_codes(tmp_path / "one")
+    assert "found: 1 among 20" in card["no_tsne"] and "tsne" not in load_codes(tmp_path / "one")
     for sentence in (*card["notices"], card["no_tsne"]):
         assert sentence in status.message
     assert card["images"] == 20
