@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
-import torch
 
 from pages.ui.components.gallery import Picture, choose_picture, choose_pictures
 from pages.ui.shared import formatting, images, visitor
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.latent_space import LatentSpace
-from pages.ui.shared.pins import Pin, real_pin
+from pages.ui.shared.pins import Pin, real_pin, upload_pin
 from vae import DatasetError
 from vae.codes import decode
 
@@ -162,7 +161,6 @@ def choose_sample(
     return Pin(space.name, "sample", codes[k], title)
 
 
-@torch.no_grad()
 def choose_upload(space: LatentSpace, *, key: str) -> Pin | None:
     """Lets the visitor upload a picture and encodes it; a bad file gets a sentence."""
     file = st.file_uploader(
@@ -185,10 +183,7 @@ def choose_upload(space: LatentSpace, *, key: str) -> Pin | None:
         help="This model knows light strokes on a dark ground.",
     ):  # fmt: skip
         x = 1 - x
-    posterior = space.model.encoder(x[None])
-    variance = posterior.variance[0].numpy() if space.variational else None
-    title = file.name[-40:]
-    return Pin(space.name, "upload", posterior.mean[0].numpy(), title, variance=variance, image=x)
+    return upload_pin(space, x, file.name[-40:])
 
 
 def choose_item(space: LatentSpace, *, key: str, label: str = "Start from") -> Pin | None:

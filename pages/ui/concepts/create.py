@@ -16,7 +16,7 @@ from pages.ui.shared import concepts, formatting, images, labels, visitor
 from pages.ui.shared.concepts import NamedConcept
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
-from pages.ui.shared.pins import Pin, original, refound
+from pages.ui.shared.pins import Pin, original, refound, upload_pin
 from vae import DatasetError, concept_vector
 from vae.codes import decode, encode
 from vae.concepts.edits import true_pictures
@@ -202,8 +202,7 @@ def _twins(space: LatentSpace, pin: Pin, name: str) -> dict[str, Pin]:
     """A drawn person and the twin who differs in one attribute, sorted by who shows it."""
     has = bool(labels.table(space)[name][pin.row])
     drawn = true_pictures(space.dataset, space.index[[pin.row]], {name: not has})
-    z = encode(space.model, drawn, bound=False)["mean"][0]
-    twin = Pin(space.name, "upload", z, f"twin of {pin.title}", image=drawn[0])
+    twin = upload_pin(space, drawn[0], f"twin of {pin.title}")
     return {"with": pin, "without": twin} if has else {"with": twin, "without": pin}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import streamlit as st
-import torch
 
 from pages.ui.components import pickers
 from pages.ui.shared import formatting, images
@@ -12,7 +11,7 @@ from pages.ui.shared.concepts import NamedConcept, concepts, keep_concept
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.labels import fit_rows, table
 from pages.ui.shared.latent_space import LatentSpace
-from pages.ui.shared.pins import Pin, real_pin, refound
+from pages.ui.shared.pins import Pin, real_pin, refound, upload_pin
 from vae import DatasetError
 
 __all__ = [
@@ -90,7 +89,6 @@ def choose_start(space: LatentSpace) -> None:
         st.rerun()
 
 
-@torch.no_grad()
 def _photograph(space: LatentSpace) -> Pin | None:
     file = st.camera_input("Take a picture", key="start-camera")
     if file is None:
@@ -100,8 +98,4 @@ def _photograph(space: LatentSpace) -> Pin | None:
     except DatasetError as problem:
         st.error(message(problem))
         return None
-    posterior = space.model.encoder(x[None])
-    variance = posterior.variance[0].numpy() if space.variational else None
-    return Pin(
-        space.name, "upload", posterior.mean[0].numpy(), "Photograph", variance=variance, image=x
-    )
+    return upload_pin(space, x, "Photograph")

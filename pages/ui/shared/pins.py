@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pages.ui.shared.latent_space import LatentSpace
 
-__all__ = ["KIND_BADGES", "Pin", "original", "real_pin", "refound"]
+__all__ = ["KIND_BADGES", "Pin", "original", "real_pin", "refound", "upload_pin"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class Pin:
         z: code `(D,)`; the posterior mean of real and uploaded images.
         title: what to call it, such as "Real #17 · seven".
         row: its row among the reference images; -1 for everything but "real".
-        variance: posterior variances `(D,)` of an upload, else None.
+        variance: posterior variances `(D,)` of a real or uploaded image, else None.
         image: `(C, H, W)` in [0, 1], of an upload, else None.
         approximate: decoded as a mean of nearby codes, as between the points of a t-SNE map.
         automatic: pinned by a page; it gives way to the first pin that the visitor makes.
@@ -67,3 +67,11 @@ def real_pin(space: LatentSpace, row: int) -> Pin:
     """A reference image as a pin."""
     variance = space.variance[row] if space.variational else None
     return Pin(space.name, "real", space.mean[row], space.title(row), row=row, variance=variance)
+
+
+def upload_pin(space: LatentSpace, x: Tensor, title: str) -> Pin:
+    """A picture `(C, H, W)` that is none of the reference images as a pin, encoded."""
+    posterior = space.model.encoder(x[None])
+    variance = posterior.variance[0].numpy() if space.variational else None
+    z = posterior.mean[0].numpy()
+    return Pin(space.name, "upload", z, title, variance=variance, image=x)
