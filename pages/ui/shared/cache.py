@@ -45,9 +45,6 @@ __all__ = [
     "warm",
 ]
 
-KINDS = ("real", "generated", "sample", "upload")
-
-
 _REST = 20  # times as long as it took before a dataset's files are looked at again
 _checked: dict[str, tuple[float, str]] = {}  # by dataset: until when its stamp holds, the stamp
 
