@@ -132,7 +132,8 @@ class FittedGaussian:
                 zeros for a standard autoencoder.
         """
         means = np.asarray(means, dtype=np.float64)
-        covariance = np.atleast_2d(np.cov(means, rowvar=False))
+        alone = len(means) < 2  # such a code varies by its posterior only
+        covariance = np.atleast_2d(np.cov(means, rowvar=False, ddof=int(not alone)))
         covariance = covariance + np.diag(np.asarray(variances, dtype=np.float64).mean(0))
         unranked = cls(means.mean(0), covariance, np.empty(0))
         return cls(unranked.mean, covariance, np.sort(unranked.distance(means)))

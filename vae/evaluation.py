@@ -160,7 +160,7 @@ def evaluate(
         log(f"Estimating log p(x) of {len(x)} images with {evidence_samples} samples each.")
         estimate = log_evidence(model, x, evidence_samples, generator=generator)
         report["log_evidence"] = estimate.mean().item()
-    report["active_units"] = int((codes.var(0) > ACTIVE).sum())
+    report["active_units"] = int((codes.var(0) > ACTIVE).sum()) if len(codes) > 1 else None
     report["psnr"] = torch.cat(decibels).mean().item()
     report["attribute_survival"] = attribute_survival(classifier, y, data) if classifier else None
     report["classifier_accuracy"] = accuracy(classifier, data) if classifier else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -187,12 +188,17 @@ def neighbours(codes: np.ndarray, z: np.ndarray, k: int) -> tuple[np.ndarray, np
     return (rows[0], distances[0]) if single else (np.stack(rows), np.stack(distances))
 
 
+UNJUDGED = "too few different images to judge that"
+_FEWEST = 20  # codes: 95 % of fewer would be all of them
+
+
 @dataclass(frozen=True)
 class NeighbourDistances:
     """How far codes lie from their nearest neighbours: the scale of every other distance.
 
     Args:
-        usual: Euclidean distance of a code from its nearest neighbour, the median.
+        usual: Euclidean distance of a code from its nearest neighbour, the median; infinite where
+            the codes are too few, or too many of them equal, to tell near from far.
         far: the same, the 95 % quantile: the radius within which data count as near.
     """
 
@@ -201,20 +207,29 @@ class NeighbourDistances:
 
     @classmethod
     def of(cls, codes: np.ndarray, sample: int = 500) -> NeighbourDistances:
-        """Measures codes `(N, D)`, so many of them at most; infinite for one without a neighbour.
+        """Measures codes `(N, D)`, so many of them at most.
 
         Args:
             codes: `(N, D)`.
             sample: codes whose neighbour is searched, spread evenly.
         """
-        if len(codes) < 2:
-            return cls(float("inf"), float("inf"))
+        unknown = cls(float("inf"), float("inf"))
+        if len(codes) < _FEWEST:
+            return unknown
         _, distances = neighbours(codes, evenly(np.asarray(codes), sample), 2)
-        return cls(*np.quantile(distances[:, 1], (0.5, 0.95)).tolist())
+        usual, far = np.quantile(distances[:, 1], (0.5, 0.95)).tolist()
+        return cls(usual, far) if usual > 0 else unknown
+
+    @property
+    def judged(self) -> bool:
+        """Whether near can be told from far."""
+        return math.isfinite(self.usual)
 
     @property
     def zones(self) -> tuple[tuple[float, str], ...]:
         """Up to which distance from the nearest code a place counts as what, nearest first."""
+        if not self.judged:
+            return ((float("inf"), UNJUDGED),)
         return (
             (self.far, "inside the data"),
             (2 * self.far, "at the edge of the data"),

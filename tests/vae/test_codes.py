@@ -22,6 +22,12 @@ def test_fitted_gaussian_has_the_moments_and_distances_of_the_codes():
     assert FittedGaussian.fit(codes[:, :1], points[:, :1]).sample(5, 0).shape == (5, 1)
 
 
+def test_a_single_code_is_spread_as_its_posterior_is():
+    fitted = FittedGaussian.fit(np.ones((1, 3), "f4"), np.full((1, 3), 0.25, "f4"))
+    assert np.array_equal(fitted.covariance, 0.25 * np.eye(3))
+    assert np.isfinite(fitted.sample(10, 0)).all() and fitted.distance(np.ones(3))[0] == 0
+
+
 def test_a_code_is_as_unusual_as_the_share_of_codes_nearer_to_the_mean():
     codes = RNG.normal(size=(500, 3)) * [1, 2, 5]
     fitted = FittedGaussian.fit(codes, RNG.random((500, 3)))

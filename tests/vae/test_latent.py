@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from vae.latent import (
+    UNJUDGED,
     NeighbourDistances,
     bilinear,
     density,
@@ -125,7 +126,18 @@ def test_distances_of_neighbours_grow_with_the_scale_and_tell_inside_from_far():
     small, large = NeighbourDistances.of(codes), NeighbourDistances.of(3 * codes)
     assert small.usual < small.far
     np.testing.assert_allclose((large.usual, large.far), (3 * small.usual, 3 * small.far), 1e-5)
-    assert NeighbourDistances.of(codes[:1]).far == np.inf
+    assert small.judged
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [RNG.normal(size=(n, 3)) for n in (1, 2, 19)] + [np.ones((100, 3)), np.zeros((25, 1))],
+    ids=["one", "two", "few", "copies", "zeros"],
+)
+def test_too_few_different_codes_judge_no_distance(codes):
+    measured = NeighbourDistances.of(codes)
+    assert not measured.judged
+    assert measured.describe(0) == measured.describe(1e9) == UNJUDGED
 
 
 def test_rows_are_picked_evenly_ends_included():

@@ -162,7 +162,7 @@ def edit_report(
         before, after = (dict(zip(classifier.names, row, strict=True)) for row in rows)
     unusual = fitted.unusualness(z).tolist()
     rows, distances = neighbours(codes, z[1], 2)
-    near = int(rows[0] == leave)
+    near = int(rows[0] == leave and len(rows) > 1)  # a single code has only itself
     return EditReport(
         before,
         after,

@@ -75,7 +75,7 @@ class Snapshots:
         noise = torch.Generator().manual_seed(self._seed)
         z = torch.randn((PICTURES, model.latent_dim), generator=noise).to(device)
         if not model.config.variational:  # its codes may lie anywhere
-            z = codes.mean(0) + codes.std(0) * z
+            z = codes.mean(0) + codes.std(0, correction=min(1, len(codes) - 1)) * z
         codes_array = codes.float().cpu().numpy()
         write_tensors(
             snapshot_file(self._folder, epoch),

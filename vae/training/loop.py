@@ -49,14 +49,15 @@ class Heldout:
         kl: mean KL; None for an autoencoder.
         squared_error: mean over pixels.
         kl_per_dimension: `(D,)` mean KL of each latent dimension, empty for an autoencoder.
-        active_units: dimensions whose posterior mean varies (variance above 0.01).
+        active_units: dimensions whose posterior mean varies (variance above 0.01); None for a
+            single image.
     """
 
     reconstruction: float | None
     kl: float | None
     squared_error: float
     kl_per_dimension: tuple[float, ...]
-    active_units: int
+    active_units: int | None
 
     @property
     def elbo(self) -> float | None:
@@ -341,7 +342,8 @@ def evaluate_heldout(model: VAE, x: Tensor, batch: int = 250) -> Heldout:
         if model.config.variational:
             reconstruction.append(elbo(model, part, generator=noise).reconstruction)
             kls.append(kl_per_dimension(posterior))
-    active = int((torch.cat(means).var(0) > ACTIVE).sum())
+    codes = torch.cat(means)
+    active = int((codes.var(0) > ACTIVE).sum()) if len(codes) > 1 else None
     error = torch.cat(errors).mean().item()
     if not model.config.variational:
         return Heldout(None, None, error, (), active)

@@ -191,7 +191,8 @@ def _show_terms(rows: list[dict[str, Any]]) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         dimensions = last["kl_per_dimension"]
-        active = f"{last['active_units']} of {len(dimensions)} active"
+        units = "–" if last["active_units"] is None else last["active_units"]
+        active = f"{units} of {len(dimensions)} active"
         st.markdown(f"**KL of each dimension** · {active}")
         figure = plots.dimensions_figure(dimensions)
         chart(figure, key="dimensions", alt="KL of each latent dimension, nats")

@@ -131,6 +131,9 @@ def test_one_edit_is_reported():
     assert np.allclose(codes[report.nearest], z + step, atol=0.1)
     assert edited(50 * step).unusual == 1 > report.unusual
     assert edited(step, None).after == {}
+    both = np.stack([codes[0], codes[0] + step])
+    alone = edits.edit_report(None, decode(world, both), both, codes[:1], fitted, 0)
+    assert alone.nearest == 0 and alone.nearest_distance == pytest.approx(1)
 
 
 def test_the_effect_on_many_is_the_share_of_each():

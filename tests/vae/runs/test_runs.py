@@ -325,3 +325,15 @@ def test_estimate_measures_the_network_that_is_asked_for():
     assert found["parameters"] == 784 * 8 + 8 + 9 * 4 + 3 * 8 + 9 * 784
     assert found["seconds"] == pytest.approx(2 * found["seconds_per_epoch"])
     assert found["images_per_second"] * found["seconds_per_epoch"] == pytest.approx(4000)
+
+
+@pytest.mark.parametrize("variational", [True, False])
+def test_one_held_out_picture_is_enough(tmp_path, quick, variational):
+    fill(tmp_path / "mine", {f"{i}.png": png(60 * i) for i in range(3)})
+    config = replace(
+        CONFIG, dataset=str(tmp_path / "mine"), model=MODEL | {"variational": variational}
+    )
+    assert process.run(tmp_path / "one", config, device="cpu").state == "finished"
+    assert len(load_codes(tmp_path / "one")["mean"]) == 1
+    rows = read_metrics(tmp_path / "one")[0]
+    assert {row["active_units"] for row in rows if "active_units" in row} == {None}

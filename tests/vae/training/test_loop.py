@@ -60,6 +60,11 @@ def test_learns_what_it_has_not_seen(likelihood):
     assert 1 <= after.active_units <= 3
 
 
+def test_a_single_held_out_image_has_no_active_units():
+    assert evaluate_heldout(model_of(), pictures(1)).active_units is None
+    assert evaluate_heldout(model_of(), pictures(2)).active_units is not None
+
+
 def test_the_seed_alone_decides():
     config = TrainingConfig(epochs=2, batch_size=20)
     same = [weights(finish(m, config) and m) for m in (model_of(), model_of())]
