@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-__all__ = ["bundle", "component"]
+__all__ = ["bundle", "component", "finite"]
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "(\.{1,2}/[^"]+)"\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default )", re.MULTILINE)
@@ -25,6 +27,7 @@ def component(name: str, script: Path, *, isolate_styles: bool = True) -> Callab
 
     Returns:
         A function that shows it: `data` is a dict that JSON can hold, all else is Streamlit's.
+        A number that is not finite reaches the browser as null.
     """
     mount = st.components.v2.component(
         name,
@@ -36,9 +39,31 @@ def component(name: str, script: Path, *, isolate_styles: bool = True) -> Callab
 
     def show(*, data: dict[str, Any], **options: Any) -> Any:
         # In a dict Streamlit would look for data frames, and import pandas for it.
-        return mount(data=[data], **options)
+        return mount(data=[finite(data, name)], **options)
 
     return show
+
+
+def finite(value: Any, where: str) -> Any:
+    """Replaces numbers that are not finite: JSON has none, and a browser would refuse all of it.
+
+    What cannot be measured should be None from the start, so each replacement is warned of.
+
+    Args:
+        value: dicts, lists and tuples of what JSON can hold.
+        where: what the value is, for the warning.
+
+    Returns:
+        A copy with None in place of NaN and infinities.
+    """
+    if isinstance(value, dict):
+        return {key: finite(one, f"{where}.{key}") for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(one, where) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        warnings.warn(f"{where} is {value}; the browser is sent null.", stacklevel=3)
+        return None
+    return value
 
 
 def bundle(script: Path) -> str:

@@ -84,7 +84,7 @@ def latent_map(
             "wholeSpace": space.mean.shape[1] == 2,
             "shape": list(space.shape),
             "classes": [plain(name, "text") for name in space.classes],
-            "usualDistance": scale.usual,
+            "usualDistance": scale.usual if scale.judged else None,
             "zones": [[end if isfinite(end) else None, zone] for end, zone in scale.zones],
             "opacity": scatter.opacity(space),
             "pins": [_pin(p) for p in pins],

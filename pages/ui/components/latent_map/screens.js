@@ -70,6 +70,8 @@ export class Screens {
     const { dimensions, usualDistance, wholeSpace, zones } = this.map.data
     const [near] = nearestCodes(this.map.codes, dimensions, z)
     const [, zone] = zones.find(([limit]) => limit === null || near.distance <= limit)
+    const usual = usualDistance === null ? ""
+      : ` (usual between neighbours: ${usualDistance.toFixed(2)})`
     const row = this.map.pointAt(this.map.place)
     this.showReal(row)
     const view = this.view()
@@ -81,8 +83,7 @@ export class Screens {
       ? `Weighted mean of the nearest codes${presence < 0.6 ? "; there is little near here" : ""}.`
       : `Decoded at (${x.toFixed(2)}, ${y.toFixed(2)})${wholeSpace ? "" : ` of the plane`}.`
     view.querySelector(".live-words").textContent =
-      `${where} Distance to the nearest code ${near.distance.toFixed(2)} ` +
-      `(usual between neighbours: ${usualDistance.toFixed(2)}): ${zone}.` +
+      `${where} Distance to the nearest code ${near.distance.toFixed(2)}${usual}: ${zone}.` +
       (this.map.decoder.exact ? "" : " This browser cannot run the decoder, so the server decodes.")
   }
 

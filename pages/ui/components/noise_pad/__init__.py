@@ -63,13 +63,17 @@ def noise_pad(
             "draws": np.round(draws, 3).tolist(),
             "codes": np.round(codes, 3).tolist(),
             "middle": middle.tolist(),
-            "half": float(np.quantile(np.abs(codes - middle), 0.995)),
-            "slope": None if arrow is None else (arrow / np.linalg.norm(arrow)).tolist(),
+            "half": float(np.quantile(np.abs(codes - middle), 0.995)) or 1.0,
+            "slope": None if arrow is None or not arrow.any() else _unit(arrow),
             "reach": REACH,
             "colours": {k: TERMS[k] for k in ("noise", "mean", "deviation", "posterior")},
         },
         on_noise_change=on_release,
     )
+
+
+def _unit(arrow: np.ndarray) -> list[float]:
+    return (arrow / np.linalg.norm(arrow)).tolist()
 
 
 def released(key: str) -> tuple[float, float] | None:

@@ -57,16 +57,18 @@ export class Tracks {
         style: `--dot: ${color}66` }))
     }
     for (const { color, values, area, name, unit, digits } of curves) {
-      const points = values.map((value, i) => `${x(at[i]).toFixed(1)},${y(value).toFixed(2)}`)
-      const path = `M${points.join("L")}`
-      if (area) svg.append(drawing("path", { d: `${path}V100H${x(at[0])}Z`, fill: color, opacity: 0.3 }))
+      const points = values.flatMap((value, i) =>
+        value === null ? [] : [`${x(at[i]).toFixed(1)},${y(value).toFixed(2)}`])
+      const path = points.length ? `M${points.join("L")}` : ""
+      if (area && path) svg.append(drawing("path", { d: `${path}V100H${x(at[0])}Z`, fill: color, opacity: 0.3 }))
       svg.append(drawing("path", { d: path, class: "track-curve", stroke: color }))
       const read = element("span", { className: "track-read", style: `--dot: ${color}` })
       header.append(read)
       this.read.push((t) => {
         const i = at.reduce((best, _, k) => (Math.abs(at[k] - t) < Math.abs(at[best] - t) ? k : best), 0)
         const value = values[i]
-        const text = value === 0 && empty ? empty : `${value.toFixed(digits)}${unit}`
+        const text = value === null ? "–"
+          : value === 0 && empty ? empty : `${value.toFixed(digits)}${unit}`
         read.textContent = name ? `${name} ${text}` : text
       })
     }
