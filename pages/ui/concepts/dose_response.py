@@ -11,6 +11,7 @@ from pages.ui.concepts.edit import EditResult
 from pages.ui.shared import formatting
 from pages.ui.shared.foreign_text import plain
 from vae.codes import UNUSUAL, decode
+from vae.latent import UNJUDGED
 
 __all__ = ["show_dose"]
 
@@ -32,7 +33,8 @@ def show_dose(result: EditResult) -> None:
     without = edit.edited - edit.strengths[k] * concept.vector
     codes = without + at[:, None] * concept.vector
     seen = classifier.probabilities(decode(edit.space.model, codes)).numpy()
-    outside = edit.space.aggregate_posterior.unusualness(codes) > UNUSUAL
+    judged = edit.space.neighbour_distances.judged
+    outside = (edit.space.aggregate_posterior.unusualness(codes) > UNUSUAL) & judged
     moved = np.abs(seen - seen[np.argmin(np.abs(at))]).max(0)
     shown = [n for n in np.argsort(-moved) if classifier.names[n] != concept.target][:5]
     figure = go.Figure()
@@ -70,12 +72,13 @@ def show_dose(result: EditResult) -> None:
         legend={"orientation": "h", "y": -0.25},
     )
     chart(figure, key="dose", alt=f"Classifier’s answers by strength of {chosen}")
+    if not judged:
+        where = f"Where the code leaves the data: {UNJUDGED}."
+    elif outside.any():
+        where = "Dashed: from here on the code is more unusual than 99 % of real ones."
+    else:
+        where = "Nowhere here is the code more unusual than 99 % of real ones."
     st.caption(
         "This picture, the other sliders as they stand. The thick line is the concept itself; the "
-        "five that move most beside it. "
-        + (
-            "Dashed: from here on the code is more unusual than 99 % of real ones."
-            if outside.any()
-            else "Nowhere here is the code more unusual than 99 % of real ones."
-        )
+        f"five that move most beside it. {where}"
     )

@@ -10,7 +10,7 @@ from pages.ui.shared import cache, formatting, images
 from pages.ui.shared.latent_space import LatentSpace
 from vae.codes import UNUSUAL, decode
 from vae.concepts.edits import EditReport, Effect, rmse
-from vae.latent import evenly
+from vae.latent import UNJUDGED, evenly
 
 __all__ = ["show_after", "show_pictures", "show_verdict"]
 
@@ -34,12 +34,13 @@ def verdict(edit: Edit, report: EditReport, effect: Effect | None) -> tuple[str,
     """
     if not np.abs(edit.strengths).max() >= 0.25:
         return "open", "Nothing is added yet: move a slider away from zero."
-    out = report.unusual > UNUSUAL
-    place = (
-        "The code has left the region of real images, so look twice."
-        if out
-        else "The code stays where real images are."
-    )
+    judged = edit.space.neighbour_distances.judged
+    out = judged and report.unusual > UNUSUAL
+    place = "The code stays where real images are."
+    if not judged:
+        place = f"Whether the code stays where real images are: {UNJUDGED}."
+    elif out:
+        place = "The code has left the region of real images, so look twice."
     targets = edit.targets
     if not report.after or not targets:
         why = "these pictures" if not report.after else "this concept, which is no known attribute"
@@ -159,21 +160,24 @@ def show_after(result: EditResult) -> None:
         st.markdown("**Is it still the same picture?**")
         change, region = (result.after - result.before).square().mean(0), result.region
         outside, inside = (change[part].mean().sqrt().item() for part in (~region, region))
-        usual = space.neighbour_distances.usual
+        scale = space.neighbour_distances
+        usual = f"{scale.usual:.2f}" if scale.judged else UNJUDGED
         with st.container(horizontal=True, gap="medium"):
             st.metric(
                 "Moved in the code", f"{report.moved:.2f}", width="content",
-                help=f"Usual distance between neighbouring real codes: {usual:.2f}.",
+                help=f"Usual distance between neighbouring real codes: {usual}.",
             )  # fmt: skip
             st.metric(
                 "Change outside the region", f"{outside:.3f}", width="content",
                 help=f"Inside it: {inside:.3f}. Root mean square over pixels in 0…1. The region "
                 "is where the drawn twin differs, or where this edit changes others most.",
             )  # fmt: skip
+            shares = [f"{v:.0%}" for v in (report.unusual, report.unusual_before)]
+            now, before = shares if scale.judged else ("–", UNJUDGED)
             st.metric(
-                "More unusual than", f"{report.unusual:.0%}", width="content",
+                "More unusual than", now, width="content",
                 help="Share of real codes that lie nearer to the middle of the Gaussian fitted "
-                f"to them (Mahalanobis distance). Before the edit: {report.unusual_before:.0%}.",
+                f"to them (Mahalanobis distance). Before the edit: {before}.",
             )  # fmt: skip
         st.caption("Region, and the real image whose code is nearest to the edited one")
         near = space.image(report.nearest)

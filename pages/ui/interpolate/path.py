@@ -21,7 +21,7 @@ from pages.ui.shared import (
 )
 from pages.ui.shared.latent_space import LatentSpace
 from vae.codes import decode
-from vae.latent import density, intervals, lerp, neighbours, slerp
+from vae.latent import UNJUDGED, density, intervals, lerp, neighbours, slerp
 
 __all__ = ["Facts", "along", "facts", "path_file", "path_view"]
 
@@ -40,8 +40,9 @@ class Facts:
     Args:
         at: positions t `(M,)`.
         frames: positions of the film strip's N frames.
-        counts: codes within reach at each position, `(M,)`.
-        reach: the radius that they are counted in.
+        counts: codes within reach at each position, `(M,)`; None where near and far cannot be
+            told apart.
+        reach: the radius that they are counted in; None likewise.
         outside: intervals of t where no code is within reach.
         nearest: rows of the nearest real image at each position, `(M,)`.
         norms: |z| at each position, `(M,)`.
@@ -51,8 +52,8 @@ class Facts:
 
     at: np.ndarray
     frames: np.ndarray
-    counts: np.ndarray
-    reach: float
+    counts: np.ndarray | None
+    reach: float | None
     outside: list[tuple[float, float]]
     nearest: np.ndarray
     norms: np.ndarray
@@ -82,8 +83,9 @@ def facts(
     at = np.linspace(-overshoot, 1 + overshoot, _POSITIONS)
     steps = np.linspace(-overshoot, 1 + overshoot, frames)
     z = along(a, b, way, at)
-    radius = space.neighbour_distances.far  # as every page calls a place inside the data
-    counts = density(space.mean, z, radius)
+    scale = space.neighbour_distances
+    radius = scale.far if scale.judged else None  # as every page calls a place inside the data
+    counts = None if radius is None else density(space.mean, z, radius)
     rows, _ = neighbours(space.mean, z, 1)
     classifier = space.classifier
     predicted: dict[str, np.ndarray] = {}
@@ -99,7 +101,7 @@ def facts(
         steps,
         counts,
         radius,
-        intervals(counts == 0, at),
+        [] if counts is None else intervals(counts == 0, at),
         rows[:, 0],
         np.linalg.norm(z, axis=1),
         predicted,
@@ -210,19 +212,21 @@ def _nearest(space: LatentSpace, found: Facts) -> tuple[list[int], list[tuple[st
 
 
 def _tracks(space: LatentSpace, found: Facts) -> list[Track]:
-    most = max(int(found.counts.max()), 1)
-    tracks = [
-        Track(
-            "Real codes within reach",
-            found.at,
-            [Curve("", found.counts, plot_style.COLOURS[0], area=True)],
-            0,
-            most,
-            ends=(str(most), "0"),
-            shaded=found.outside,
-            empty="none: the path has left the data",
+    tracks = []
+    if found.counts is not None:
+        most = max(int(found.counts.max()), 1)
+        tracks.append(
+            Track(
+                "Real codes within reach",
+                found.at,
+                [Curve("", found.counts, plot_style.COLOURS[0], area=True)],
+                0,
+                most,
+                ends=(str(most), "0"),
+                shaded=found.outside,
+                empty="none: the path has left the data",
+            )
         )
-    ]
     if found.predicted:
         colours = plot_style.COLOURS
         if found.exclusive and set(found.predicted) <= set(space.classes):
@@ -259,6 +263,8 @@ def _tracks(space: LatentSpace, found: Facts) -> list[Track]:
 
 
 def _in_words(found: Facts) -> str:
+    if found.reach is None:
+        return f"How near to the data this path runs: {UNJUDGED}."
     reached = (
         f"Within reach is within {found.reach:.2f} of the code: 95 % of all codes have a "
         "neighbour that near."

@@ -183,11 +183,12 @@ def one_pair(space: LatentSpace, name: str, seed: int) -> None:
     with right:
         alt = "Two codes and their difference, dimension by dimension"
         chart(figure, key="pair-codes", alt=alt)
-    same = space.dataset.name == "faces"
+    same, scale, usual = space.dataset.name == "faces", space.neighbour_distances, ""
+    if scale.judged:
+        usual = f"; codes lie about {scale.usual:.2f} from their nearest neighbour"
     st.caption(
         f"{'The same person, drawn twice' if same else 'Two different images'}; seed {seed}. The "
-        f"difference has length {np.linalg.norm(vector):.2f}; codes lie about "
-        f"{space.neighbour_distances.usual:.2f} from their nearest neighbour."
+        f"difference has length {np.linalg.norm(vector):.2f}{usual}."
     )
 
 

@@ -72,8 +72,8 @@ def posterior_of(space: LatentSpace, row: int) -> tuple[np.ndarray, np.ndarray]:
 def visible_widening(space: LatentSpace) -> int:
     """How many times q must be widened to be seen among the codes."""
     axes = list(scatter.first_axes(space))
-    share = np.sqrt(space.variance[:, axes]).mean() / space.deviation[axes].mean()
-    return next((w for w in WIDENINGS if w * share >= 0.25), WIDENINGS[-1])
+    sigma, spread = np.sqrt(space.variance[:, axes]).mean(), space.deviation[axes].mean()
+    return next((w for w in WIDENINGS if w * sigma >= 0.25 * spread), WIDENINGS[-1])
 
 
 def pull_at(

@@ -104,9 +104,9 @@ def _say_what_is_shown(space: LatentSpace, pin: Pin, distance: float) -> None:
         words.append("Decoded from a weighted mean of the nearest codes: approximate.")
     if pin.row < 0:
         scale = space.neighbour_distances
+        usual = f" (usual between neighbours: {scale.usual:.2f})" if scale.judged else ""
         words.append(
-            f"Distance to the nearest code {distance:.2f} (usual between neighbours: "
-            f"{scale.usual:.2f}): {scale.describe(distance)}."
+            f"Distance to the nearest code {distance:.2f}{usual}: {scale.describe(distance)}."
         )
     if config.likelihood == "bernoulli" and (pin.row >= 0 or pin.image is not None):
         words.append("This model sees pixels as black or white, cut at ½.")

@@ -183,7 +183,10 @@ class LatentSpace:
 
         The encoder puts any picture somewhere among the codes, so pictures are compared: foreign
         is what is farther from its nearest reference image than 99 % of those are from theirs.
+        Where codes cannot be judged, pictures cannot either.
         """
+        if not self.neighbour_distances.judged:
+            return False
         _, distance = neighbours(self._thumbnails, _small(x[None])[0], 1)
         return float(distance[0]) > self._image_spacing
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 import urllib.error
 import urllib.request
@@ -14,7 +15,8 @@ import tiny
 import torch
 
 from pages.ui.shared import cache
-from vae.latent import neighbours
+from vae.checkpoint import load_codes, save_codes
+from vae.latent import UNJUDGED, neighbours
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -146,6 +148,20 @@ def test_browser_and_python_agree_how_far_a_place_is_from_the_data(visit):
         assert found[3] == space.neighbour_distances.describe(distance)
         zones.add(found[3])
     assert len(zones) > 1
+
+
+def test_a_map_of_a_single_image_opens_and_judges_no_distance(visit, data):
+    folder = data / "checkpoints" / "tiny-single"
+    shutil.copytree(data / "checkpoints" / "tiny-plane", folder)
+    try:
+        codes = {k: v[:1] for k, v in load_codes(folder).items() if k != "tsne"}
+        (folder / "codes.safetensors").unlink()
+        save_codes(folder, codes)
+        page = visit("tiny-single")
+        decoded(page, 0.4, 0.5)
+        page.locator(".live-words", has_text=UNJUDGED).wait_for()
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_a_click_pins_and_python_answers(visit):
