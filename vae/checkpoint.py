@@ -151,7 +151,9 @@ def save_codes(folder: str | Path, codes: dict[str, np.ndarray]) -> None:
     Args:
         folder: the checkpoint's.
         codes: `mean` `(N, D)`, `variance` `(N, D)`, `index` `(N,)` rows of the reference split,
-            `pca` `(N, 2)`, `tsne` `(N, 2)`, and `kl`, `elbo` `(N,)` in nats if variational.
+            `pca` `(N, 2)`, `tsne` `(N, 2)`, and `kl`, `elbo` `(N,)` in nats if variational; after
+            `add_bounds` also `elbo_error`, `log_evidence` and `log_evidence_error` `(N,)`, errors
+            of −1 where nothing was estimated, and an ELBO of one draw where it was not.
 
     Raises:
         OutputError: if the folder has no name, is a file, or holds something but no model.

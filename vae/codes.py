@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,18 +13,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .checkpoint import load_card, save_card, save_codes
+from .bounds import Estimate, estimate_elbo, estimate_evidence
+from .checkpoint import load_card, load_codes, save_card, save_codes
 from .datasets import SPLITS, Dataset, DatasetError
 from .datasets.encoded import find_encoded
 from .model import VAE
 from .objective import elbo
 from .projection import ProjectionError, fit_tsne
+from .theory.exact import decode_grid, true_posterior
 from .training.data import in_order
 from .training.distributed import Group
 
 __all__ = [
     "UNUSUAL",
     "FittedGaussian",
+    "add_bounds",
     "change_since",
     "decode",
     "encode",
@@ -34,6 +38,8 @@ __all__ = [
 UNUSUAL = 0.99
 """A code more unusual than this share of the codes of real images has left the data."""
 
+_UNKNOWN = -1.0  # an error that was not estimated
+_QUADRATURE_ERROR = 0.003  # nats, against a lattice of twice as many codes a side
 _BATCH = 250
 _LIMIT = 5_000  # images that a checkpoint keeps codes of
 _CHANGED = "The pictures in {} have changed since this model was trained."
@@ -189,6 +195,59 @@ def write_reference(
     if tsne:
         _add_tsne(folder, codes)
     return codes
+
+
+def add_bounds(
+    model: VAE,
+    folder: str | Path,
+    dataset: Dataset,
+    *,
+    limit: int | None = None,
+    quadrature: bool = False,
+    decodes: int = 2_000,
+    tell: Callable[[int, int], None] = lambda done, count: None,
+) -> None:
+    """Estimates ELBO and log p(x) of a checkpoint's reference images, and keeps them.
+
+    Goes on where an earlier call ended, and keeps what it has each minute.
+
+    Args:
+        model: the checkpoint's.
+        folder: the checkpoint's, with codes.
+        dataset: the images that `index` counts in.
+        limit: ends after so many of the first images.
+        quadrature: log p(x) by adding up p(x, z) over the plane of a model of two dimensions,
+            instead of sampling.
+        decodes: codes that each estimate decodes at most.
+        tell: told how many of how many images are done.
+
+    Raises:
+        CheckpointError: there are no codes.
+        ValueError: a standard autoencoder, or quadrature in other than two dimensions.
+    """
+    codes = load_codes(folder)
+    count = len(codes["index"])
+    names = ("elbo_error", "log_evidence", "log_evidence_error")
+    codes |= {name: codes.get(name, np.full(count, _UNKNOWN)) for name in names}
+    lattice = decode_grid(model) if quadrature else None
+    saved = time.monotonic()
+    for row in range(count if limit is None else min(limit, count)):
+        if codes["log_evidence_error"][row] >= 0:
+            continue
+        x = dataset.images[int(codes["index"][row])]
+        found = estimate_elbo(model, x, decodes=decodes)
+        if lattice is None:
+            evidence = estimate_evidence(model, x, decodes=decodes)
+        else:
+            evidence = Estimate(true_posterior(lattice, x).log_evidence, _QUADRATURE_ERROR)
+        codes["elbo"][row], codes["elbo_error"][row] = found.elbo.value, found.elbo.error
+        codes["log_evidence"][row] = evidence.value
+        codes["log_evidence_error"][row] = evidence.error
+        if time.monotonic() > saved + 60:
+            save_codes(folder, codes)
+            saved = time.monotonic()
+        tell(row + 1, count)
+    save_codes(folder, codes)
 
 
 def change_since(card: dict[str, Any], name: str, fingerprint: str) -> str:

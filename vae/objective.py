@@ -14,7 +14,15 @@ from torch.distributions import Independent, Normal, kl_divergence
 
 from .model import VAE
 
-__all__ = ["ELBO", "Objective", "elbo", "kl_per_dimension", "log_evidence", "objective"]
+__all__ = [
+    "ELBO",
+    "Objective",
+    "elbo",
+    "kl_per_dimension",
+    "log_evidence",
+    "objective",
+    "refuse_autoencoder",
+]
 
 PROPOSALS = ("mixture", "posterior")
 _WIDENINGS = (1.0, 4.0, 12.0)  # of q's deviation in the mixture; the prior is its fourth part
@@ -54,7 +62,7 @@ def elbo(model: VAE, x: Tensor, *, generator: torch.Generator | None = None) -> 
     References:
         Auto-encoding variational Bayes (Kingma and Welling, 2013).
     """
-    _refuse_autoencoder(model, "ELBO")
+    refuse_autoencoder(model, "ELBO")
     x = model.observe(x)
     posterior = model.encoder(x)
     z = _draw(posterior, generator)
@@ -184,7 +192,7 @@ def log_evidence(
         Importance weighted autoencoders (Burda, Grosse and Salakhutdinov, 2015); mixtures as
         proposals: Safe and effective importance sampling (Owen and Zhou, 2000).
     """
-    _refuse_autoencoder(model, "log p(x)")
+    refuse_autoencoder(model, "log p(x)")
     if proposal not in PROPOSALS:
         raise ValueError(f"proposal is {proposal!r}; expected one of {', '.join(PROPOSALS)}.")
     if samples < 1:
@@ -225,7 +233,8 @@ def _noise(shape: tuple[int, ...], generator: torch.Generator | None, like: Tens
     return torch.randn(shape, generator=generator, device=device, dtype=like.dtype).to(like.device)
 
 
-def _refuse_autoencoder(model: VAE, what: str) -> None:
+def refuse_autoencoder(model: VAE, what: str) -> None:
+    """Raises ValueError for a standard autoencoder, which has no density over codes."""
     if not model.config.variational:
         raise ValueError(
             f"A standard autoencoder has no {what}: its encoder gives a point, not "

@@ -2,43 +2,16 @@ import math
 
 import pytest
 import torch
-from torch import nn
-from torch.distributions import Independent, MultivariateNormal, Normal
+from exact_models import linear_gaussian
+from torch.distributions import Independent, Normal
 
 from vae import VAE, VAEConfig, elbo, load_checkpoint, load_dataset, log_evidence
 from vae.objective import kl_per_dimension, objective
 
 
-class Affine(nn.Module):
-    """x → an Independent Normal with a linear mean and one deviation."""
-
-    def __init__(self, weight, bias, sigma, shape):
-        super().__init__()
-        self.weight, self.bias, self.sigma, self.shape = weight, bias, sigma, shape
-
-    def forward(self, x):
-        mean = (x.flatten(1) @ self.weight.T + self.bias).reshape(-1, *self.shape)
-        return Independent(Normal(mean, self.sigma.expand_as(mean)), len(self.shape))
-
-
-@pytest.fixture
-def linear_gaussian():
-    """A VAE whose evidence is a normal density and whose encoder is the exact posterior.
-
-    Columns of W are orthogonal, so that the exact posterior has independent dimensions
-    (probabilistic principal component analysis, Tipping and Bishop, 1999).
-    """
-    torch.manual_seed(0)
-    model = VAE(VAEConfig((1, 8, 8), 3, "gaussian_fixed")).double()
-    w = torch.linalg.qr(torch.randn(64, 3).double())[0] * torch.tensor([2.0, 1.0, 0.5]).double()
-    b, s = torch.randn(64).double(), torch.tensor(0.3).double()
-    precision = torch.eye(3).double() + w.T @ w / s**2
-    gain = torch.linalg.solve(precision, w.T) / s**2
-    model.decoder = Affine(w, b, s, (1, 8, 8))
-    model.encoder = Affine(gain, -gain @ b, precision.diagonal().rsqrt(), (3,))
-    evidence = MultivariateNormal(b, w @ w.T + s**2 * torch.eye(64).double())
-    x = evidence.sample((16,))
-    return model, x.reshape(16, 1, 8, 8), evidence.log_prob(x)
+@pytest.fixture(name="linear_gaussian")
+def known():
+    return linear_gaussian()
 
 
 def test_elbo_with_the_exact_posterior_is_the_evidence_on_average(linear_gaussian):
@@ -120,7 +93,7 @@ def test_log_evidence_agrees_with_quadrature_on_digits():
     total = torch.full((len(x),), -math.inf)
     for part in z.split(500):
         logits = model.decoder(part).base_dist.logits.flatten(1)
-        log_px = logits @ seen.T - nn.functional.softplus(logits).sum(1, keepdim=True)
+        log_px = logits @ seen.T - torch.nn.functional.softplus(logits).sum(1, keepdim=True)
         joint = log_px + model.prior.log_prob(part)[:, None]
         total = torch.logaddexp(total, joint.logsumexp(0))
     truth = total + 2 * math.log(8 / 320)
@@ -148,7 +121,7 @@ def test_detail_lets_every_pixel_pull_alike_on_the_mean(variational):
     torch.manual_seed(0)
     model = VAE(VAEConfig((1, 8, 8), 3, "gaussian", variational=variational, channels=(4,)))
     last = model.decoder.network[-1]
-    nn.init.normal_(last.weight)  # deviations that differ from pixel to pixel
+    torch.nn.init.normal_(last.weight)  # deviations that differ from pixel to pixel
     seen = {}
     last.register_forward_hook(lambda *found: seen.update(raw=found[-1]))
     x, eps = torch.rand(1, 1, 8, 8), torch.randn(1, 3)
