@@ -14,6 +14,16 @@ from pages.ui.components import base
 
 COMPONENTS = Path(base.__file__).parent
 
+RUN = """async ([script, body, given]) => {
+    const { default: mount, ...names } = await import(script)
+    const all = { ...names, ...given }
+    const AsyncFunction = (async () => {}).constructor
+    const source = body.includes("return ") ? body : `return (${body})`
+    const plain = (value) => ArrayBuffer.isView(value) ? Array.from(value)
+        : Array.isArray(value) ? value.map(plain) : value
+    return plain(await new AsyncFunction(...Object.keys(all), source)(...Object.values(all)))
+}"""
+
 
 @pytest.fixture(scope="session")
 def scripts(serve) -> str:
@@ -27,26 +37,32 @@ def scripts(serve) -> str:
 
 
 @pytest.fixture
-def run(page, scripts):
-    """A function that runs JavaScript with the names that a script exports.
+def runner(scripts):
+    """A function that gives a page the scripts, and a function that runs JavaScript with them.
 
-    `run("sliders/weightings.js", "codesAt(data, [0.5])", data={…})` gives the expression's value;
-    typed arrays come back as lists.
+    `run("sliders/weightings.js", "codesAt(data, [0.5])", data={…})` gives the expression's value,
+    or what the body returns; a script's exports are there by their names.
     """
-    page.goto(f"{scripts}/page")
 
-    def evaluate(script: str, body: str, **given):
-        return page.evaluate(
-            """async ([script, body, given]) => {
-                const { default: mount, ...names } = await import(script)
-                const all = { ...names, ...given }
-                const plain = (value) => ArrayBuffer.isView(value) ? Array.from(value)
-                    : Array.isArray(value) ? value.map(plain) : value
-                const source = body.includes("return ") ? body : `return (${body})`
-                const made = new Function(...Object.keys(all), source)
-                return plain(await made(...Object.values(all)))
-            }""",
-            [f"/{script}", body, given],
-        )
+    def prepare(page):
+        page.goto(f"{scripts}/page")
 
-    return evaluate
+        def run(script: str, body: str, **given):
+            return page.evaluate(RUN, [f"/{script}", body, given])
+
+        return run
+
+    return prepare
+
+
+@pytest.fixture(scope="module")
+def blank(browser):
+    page = browser.new_page()
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def run(runner, blank):
+    """The same for a page that tests of pure functions share."""
+    return runner(blank)

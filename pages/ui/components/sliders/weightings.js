@@ -1,19 +1,24 @@
 // z(θ) = z0 + Σ w_k(θ) v_k: where a place of the sliders lies in the latent space.
 
+const ALMOST = 1e-6 // radians from parallel or opposite, where a rotation has no plane
+
+const norm = (v) => Math.sqrt(v.reduce((sum, value) => sum + value * value, 0))
+
 // From a to b: the direction turns evenly, the norm changes linearly; a straight line where the
-// ends are parallel, opposite or zero.
+// ends are parallel, opposite or zero. The numbers are those of `vae.latent.slerp`.
 export function arc(a, b, t) {
-  const norm = (v) => Math.hypot(...v)
+  if (t === 0 || t === 1) return Float32Array.from(t ? b : a)
   const [na, nb] = [norm(a), norm(b)]
   const line = () => Float32Array.from(a, (v, i) => (1 - t) * v + t * b[i])
-  if (na === 0 || nb === 0) return line()
-  let cosine = 0
-  for (let i = 0; i < a.length; i++) cosine += (a[i] / na) * (b[i] / nb)
-  const angle = Math.acos(Math.max(-1, Math.min(1, cosine)))
-  if (angle < 1e-6 || Math.PI - angle < 1e-6) return line()
-  const size = Math.max((1 - t) * na + t * nb, 0)
-  const [wa, wb] = [Math.sin((1 - t) * angle), Math.sin(t * angle)].map((w) => w / Math.sin(angle))
-  return Float32Array.from(a, (v, i) => size * (wa * (v / na) + wb * (b[i] / nb)))
+  if (Math.min(na, nb) === 0) return line()
+  const u = a.map((v) => v / na)
+  const v = b.map((value) => value / nb)
+  // atan2 of difference and sum stays accurate at both ends, acos does not.
+  const angle = 2 * Math.atan2(norm(u.map((x, i) => x - v[i])), norm(u.map((x, i) => x + v[i])))
+  if (angle < ALMOST || Math.PI - angle < ALMOST) return line()
+  const size = Math.max((1 - t) * na + t * nb, 0) / Math.sin(angle)
+  const [wu, wv] = [size * Math.sin((1 - t) * angle), size * Math.sin(t * angle)]
+  return Float32Array.from(u, (x, i) => wu * x + wv * v[i])
 }
 
 // One code for each base at the values θ of the sliders.
