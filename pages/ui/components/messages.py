@@ -1,0 +1,372 @@
+"""What the app and its components tell each other: what each is sent, and what it answers.
+
+`schema` holds every message against its declaration here, on its way out and on its way in.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NotRequired, TypedDict
+
+from pages.ui.components.schema import Synced, Within
+
+__all__ = [
+    "NOISE_REACH",
+    "ChartData",
+    "Chosen",
+    "DecodedViewData",
+    "GalleryData",
+    "JensenData",
+    "MapData",
+    "MapGroup",
+    "MapPin",
+    "MapPinned",
+    "Noise",
+    "NoisePadData",
+    "Pixel",
+    "PixelData",
+    "PlaneData",
+    "PlaneGaussian",
+    "PlanePlace",
+    "SliderData",
+    "Values",
+]
+
+Packed = str
+"""Numbers of 32 bits, little-endian, in base 64."""
+
+
+class Picture(TypedDict):
+    """A picture by its address, and what it shows."""
+
+    url: str
+    alt: str
+
+
+Chosen = list[str]
+"""Answered by the gallery: the keys of what is chosen, in the order of the clicks."""
+
+
+class GalleryItem(TypedDict):
+    """One button of a gallery."""
+
+    key: str
+    url: str
+    caption: str
+    alt: str
+
+
+class GalleryData(TypedDict):
+    """Sent to the gallery."""
+
+    label: str
+    items: list[GalleryItem]
+    chosen: Synced[Chosen]
+    multiple: bool
+    tile: int
+    height: int
+    pixelated: bool
+
+
+class DecodedViewData(TypedDict):
+    """Sent to the enlarged view, which answers nothing."""
+
+    view: str
+    invitation: str
+
+
+class JensenData(TypedDict):
+    """Sent to the curve of the logarithm, which answers nothing."""
+
+    weights: list[float]
+    above: str
+    below: str
+    gap: str
+
+
+class MapPin(TypedDict):
+    """A pin as the map draws it."""
+
+    kind: Literal["real", "upload", "sample", "generated"]
+    row: int
+    z: list[float]
+    label: str
+    variance: list[float] | None
+
+
+class MapFamily(TypedDict):
+    """How places of a map become codes: on a plane, or from the nearest codes."""
+
+    kind: Literal["linear", "nearest"]
+    origin: NotRequired[list[float]]
+    u: NotRequired[list[float]]
+    v: NotRequired[list[float]]
+
+
+class MapAtlas(TypedDict):
+    """The sheet of small pictures of all reference images."""
+
+    url: str
+    tile: int
+    columns: int
+
+
+class Nearness(TypedDict):
+    """What a distance to the nearest code is called: words, and where each but the last ends.
+
+    `usual` is the distance between neighbours; None where there is only one code.
+    """
+
+    limits: list[float]
+    words: list[str]
+    usual: float | None
+
+
+class MapData(TypedDict):
+    """Sent to the latent map."""
+
+    base: str
+    view: str
+    model: str
+    description: str
+    figure: str
+    family: MapFamily
+    keep: Literal["mean", "pinned"]
+    codes: str
+    atlas: MapAtlas
+    count: int
+    dimensions: int
+    whole_space: bool
+    shape: tuple[int, int, int]
+    classes: list[str]
+    nearness: Nearness
+    opacity: float
+    pins: Synced[list[MapPin]]
+    most_pins: int
+    groups: Synced[dict[str, list[int]]]
+
+
+class MapPinned(TypedDict):
+    """Answered by the map: a click on a real image, or on a place that was decoded."""
+
+    model: str
+    kind: Literal["real", "generated"]
+    row: int
+    z: list[Annotated[float, Within(-1e6, 1e6)]]
+    approximate: bool
+
+
+class MapGroup(TypedDict):
+    """Answered by the map: a lasso around codes."""
+
+    model: str
+    group: Literal["A", "B"]
+    rows: list[int]
+
+
+_Part = Annotated[float, Within(0, 1)]
+PlanePlace = tuple[_Part, _Part]
+"""Answered by the planes: a place, as parts of their width and height from the lower left."""
+PlaneGaussian = tuple[float, float, float, float]
+"""Answered by a plane with a Gaussian: its mean, then its standard deviation."""
+
+
+class PlaneField(TypedDict):
+    """A quantity over a plane."""
+
+    values: Packed
+    side: int
+    label: str
+    colour: str
+    low: float
+    high: float
+    digits: int
+
+
+class PlaneEllipse(TypedDict):
+    """A Gaussian on a plane."""
+
+    mean: list[float]
+    sigma: list[float]
+    colour: str
+    radius: float
+    dashed: bool
+
+
+class PlanePanel(TypedDict):
+    """One plane."""
+
+    title: str
+    bounds: tuple[float, float, float, float]
+    model: str | None
+    points: Packed
+    classes: Packed
+    field: PlaneField | None
+    ellipses: list[PlaneEllipse]
+    rings: bool
+    names: tuple[str, str]
+    note: str
+
+
+class PlaneData(TypedDict):
+    """Sent to the planes: either a place or a Gaussian."""
+
+    base: str
+    palette: list[str]
+    panels: list[PlanePanel]
+    legend: list[str]
+    layout: str
+    at: NotRequired[Synced[PlanePlace]]
+    gaussian: NotRequired[Synced[PlaneGaussian]]
+    colour: NotRequired[str]
+    noise: NotRequired[list[tuple[float, float]]]
+
+
+NOISE_REACH = 3.5
+_Reached = Annotated[float, Within(-NOISE_REACH, NOISE_REACH)]
+Noise = tuple[_Reached, _Reached]
+"""Answered by the noise pad: ε in the two dimensions that it shows."""
+
+
+class NoisePadData(TypedDict):
+    """Sent to the noise pad."""
+
+    base: str
+    model: str
+    shape: tuple[int, int, int]
+    mean: list[float]
+    sigma: list[float]
+    axes: tuple[int, int]
+    noise: Synced[Noise]
+    draws: list[tuple[float, float]]
+    codes: list[tuple[float, float]]
+    middle: tuple[float, float]
+    half: float
+    slope: tuple[float, float] | None
+    reach: float
+    colours: dict[str, str]
+
+
+Pixel = tuple[int, int]
+"""Answered by the pixel inspector: row and column."""
+
+
+class PixelReading(TypedDict):
+    """What one likelihood says of every pixel."""
+
+    title: str
+    pictures: list[tuple[str, Packed]]
+    lines: list[str]
+    values: dict[str, Packed]
+    colours: dict[str, str]
+    total: str
+
+
+class PixelData(TypedDict):
+    """Sent to the pixel inspector."""
+
+    size: tuple[int, int]
+    at: Synced[Pixel]
+    readings: list[PixelReading]
+
+
+class ChartData(TypedDict):
+    """Sent to the chart, which answers nothing; the figure is Plotly's JSON."""
+
+    base: str
+    figure: str
+    height: float
+    colours: list[str]
+    alt: str
+
+
+Values = list[float]
+"""Answered by the sliders: θ, a number for each of them."""
+
+
+class SliderBase(TypedDict):
+    """A picture that the sliders change."""
+
+    title: str
+    z: list[float]
+
+
+class SliderKnob(TypedDict):
+    """One slider."""
+
+    label: str
+    low: float
+    high: float
+    value: float
+    step: float
+    unit: str
+
+
+class TrackPictures(TypedDict):
+    """A row of pictures below the slider of a path."""
+
+    kind: Literal["pictures"]
+    label: str
+    items: list[Picture]
+
+
+TrackBand = TypedDict(  # `from` is a word of Python's
+    "TrackBand", {"name": str, "from": float, "to": float, "colour": str}
+)
+
+
+class TrackCurve(TypedDict):
+    """A line over the positions of a path."""
+
+    name: str
+    values: list[float]
+    colour: str
+    unit: str
+    digits: int
+    area: bool
+
+
+class TrackCurves(TypedDict):
+    """A diagram below the slider of a path."""
+
+    kind: Literal["curves"]
+    label: str
+    at: list[float]
+    curves: list[TrackCurve]
+    low: float
+    high: float
+    ends: tuple[str, str]
+    bands: list[TrackBand]
+    shaded: list[tuple[float, float]]
+    empty: str
+
+
+class NearestImages(TypedDict):
+    """Which picture is the nearest real image, for positions along a path."""
+
+    which: list[int]
+    items: list[Picture]
+
+
+class SliderData(TypedDict):
+    """Sent to the sliders."""
+
+    base: str
+    key: str
+    model: str
+    shape: tuple[int, int, int]
+    gaussian: bool
+    weighting: Literal["linear", "arc", "bilinear"]
+    bases: list[SliderBase]
+    vectors: list[list[float]]
+    sliders: list[SliderKnob]
+    values: Synced[Values]
+    layout: str
+    size: int
+    strip: int
+    before: bool
+    play: bool
+    steps: int
+    crossfade: bool
+    tracks: NotRequired[list[TrackPictures | TrackCurves]]
+    outside: NotRequired[list[tuple[float, float]]]
+    nearest: NotRequired[NearestImages]
