@@ -6,7 +6,7 @@ A visitor drags ε and sees z and its picture move; every slope is computed for 
 import numpy as np
 import streamlit as st
 
-from pages.ui.components.noise_pad import REACH, noise_pad, released
+from pages.ui.components.noise_pad import REACH, noise_pad
 from pages.ui.learn import layout, reparameterisation
 from pages.ui.shared import model_picker, scatter
 from pages.ui.shared.plot_style import coloured
@@ -32,10 +32,9 @@ axes = scatter.first_axes(space)
 mean, sigma = reparameterisation.posterior_of(space, row)
 
 
-def take_noise() -> None:
+def take_noise(dragged: list[float]) -> None:
     """What was dragged becomes the state of the two fields, and so of the address."""
-    if (dragged := released("noise-pad")) is not None:
-        st.session_state["e1"], st.session_state["e2"] = dragged
+    st.session_state["e1"], st.session_state["e2"] = (round(float(v), 2) for v in dragged)
 
 
 @st.fragment

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.components import pickers
+from pages.ui.components import messages, pickers, schema
 from pages.ui.map import placing
 from pages.ui.shared import cache, images, scatter, visitor
 from pages.ui.shared.foreign_text import plain
@@ -49,7 +49,11 @@ def metrics(at: AppTest) -> dict[str, str]:
 
 
 def click(space: LatentSpace, **value) -> None:
-    placing.pin_clicked(space, {"model": space.name, **value})
+    """What the page does with a message of a browser's."""
+    message = {"model": space.name, "row": -1, "z": [], "approximate": False, **value}
+    clicked = schema.heard(messages.MapPinned, {"value": message, "count": 1}, "map").value
+    if clicked is not None:
+        placing.pin_clicked(space, clicked)
 
 
 def test_every_page_opens_and_says_no_error():
@@ -160,6 +164,10 @@ def test_a_damaged_model_gets_a_sentence(models):
         {"kind": "generated", "z": None},
         {"kind": "real", "row": 10_000},
         {"kind": "real", "row": -1},
+        {"kind": "real", "row": -1, "z": [0.0, 0.0]},
+        {"kind": "sample", "z": [0.0, 0.0]},
+        {"kind": "generated", "z": [0.0, 1e9]},
+        {"kind": "generated", "z": [0.0, 0.0], "more": 1},
         {"model": "another", "kind": "real", "row": 1},
         {},
     ],

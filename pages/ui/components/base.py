@@ -2,68 +2,93 @@
 
 from __future__ import annotations
 
-import math
+import functools
+import logging
 import re
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-__all__ = ["bundle", "component", "finite"]
+from pages.ui.components import schema
+from pages.ui.components.schema import Heard, MessageError
 
-_IMPORT = re.compile(r'^import \{[^}]*\} from "(\.{1,2}/[^"]+)"\n', re.MULTILINE)
+__all__ = ["Component", "bundle"]
+
+_log = logging.getLogger(__name__)
+_IMPORT = re.compile(r'^import \{[^}]*} from "(\.{1,2}/[^"]+)"\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default )", re.MULTILINE)
 
 
-def component(name: str, script: Path, *, isolate_styles: bool = True) -> Callable[..., Any]:
-    """Declares a component.
+class Component:
+    """A component, and what it and Python tell each other.
 
     Args:
         name: by which Streamlit knows it.
         script: a JavaScript module; HTML and CSS lie beside it.
+        data: what it is sent, as declared in `messages`.
+        answers: what it answers, by name, likewise.
         isolate_styles: whether it lives in a shadow root.
-
-    Returns:
-        A function that shows it: `data` is a dict that JSON can hold, all else is Streamlit's.
-        A number that is not finite reaches the browser as null.
     """
-    mount = st.components.v2.component(
-        name,
-        html=script.with_suffix(".html").read_text(encoding="utf-8"),
-        css=script.with_suffix(".css").read_text(encoding="utf-8"),
-        js=bundle(script),
-        isolate_styles=isolate_styles,
-    )
 
-    def show(*, data: dict[str, Any], **options: Any) -> Any:
+    def __init__(
+        self,
+        name: str,
+        script: Path,
+        data: Any,
+        answers: Mapping[str, Any] | None = None,
+        *,
+        isolate_styles: bool = True,
+    ) -> None:
+        self.name, self.data, self.answers = name, data, dict(answers or {})
+        self._mount = st.components.v2.component(
+            name,
+            html=script.with_suffix(".html").read_text(encoding="utf-8"),
+            css=script.with_suffix(".css").read_text(encoding="utf-8"),
+            js=bundle(script),
+            isolate_styles=isolate_styles,
+        )
+
+    def show(
+        self, data: Mapping[str, Any], *, key: str, **on_answer: Callable[[Any], None]
+    ) -> None:
+        """Shows the component; an error in its place where it would be sent what does not fit.
+
+        Args:
+            data: what it is sent.
+            key: of the component.
+            **on_answer: by the answer's name, told of each new one that fits.
+        """
+        try:
+            schema.check(data, self.data, self.name)
+        except MessageError as error:
+            _log.error("Nothing was sent to the component %s: %s", self.name, error)
+            st.error(
+                "This part of the page cannot be drawn: something in it is missing, or is not a "
+                "finite number. The app's log says what. Choose another model, or reload the page."
+            )
+            return
+
+        def tell(name: str) -> None:
+            value = self.heard(key, name).value
+            if value is not None and name in on_answer:
+                on_answer[name](value)
+
+        callbacks = {f"on_{name}_change": functools.partial(tell, name) for name in self.answers}
         # In a dict Streamlit would look for data frames, and import pandas for it.
-        return mount(data=[finite(data, name)], **options)
+        self._mount(data=[data], key=key, **callbacks)
 
-    return show
+    def heard(self, key: str, name: str) -> Heard:
+        """What the browser last answered; a message that does not fit is dropped and logged.
 
-
-def finite(value: Any, where: str) -> Any:
-    """Replaces numbers that are not finite: JSON has none, and a browser would refuse all of it.
-
-    What cannot be measured should be None from the start, so each replacement is warned of.
-
-    Args:
-        value: dicts, lists and tuples of what JSON can hold.
-        where: what the value is, for the warning.
-
-    Returns:
-        A copy with None in place of NaN and infinities.
-    """
-    if isinstance(value, dict):
-        return {key: finite(one, f"{where}.{key}") for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(one, where) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        warnings.warn(f"{where} is {value}; the browser is sent null.", stacklevel=3)
-        return None
-    return value
+        Args:
+            key: of the component.
+            name: of the answer.
+        """
+        state = st.session_state.get(key)
+        message = state.get(name) if isinstance(state, Mapping) else None
+        return schema.heard(self.answers[name], message, f"{self.name}.{name}")
 
 
 def bundle(script: Path) -> str:

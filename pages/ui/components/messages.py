@@ -110,17 +110,6 @@ class MapAtlas(TypedDict):
     columns: int
 
 
-class Nearness(TypedDict):
-    """What a distance to the nearest code is called: words, and where each but the last ends.
-
-    `usual` is the distance between neighbours; None where there is only one code.
-    """
-
-    limits: list[float]
-    words: list[str]
-    usual: float | None
-
-
 class MapData(TypedDict):
     """Sent to the latent map."""
 
@@ -138,7 +127,8 @@ class MapData(TypedDict):
     whole_space: bool
     shape: tuple[int, int, int]
     classes: list[str]
-    nearness: Nearness
+    usual_distance: float | None
+    zones: list[tuple[float | None, str]]
     opacity: float
     pins: Synced[list[MapPin]]
     most_pins: int
@@ -315,10 +305,10 @@ TrackBand = TypedDict(  # `from` is a word of Python's
 
 
 class TrackCurve(TypedDict):
-    """A line over the positions of a path."""
+    """A line over the positions of a path, left out where it has no value."""
 
     name: str
-    values: list[float]
+    values: list[float | None]
     colour: str
     unit: str
     digits: int

@@ -6,9 +6,11 @@ One of ours that does not fit is an error; one from a browser is dropped and log
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 import math
 import reprlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import (
@@ -180,11 +182,26 @@ def _check_items(value: object, origin: Any, arguments: tuple[Any, ...], name: s
         raise _misfit(value, "a list", name)
     if origin is tuple and len(value) != len(arguments):
         raise _misfit(value, f"a list of {len(arguments)}", name)
-    kinds = arguments if origin is tuple else arguments * len(value)
-    if set(kinds) <= {float} and all(type(v) is float and math.isfinite(v) for v in value):
-        return  # thousands of numbers at once
-    for i, (item, kind) in enumerate(zip(value, kinds, strict=True)):
+    if origin is list and _fit_at_once(value, arguments[0]):
+        return
+    kinds = arguments if origin is tuple else itertools.repeat(arguments[0])
+    for i, (item, kind) in enumerate(zip(value, kinds, strict=False)):
         check(item, kind, f"{name}[{i}]")
+
+
+def _fit_at_once(values: Sequence[Any], kind: Any) -> bool:
+    """Whether all of them are plain values of a kind, or pairs of such: there may be thousands."""
+    if get_origin(kind) is tuple and set(map(type, values)) <= {list, tuple}:
+        kinds = set(get_args(kind))
+        sizes = set(map(len, values))
+        return (
+            len(kinds) == 1
+            and sizes <= {len(get_args(kind))}
+            and _fit_at_once(list(itertools.chain.from_iterable(values)), *kinds)
+        )
+    if kind not in (float, int, str) or not set(map(type, values)) <= {kind}:
+        return False
+    return kind is not float or all(map(math.isfinite, values))
 
 
 def _is_finite(value: float) -> bool:

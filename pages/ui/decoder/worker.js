@@ -38,7 +38,7 @@ function tensors(header, bytes, start) {
   }
 }
 
-/** The vectors (of four channels) per block that waste least on `channels`; the widest of these. */
+/** The vectors (of four channels) per block that waste least on `channels`; the widest. */
 function blocking(channels) {
   const needed = Math.ceil(channels / 4)
   let best = 1

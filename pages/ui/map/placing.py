@@ -11,6 +11,7 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.components import pickers
+from pages.ui.components.messages import MapPinned
 from pages.ui.shared import model_picker, scatter, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -61,28 +62,23 @@ def choose_others(space: LatentSpace) -> str:
     )
 
 
-def pin_clicked(space: LatentSpace, value: dict[str, Any]) -> None:
-    """Keeps what was clicked, if the browser's word for it makes sense.
+def pin_clicked(space: LatentSpace, clicked: MapPinned) -> None:
+    """Keeps what was clicked, if it is of this model.
 
     Args:
         space: the model on the map.
-        value: {"model", "kind", "row", "z", "approximate"} from the component.
+        clicked: what the map says.
     """
-    row, z = value.get("row"), value.get("z")
-    if value.get("model") != space.name:
+    if clicked["model"] != space.name:
         return
-    if value.get("kind") == "real" and isinstance(row, int) and 0 <= row < len(space):
-        visitor.add_pin(real_pin(space, row))
-        return
-    dimensions = space.mean.shape[1]
-    if not isinstance(z, list) or len(z) != dimensions:
-        return
-    if not all(isinstance(v, int | float) and abs(v) < 1e6 for v in z):
-        return
-    approximate = value.get("approximate") is True
-    title = "a place between codes" if approximate else "a place on the map"
-    code = np.asarray(z, dtype=np.float32)
-    visitor.add_pin(Pin(space.name, "generated", code, title, approximate=approximate))
+    if clicked["kind"] == "real":
+        if 0 <= clicked["row"] < len(space):
+            visitor.add_pin(real_pin(space, clicked["row"]))
+    elif len(clicked["z"]) == space.mean.shape[1]:
+        approximate = clicked["approximate"]
+        title = "a place between codes" if approximate else "a place on the map"
+        code = np.asarray(clicked["z"], dtype=np.float32)
+        visitor.add_pin(Pin(space.name, "generated", code, title, approximate=approximate))
 
 
 def place_controls(space: LatentSpace) -> None:

@@ -51,3 +51,16 @@ def test_a_bundle_holds_every_script_once(tmp_path):
         "export default a + b",
     ]
     assert "import" not in joined
+
+
+@pytest.mark.parametrize(
+    "file", sorted(COMPONENTS.parent.rglob("*.js")), ids=lambda file: file.stem
+)
+def test_scripts_have_one_style(file):
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 320, "one sitting"
+    for number, line in enumerate(lines, 1):
+        assert len(line) <= 99 and line == line.rstrip(), f"{file.name}:{number}"
+        comment = line.lstrip().startswith(("//", "/*", "*"))
+        code = "" if comment else line.partition(" // ")[0]
+        assert not code.endswith(";") and "\t" not in line, f"{file.name}:{number}"

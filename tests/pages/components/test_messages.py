@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 import pytest
+import tiny
+from streamlit.testing.v1 import AppTest
 
 from pages.ui.components import messages
 from pages.ui.components.schema import Heard, MessageError, Synced, Within, check, heard
 
+ROOT = Path(__file__).resolve().parents[3]
 PINNED = {"model": "m", "kind": "real", "row": 3, "z": [0.5, 1], "approximate": False}
 
 
@@ -97,3 +101,30 @@ def test_what_does_not_fit_is_dropped_and_logged(message, count, caplog):
     (record,) = caplog.records
     assert "Dropped a message" in record.message and "pad.noise" in record.message
     assert len(record.message) < 500
+
+
+@pytest.mark.parametrize(
+    ("page", "key", "answers"),
+    [
+        ("map", "map", ("pinned", "grouped")),
+        ("interpolate", "path-tiny-plane", ("values",)),
+        ("learn_terms", "sweep", ("at",)),
+        ("learn_likelihoods", "pixels", ("pixel",)),
+        ("learn_reparameterisation", "noise-pad", ("noise",)),
+    ],
+)
+def test_a_page_opens_whatever_a_browser_sent(
+    page, key, answers, monkeypatch, tmp_path_factory, caplog
+):
+    data = tmp_path_factory.getbasetemp() / "tiny"
+    if not data.exists():
+        tiny.make(data / "checkpoints")
+    monkeypatch.setenv("LATENT_DATA", str(data))
+    at = AppTest.from_file(ROOT / "pages/router.py", default_timeout=60)
+    at.switch_page(f"{page}.py")
+    at.session_state["model"] = "tiny-plane"
+    nonsense = {"value": ["1", None, {"z": float("nan")}], "count": 3}
+    at.session_state[key] = dict.fromkeys(answers, nonsense)
+    at.run()
+    assert not at.exception and not at.error
+    assert any("Dropped a message" in r.message for r in caplog.records), "read, and logged"

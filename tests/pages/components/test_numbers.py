@@ -6,37 +6,33 @@ import json
 import math
 
 import numpy as np
-import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.components.base import finite
+from pages.ui.components import messages, schema
+from pages.ui.components.sliders import Curve, Track
 
 
-def test_all_that_is_not_finite_becomes_null_and_is_named():
-    data = {"a": [1, (2.5, math.nan)], "b": {"c": -math.inf, "d": np.float64("inf")}, "e": "nan"}
-    with pytest.warns(UserWarning) as named:
-        found = finite(data, "map")
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert found == {"a": [1, [2.5, None]], "b": {"c": None, "d": None}, "e": "nan"}
-    assert [str(w.message).split(" is ")[0] for w in named] == ["map.a", "map.b.c", "map.b.d"]
-
-
-def test_what_is_finite_stays_as_it_is():
-    data = {"a": [1, 2.5, None, True, "x"], "b": []}
-    assert finite(data, "map") == data
-
-
-@pytest.mark.filterwarnings("ignore:.* is inf")
-def test_a_component_is_sent_null():
+def test_nothing_is_sent_with_a_number_that_is_not_finite_and_the_page_says_so(caplog):
     def script():
         from pages.ui.components.jensen import jensen
 
-        jensen([0.5, float("inf")], above="#000", below="#000", gap="#000", key="jensen")
+        jensen([0.5, 1.0], above="red", below="blue", gap="grey", key="good")
+        jensen([0.5, float("inf")], above="red", below="blue", gap="grey", key="bad")
 
     at = AppTest.from_function(script).run()
     assert not at.exception
     (sent,) = json.loads(at.main[0].proto.json)
-    assert sent["weights"] == [0.5, None]
+    assert sent["weights"] == [0.5, 1.0]
+    assert len(at.main) == 2 and at.main[1] == at.error[0]
+    assert "cannot be drawn" in at.error[0].value
+    assert any("jensen.weights[1] is inf" in record.message for record in caplog.records)
+
+
+def test_a_curve_is_sent_without_what_is_not_finite():
+    values = np.array([0.5, math.nan, -math.inf])
+    track = Track("label", np.arange(3), [Curve("name", values, "red")], 0, 1).as_data()
+    assert track["curves"][0]["values"] == [0.5, None, None]
+    schema.check(track, messages.TrackCurves, "track")
 
 
 def test_a_curve_leaves_out_what_is_missing(run):
@@ -45,7 +41,7 @@ def test_a_curve_leaves_out_what_is_missing(run):
         """
         const parent = document.createElement("div")
         const tracks = new Tracks(parent, () => {})
-        const curve = (values) => ({ name: "", values, color: "red", unit: "", digits: 1 })
+        const curve = (values) => ({ name: "", values, colour: "red", unit: "", digits: 1 })
         tracks.build({ low: 0, high: 1, tracks: [{ kind: "curves", label: "", at: [0, 0.5, 1],
             low: 0, high: 1, ends: ["", ""], bands: [], shaded: [], empty: "",
             curves: [curve([0, null, 1]), curve([null, null, null])] }] })

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vae.latent import slerp
+from vae.latent import NeighbourDistances, bilinear, neighbours, plane, slerp
 
 T = [-0.25, 0.0, 0.1, 0.5, 0.77, 1.0, 1.25]
 
@@ -53,3 +53,355 @@ def test_the_arc_is_that_of_python(run, name):
     assert np.abs(np.array(found) - expected).max() <= 1e-6 * scale
     assert np.array_equal(np.float32(found[1]), np.float32(a)), "the ends are exact"
     assert np.array_equal(np.float32(found[5]), np.float32(b))
+
+
+def test_linear_and_bilinear_weightings_are_those_of_python(run):
+    rng = np.random.default_rng(4)
+    z, vectors = rng.standard_normal((2, 7)), rng.standard_normal((3, 7))
+    data = {
+        "weighting": "linear",
+        "bases": [{"z": row.tolist()} for row in z],
+        "vectors": vectors.tolist(),
+    }
+    found = run("sliders/weightings.js", "codesAt(data, [0.5, -2, 0.1])", data=data)
+    assert found == pytest.approx(z + np.array([0.5, -2, 0.1]) @ vectors, abs=1e-6)
+    corners = rng.standard_normal((4, 7))
+    data = {"weighting": "bilinear", "bases": [], "vectors": corners.tolist()}
+    for at in ([0.3, 0.8], [0, 0], [1, 0], [0, 1]):
+        found = run("sliders/weightings.js", "codesAt(data, at)", data=data, at=at)
+        assert found[0] == pytest.approx(bilinear(corners, np.array([at]))[0], abs=1e-6)
+
+
+def test_a_plane_leads_from_a_place_to_its_code_and_back(run):
+    rng = np.random.default_rng(5)
+    u, v = np.linalg.qr(rng.standard_normal((6, 2)))[0].T
+    origin, kept = rng.standard_normal((2, 6))
+    family = {"origin": origin.tolist(), "u": u.tolist(), "v": v.tolist()}
+    there, back, held, place = run(
+        "latent_map/geometry.js",
+        """const plain = linearFamily(family)
+        const through = linearFamily(family, kept)
+        const { z } = plain.at(0.7, -1.2)
+        const place = through.project(kept)
+        return [z, plain.project(z), through.at(...place).z, place]""",
+        family=family,
+        kept=kept.tolist(),
+    )
+    assert there == pytest.approx(plane(origin, u, v, np.array([[0.7, -1.2]]))[0], abs=1e-6)
+    assert back == pytest.approx([0.7, -1.2], abs=1e-6)
+    assert held == pytest.approx(kept, abs=1e-6), "the plane goes through what is kept"
+    assert place == pytest.approx([(kept - origin) @ u, (kept - origin) @ v], abs=1e-6)
+
+
+def test_the_ellipse_of_a_gaussian_on_a_plane(run):
+    rng = np.random.default_rng(6)
+    u, v = np.linalg.qr(rng.standard_normal((5, 2)))[0].T
+    variance = rng.uniform(0.1, 2, 5)
+    family = {"origin": [0] * 5, "u": u.tolist(), "v": v.tolist()}
+    oval = run(
+        "latent_map/geometry.js",
+        "linearFamily(family).ellipse(variance)",
+        family=family,
+        variance=variance.tolist(),
+    )
+    basis = np.stack([u, v])
+    values, vectors = np.linalg.eigh(basis @ np.diag(variance) @ basis.T)
+    assert oval["major"] == pytest.approx(2 * values[1] ** 0.5)
+    assert oval["minor"] == pytest.approx(2 * values[0] ** 0.5)
+    direction = np.array([np.cos(oval["angle"]), np.sin(oval["angle"])])
+    assert abs(direction @ vectors[:, 1]) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("d", [2, 9])
+def test_the_nearest_codes_are_those_of_python(run, d):
+    rng = np.random.default_rng(7)
+    codes = rng.standard_normal((200, d)).astype(np.float32)
+    for z in rng.standard_normal((5, d)).astype(np.float32):
+        found = run(
+            "latent_map/geometry.js",
+            "nearestCodes(Float32Array.from(codes), z.length, z, 4)",
+            codes=codes.ravel().tolist(),
+            z=z.tolist(),
+        )
+        rows, distances = neighbours(codes, z, 4)
+        assert [f["index"] for f in found] == rows.tolist()
+        assert [f["distance"] for f in found] == pytest.approx(distances, abs=1e-6)
+
+
+def test_the_grid_finds_what_a_plain_scan_finds(run):
+    rng = np.random.default_rng(8)
+    at = rng.standard_normal((300, 2)).astype(np.float32)
+    at[:50] = at[0]  # many in one place
+    wanted = rng.random(300) < 0.6
+    places = [*rng.uniform(-4, 4, (20, 2)), at[7].astype(float)]
+    found = run(
+        "latent_map/geometry.js",
+        """const grid = new Grid(Float32Array.from(xs), Float32Array.from(ys))
+        return places.map(([x, y]) => [grid.nearest(x, y, 5, wanted).map((n) => n.distance),
+            grid.inside(x, x + 1, y, y + 1, wanted, 1000).sort((a, b) => a - b)])""",
+        xs=at[:, 0].tolist(),
+        ys=at[:, 1].tolist(),
+        wanted=wanted.astype(int).tolist(),
+        places=[list(map(float, p)) for p in places],
+    )
+    for place, (distances, inside) in zip(places, found, strict=True):
+        far = np.hypot(*(at[wanted].astype(float) - place).T)
+        assert distances == pytest.approx(np.sort(far)[:5])
+        held = ((at >= place) & (at <= np.add(place, 1))).all(1) & wanted
+        assert inside == np.flatnonzero(held).tolist()
+
+
+def test_a_place_between_codes_is_their_mean_and_fades_away_from_them(run):
+    rng = np.random.default_rng(9)
+    at, codes = rng.standard_normal((80, 2)), rng.standard_normal((80, 3))
+    near, far, own = run(
+        "latent_map/geometry.js",
+        """const grid = new Grid(Float32Array.from(xs), Float32Array.from(ys))
+        const family = nearestFamily(grid, Float32Array.from(codes), 3)
+        return [family.at(0.1, 0.2), family.at(60, 60), family.project(codes.slice(0, 3))]""",
+        xs=at[:, 0].tolist(),
+        ys=at[:, 1].tolist(),
+        codes=codes.ravel().tolist(),
+    )
+    low, high = codes.min(0), codes.max(0)
+    z = np.array(near["z"])
+    assert (low <= z).all() and (z <= high).all(), "a weighted mean stays within its codes"
+    assert near["presence"] == 1 and far["presence"] == pytest.approx(0.12)
+    assert own == pytest.approx(at[0], abs=1e-3), "a code lies where its point is"
+
+
+def test_a_polygon_holds_what_lies_in_it(run):
+    xs, ys = [0, 4, 4, 2, 0], [0, 0, 4, 1, 4]  # with a notch from above
+    places = [(1, 1), (3, 1), (2, 0.5), (2, 2), (5, 1), (-1, 1), (0.2, 3)]
+    found = run(
+        "latent_map/geometry.js",
+        "places.map(([x, y]) => insidePolygon(x, y, xs, ys))",
+        places=places,
+        xs=xs,
+        ys=ys,
+    )
+    assert found == [True, True, True, False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    "scale", [NeighbourDistances(0.2, 0.5), NeighbourDistances(*2 * [np.inf])]
+)
+def test_a_distance_is_called_the_same_in_the_browser(run, scale):
+    distances = [0.0, 0.49, 0.5, 0.51, 1.0, 1.01, 50.0]
+    found = run(
+        "latent_map/geometry.js",
+        "distances.map((distance) => zoneOf(distance, zones))",
+        distances=distances,
+        zones=[[end if np.isfinite(end) else None, zone] for end, zone in scale.zones],
+    )
+    assert found == [scale.describe(d) for d in distances]
+
+
+def test_a_late_answer_never_undoes_what_the_visitor_did_since(run):
+    found = run(
+        "base.js",
+        """const sent = []
+        const synced = new SyncedValue((message) => sent.push(message))
+        const seen = []
+        const receive = (value, count, subject) => {
+            const taken = synced.receive({ value, count, subject })
+            seen.push([synced.value, taken])
+        }
+        receive("start", 0)
+        receive("Python's", 0)
+        synced.change("one"); synced.release()
+        synced.change("in hand")
+        receive("Python's", 0)
+        receive("one", 1)
+        synced.change("two"); synced.release()
+        receive("one", 1)
+        receive("two", 3)
+        receive("Python's own", 3)
+        return [seen, sent]""",
+    )
+    seen, sent = found
+    assert seen == [
+        ["start", True],
+        ["Python's", True],
+        ["in hand", False],
+        ["in hand", False],
+        ["two", False],
+        ["two", True],
+        ["Python's own", True],
+    ]
+    assert sent == [{"value": "one", "count": 1}, {"value": "two", "count": 3}]
+
+
+def test_another_subject_starts_anew_and_its_first_change_is_still_counted(run):
+    found = run(
+        "base.js",
+        """const sent = []
+        const synced = new SyncedValue((message) => sent.push(message.count))
+        synced.receive({ value: [1], count: 0, subject: "a" })
+        synced.change([2]); synced.change([3]); synced.change([4]); synced.release()
+        const other = synced.receive({ value: [9], count: 0, subject: "b" })
+        const late = synced.receive({ value: [8], count: 0, subject: "b" })
+        const shown = synced.value
+        synced.change([10]); synced.release({ part: true })
+        return [other, late, shown, sent]""",
+    )
+    assert found == [True, False, [9], [3, 4]]
+
+
+def test_arrows_are_steps_and_other_keys_are_left_alone(run):
+    found = run(
+        "base.js",
+        """const press = (key, options = {}) => {
+            const event = new KeyboardEvent("keydown", { key, cancelable: true, ...options })
+            return [arrowKey(event), event.defaultPrevented]
+        }
+        return [press("ArrowLeft"), press("ArrowRight"), press("ArrowUp"), press("ArrowDown"),
+            press("ArrowUp", { shiftKey: true }), press("ArrowLeft", { altKey: true }),
+            press("a"), press("Enter"), press("constructor")]""",
+    )
+    steps = [[-1, 0], [1, 0], [0, 1], [0, -1], [0, 1]]
+    assert found == [*([s, True] for s in steps), *([None, False] for _ in range(4))]
+
+
+def test_screens_are_found_by_name_until_they_are_taken_away(run):
+    found = run(
+        "base.js",
+        """const first = { n: 1 }, second = { n: 2 }
+        const seen = [screenOf("map")?.n ?? null]
+        const withdraw = offerScreen("map", first)
+        seen.push(screenOf("map").n)
+        const other = offerScreen("map", second)
+        withdraw() // the first one goes when the second is there already
+        seen.push(screenOf("map").n)
+        other()
+        seen.push(screenOf("map")?.n ?? null)
+        return seen""",
+    )
+    assert found == [None, 1, 2, None]
+
+
+def test_streamlit_makes_one_instance_for_a_place_and_closes_it(run):
+    found = run(
+        "base.js",
+        """const log = []
+        class Probe {
+            constructor(root, data, send) {
+                log.push(["made", root.className, data])
+                this.send = send
+                this.update(data)
+            }
+            update(data) { this.data = data; this.send("heard", data) }
+            close() { log.push(["closed", this.data]) }
+        }
+        const mount = component(Probe, ".probe")
+        const parentElement = element("div", {}, element("i", { className: "probe" }))
+        const run = (data, who) => mount({ data: [data], parentElement,
+            setStateValue: (name, value) => log.push([who, name, value]) })
+        run(1, "first")
+        const close = run(2, "second")
+        close()
+        run(3, "third")
+        return log""",
+    )
+    assert found == [
+        ["made", "probe", 1],
+        ["first", "heard", 1],
+        ["second", "heard", 2],
+        ["closed", 2],
+        ["made", "probe", 3],
+        ["third", "heard", 3],
+    ]
+
+
+DECODER = """
+export const log = (globalThis.log = [])
+export async function openDecoder(base, model) {
+    log.push(`open ${model}`)
+    if (globalThis.slow) await globalThis.slow
+    if (model === globalThis.missing) throw new Error("There is no such checkpoint.")
+    const exact = model !== "large"
+    return { model, exact, reason: exact ? null : "It is too large: the server decodes.",
+        close: () => log.push(`close ${model}`) }
+}
+"""
+
+
+@pytest.fixture
+def decoders(page, runner):
+    """A function that runs JavaScript with `decoders` of an element and their status line."""
+    page.route(
+        "**/live/decoder.js",
+        lambda route: route.fulfill(body=DECODER, content_type="text/javascript"),
+    )
+
+    def evaluate(body: str):
+        begin = """const [root, line] = [element("div"), element("div")]
+            const status = new StatusLine(line)
+            const decoders = new Decoders(root, status)
+            """
+        return runner(page)("base.js", begin + body)
+
+    return evaluate
+
+
+def test_decoders_are_opened_once_and_closed_when_another_is_shown(decoders):
+    found = decoders(
+        """const names = async (...models) =>
+            (await decoders.open("", ...models)).map((d) => d.model)
+        const seen = [await names("a"), await names("a", "b"), await names("b")]
+        decoders.close()
+        await null
+        return [seen, log]"""
+    )
+    assert found[0] == [["a"], ["a", "b"], ["b"]]
+    assert found[1] == ["open a", "open b", "close a", "close b"]
+
+
+def test_it_says_why_the_server_decodes(decoders):
+    found = decoders(
+        """const seen = []
+        for (const models of [["a", "large"], ["a"]]) {
+            const [first] = await decoders.open("", ...models)
+            seen.push([root.dataset.exact, line.textContent])
+            first.onerror(new Error("The app cannot be reached."))
+            seen.push(line.textContent)
+        }
+        return seen"""
+    )
+    assert found == [
+        ["false", "It is too large: the server decodes."],
+        "The app cannot be reached.",
+        ["true", ""],
+        "The app cannot be reached.",
+    ]
+
+
+def test_the_newest_opening_wins_and_none_after_closing(decoders):
+    found = decoders(
+        """let go
+        globalThis.slow = new Promise((resolve) => { go = resolve })
+        const older = decoders.open("", "a")
+        const newer = decoders.open("", "b")
+        const soon = () => new Promise((next) => setTimeout(next, 5))
+        while (!globalThis.log?.includes("open b")) await soon()
+        go()
+        const seen = [await older, (await newer).map((d) => d.model)]
+        const last = decoders.open("", "c")
+        decoders.close()
+        return [...seen, await last, log.filter((text) => text.startsWith("close"))]"""
+    )
+    assert found[:3] == [None, ["b"], None]
+    assert "close b" in found[3]
+
+
+def test_a_decoder_that_failed_is_tried_again(decoders):
+    found = decoders(
+        """globalThis.missing = "a"
+        let reached = false
+        await status.watch(async () => { await decoders.open("", "a"); reached = true })
+        const seen = [reached, line.textContent]
+        globalThis.missing = null
+        const again = await decoders.open("", "a")
+        return [...seen, again[0].model, line.textContent]"""
+    )
+    assert found == [False, "There is no such checkpoint.", "a", ""]

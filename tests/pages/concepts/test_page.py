@@ -272,7 +272,7 @@ def test_an_edit_is_tried_on_all_when_asked(monkeypatch):
 def release(at: AppTest, strengths: list[float]) -> AppTest:
     """Lets go of the sliders of the concepts that act, as the browser says it."""
     key = "strengths-tiny-faces-" + "-".join(acting(at))
-    at.session_state[key] = {"values": strengths}
+    at.session_state[key] = {"values": {"value": strengths, "count": 1}}
     return fine(at.run())
 
 

@@ -77,6 +77,13 @@ def test_the_picture_moves_while_the_slider_is_dragged_without_the_server(visit)
     assert float(address(page)["at"]) == pytest.approx(0.95, abs=0.02)
 
 
+def test_it_says_why_the_server_decodes(page, app):
+    page.add_init_script("WebAssembly.validate = () => false")
+    page.goto(f"{app}/interpolate?model=tiny-gaussian&a=3&b=8")
+    page.wait_for_selector('.live-decoder[data-ready][data-exact="false"]')
+    assert "lacks WebAssembly SIMD" in page.locator(".live-status").inner_text()
+
+
 def test_the_ends_of_the_path_are_the_ends_of_the_strip(visit):
     page = visit("a=3&b=8&at=0")
     page.wait_for_timeout(300)

@@ -164,6 +164,15 @@ def test_a_map_of_a_single_image_opens_and_judges_no_distance(visit, data):
         shutil.rmtree(folder)
 
 
+def test_it_says_why_the_server_decodes(page, app):
+    page.add_init_script("WebAssembly.validate = () => false")
+    page.goto(f"{app}/?model=tiny-plane")
+    page.wait_for_selector('.latent-map[data-ready][data-exact="false"]')
+    page.evaluate(WATCH)
+    assert len(decoded(page, 0.45, 0.5)) == 4 * 28 * 28
+    page.get_by_text("lacks WebAssembly SIMD").wait_for()
+
+
 def test_a_click_pins_and_python_answers(visit):
     page = visit()
     page.mouse.click(*code_position(page, 12))

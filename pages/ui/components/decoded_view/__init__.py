@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pages.ui.components.base import component
+from pages.ui.components import messages
+from pages.ui.components.base import Component
 
 __all__ = ["live_picture"]
 
-# Without isolated styles: the map, another component, draws into it.
-_VIEW = component(
-    "live_picture", Path(__file__).with_name("decoded_view.js"), isolate_styles=False
+_VIEW = Component(
+    "live_picture",
+    Path(__file__).with_name("decoded_view.js"),
+    messages.DecodedViewData,
+    isolate_styles=False,
 )
 
 
@@ -24,4 +27,4 @@ def live_picture(view: str) -> None:
         "Move the pointer over the map: every place is decoded as you go. Click to keep one. "
         "On a phone, drag and tap; on a keyboard, arrows and Enter."
     )
-    _VIEW(key=f"live-{view}", data={"view": view, "invitation": invitation})
+    _VIEW.show({"view": view, "invitation": invitation}, key=f"live-{view}")

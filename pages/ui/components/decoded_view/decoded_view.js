@@ -1,17 +1,37 @@
-// A passive screen: the map paints into it while the pointer moves.
+// An enlarged picture and words about it: a map shows in it what lies under the pointer.
 
-import { component } from "../base.js"
+import { component, offerScreen, put } from "../base.js"
 
 export class DecodedView {
   constructor(root, data) {
-    this.root = root
+    this.mean = root.querySelector(".live-mean")
+    this.second = root.querySelector(".live-second")
+    this.tag = root.querySelector(".live-tag")
+    this.words = root.querySelector(".live-words")
     this.update(data)
   }
 
-  update(data) {
-    this.root.dataset.view = data.view
-    const words = this.root.querySelector(".live-words")
-    if (!this.root.dataset.painted) words.textContent = data.invitation
+  update({ view, invitation }) {
+    this.close()
+    this.withdraw = offerScreen(view, this)
+    if (!this.used) this.words.textContent = invitation
+  }
+
+  // What a screen can show: pictures, and words about them. What is not named stays.
+  show({ mean, second, presence, tag, words }) {
+    this.used = true
+    if (mean) {
+      put(this.mean, mean, presence)
+      this.second.hidden = !second
+      if (second) put(this.second.querySelector("canvas"), second)
+    }
+    if (words === undefined) return
+    this.tag.textContent = tag
+    this.words.textContent = words
+  }
+
+  close() {
+    this.withdraw?.()
   }
 }
 

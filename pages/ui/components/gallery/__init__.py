@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
-
-from pages.ui.components.base import component
+from pages.ui.components import messages
+from pages.ui.components.base import Component
 from pages.ui.shared.foreign_text import plain
 
 __all__ = [
@@ -19,7 +18,12 @@ __all__ = [
 ]
 
 
-_GALLERY = component("gallery", Path(__file__).with_name("gallery.js"))
+_GALLERY = Component(
+    "gallery",
+    Path(__file__).with_name("gallery.js"),
+    messages.GalleryData,
+    {"chosen": messages.Chosen},
+)
 
 
 @dataclass(frozen=True)
@@ -63,23 +67,22 @@ def choose_pictures(
     Returns:
         The chosen pictures' keys, in the order of the clicks; they may have been shown before.
     """
-    sent = st.session_state.get(key, {}).get("chosen")
-    chosen = [str(k) for k in sent] if isinstance(sent, list) else []
-    _GALLERY(
-        key=key,
-        data={
+    heard = _GALLERY.heard(key, "chosen")
+    chosen = heard.value or []
+    _GALLERY.show(
+        {
             "label": label,
             "items": [
                 vars(p) | {"caption": plain(p.caption, "text"), "alt": plain(p.alt, "text")}
                 for p in pictures
             ],
-            "chosen": chosen,
+            "chosen": heard.answer(chosen),
             "multiple": multiple,
             "tile": tile,
             "height": height,
             "pixelated": pixelated,
         },
-        on_chosen_change=lambda: None,
+        key=key,
     )
     return chosen
 

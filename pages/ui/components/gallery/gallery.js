@@ -1,27 +1,28 @@
 // Pictures to choose one from, or to tick several: each is a button, Python hears at once.
 
-import { component, element } from "../base.js"
+import { SyncedValue, component, element } from "../base.js"
 
 export class Gallery {
   constructor(root, data, send) {
     this.list = root
-    this.sent = [] // what Python has not confirmed yet
+    this.chosen = new SyncedValue((message) => send("chosen", message))
     root.onclick = (event) => {
       const key = event.target.closest("button")?.dataset.key
       if (!key) return
-      if (!this.data.multiple) this.chosen = [key]
-      else if (this.chosen.includes(key)) this.chosen = this.chosen.filter((other) => other !== key)
-      else this.chosen = [...this.chosen, key]
+      const { value } = this.chosen
+      if (!this.data.multiple) this.chosen.change([key])
+      else if (value.includes(key)) this.chosen.change(value.filter((other) => other !== key))
+      else this.chosen.change([...value, key])
       this.mark()
-      this.sent.push(JSON.stringify(this.chosen))
-      send("chosen", this.chosen)
+      this.chosen.release()
     }
     this.update(data)
   }
 
   update(data) {
     this.data = data
-    const { list, sent } = this
+    const { list } = this
+    this.chosen.receive(data.chosen)
     list.setAttribute("aria-label", data.label)
     list.setAttribute("aria-multiselectable", String(data.multiple))
     list.style.setProperty("--gallery-tile", `${data.tile}px`)
@@ -31,11 +32,6 @@ export class Gallery {
       this.signature = signature
       list.replaceChildren(...data.items.map((item) => this.button(item)))
     }
-    // What Python says may be an echo of a click that others have followed since.
-    const echo = sent.indexOf(JSON.stringify(data.chosen))
-    const late = echo >= 0 && echo < sent.length - 1
-    this.chosen = late ? JSON.parse(sent.at(-1)) : data.chosen
-    if (!late) sent.splice(0, sent.length, JSON.stringify(this.chosen))
     this.mark()
   }
 
@@ -50,7 +46,7 @@ export class Gallery {
 
   mark() {
     for (const button of this.list.children) {
-      button.setAttribute("aria-selected", String(this.chosen.includes(button.dataset.key)))
+      button.setAttribute("aria-selected", String(this.chosen.value.includes(button.dataset.key)))
     }
   }
 }

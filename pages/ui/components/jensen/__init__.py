@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pages.ui.components.base import component
+from pages.ui.components import messages
+from pages.ui.components.base import Component
 
 __all__ = ["jensen"]
 
-_JENSEN = component("jensen", Path(__file__).with_name("jensen.js"))
+_JENSEN = Component("jensen", Path(__file__).with_name("jensen.js"), messages.JensenData)
 
 
 def jensen(weights: Sequence[float], *, above: str, below: str, gap: str, key: str) -> None:
@@ -23,4 +24,4 @@ def jensen(weights: Sequence[float], *, above: str, below: str, gap: str, key: s
         key: of the component.
     """
     data = {"weights": list(weights), "above": above, "below": below, "gap": gap}
-    _JENSEN(key=key, data=data)
+    _JENSEN.show(data, key=key)

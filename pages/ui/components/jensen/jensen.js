@@ -1,6 +1,6 @@
 // log of a mean against the mean of logs: points on the curve, dragged sideways.
 
-import { component } from "../base.js"
+import { SyncedValue, arrowKey, clamp, component } from "../base.js"
 
 const [LOW, HIGH] = [0.02, 4]
 const [BOTTOM, TOP] = [-4.2, 1.8]
@@ -11,6 +11,7 @@ export class Jensen {
     this.canvas = root.querySelector("canvas")
     this.out = root.querySelector(".jensen-numbers")
     this.chosen = 0
+    this.synced = new SyncedValue(() => {}) // Python does not ask
     this.resized = new ResizeObserver(() => this.draw())
     this.resized.observe(this.canvas)
     this.bind()
@@ -18,12 +19,12 @@ export class Jensen {
   }
 
   update(data) {
-    if (JSON.stringify(this.data?.weights) !== JSON.stringify(data.weights)) {
-      this.weights = [...data.weights]
-    }
+    this.synced.receive({ value: data.weights, count: 0, subject: String(data.weights) })
     this.data = data
     this.draw()
   }
+
+  get weights() { return this.synced.value }
 
   x(w) { return 14 + (w / (HIGH * 1.03)) * (this.width - 28) }
   y(v) { return 10 + ((TOP - v) / (TOP - BOTTOM)) * (this.height - 20) }
@@ -64,7 +65,8 @@ export class Jensen {
     }
     line(curve, text, 2)
     // The hull of the points: every mean of them lies in it, and it lies below the curve.
-    const order = this.weights.map((w, i) => [this.x(w), this.y(logs[i])]).sort((a, b) => a[0] - b[0])
+    const order = this.weights.map((w, i) => [this.x(w), this.y(logs[i])])
+    order.sort((a, b) => a[0] - b[0])
     c.beginPath()
     order.forEach(([x, y], i) => (i ? c.lineTo(x, y) : c.moveTo(x, y)))
     c.closePath()
@@ -72,26 +74,26 @@ export class Jensen {
     c.globalAlpha = 0.15
     c.fill()
     c.globalAlpha = 1
-    line([[this.x(mean), this.y(Math.log(mean))], [this.x(mean), this.y(meanLog)]], gap, 4)
-    line([[this.x(0), this.y(Math.log(mean))], [this.x(mean), this.y(Math.log(mean))]], above, 2, [6, 4])
-    line([[this.x(0), this.y(meanLog)], [this.x(mean), this.y(meanLog)]], below, 2, [6, 4])
+    const [x, high, low] = [this.x(mean), this.y(Math.log(mean)), this.y(meanLog)]
+    line([[x, high], [x, low]], gap, 4)
+    line([[this.x(0), high], [x, high]], above, 2, [6, 4])
+    line([[this.x(0), low], [x, low]], below, 2, [6, 4])
     const dot = (x, y, r, colour) => {
       c.beginPath()
       c.arc(x, y, r, 0, 2 * Math.PI)
       c.fillStyle = colour
       c.fill()
     }
-    dot(this.x(mean), this.y(Math.log(mean)), 6, above)
-    dot(this.x(mean), this.y(meanLog), 6, below)
+    dot(x, high, 6, above)
+    dot(x, low, 6, below)
     this.weights.forEach((w, i) => {
       dot(this.x(w), this.y(logs[i]), i === this.chosen ? 9 : 7, text)
     })
     c.fillStyle = text
     c.fillText("log w", this.x(HIGH) - 34, this.y(Math.log(HIGH)) - 10)
     c.fillText("w", this.width - 18, this.y(0) + 16)
-    this.numbers = { mean, above: Math.log(mean), below: meanLog }
-    const parts = [["log of the mean", Math.log(mean), above], ["mean of the logs", meanLog, below],
-      ["between them", Math.log(mean) - meanLog, gap]]
+    const parts = [["log of the mean", Math.log(mean), above],
+      ["mean of the logs", meanLog, below], ["between them", Math.log(mean) - meanLog, gap]]
     this.out.replaceChildren(...parts.map(([name, value, colour]) => {
       const cell = document.createElement("div")
       const number = document.createElement("span")
@@ -104,7 +106,7 @@ export class Jensen {
   }
 
   set(i, w) {
-    this.weights[i] = Math.max(LOW, Math.min(HIGH, w))
+    this.synced.change(this.weights.with(i, clamp(w, LOW, HIGH)))
     this.draw()
   }
 
@@ -125,14 +127,10 @@ export class Jensen {
     }
     this.canvas.onpointermove = (event) => { if (event.buttons) follow(event) }
     this.canvas.onkeydown = (event) => {
+      const [right, up] = arrowKey(event) ?? [0, 0]
       const n = this.weights.length
-      if (event.key === "ArrowLeft") this.set(this.chosen, this.weights[this.chosen] - 0.05)
-      else if (event.key === "ArrowRight") this.set(this.chosen, this.weights[this.chosen] + 0.05)
-      else if (event.key === "ArrowUp") this.chosen = (this.chosen + 1) % n
-      else if (event.key === "ArrowDown") this.chosen = (this.chosen + n - 1) % n
-      else return
-      event.preventDefault()
-      event.stopPropagation()
+      if (right) this.set(this.chosen, this.weights[this.chosen] + 0.05 * right)
+      if (up) this.chosen = (this.chosen + n + up) % n
       this.draw()
     }
   }

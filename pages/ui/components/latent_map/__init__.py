@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlencode
 
-import streamlit as st
-
-from pages.ui.components.base import component
+from pages.ui.components import messages
+from pages.ui.components.base import Component
+from pages.ui.components.messages import MapGroup, MapPin, MapPinned
 from pages.ui.shared import images, scatter, url_state, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -19,7 +18,13 @@ from pages.ui.shared.pins import Pin
 __all__ = ["latent_map"]
 
 # Without isolated styles: inside a shadow root Plotly's events and lasso break.
-_MAP = component("latent_map", Path(__file__).with_name("map.js"), isolate_styles=False)
+_MAP = Component(
+    "latent_map",
+    Path(__file__).with_name("map.js"),
+    messages.MapData,
+    {"pinned": MapPinned, "grouped": MapGroup},
+    isolate_styles=False,
+)
 
 
 def latent_map(
@@ -31,7 +36,7 @@ def latent_map(
     key: str,
     keep: str = "mean",
     pins: Sequence[Pin] = (),
-    on_pin: Callable[[dict[str, Any]], None],
+    on_pin: Callable[[MapPinned], None],
     on_group: Callable[[str, list[int]], None],
 ) -> None:
     """Draws the map.
@@ -44,8 +49,7 @@ def latent_map(
         key: of the component, and the word of its `live_picture`.
         keep: where the dimensions that a plane does not show come from: "mean" or "pinned".
         pins: drawn on the map; the last one is the pinned one.
-        on_pin: told of a click: {"kind", "row", "z", "approximate", "model"}, as the browser sent
-            it, so not to be trusted.
+        on_pin: told of a click. Its model, row and code may be those of another map.
         on_group: told of a lasso: "A" or "B", and rows.
     """
     live = f"/live/maps/{quote(space.name, safe='')}/{space.stamp}"
@@ -54,24 +58,16 @@ def latent_map(
     scale = space.neighbour_distances
     view = f"{space.name}, {scatter.PROJECTIONS[projection]}, coloured by {plain(colour, 'text')}"
 
-    def heard_pin() -> None:
-        if isinstance(value := st.session_state[key].pinned, dict):
-            on_pin(value)
+    def heard_group(message: MapGroup) -> None:
+        if message["model"] == space.name:
+            on_group(message["group"], message["rows"])
 
-    def heard_group() -> None:
-        value = st.session_state[key].grouped
-        if isinstance(value, dict) and value.get("model") == space.name:
-            name, rows = value.get("group"), value.get("rows")
-            if name in ("A", "B") and isinstance(rows, list):
-                on_group(name, rows)
-
-    _MAP(
-        key=key,
-        data={
+    groups = {name: visitor.group(space, name).tolist() for name in "AB"}
+    _MAP.show(
+        {
             "base": url_state.base_path(),
             "view": key,
             "model": space.name,
-            "stamp": space.stamp,
             "description": f"Map of {len(space)} codes: {view}. Arrow keys move the probe, "
             "Enter pins it, plus and minus zoom.",
             "figure": f"{live}/figure.json?{drawn}",
@@ -81,21 +77,23 @@ def latent_map(
             "atlas": {"url": f"{live}/atlas.jpg", "tile": tile, "columns": columns},
             "count": len(space),
             "dimensions": space.mean.shape[1],
-            "wholeSpace": space.mean.shape[1] == 2,
+            "whole_space": space.mean.shape[1] == 2,
             "shape": list(space.shape),
             "classes": [plain(name, "text") for name in space.classes],
-            "usualDistance": scale.usual if scale.judged else None,
+            "usual_distance": scale.usual if scale.judged else None,
             "zones": [[end if isfinite(end) else None, zone] for end, zone in scale.zones],
             "opacity": scatter.opacity(space),
-            "pins": [_pin(p) for p in pins],
-            "groups": {name: visitor.group(space, name).tolist() for name in "AB"},
+            "pins": _MAP.heard(key, "pinned").answer([_pin(p) for p in pins]),
+            "most_pins": visitor.MOST_PINS,
+            "groups": _MAP.heard(key, "grouped").answer(groups),
         },
-        on_pinned_change=heard_pin,
-        on_grouped_change=heard_group,
+        key=key,
+        pinned=on_pin,
+        grouped=heard_group,
     )
 
 
-def _pin(pin: Pin) -> dict[str, Any]:
+def _pin(pin: Pin) -> MapPin:
     return {
         "kind": pin.kind,
         "row": pin.row,

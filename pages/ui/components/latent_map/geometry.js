@@ -115,6 +115,12 @@ export function nearestCodes(codes, dimensions, z, k = 1) {
   return best
 }
 
+// What a place at a distance from the nearest code counts as: Python sends the zones, each as the
+// distance where it ends, null for the last one, and what it is called.
+export function zoneOf(distance, zones) {
+  return zones.find(([end]) => end === null || distance <= end)[1]
+}
+
 // A grid of cells over 2-D positions, so that 60,000 points are searched as fast as 500.
 export class Grid {
   constructor(x, y) {

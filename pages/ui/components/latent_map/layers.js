@@ -12,6 +12,14 @@ export class Layers {
     this.shown = { thumbnails: true, sheet: false }
   }
 
+  toggle(layer, shown) {
+    this.shown[layer] = shown
+    this.map.markerOpacity()
+    this.drawOverlay()
+    if (this.shown.sheet) this.drawSheet()
+    else this.paintSheet()
+  }
+
   stamp(context, row, x, y, size) {
     const { tile, columns } = this.map.data.atlas
     context.drawImage(this.atlas, (row % columns) * tile, Math.floor(row / columns) * tile,
@@ -37,10 +45,10 @@ export class Layers {
 
   fit(canvas) {
     const scale = window.devicePixelRatio || 1
-    const [width, height] = [this.map.stageEl.clientWidth, this.map.stageEl.clientHeight]
-    if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
-      canvas.width = Math.round(width * scale)
-      canvas.height = Math.round(height * scale)
+    const { clientWidth: width, clientHeight: height } = this.map.stage
+    const [across, down] = [width, height].map((size) => Math.round(size * scale))
+    if (canvas.width !== across || canvas.height !== down) {
+      Object.assign(canvas, { width: across, height: down })
     }
     const context = canvas.getContext("2d")
     context.setTransform(scale, 0, 0, scale, 0, 0)
@@ -50,36 +58,43 @@ export class Layers {
 
   // Pictures of real images, groups, what was searched for, pins and placed items.
   drawOverlay() {
-    const axes = this.map.axes()
-    if (!axes || !this.map.grid || !this.map.family) return
-    const [xa, ya] = axes
+    if (!this.map.axes.ready || !this.map.grid || !this.map.family) return
     const context = this.fit(this.over)
     context.save()
-    context.beginPath()
-    context.rect(xa._offset, ya._offset, xa._length, ya._length)
-    context.clip()
-    if (this.shown.thumbnails) this.drawThumbnails(context, xa, ya)
+    this.clip(context)
+    if (this.shown.thumbnails) this.drawThumbnails(context)
     const primary = theme(this.map.root, "primary-color")
     for (const [name, colour] of [["A", theme(this.map.root, "orange-color")],
       ["B", theme(this.map.root, "violet-color")]]) {
-      this.ring(context, this.map.data.groups[name] || [], colour, 4.5)
+      this.ring(context, this.map.groups.value[name] || [], colour, 4.5)
     }
     if (this.map.found) this.ring(context, this.map.found, primary, 7)
-    for (const pin of this.map.data.pins) this.drawPin(context, pin, primary)
+    for (const pin of this.map.pins.value) this.drawPin(context, pin, primary)
     context.restore()
   }
 
-  drawThumbnails(context, xa, ya) {
-    const rows = this.map.grid.inside(xa.p2d(0), xa.p2d(xa._length), ya.p2d(ya._length), ya.p2d(0),
-      this.map.visible, CROWD)
+  // Only the plotting area is drawn on.
+  clip(context) {
+    const { left, top, width, height } = this.map.axes.area
+    context.beginPath()
+    context.rect(left, top, width, height)
+    context.clip()
+  }
+
+  drawThumbnails(context) {
+    const { axes, grid, visible } = this.map
+    const { left, top, width, height } = axes.area
+    const [x0, y1] = axes.toData(left, top)
+    const [x1, y0] = axes.toData(left + width, top + height)
+    const rows = grid.inside(x0, x1, y0, y1, visible, CROWD)
     if (!rows?.length) return
     if (!this.atlas) { this.loadAtlas(); return }
     const size = Math.max(22, Math.min(56, 0.5 * Math.sqrt(
-      (this.map.stageEl.clientWidth * this.map.stageEl.clientHeight) / rows.length)))
+      (this.map.stage.clientWidth * this.map.stage.clientHeight) / rows.length)))
     context.imageSmoothingEnabled = this.map.data.shape[1] > 32
     context.strokeStyle = theme(this.map.root, "border-color")
     for (const row of rows) {
-      const [x, y] = this.map.toPixels(this.map.grid.x[row], this.map.grid.y[row])
+      const [x, y] = this.map.axes.toPixels(this.map.grid.x[row], this.map.grid.y[row])
       this.stamp(context, row, x + 5, y - size - 5, size)
       context.strokeRect(x + 5, y - size - 5, size, size)
     }
@@ -90,7 +105,7 @@ export class Layers {
     context.lineWidth = 2
     context.beginPath()
     for (const row of rows) {
-      const [x, y] = this.map.toPixels(this.map.grid.x[row], this.map.grid.y[row])
+      const [x, y] = this.map.axes.toPixels(this.map.grid.x[row], this.map.grid.y[row])
       context.moveTo(x + radius, y)
       context.arc(x, y, radius, 0, 2 * Math.PI)
     }
@@ -104,11 +119,10 @@ export class Layers {
 
   drawPin(context, pin, colour) {
     const [dx, dy] = this.positionOf(pin)
-    const [x, y] = this.map.toPixels(dx, dy)
+    const [x, y] = this.map.axes.toPixels(dx, dy)
     const oval = pin.variance && this.map.family.ellipse(pin.variance)
     if (oval) {
-      const [xa, ya] = this.map.axes()
-      const [sx, sy] = [xa._m, ya._m].map(Math.abs)
+      const [sx, sy] = this.map.axes.scale
       context.save()
       context.translate(x, y)
       context.scale(sx, -sy)
@@ -138,16 +152,17 @@ export class Layers {
   // Decoded pictures on a lattice, laid behind the points. Small batches let the pointer through.
   async drawSheet() {
     const ticket = (this.sheetTicket = {})
-    const axes = this.map.axes()
-    if (!axes || !this.map.decoder) return
-    const [xa, ya] = axes
+    const { axes, decoder } = this.map
+    if (!axes.ready || !decoder) return
+    const { area } = axes
     const step = this.map.data.shape[1] <= 32 ? 40 : 56
-    const [columns, rows] = [Math.ceil(xa._length / step), Math.ceil(ya._length / step)]
+    const [columns, rows] = [area.width, area.height].map((size) => Math.ceil(size / step))
+    const at = (i, j) => axes.toData(area.left + i * step, area.top + j * step)
     const [, height, width] = this.map.data.shape
     const bitmap = new OffscreenCanvas(columns * width, rows * height)
     const context = bitmap.getContext("2d")
     const small = new OffscreenCanvas(width, height)
-    const corner = [xa.p2d(0), ya.p2d(0), xa.p2d(columns * step), ya.p2d(rows * step)]
+    const corner = [...at(0, 0), ...at(columns, rows)]
     const { dimensions } = this.map.data
     const batch = 8
     for (let start = 0; start < columns * rows; start += batch) {
@@ -156,11 +171,11 @@ export class Layers {
       const presences = []
       for (let k = 0; k < count; k++) {
         const [i, j] = [(start + k) % columns, Math.floor((start + k) / columns)]
-        const at = this.map.family.at(xa.p2d((i + 0.5) * step), ya.p2d((j + 0.5) * step))
-        zs.set(at.z, k * dimensions)
-        presences.push(at.presence)
+        const { z, presence } = this.map.family.at(...at(i + 0.5, j + 0.5))
+        zs.set(z, k * dimensions)
+        presences.push(presence)
       }
-      const pictures = await this.map.decoder.decodeMany(zs, count)
+      const pictures = await decoder.decodeMany(zs, count)
       if (ticket !== this.sheetTicket || !this.shown.sheet) return
       pictures.forEach((picture, k) => {
         small.getContext("2d").putImageData(picture.mean, 0, 0)
@@ -176,23 +191,21 @@ export class Layers {
 
   paintSheet() {
     const context = this.fit(this.under)
-    const axes = this.map.axes()
-    if (!this.shown.sheet || !this.sheet || !axes) return
-    const [xa, ya] = axes
+    if (!this.shown.sheet || !this.sheet || !this.map.axes.ready) return
     const [x0, y0, x1, y1] = this.sheet.corner
-    const [left, top] = this.map.toPixels(x0, y0)
-    const [right, bottom] = this.map.toPixels(x1, y1)
-    context.beginPath()
-    context.rect(xa._offset, ya._offset, xa._length, ya._length)
-    context.clip()
+    const [left, top] = this.map.axes.toPixels(x0, y0)
+    const [right, bottom] = this.map.axes.toPixels(x1, y1)
+    context.save()
+    this.clip(context)
     context.imageSmoothingEnabled = this.map.data.shape[1] > 32
     context.globalAlpha = 0.85
     context.drawImage(this.sheet.bitmap, left, top, right - left, bottom - top)
+    context.restore()
   }
 
   async save() {
-    const [width, height] = [this.map.stageEl.clientWidth, this.map.stageEl.clientHeight]
-    const url = await globalThis.Plotly.toImage(this.map.plotEl, {
+    const [width, height] = [this.map.stage.clientWidth, this.map.stage.clientHeight]
+    const url = await globalThis.Plotly.toImage(this.map.plot, {
       format: "png", width, height, scale: 2,
     })
     const image = new Image()

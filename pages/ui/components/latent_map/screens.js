@@ -1,6 +1,7 @@
 // Where decoded pictures appear: beside the pointer, and enlarged next to the map.
 
-import { nearestCodes } from "./geometry.js"
+import { put, screenOf } from "../base.js"
+import { nearestCodes, zoneOf } from "./geometry.js"
 
 export class Screens {
   constructor(map) {
@@ -11,47 +12,17 @@ export class Screens {
     this.probe = map.root.querySelector(".map-probe")
   }
 
-  paint(picture, presence, time) {
-    const view = this.view()
-    for (const canvas of [this.tipPicture, view?.querySelector(".live-mean")]) {
-      if (!canvas) continue
-      if (canvas.width !== picture.mean.width || canvas.height !== picture.mean.height) {
-        canvas.width = picture.mean.width
-        canvas.height = picture.mean.height
-        canvas.classList.toggle("pixelated", picture.mean.height <= 32)
-      }
-      canvas.getContext("2d").putImageData(picture.mean, 0, 0)
-      if (canvas.style.opacity !== String(presence)) canvas.style.opacity = presence
-    }
-    if (view) this.paintDeviation(view, picture)
+  paint({ mean, deviation, ms }, presence, time) {
+    put(this.tipPicture, mean, presence)
+    screenOf(this.map.data.view)?.show({ mean, second: deviation, presence })
     this.map.root.dispatchEvent(new CustomEvent("decoded", {
-      detail: { moved: time, painted: performance.now(), ms: picture.ms },
+      detail: { moved: time, painted: performance.now(), ms },
     }))
-  }
-
-  paintDeviation(view, picture) {
-    const second = view.querySelector(".live-second")
-    second.hidden = !picture.deviation
-    view.dataset.painted = "true"
-    if (!picture.deviation) return
-    const canvas = second.querySelector("canvas")
-    if (canvas.width !== picture.deviation.width) {
-      canvas.width = picture.deviation.width
-      canvas.height = picture.deviation.height
-    }
-    canvas.getContext("2d").putImageData(picture.deviation, 0, 0)
-  }
-
-  view() {
-    if (!this.viewEl?.isConnected) {
-      this.viewEl = document.querySelector(`[data-view="${CSS.escape(this.map.data.view)}"]`)
-    }
-    return this.viewEl
   }
 
   moveTip() {
     const { px, py } = this.map.place
-    const [width, height] = [this.map.stageEl.clientWidth, this.map.stageEl.clientHeight]
+    const [width, height] = [this.map.stage.clientWidth, this.map.stage.clientHeight]
     const tipWidth = this.tipReal.hidden ? 120 : 230
     const left = px + 22 + tipWidth < width ? px + 22 : Math.max(4, px - 22 - tipWidth)
     const top = Math.min(Math.max(py - 130, 4), height - 125)
@@ -65,31 +36,21 @@ export class Screens {
   }
 
   tell() {
-    if (!this.map.place || this.map.stop.signal.aborted) return
-    const { z, presence, x, y } = this.map.place
-    const { dimensions, usualDistance, wholeSpace, zones } = this.map.data
-    const [near] = nearestCodes(this.map.codes, dimensions, z)
-    const [, zone] = zones.find(([limit]) => limit === null || near.distance <= limit)
-    const usual = usualDistance === null ? ""
-      : ` (usual between neighbours: ${usualDistance.toFixed(2)})`
-    const row = this.map.pointAt(this.map.place)
-    this.showReal(row)
-    const view = this.view()
-    if (!view) return
-    view.dataset.painted = "true"
-    view.querySelector(".live-tag").textContent =
-      this.map.family.approximate ? "Generated, approximate" : "Generated"
-    const where = this.map.family.approximate
-      ? `Weighted mean of the nearest codes${presence < 0.6 ? "; there is little near here" : ""}.`
-      : `Decoded at (${x.toFixed(2)}, ${y.toFixed(2)})${wholeSpace ? "" : ` of the plane`}.`
-    view.querySelector(".live-words").textContent =
-      `${where} Distance to the nearest code ${near.distance.toFixed(2)}${usual}: ${zone}.` +
-      (this.map.decoder.exact ? "" : " This browser cannot run the decoder, so the server decodes.")
-  }
-
-  nameOf(row) {
-    const label = this.map.data.classes[this.map.classOf[row]]
-    return `Real #${this.map.ids[row]}${label === undefined ? "" : ` · ${label}`}`
+    const { place, codes, data, family, decoder } = this.map
+    if (!place || !decoder || this.map.stop.signal.aborted) return
+    const { dimensions, usual_distance: usual, zones, whole_space, view } = data
+    const [{ distance }] = nearestCodes(codes, dimensions, place.z)
+    this.showReal(this.map.pointAt(place))
+    const [x, y] = [place.x, place.y].map((v) => v.toFixed(2))
+    const alone = place.presence < 0.6 ? "; there is little near here" : ""
+    const where = family.approximate ? `Weighted mean of the nearest codes${alone}`
+      : `Decoded at (${x}, ${y})${whole_space ? "" : " of the plane"}`
+    const compared = usual === null ? "" : ` (usual between neighbours: ${usual.toFixed(2)})`
+    screenOf(view)?.show({
+      tag: family.approximate ? "Generated, approximate" : "Generated",
+      words: `${where}. Distance to the nearest code ${distance.toFixed(2)}${compared}: ` +
+        `${zoneOf(distance, zones)}.${decoder.reason ? ` ${decoder.reason}` : ""}`,
+    })
   }
 
   async showReal(row) {
@@ -99,7 +60,7 @@ export class Screens {
       this.moveTip()
     }
     if (row < 0) return
-    this.tipReal.querySelector("span").textContent = this.nameOf(row)
+    this.tipReal.querySelector("span").textContent = this.map.nameOf(row)
     const canvas = this.tipReal.querySelector("canvas")
     const atlas = await this.map.layers.loadAtlas()
     if (!atlas || this.hovered !== row) return

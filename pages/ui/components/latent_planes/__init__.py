@@ -11,15 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
-from pages.ui.components.base import component
+from pages.ui.components import messages
+from pages.ui.components.base import Component
 from pages.ui.shared import plot_style, url_state
 from pages.ui.shared.foreign_text import plain
 
 __all__ = ["Ellipse", "Field", "Panel", "live_gaussian", "live_planes"]
 
-_PLANE = component("live_planes", Path(__file__).with_name("plane.js"))
+_PLANE = Component(
+    "live_planes",
+    Path(__file__).with_name("plane.js"),
+    messages.PlaneData,
+    {"at": messages.PlanePlace, "gaussian": messages.PlaneGaussian},
+)
+
+
+_FAR = 100.0  # what a visitor can drag a Gaussian to
 
 
 @dataclass(frozen=True)
@@ -109,9 +117,11 @@ def live_planes(
     Returns:
         Where the visitor last clicked, in 0…1 from the lower left.
     """
-    found = st.session_state.get(key, {}).get("at")
-    at = _numbers(found, 2, 0.0, 1.0) or _numbers(list(start), 2, 0.0, 1.0) or (0.5, 0.5)
-    _mount(panels, key, {"at": list(at), "legend": [plain(name, "text") for name in legend]})
+    heard = _PLANE.heard(key, "at")
+    x, y = heard.value or start
+    at = (min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0))
+    names = [plain(name, "text") for name in legend]
+    _mount(panels, key, {"at": heard.answer(at, key), "legend": names})
     return at
 
 
@@ -137,13 +147,12 @@ def live_gaussian(
     Returns:
         Mean and deviation where the visitor last let go.
     """
-    found = st.session_state.get(key, {}).get("gaussian")
-    values = _numbers(found, 4, -100.0, 100.0) or (*map(float, mean), *map(float, sigma))
-    gaussian = (*values[:2], *(max(v, 1e-3) for v in values[2:]))
+    heard = _PLANE.heard(key, "gaussian")
     first = [*map(float, mean), *map(float, sigma)]
-    draws = {"gaussian": list(gaussian), "first": first, "colour": colour, "noise": noise.tolist()}
-    _mount([panel], key, draws)
-    return np.array(gaussian[:2]), np.array(gaussian[2:])
+    gaussian = np.clip(heard.value or first, [-_FAR, -_FAR, 1e-3, 1e-3], _FAR)
+    held = heard.answer(gaussian.tolist(), f"{key}|{first}")
+    _mount([panel], key, {"gaussian": held, "colour": colour, "noise": noise.tolist()})
+    return gaussian[:2], gaussian[2:]
 
 
 def _mount(panels: Sequence[Panel], key: str, state: dict[str, Any]) -> None:
@@ -155,10 +164,10 @@ def _mount(panels: Sequence[Panel], key: str, state: dict[str, Any]) -> None:
         **state,
     }
     kept = [p | {"ellipses": 0} for p in data["panels"]]
-    shape = json.dumps([key, kept, state.get("first"), state.get("noise")], sort_keys=True)
+    subject = state.get("gaussian", state.get("at"))["subject"]
+    shape = json.dumps([key, kept, subject, state.get("noise")], sort_keys=True)
     data["layout"] = hashlib.sha256(shape.encode()).hexdigest()[:16]
-    data["token"] = f"{key}|{state.get('first')}"
-    _PLANE(key=key, data=data, on_at_change=lambda: None, on_gaussian_change=lambda: None)
+    _PLANE.show(data, key=key)
 
 
 def _panel(panel: Panel) -> dict[str, Any]:
@@ -202,12 +211,3 @@ def _panel(panel: Panel) -> dict[str, Any]:
 
 def _packed(values: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
-
-
-def _numbers(found: object, count: int, low: float, high: float) -> tuple[float, ...] | None:
-    """What the browser sent, if it makes sense."""
-    if not isinstance(found, list) or len(found) != count:
-        return None
-    if not all(isinstance(v, int | float) and np.isfinite(v) for v in found):
-        return None
-    return tuple(float(np.clip(v, low, high)) for v in found)

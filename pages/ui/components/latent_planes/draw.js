@@ -1,5 +1,7 @@
 // What a plane shows that no pointer moves: tint, points, rings, ellipses.
 
+import { clamp } from "../base.js"
+
 function rgb(colour) {
   return [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16))
 }
@@ -12,7 +14,9 @@ export class Scale {
   x(v) { return ((v - this.x0) / (this.x1 - this.x0)) * this.width }
   y(v) { return (1 - (v - this.y0) / (this.y1 - this.y0)) * this.height }
   at(u, v) { return [this.x0 + u * (this.x1 - this.x0), this.y0 + v * (this.y1 - this.y0)] }
-  part([x, y]) { return [(x - this.x0) / (this.x1 - this.x0), (y - this.y0) / (this.y1 - this.y0)] }
+  part([x, y]) {
+    return [(x - this.x0) / (this.x1 - this.x0), (y - this.y0) / (this.y1 - this.y0)]
+  }
 }
 
 export function fit(canvas) {
@@ -33,7 +37,7 @@ function tint(context, field, values, scale) {
   const picture = new ImageData(small.width, small.height)
   const [r, g, b] = rgb(colour)
   values.forEach((value, i) => {
-    const part = Math.max(0, Math.min(1, (value - low) / (high - low)))
+    const part = clamp((value - low) / (high - low), 0, 1)
     const row = small.height - 1 - Math.floor(i / side)
     picture.data.set([r, g, b, Math.round(150 * part)], 4 * (row * side + (i % side)))
   })

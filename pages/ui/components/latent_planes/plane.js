@@ -1,6 +1,8 @@
 // Planes under one pointer. Each decodes what lies under it; Python hears on release.
 
-import { component, element, numbers, put } from "../base.js"
+import {
+  Decoders, StatusLine, SyncedValue, arrowKey, clamp, component, element, numbers, put,
+} from "../base.js"
 import { drawPanel, fit, oval } from "./draw.js"
 
 const GRIP = 18 // pixels around a handle that take hold of it
@@ -9,23 +11,23 @@ const APART = 26 // pixels from the centre to a handle on the rim, at least
 export class Planes {
   constructor(root, data, send) {
     this.root = root
-    this.send = send
+    // One of the two, as Python sends it: a place, or the mean and deviation of a Gaussian.
+    this.synced = { at: new SyncedValue((message) => send("at", message)),
+      gaussian: new SyncedValue((message) => send("gaussian", message)) }
     this.place = root.querySelector(".plane-panels")
     this.draws = root.querySelector(".plane-draws")
-    this.status = root.querySelector(".plane-status")
-    this.decoders = new Map()
+    this.status = new StatusLine(root.querySelector(".plane-status"))
+    this.decoders = new Decoders(root, this.status)
     this.resized = new ResizeObserver(() => this.paint())
     this.resized.observe(this.place)
     this.update(data)
   }
 
-  async update(data) {
+  update(data) {
     const before = this.data
     this.data = data
-    if (before?.token !== data.token) {
-      this.at = data.at ? [...data.at] : null
-      this.gaussian = data.gaussian ? [...data.gaussian] : null
-    }
+    this.held = this.synced[data.gaussian ? "gaussian" : "at"]
+    this.held.receive(data.gaussian ?? data.at)
     for (const panel of data.panels) {
       panel.xy = numbers(panel.points)
       panel.classOf = numbers(panel.classes)
@@ -33,32 +35,16 @@ export class Planes {
     }
     if (before?.layout !== data.layout) this.build(before)
     this.paint()
-    try {
-      await this.open()
-      if (this.closed || this.data !== data) return
-      this.moved()
-      this.root.dataset.ready = data.layout
-    } catch (error) {
-      this.status.textContent = error.message
-    }
+    this.status.watch(() => this.open(data))
   }
 
-  async open() {
-    const root = new URL(this.data.base || "/", location.href).href.replace(/\/$/, "")
-    const { openDecoder } = await import(`${root}/live/decoder.js`)
-    for (const { model } of this.data.panels) {
-      if (!model || this.decoders.has(model)) continue
-      const opening = openDecoder(root, model)
-      this.decoders.set(model, opening)
-      const decoder = await opening
-      if (this.closed) decoder.close()
-    }
-    this.ready = new Map()
-    for (const [model, opening] of this.decoders) this.ready.set(model, await opening)
-    const exact = [...this.ready.values()].every((decoder) => decoder.exact)
-    this.root.dataset.exact = exact
-    this.status.textContent = exact ? ""
-      : "This browser cannot run the decoder, so the server decodes."
+  async open({ base, panels, layout }) {
+    const models = [...new Set(panels.map(({ model }) => model).filter(Boolean))]
+    const decoders = await this.decoders.open(base, ...models)
+    if (!decoders) return
+    this.ready = new Map(models.map((model, i) => [model, decoders[i]]))
+    this.moved()
+    this.root.dataset.ready = layout
   }
 
   build(before) {
@@ -110,10 +96,15 @@ export class Planes {
     this.mark()
   }
 
+  // Mean and deviation, null where a place is held.
+  get gaussian() {
+    return this.data.gaussian ? this.held.value : null
+  }
+
   // Where the pointer stands in each plane's own units.
   codes() {
     if (this.gaussian) return this.views.map(() => this.gaussian.slice(0, 2))
-    return this.views.map(({ scale }) => scale.at(...this.at))
+    return this.views.map(({ scale }) => scale.at(...this.held.value))
   }
 
   mark() {
@@ -172,9 +163,8 @@ export class Planes {
       if (field) {
         const [u, v] = this.views[i].scale.part(codes[i])
         const rows = fieldValues.length / field.side
-        const clip = (value, most) => Math.max(0, Math.min(most, Math.round(value)))
-        const value = fieldValues[clip(v * (rows - 1), rows - 1) * field.side
-          + clip(u * (field.side - 1), field.side - 1)]
+        const cell = (part, count) => clamp(Math.round(part * (count - 1)), 0, count - 1)
+        const value = fieldValues[cell(v, rows) * field.side + cell(u, field.side)]
         const swatch = element("span", { className: "plane-swatch" })
         swatch.style.background = field.colour
         spans.push(element("div", {}, swatch, `${field.label}: `,
@@ -213,7 +203,7 @@ export class Planes {
   }
 
   bind(stage, i) {
-    let [held, begun, reach] = [0, 1, 1]
+    let [grip, begun, reach] = [0, 1, 1]
     const inside = (event) => {
       const box = stage.getBoundingClientRect()
       return [event.clientX - box.left, event.clientY - box.top]
@@ -221,20 +211,14 @@ export class Planes {
     const follow = (event) => {
       const [x, y] = inside(event)
       const { scale } = this.views[i]
-      const clip = (v) => Math.max(0, Math.min(1, v))
-      const part = [clip(x / scale.width), clip(1 - y / scale.height)]
-      if (!this.gaussian) this.at = part
-      else {
-        const [zx, zy] = scale.at(...part)
-        if (held === 0) this.gaussian.splice(0, 2, zx, zy)
-        else {
-          // In proportion to how far the handle is pulled from the centre.
-          const [cx, cy] = this.handles(scale)[0]
-          const away = held === 1 ? x - cx : cy - y
-          this.gaussian[1 + held] = Math.max(0.005, (begun * Math.max(away, 1)) / reach)
-        }
-      }
-      this.moved()
+      const part = [clamp(x / scale.width, 0, 1), clamp(1 - y / scale.height, 0, 1)]
+      if (!this.gaussian) return this.move(part)
+      if (grip === 0) return this.move([...scale.at(...part), ...this.gaussian.slice(2)])
+      // In proportion to how far the handle is pulled from the centre.
+      const [cx, cy] = this.handles(scale)[0]
+      const away = grip === 1 ? x - cx : cy - y
+      const sigma = Math.max(0.005, (begun * Math.max(away, 1)) / reach)
+      this.move(this.gaussian.with(1 + grip, sigma))
     }
     stage.onpointerdown = (event) => {
       stage.setPointerCapture(event.pointerId)
@@ -243,44 +227,41 @@ export class Planes {
         const places = this.handles(this.views[i].scale)
         const near = places.map(([hx, hy], k) => [Math.hypot(hx - x, hy - y), k])
           .sort((a, b) => a[0] - b[0])[0]
-        held = near[0] < GRIP ? near[1] : 0
-        begun = this.gaussian[1 + held]
-        reach = held === 1 ? places[1][0] - places[0][0] : places[0][1] - places[2][1]
+        grip = near[0] < GRIP ? near[1] : 0
+        begun = this.gaussian[1 + grip]
+        reach = grip === 1 ? places[1][0] - places[0][0] : places[0][1] - places[2][1]
       }
       follow(event)
     }
     stage.onpointermove = (event) => {
       if (event.buttons || (event.pointerType === "mouse" && !this.gaussian)) follow(event)
     }
-    stage.onpointerup = () => this.release()
+    stage.onpointerup = () => this.held.release()
     stage.onkeydown = (event) => {
-      const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }
-      const by = move[event.key]
-      if (event.key === "Enter") this.release()
+      const by = arrowKey(event)
+      if (event.key === "Enter") this.held.release()
       if (!by) return
-      event.preventDefault()
-      event.stopPropagation()
       const { scale } = this.views[i]
-      if (!this.gaussian) this.at = this.at.map((v, k) => Math.max(0, Math.min(1, v + 0.01 * by[k])))
-      else if (event.shiftKey) {
-        by.forEach((b, k) => { this.gaussian[2 + k] = Math.max(0.005, this.gaussian[2 + k] * 1.1 ** b) })
-      } else {
-        this.gaussian[0] += 0.01 * by[0] * (scale.x1 - scale.x0)
-        this.gaussian[1] += 0.01 * by[1] * (scale.y1 - scale.y0)
+      if (!this.gaussian) {
+        return this.move(this.held.value.map((v, k) => clamp(v + 0.01 * by[k], 0, 1)))
       }
-      this.moved()
+      const [mx, my, sx, sy] = this.gaussian
+      const [wider, taller] = by.map((b) => 1.1 ** b)
+      this.move(event.shiftKey
+        ? [mx, my, Math.max(0.005, sx * wider), Math.max(0.005, sy * taller)]
+        : [mx + 0.01 * by[0] * (scale.x1 - scale.x0), my + 0.01 * by[1] * (scale.y1 - scale.y0),
+          sx, sy])
     }
   }
 
-  release() {
-    if (this.gaussian) this.send("gaussian", [...this.gaussian])
-    else this.send("at", [...this.at])
+  move(value) {
+    this.held.change(value)
+    this.moved()
   }
 
-  async close() {
-    this.closed = true
+  close() {
     this.resized.disconnect()
-    for (const opening of this.decoders.values()) (await opening).close()
+    this.decoders.close()
   }
 }
 

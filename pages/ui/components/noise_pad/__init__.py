@@ -6,20 +6,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import streamlit as st
 
-from pages.ui.components.base import component
+from pages.ui.components import messages
+from pages.ui.components.base import Component
 from pages.ui.shared import url_state
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.plot_style import TERMS
 
-__all__ = ["REACH", "noise_pad", "released"]
+__all__ = ["REACH", "noise_pad"]
 
-REACH = 3.5
+REACH = messages.NOISE_REACH
 """How far from 0 a component of ε can be dragged."""
 
 _MOST = 1_000  # codes drawn behind q
-_PAD = component("noise_pad", Path(__file__).with_name("noise.js"))
+_PAD = Component(
+    "noise_pad",
+    Path(__file__).with_name("noise.js"),
+    messages.NoisePadData,
+    {"noise": messages.Noise},
+)
 
 
 def noise_pad(
@@ -32,7 +37,7 @@ def noise_pad(
     key: str,
     draws: np.ndarray,
     slope: np.ndarray | None = None,
-    on_release: Callable[[], None],
+    on_release: Callable[[list[float]], None],
 ) -> None:
     """Draws ε and z side by side; both can be dragged, and the browser decodes z.
 
@@ -45,42 +50,34 @@ def noise_pad(
         key: of the component.
         draws: `(S, 2)` draws of ε in these two dimensions, shown as dots.
         slope: ∂L/∂z `(D,)` at this z, drawn as an arrow of one length.
-        on_release: called when the visitor lets go; `released` then says where.
+        on_release: told where the visitor let go.
     """
     codes = space.mean[:: -(-len(space) // _MOST)][:, list(axes)].astype(np.float64)
     middle = codes.mean(0)
     arrow = None if slope is None else slope[list(axes)]
-    _PAD(
-        key=key,
-        data={
+    _PAD.show(
+        {
             "base": url_state.base_path(),
             "model": space.name,
             "shape": list(space.shape),
             "mean": np.asarray(mean, dtype=np.float64).tolist(),
             "sigma": np.asarray(sigma, dtype=np.float64).tolist(),
             "axes": list(axes),
-            "noise": list(noise),
+            "noise": _PAD.heard(key, "noise").answer(noise),
             "draws": np.round(draws, 3).tolist(),
             "codes": np.round(codes, 3).tolist(),
             "middle": middle.tolist(),
             "half": float(np.quantile(np.abs(codes - middle), 0.995)) or 1.0,
-            "slope": None if arrow is None or not arrow.any() else _unit(arrow),
+            "slope": None if arrow is None else _unit(arrow),
             "reach": REACH,
             "colours": {k: TERMS[k] for k in ("noise", "mean", "deviation", "posterior")},
         },
-        on_noise_change=on_release,
+        key=key,
+        noise=on_release,
     )
 
 
-def _unit(arrow: np.ndarray) -> list[float]:
-    return (arrow / np.linalg.norm(arrow)).tolist()
-
-
-def released(key: str) -> tuple[float, float] | None:
-    """Where the visitor let go of ε, if the browser's word for it makes sense."""
-    found = st.session_state.get(key, {}).get("noise")
-    if not isinstance(found, list) or len(found) != 2:
-        return None
-    if not all(isinstance(v, int | float) and abs(v) <= REACH for v in found):
-        return None
-    return round(float(found[0]), 2), round(float(found[1]), 2)
+def _unit(arrow: np.ndarray) -> list[float] | None:
+    """Its direction; None where it has none."""
+    length = np.linalg.norm(arrow)
+    return (arrow / length).tolist() if 0 < length < np.inf else None

@@ -1,6 +1,6 @@
 // ε in hand: two planes that show one draw, before and after z = μ + σ · ε, and its picture.
 
-import { component } from "../base.js"
+import { Decoders, StatusLine, SyncedValue, arrowKey, clamp, component, put } from "../base.js"
 
 const EDGE = 3.7 // half a plane, in its own units
 
@@ -12,7 +12,6 @@ function shape(tag, attributes = {}, text) {
 }
 
 const dots = (points) => points.map(([x, y]) => `M${x.toFixed(3)} ${(-y).toFixed(3)}h0`).join("")
-const clip = (v, reach) => Math.max(-reach, Math.min(reach, Math.round(v * 100) / 100))
 const signed = (v) => (v < 0 ? `− ${(-v).toFixed(2)}` : `+ ${v.toFixed(2)}`)
 const number = (v, digits) => v.toFixed(digits).replace("-", "−")
 
@@ -32,12 +31,13 @@ function arrow(line, from, to) {
 export class NoisePad {
   constructor(root, data, send) {
     this.root = root
-    this.send = send
+    this.synced = new SyncedValue((message) => send("noise", message))
     this.space = root.querySelector(".noise-space")
     this.codes = root.querySelector(".noise-codes")
     this.canvas = root.querySelector("canvas")
     this.sums = root.querySelector(".noise-sums")
-    this.status = root.querySelector(".noise-status")
+    this.status = new StatusLine(root.querySelector(".noise-status"))
+    this.decoders = new Decoders(root, this.status)
     this.bind(this.space, (place) => place)
     this.bind(this.codes, ([x, y]) => [x, y].map((v, k) => {
       const { middle, half, mean, sigma, axes } = this.data
@@ -49,8 +49,9 @@ export class NoisePad {
   bind(svg, noiseAt) {
     const follow = (event) => {
       const box = svg.getBoundingClientRect()
-      const place = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height]
-      this.move(noiseAt([(2 * place[0] - 1) * EDGE, (1 - 2 * place[1]) * EDGE]))
+      const across = (event.clientX - box.left) / box.width
+      const down = (event.clientY - box.top) / box.height
+      this.move(noiseAt([(2 * across - 1) * EDGE, (1 - 2 * down) * EDGE]))
     }
     svg.onpointerdown = (event) => {
       this.held = true
@@ -61,48 +62,36 @@ export class NoisePad {
     svg.onpointerup = svg.onpointercancel = () => {
       if (!this.held) return
       this.held = false
-      this.release()
+      this.synced.release()
     }
     svg.onkeydown = (event) => {
-      const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }
-      if (!way[event.key]) return
-      event.preventDefault()
-      const step = event.shiftKey ? 0.5 : 0.1
-      this.move(this.noise.map((v, k) => v + step * way[event.key][k]))
+      const steps = arrowKey(event)
+      if (!steps) return
+      const size = event.shiftKey ? 0.5 : 0.1
+      this.move(this.noise.map((v, k) => v + size * steps[k]))
       clearTimeout(this.waiting)
-      this.waiting = setTimeout(() => this.release(), 250)
+      this.waiting = setTimeout(() => this.synced.release(), 250)
     }
   }
 
-  async update(data) {
-    const before = this.data
+  update(data) {
     this.data = data
     this.root.style.setProperty("--noise-aspect", `${data.shape[2]} / ${data.shape[1]}`)
-    this.canvas.classList.toggle("pixelated", data.shape[1] <= 32)
-    // Python's word counts where it is new; its echo of what was sent must not undo a later move.
-    const known = String(before?.noise) === String(data.noise)
-    if (String(this.sent) === String(data.noise)) this.sent = null
-    else if (!this.noise || !(known || this.held || this.sent)) this.noise = data.noise
+    this.synced.receive(data.noise)
     this.build()
     this.show()
     this.pull()
-    try {
-      if (!this.decoder || before?.model !== data.model) {
-        this.decoder?.close()
-        this.decoder = null
-        const root = new URL(data.base || "/", location.href).href.replace(/\/$/, "")
-        const { openDecoder } = await import(`${root}/live/decoder.js`)
-        const decoder = await openDecoder(root, data.model)
-        if (this.closed || this.data.model !== data.model) return decoder.close()
-        this.decoder = decoder
-      }
-      this.status.textContent = this.decoder.exact ? ""
-        : "This browser cannot run the decoder, so the server decodes."
-      this.decode()
-      this.root.dataset.ready = data.model
-    } catch (error) {
-      this.status.textContent = error.message
-    }
+    this.status.watch(() => this.open(data))
+  }
+
+  async open({ base, model }) {
+    if (this.shown !== model) this.decoder = null
+    const decoders = await this.decoders.open(base, model)
+    if (!decoders) return
+    this.decoder = decoders[0]
+    this.shown = model
+    this.decode()
+    this.root.dataset.ready = model
   }
 
   // A latent place (two numbers) in the units of the right-hand plane.
@@ -134,7 +123,8 @@ export class NoisePad {
     this.codes.replaceChildren(cross(ox, oy),
       shape("path", { class: "dots data", d: dots(codes.map((z) => this.place(z))) }),
       ...[1, 2, 3].map((r) => shape("ellipse", { class: "ring", cx: centre[0], cy: -centre[1],
-        rx: r * radius[0], ry: r * radius[1], stroke: colours.posterior, opacity: 1.1 - 0.28 * r })),
+        rx: r * radius[0], ry: r * radius[1], stroke: colours.posterior,
+        opacity: 1.1 - 0.28 * r })),
       shape("path", { class: "dots", stroke: colours.posterior, d: dots(draws.map((e) =>
         this.place(axes.map((d, k) => mean[d] + sigma[d] * e[k])))) }),
       (this.step = shape("path", { class: "arrow", stroke: colours.deviation })),
@@ -148,7 +138,8 @@ export class NoisePad {
   }
 
   move(noise) {
-    this.noise = noise.map((v) => clip(v, this.data.reach))
+    const { reach } = this.data
+    this.synced.change(noise.map((v) => clamp(Math.round(v * 100) / 100, -reach, reach)))
     this.show()
     for (const line of this.pulls) line.setAttribute("d", "") // they belong to the old place
     this.decode()
@@ -158,14 +149,14 @@ export class NoisePad {
     const { mean, sigma, axes } = this.data
     const [x, y] = this.noise
     const [u, v] = this.place(this.z())
-    const put = (dot, text, px, py) => {
+    const move = (dot, text, px, py) => {
       dot.setAttribute("cx", px)
       dot.setAttribute("cy", -py)
       text.setAttribute("x", px + 0.24)
       text.setAttribute("y", -py - 0.2)
     }
-    put(this.dot, this.label, x, y)
-    put(this.mark, this.letter, u, v)
+    move(this.dot, this.label, x, y)
+    move(this.mark, this.letter, u, v)
     arrow(this.lead, [0, 0], this.noise)
     arrow(this.step, this.place(axes.map((d) => mean[d])), [u, v])
     this.sums.replaceChildren(...axes.map((d, k) => {
@@ -181,7 +172,7 @@ export class NoisePad {
   // The slope of log p(x|z), once Python has said it: the same at z and at μ.
   pull() {
     const { slope, noise, mean, axes } = this.data
-    const known = slope && String(noise) === String(this.noise)
+    const known = slope && String(noise.value) === String(this.noise)
     const starts = [this.place(this.z()), this.place(axes.map((d) => mean[d]))]
     this.pulls.forEach((line, i) => {
       if (known) arrow(line, starts[i], starts[i].map((v, k) => v + 1.3 * slope[k]))
@@ -195,22 +186,18 @@ export class NoisePad {
     const code = Float32Array.from(mean)
     this.z().forEach((v, k) => { code[axes[k]] = v })
     this.decoder.latest(code, ({ mean: picture }) => {
-      this.canvas.width = picture.width
-      this.canvas.height = picture.height
-      this.canvas.getContext("2d").putImageData(picture, 0, 0)
+      put(this.canvas, picture)
       this.root.dispatchEvent(new CustomEvent("decoded"))
     })
   }
 
-  release() {
-    this.sent = this.noise
-    this.send("noise", [...this.noise])
+  get noise() {
+    return this.synced.value
   }
 
   close() {
-    this.closed = true
     clearTimeout(this.waiting)
-    this.decoder?.close()
+    this.decoders.close()
   }
 }
 

@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import streamlit as st
 
-from pages.ui.components.base import component
+from pages.ui.components import messages
+from pages.ui.components.base import Component
 
 __all__ = ["Reading", "live_pixels"]
 
-_PIXELS = component("live_pixels", Path(__file__).with_name("pixels.js"))
+_PIXELS = Component(
+    "live_pixels",
+    Path(__file__).with_name("pixels.js"),
+    messages.PixelData,
+    {"pixel": messages.Pixel},
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +57,12 @@ def live_pixels(
         Row and column that the visitor last clicked.
     """
     height, width = readings[0].pictures[0][1].shape
-    found = st.session_state.get(key, {}).get("pixel")
-    if not (isinstance(found, list) and len(found) == 2 and all(type(v) is int for v in found)):
-        found = start
+    heard = _PIXELS.heard(key, "pixel")
+    found = heard.value or start
     at = (min(max(found[0], 0), height - 1), min(max(found[1], 0), width - 1))
     data = {
         "size": [height, width],
-        "at": list(at),
+        "at": heard.answer(at),
         "readings": [
             {
                 "title": r.title,
@@ -71,7 +75,7 @@ def live_pixels(
             for r in readings
         ],
     }
-    _PIXELS(key=key, data=data, on_pixel_change=lambda: None)
+    _PIXELS.show(data, key=key)
     return at
 
 

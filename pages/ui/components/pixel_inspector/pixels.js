@@ -1,31 +1,28 @@
 // The same pixel of several pictures under one pointer; every number comes from Python.
 
-import { component, element, numbers } from "../base.js"
+import { SyncedValue, arrowKey, clamp, component, element, numbers } from "../base.js"
 
 export class Pixels {
   constructor(root, data, send) {
     this.root = root
-    this.send = send
+    this.at = new SyncedValue((message) => send("pixel", message))
     root.onkeydown = (event) => {
-      const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }
-      if (event.key === "Enter") this.send("pixel", [...this.at])
-      if (!move[event.key]) return
-      event.preventDefault()
-      event.stopPropagation()
-      this.go(this.at.map((v, k) => v + move[event.key][k]))
+      const [right, up] = arrowKey(event) ?? [0, 0]
+      if (event.key === "Enter") this.at.release()
+      if (right || up) this.go([this.at.value[0] - up, this.at.value[1] + right])
     }
     this.update(data)
   }
 
   update(data) {
     this.data = data
-    this.at = data.at
+    this.at.receive(data.at)
     this.readings = data.readings.map((reading) => ({
       ...reading,
       values: Object.fromEntries(Object.entries(reading.values).map(([k, v]) => [k, numbers(v)])),
     }))
     this.build()
-    this.go(this.at)
+    this.show()
   }
 
   build() {
@@ -65,16 +62,22 @@ export class Pixels {
     }
     canvas.onpointermove = place
     canvas.onpointerdown = place
-    canvas.onpointerup = () => this.send("pixel", [...this.at])
+    canvas.onpointerup = () => this.at.release()
   }
 
   go([row, column]) {
     const [height, width] = this.data.size
-    this.at = [Math.max(0, Math.min(height - 1, row)), Math.max(0, Math.min(width - 1, column))]
-    const index = this.at[0] * width + this.at[1]
+    this.at.change([clamp(row, 0, height - 1), clamp(column, 0, width - 1)])
+    this.show()
+  }
+
+  show() {
+    const [height, width] = this.data.size
+    const [row, column] = this.at.value
+    const index = row * width + column
     for (const mark of this.marks) {
       Object.assign(mark.style, {
-        left: `${(100 * this.at[1]) / width}%`, top: `${(100 * this.at[0]) / height}%`,
+        left: `${(100 * column) / width}%`, top: `${(100 * row) / height}%`,
         width: `${100 / width}%`, height: `${100 / height}%`,
       })
     }
@@ -89,7 +92,7 @@ export class Pixels {
           return number
         }))))
     })
-    this.root.dataset.at = this.at.join(",")
+    this.root.dataset.at = this.at.value.join(",")
   }
 }
 

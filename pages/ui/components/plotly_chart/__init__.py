@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas  # noqa: F401  all of it, before Plotly meets what another thread has half imported
 import plotly.graph_objects as go
 
-from pages.ui.components.base import component
+from pages.ui.components import messages
+from pages.ui.components.base import Component
 from pages.ui.shared import url_state
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.plot_style import COLOURS
@@ -19,7 +20,9 @@ from pages.ui.shared.plot_style import COLOURS
 __all__ = ["chart"]
 
 # Without isolated styles: inside a shadow root Plotly's events break.
-_CHART = component("chart", Path(__file__).with_name("chart.js"), isolate_styles=False)
+_CHART = Component(
+    "chart", Path(__file__).with_name("chart.js"), messages.ChartData, isolate_styles=False
+)
 _HEIGHT = 420  # in CSS pixels, of figures that name none
 
 
@@ -39,4 +42,4 @@ def chart(figure: go.Figure, *, key: str, alt: str) -> None:
         "colours": COLOURS,
         "alt": plain(alt, "text", longest=200),
     }
-    _CHART(key=key, data=data)
+    _CHART.show(data, key=key)

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
-from pages.ui.components.base import component
+from pages.ui.components import messages
+from pages.ui.components.base import Component
 from pages.ui.shared import url_state
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -30,7 +31,12 @@ __all__ = [
     "live_square",
 ]
 
-_LIVE = component("live_decoder", Path(__file__).with_name("sliders.js"))
+_LIVE = Component(
+    "live_decoder",
+    Path(__file__).with_name("sliders.js"),
+    messages.SliderData,
+    {"values": messages.Values},
+)
 
 
 @dataclass(frozen=True)
@@ -93,8 +99,8 @@ class Curve:
 
     Args:
         name: shown before its value; "" where the track's label says it.
-        values: `(M,)`, one for each position of the track.
-        color: as CSS takes it.
+        values: `(M,)`, one for each position of the track; left out where it is not finite.
+        colour: as CSS takes it.
         unit: shown after the value, with its space.
         digits: after the decimal point.
         area: fills what is below.
@@ -102,7 +108,7 @@ class Curve:
 
     name: str
     values: np.ndarray
-    color: str
+    colour: str
     unit: str = ""
     digits: int = 0
     area: bool = False
@@ -137,11 +143,15 @@ class Track:
     def as_data(self) -> dict[str, Any]:
         """What the browser is sent."""
         bands = [
-            {"name": name, "from": float(low), "to": float(high), "color": color}
-            for name, low, high, color in self.bands
+            {"name": name, "from": float(low), "to": float(high), "colour": colour}
+            for name, low, high, colour in self.bands
         ]
         curves = [
-            asdict(c) | {"name": plain(c.name, "text"), "values": np.asarray(c.values).tolist()}
+            asdict(c)
+            | {
+                "name": plain(c.name, "text"),
+                "values": [v if math.isfinite(v) else None for v in np.asarray(c.values).tolist()],
+            }
             for c in self.curves
         ]
         return {
@@ -273,7 +283,12 @@ def _mount(
 ) -> np.ndarray:
     """Mounts the component; what is in `free` may change without it being built again."""
     start = np.array([s.value for s in sliders] if start is None else start, dtype=float)
-    values = _released(st.session_state.get(key, {}).get("values"), sliders, start)
+    heard = _LIVE.heard(key, "values")
+    found = heard.value
+    if found is None or len(found) != len(sliders):  # it was said of other sliders
+        found = start
+    low, high = np.array([(s.low, s.high) for s in sliders]).reshape(-1, 2).T
+    values = np.clip(np.array(found, dtype=float), low, high)
     data = {
         "base": url_state.base_path(),
         "key": key,
@@ -294,22 +309,11 @@ def _mount(
         **options,
         **(free or {}),
     }
-    # The page's parts are built again only when `layout` changes, and the sliders go back to
-    # their start only when `token` does: not whenever something else reruns.
+    # The page's parts are built again, and the sliders go back to their start, only when
+    # `layout` changes: not whenever something else reruns.
     titles = [base["title"] for base in data["bases"]]
     shape = [space.name, weighting, titles, data["sliders"], options]
     data["layout"] = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
-    data["token"] = data["layout"]
-    data["values"] = values.tolist()
-    _LIVE(key=key, data=data, on_values_change=lambda: None)
+    data["values"] = heard.answer(values.tolist(), data["layout"])
+    _LIVE.show(data, key=key)
     return values
-
-
-def _released(found: object, sliders: Sequence[Slider], start: np.ndarray) -> np.ndarray:
-    """What the browser sent, if it makes sense; each value within its slider's ends."""
-    if not isinstance(found, list) or len(found) != len(sliders):
-        return start
-    if not all(isinstance(v, int | float) and np.isfinite(v) for v in found):
-        return start
-    ends = np.array([(s.low, s.high) for s in sliders])
-    return np.clip(np.array(found, dtype=float), ends[:, 0], ends[:, 1])

@@ -1,58 +1,54 @@
 // Sliders that act while they are dragged: the browser decodes, Python hears on release.
 
-import { component, element, put } from "../base.js"
+import { Decoders, StatusLine, SyncedValue, component, element, put } from "../base.js"
+import { Square } from "./square.js"
 import { Tracks, crossfade } from "./tracks.js"
 import { codesAt } from "./weightings.js"
 
 export class LiveDecoder {
   constructor(root, data, send) {
     this.root = root
-    this.send = send
+    this.synced = new SyncedValue((message) => send("values", message))
     this.screens = root.querySelector(".live-screens")
     this.rows = root.querySelector(".live-rows")
     this.tracks = new Tracks(root.querySelector(".live-tracks"), (t, done) => {
       this.stop()
       this.set(0, t)
-      if (done) this.release()
+      if (done) this.synced.release()
     })
-    this.square = root.querySelector(".live-square")
-    this.status = root.querySelector(".live-status")
-    this.bindSquare()
+    this.square = new Square(root.querySelector(".live-square"),
+      (at) => this.move(at, -1), () => this.synced.release())
+    this.status = new StatusLine(root.querySelector(".live-status"))
+    this.decoders = new Decoders(root, this.status)
     this.update(data)
   }
 
-  async update(data) {
+  update(data) {
     const before = this.data
     this.data = data
     this.root.style.setProperty("--live-size", `${data.size}px`)
     this.root.style.setProperty("--live-aspect", `${data.shape[2]} / ${data.shape[1]}`)
-    if (before?.token !== data.token) this.values = [...data.values]
+    this.synced.receive(data.values)
     if (before?.layout !== data.layout) this.build()
     this.root.dataset.weighting = data.weighting
     if (data.tracks) this.buildTracks()
-    this.square.hidden = data.weighting !== "bilinear"
+    this.square.root.hidden = data.weighting !== "bilinear"
     this.show()
-    try {
-      if (!this.decoder || before?.model !== data.model) {
-        this.decoder?.close()
-        this.decoder = null
-        const root = new URL(data.base || "/", location.href).href.replace(/\/$/, "")
-        const { openDecoder } = await import(`${root}/live/decoder.js`)
-        const decoder = await openDecoder(root, data.model)
-        if (this.closed || this.data.model !== data.model) return decoder.close()
-        this.decoder = decoder
-        this.root.dataset.exact = decoder.exact
-      }
-      this.status.textContent = this.decoder.exact ? ""
-        : "This browser cannot run the decoder, so the server decodes."
-      this.drawStills()
-      await this.drawEnds()
-      this.moved(-1)
-      this.drawSquare()
-      this.root.dataset.ready = data.layout
-    } catch (error) {
-      this.status.textContent = error.message
-    }
+    this.status.watch(() => this.decode(data))
+  }
+
+  async decode(data) {
+    if (this.shown !== data.model) this.decoder = null
+    const decoders = await this.decoders.open(data.base, data.model)
+    if (!decoders) return
+    this.decoder = decoders[0]
+    this.shown = data.model
+    this.drawStills()
+    await this.drawEnds()
+    if (this.data !== data) return // a newer rerun takes over
+    this.moved(-1)
+    if (data.weighting === "bilinear") this.square.draw(this.decoder, data)
+    this.root.dataset.ready = data.layout
   }
 
   build() {
@@ -71,11 +67,12 @@ export class LiveDecoder {
       this.live.push({
         mean: screen("live-now", before ? "now · generated" : title, `${title}, decoded now`),
         sigma: gaussian && bases.length === 1
-          ? screen("live-sigma", "predicted deviation", "Predicted deviation of every pixel") : null,
+          ? screen("live-sigma", "predicted deviation", "Predicted deviation of every pixel")
+          : null,
       })
     }
-    this.fade = this.data.crossfade
-      ? screen("live-still", "Cross-fade of the two pictures", "Cross-fade of the two pictures") : null
+    const mixed = "Cross-fade of the two pictures"
+    this.fade = this.data.crossfade ? screen("live-still", mixed, mixed) : null
     this.near = null
     if (this.data.nearest) {
       this.near = element("img", { alt: "" })
@@ -101,7 +98,7 @@ export class LiveDecoder {
       const frames = Array.from({ length: strip }, (_, i) => element("canvas", {
         width: 1, height: 1, role: "img",
         ariaLabel: `${slider.label}: ${this.frameValue(slider, i).toFixed(2)}`,
-        onclick: () => { this.set(k, this.frameValue(slider, i)); this.release() },
+        onclick: () => { this.set(k, this.frameValue(slider, i)); this.synced.release() },
       }))
       if (slider.low < 0 && slider.high > 0) { // ticks, and frames around what is unchanged
         const marks = this.data.play ? [[0, "A"], [1, "B"]] : [[0, "0: unchanged"]]
@@ -119,15 +116,16 @@ export class LiveDecoder {
       this.rows.append(element("div", { className: "live-row" }, header, input,
         element("div", { className: "live-strip" }, ...frames)))
       input.oninput = () => { this.stop(); this.set(k, Number(input.value)) }
-      input.onchange = () => this.release()
-      input.ondblclick = () => { this.set(k, slider.value); this.release() }
+      input.onchange = () => this.synced.release()
+      input.ondblclick = () => { this.set(k, slider.value); this.synced.release() }
       this.inputs.push({ input, output })
       this.strips.push(frames)
     })
     if (this.fade) {
       this.fades = Array.from({ length: strip }, () => element("canvas", { width: 1, height: 1 }))
       this.rows.append(element("section", { className: "track" },
-        this.tracks.header("The same steps as a cross-fade of the two pictures, not a latent path"),
+        this.tracks.header(
+          "The same steps as a cross-fade of the two pictures, not a latent path"),
         element("div", { className: "live-strip" }, ...this.fades)))
     }
   }
@@ -163,7 +161,7 @@ export class LiveDecoder {
 
   playButton() {
     this.player = element("button", { type: "button", text: "Play", onclick: () => {
-      if (this.playing) { this.stop(); this.release(); return }
+      if (this.playing) { this.stop(); this.synced.release(); return }
       this.player.textContent = "Pause"
       const { low, high } = this.data.sliders[0]
       const started = performance.now()
@@ -186,8 +184,17 @@ export class LiveDecoder {
     this.player.textContent = "Play"
   }
 
+  get values() {
+    return this.synced.value
+  }
+
   set(k, value) {
-    this.values[k] = value
+    this.move(this.values.with(k, value), k)
+  }
+
+  // Every slider to its value; along its own slider k the strip stays as it is.
+  move(values, k) {
+    this.synced.change(values)
     this.show()
     this.moved(k)
   }
@@ -206,11 +213,7 @@ export class LiveDecoder {
       const { url, alt } = items[which[Math.round(part * (which.length - 1))]]
       if (this.near.alt !== alt) Object.assign(this.near, { src: url, alt, title: alt })
     }
-    if (this.data.weighting === "bilinear") {
-      const mark = this.square.querySelector(".live-mark")
-      mark.style.left = `calc(${100 * this.values[0]}% - 10px)`
-      mark.style.top = `calc(${100 * this.values[1]}% - 10px)`
-    }
+    if (this.data.weighting === "bilinear") this.square.show(this.values)
   }
 
   // Decodes where the sliders stand now. The newest wins; strips follow after the large pictures.
@@ -260,67 +263,9 @@ export class LiveDecoder {
     }
   }
 
-  // The whole square of pictures between four corners.
-  async drawSquare() {
-    const { weighting, shape: [, height, width], steps } = this.data
-    if (weighting !== "bilinear") return
-    const ticket = (this.squareTicket = {})
-    const zs = []
-    for (let j = 0; j < steps; j++) {
-      for (let i = 0; i < steps; i++) {
-        zs.push(codesAt(this.data, [i / (steps - 1), j / (steps - 1)])[0])
-      }
-    }
-    const flat = new Float32Array(zs.length * zs[0].length)
-    zs.forEach((z, i) => flat.set(z, i * z.length))
-    const pictures = await this.decoder.decodeMany(flat, zs.length)
-    if (ticket !== this.squareTicket) return
-    const canvas = this.square.querySelector("canvas")
-    canvas.width = steps * width
-    canvas.height = steps * height
-    canvas.classList.toggle("pixelated", height <= 32)
-    const context = canvas.getContext("2d")
-    pictures.forEach((picture, i) =>
-      context.putImageData(picture.mean, (i % steps) * width, Math.floor(i / steps) * height))
-  }
-
-  bindSquare() {
-    const follow = (event) => {
-      const box = this.square.getBoundingClientRect()
-      const clip = (v) => Math.max(0, Math.min(1, v))
-      this.values = [clip((event.clientX - box.left) / box.width),
-        clip((event.clientY - box.top) / box.height)]
-      this.show()
-      this.moved(-1)
-    }
-    this.square.onpointerdown = (event) => {
-      this.square.setPointerCapture(event.pointerId)
-      follow(event)
-    }
-    this.square.onpointermove = (event) => {
-      if (event.buttons || event.pointerType === "mouse") follow(event)
-    }
-    this.square.onpointerup = () => this.release()
-    this.square.onkeydown = (event) => {
-      const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
-      if (event.key === "Enter") this.release()
-      if (!move[event.key]) return
-      event.preventDefault()
-      this.values = this.values.map((v, k) =>
-        Math.max(0, Math.min(1, v + 0.02 * move[event.key][k])))
-      this.show()
-      this.moved(-1)
-    }
-  }
-
-  release() {
-    this.send("values", [...this.values])
-  }
-
   close() {
-    this.closed = true
     this.stop()
-    this.decoder?.close()
+    this.decoders.close()
   }
 }
 

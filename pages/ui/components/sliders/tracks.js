@@ -1,7 +1,7 @@
 // Below the slider of a path: pictures and curves that share its axis. A line follows the slider,
 // and each curve says its value there.
 
-import { element } from "../base.js"
+import { clamp, element } from "../base.js"
 
 const SVG = "http://www.w3.org/2000/svg"
 
@@ -50,22 +50,24 @@ export class Tracks {
       svg.append(drawing("rect", { class: "track-outside", x: x(from), width: x(to) - x(from),
         y: 0, height: 100 }))
     }
-    for (const { from, to, color, name } of bands) {
-      svg.append(drawing("rect", { x: 0, width: 1000, y: y(to), height: Math.max(y(from) - y(to), 1),
-        fill: color, opacity: 0.18 }))
+    for (const { from, to, colour, name } of bands) {
+      svg.append(drawing("rect", { x: 0, y: y(to), width: 1000,
+        height: Math.max(y(from) - y(to), 1), fill: colour, opacity: 0.18 }))
       header.append(element("span", { className: "track-read", text: name,
-        style: `--dot: ${color}66` }))
+        style: `--dot: ${colour}66` }))
     }
-    for (const { color, values, area, name, unit, digits } of curves) {
+    for (const { colour, values, area, name, unit, digits } of curves) {
       const points = values.flatMap((value, i) =>
         value === null ? [] : [`${x(at[i]).toFixed(1)},${y(value).toFixed(2)}`])
       const path = points.length ? `M${points.join("L")}` : ""
-      if (area && path) svg.append(drawing("path", { d: `${path}V100H${x(at[0])}Z`, fill: color, opacity: 0.3 }))
-      svg.append(drawing("path", { d: path, class: "track-curve", stroke: color }))
-      const read = element("span", { className: "track-read", style: `--dot: ${color}` })
+      const below = `${path}V100H${x(at[0])}Z`
+      if (area && path) svg.append(drawing("path", { d: below, fill: colour, opacity: 0.3 }))
+      svg.append(drawing("path", { d: path, class: "track-curve", stroke: colour }))
+      const read = element("span", { className: "track-read", style: `--dot: ${colour}` })
       header.append(read)
       this.read.push((t) => {
-        const i = at.reduce((best, _, k) => (Math.abs(at[k] - t) < Math.abs(at[best] - t) ? k : best), 0)
+        const away = at.map((position) => Math.abs(position - t))
+        const i = away.indexOf(Math.min(...away))
         const value = values[i]
         const text = value === null ? "–"
           : value === 0 && empty ? empty : `${value.toFixed(digits)}${unit}`
@@ -82,7 +84,7 @@ export class Tracks {
     const plot = element("div", { className: "track-plot" }, svg, line)
     const pick = (event, done) => {
       const box = plot.getBoundingClientRect()
-      const part = Math.max(0, Math.min(1, (event.clientX - box.left) / box.width))
+      const part = clamp((event.clientX - box.left) / box.width, 0, 1)
       this.onpick(this.low + part * (this.high - this.low), done)
     }
     plot.onpointerdown = (event) => { plot.setPointerCapture(event.pointerId); pick(event, false) }

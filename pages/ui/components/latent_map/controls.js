@@ -1,0 +1,176 @@
+// What a visitor does to the map: pointer, keys, tools, the search field.
+
+import { arrowKey, clamp } from "../base.js"
+
+const RAW = "onpointerrawupdate" in window ? "pointerrawupdate" : "pointermove"
+
+export class Controls {
+  constructor(map) {
+    this.map = map
+    this.tool = "pan"
+    this.coarse = matchMedia("(pointer: coarse)").matches
+    this.tools = map.root.querySelector(".map-tools")
+    this.search = map.root.querySelector(".map-search")
+    this.listenToPointer()
+    this.on(map.stage, "keydown", (event) => this.key(event))
+    this.on(map.stage, "blur", () => { map.screens.probe.hidden = true })
+    this.on(this.search, "input", () => this.find(this.search.value))
+    this.on(this.tools, "click", ({ target }) => this.press(target.dataset))
+    this.on(this.tools, "change", ({ target }) => {
+      if (target.dataset.layer) map.layers.toggle(target.dataset.layer, target.checked)
+    })
+  }
+
+  on(target, name, handle, options = {}) {
+    target.addEventListener(name, handle, { signal: this.map.stop.signal, ...options })
+  }
+
+  listenToPointer() {
+    const { map } = this
+    const { stage, screens } = map
+    const moved = (event) => {
+      if (this.pressed && !this.coarse && event.buttons) return
+      const place = this.locate(event)
+      if (place) map.probe(place, event.timeStamp)
+      else screens.tip.hidden = true
+    }
+    this.on(stage, RAW, moved)
+    this.on(stage, "pointerenter", () => { this.rect = null })
+    this.on(stage, "pointerleave", ({ pointerType }) => {
+      if (pointerType !== "touch") screens.tip.hidden = true
+    })
+    this.on(window, "scroll", () => { this.rect = null }, { capture: true, passive: true })
+    this.on(window, "resize", () => { this.rect = null })
+    this.on(stage, "pointerdown", (event) => {
+      if (event.button !== 0 || !event.target.closest(".nsewdrag")) return
+      this.rect = null
+      this.pressed = { x: event.clientX, y: event.clientY, time: event.timeStamp }
+      this.coarse = event.pointerType === "touch"
+      this.setTool(this.tool)
+      if (this.coarse) moved(event)
+    }, { capture: true })
+    this.on(window, "pointerup", (event) => {
+      const pressed = this.pressed
+      this.pressed = null
+      if (!pressed || this.group) return
+      const still = Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y) < 5
+      const place = still && event.timeStamp - pressed.time < 600 && this.locate(event)
+      if (!place || event.timeStamp - (this.pinnedAt || -1000) < 350) return
+      this.pinnedAt = event.timeStamp
+      map.probe(place, event.timeStamp)
+      map.pin(place)
+    }, { capture: true })
+    this.on(window, "pointercancel", () => { this.pressed = null }, { capture: true })
+  }
+
+  // Pointer position as pixels inside the stage; null outside the plotting area.
+  locate(event) {
+    const { stage, axes } = this.map
+    if (!axes.ready) return null
+    this.rect ??= stage.getBoundingClientRect()
+    const px = event.clientX - this.rect.left - stage.clientLeft
+    const py = event.clientY - this.rect.top - stage.clientTop
+    const { left, top, width, height } = axes.area
+    if (px < left || py < top || px > left + width || py > top + height) return null
+    const [x, y] = axes.toData(px, py)
+    return { px, py, x, y }
+  }
+
+  // The group that dragging makes, null for all other tools.
+  get group() {
+    return this.tool === "A" || this.tool === "B" ? this.tool : null
+  }
+
+  get dragmode() {
+    if (this.group) return "lasso"
+    if (this.tool === "zoom") return "zoom"
+    return this.coarse ? false : "pan"
+  }
+
+  setTool(tool) {
+    const { root, stage, axes, plot } = this.map
+    this.tool = tool
+    for (const button of root.querySelectorAll("[data-tool]")) {
+      button.setAttribute("aria-pressed", button.dataset.tool === tool)
+    }
+    stage.classList.toggle("probing", tool === "pan" || this.coarse)
+    if (axes.ready && axes.dragmode !== this.dragmode) {
+      globalThis.Plotly.relayout(plot, { dragmode: this.dragmode })
+    }
+  }
+
+  press({ tool, do: action }) {
+    if (tool) this.setTool(tool)
+    if (action === "in") this.zoom(0.6)
+    if (action === "out") this.zoom(1 / 0.6)
+    if (action === "reset") {
+      globalThis.Plotly.relayout(this.map.plot,
+        { "xaxis.autorange": true, "yaxis.autorange": true })
+    }
+    if (action === "png") this.map.layers.save()
+  }
+
+  // Zooms about a place, or about the middle.
+  zoom(factor, { x, y } = {}) {
+    if (!this.map.axes.ready) return
+    this.view(([low, high], at) => {
+      const centre = at ?? (low + high) / 2
+      return [centre - (centre - low) * factor, centre + (high - centre) * factor]
+    }, x, y)
+  }
+
+  // Moves a place to the middle.
+  centre(x, y) {
+    this.view(([low, high], at) => [at - (high - low) / 2, at + (high - low) / 2], x, y)
+  }
+
+  view(change, x, y) {
+    const [across, up] = this.map.axes.ranges
+    globalThis.Plotly.relayout(this.map.plot,
+      { "xaxis.range": change(across, x), "yaxis.range": change(up, y) })
+  }
+
+  key(event) {
+    const { map } = this
+    const { axes, place } = map
+    if (!axes.ready) return
+    const steps = arrowKey(event)
+    if (steps) {
+      const [right, up] = steps.map((step) => step * (event.shiftKey ? 2 : 12))
+      const { left, top, width, height } = axes.area
+      const from = place ? axes.toPixels(place.x, place.y) : [left + width / 2, top + height / 2]
+      const px = clamp(from[0] + right, left, left + width)
+      const py = clamp(from[1] - up, top, top + height)
+      const [x, y] = axes.toData(px, py)
+      map.screens.probe.hidden = false
+      map.probe({ px, py, x, y }, event.timeStamp)
+    } else if (event.key === "Enter" && place) map.pin(place)
+    else if (event.key === "+" || event.key === "=") this.zoom(0.6, place)
+    else if (event.key === "-") this.zoom(1 / 0.6, place)
+    else return
+    event.preventDefault()
+  }
+
+  // Rings around the images of a class, or around the one with an id.
+  find(text) {
+    const { map } = this
+    const { ids, classOf, grid, data, status } = map
+    const wanted = text.trim().toLowerCase()
+    map.found = null
+    if (wanted) {
+      const label = data.classes.findIndex((name) => name.toLowerCase() === wanted)
+      const id = Number(wanted.replace(/^#/, ""))
+      const rows = []
+      for (let row = 0; row < ids.length; row++) {
+        if (wanted.startsWith("#") || label < 0 ? ids[row] === id : classOf[row] === label) {
+          rows.push(row)
+        }
+      }
+      map.found = rows
+      if (rows.length === 1) this.centre(grid.x[rows[0]], grid.y[rows[0]])
+      status.say(rows.length === 0 ? `Nothing on this map is called “${text}”.`
+        : rows.length === 1 ? `Found ${map.nameOf(rows[0])}.` : `${rows.length} images found.`)
+    } else status.say("")
+    map.layers.drawOverlay()
+  }
+}
