@@ -60,7 +60,8 @@ class _Folder:
     def names(self) -> list[str]:
         files = []
         for folder, _, members in os.walk(self.path):
-            files += [(Path(folder) / m).relative_to(self.path).as_posix() for m in members]
+            inside = folder[len(str(self.path)) :].strip(os.sep).replace(os.sep, "/")
+            files += [f"{inside}/{member}" if inside else member for member in members]
             if len(files) > MAX_FILES:
                 raise DatasetError(f"{self.path} holds more than {MAX_FILES:,} files.")
         return files

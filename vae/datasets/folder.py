@@ -159,7 +159,7 @@ def folder_stamp(path: str | Path) -> str:
     """
     source = open_source(Path(path))
     names = _image_names(source)
-    names += sorted(n for n in source.names() if PurePosixPath(n).name == "attributes.csv")
+    names += sorted(n for n in source.names() if n.rpartition("/")[2] == "attributes.csv")
     return _digest(names, source.stamp(names))
 
 
@@ -233,9 +233,9 @@ def _open(file: BinaryIO, name: str) -> Image.Image:
 def _image_names(source: Source) -> list[str]:
     names = []
     for name in sorted(set(source.names())):
-        path = PurePosixPath(name)
-        hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-        if not hidden and path.suffix[1:].lower() in _FORMATS:
+        hidden = "/." in f"/{name}" or "/__MACOSX" in f"/{name}"
+        stem, _, suffix = name.rpartition("/")[2].rpartition(".")
+        if stem and not hidden and suffix.lower() in _FORMATS:
             names.append(name)
     if not names:
         raise DatasetError(
