@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,11 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.components import messages, pickers, schema
 from pages.ui.map import placing
 from pages.ui.shared import cache, images, scatter, visitor
-from pages.ui.shared.foreign_text import plain
+from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
 from vae import DatasetError, elbo
-from vae.checkpoint import load_codes
+from vae.checkpoint import load_card, load_codes, save_card, save_codes
 
 ROOT = Path(__file__).resolve().parents[2]
 MAP = "pages/map.py"
@@ -68,6 +69,20 @@ def test_every_model_is_drawn_on_every_map(model, projection):
     at = visit(model, projection=projection)
     assert not at.exception and not at.error
     assert at.selectbox(key="projection").value == projection
+
+
+def test_a_map_without_tsne_says_why(models):
+    folder = shutil.copytree(models / "tiny-plane", models / "no-tsne")
+    codes = load_codes(folder)
+    del codes["tsne"]
+    save_codes(folder, codes)
+    reason = "There is no t-SNE map: *all* codes are equal."
+    save_card(folder, load_card(folder) | {"no_tsne": reason, "notices": ["x.png is left out."]})
+    at = visit("no-tsne", card=True)
+    shutil.rmtree(folder)
+    assert not at.exception and "t-SNE" not in at.selectbox(key="projection").options
+    told = [c.value for c in at.caption]
+    assert told.count(message(reason)) == 2 and message("x.png is left out.") in told
 
 
 def test_an_autoencoder_has_no_nats():
