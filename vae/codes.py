@@ -277,13 +277,18 @@ def find_reference(
         sentences for whoever sees them, if the dataset is no longer what it was.
 
     Raises:
-        DatasetError: none of the images is there any more.
+        DatasetError: none of the images is there any more, or the codes do not say which they are.
     """
     data = load(str(card.get("split", "test")))
     index = codes["index"]
     if "checksum" not in codes:
         notice = _other_numbers(card, len(index), data, load)
         return data, np.ones(len(index), dtype=bool), (notice,) if notice else ()
+    if codes["checksum"].shape != index.shape or index.min(initial=0) < 0:
+        raise DatasetError(
+            f"Its codes number {index.shape} images from {index.min(initial=0)} on, with checksums "
+            f"{codes['checksum'].shape}; expected one checksum for each number from 0 on."
+        )
     data, found = find_encoded(data, index, codes["checksum"], lambda: _others(data, load))
     start = change_since(card, data.name, data.fingerprint)
     if found.all() and not start:

@@ -232,8 +232,7 @@ def read_latent_space(
             f"Its codes are {codes['mean'].shape} for images up to {index.max()}; expected "
             f"{d} dimensions and images below {len(data)}. Compute them again."
         )
-    rows = ("mean", "variance", "kl", "elbo", "tsne")
-    codes = {k: codes[k][found] for k in rows if k in codes}
+    codes = {k: v[found] for k, v in codes.items() if v.shape[:1] == found.shape}
     pca = fit_pca(codes["mean"], d)
     places = pca.transform(codes["mean"])[:, :2]  # codes of one dimension lie on a line
     embeddings = {"pca": np.pad(places, ((0, 0), (0, 2 - places.shape[1])))}

@@ -94,6 +94,14 @@ def test_a_source_of_other_images_is_refused(put):
         found_again(path, card, codes)
 
 
+def test_codes_with_checksums_of_other_images_are_refused(put):
+    path = put(SIXTY)
+    card, codes, _ = encoded(path)
+    for wrong in ({"checksum": codes["checksum"][:-1]}, {"index": codes["index"] - 1}):
+        with pytest.raises(DatasetError, match="expected one checksum for each"):
+            found_again(path, card, codes | wrong)
+
+
 def test_copies_of_an_image_are_found_under_each_of_their_numbers(put):
     path = put(dict.fromkeys(SIXTY, png(7)))
     card, codes, before = encoded(path)
