@@ -112,9 +112,10 @@ def read_pixels(x: Tensor) -> tuple[int, int]:
         total = f"All {s.x.size} pixels: {s.log_p.sum():.1f} nats, the log of {unit}"
         readings.append(Reading(title, pictures, lines, values, tones, total))
     worst = np.abs(s.x - s.mean).argmax()  # where the Gaussian errs most there is most to see
-    start = layout.linked("pixel", 2) or np.unravel_index(worst, s.x.shape)
-    at = live_pixels(readings, key="pixels", start=(int(start[0]), int(start[1])))
-    if "pixels" in st.session_state and st.session_state["pixels"].get("pixel"):
+    first = layout.linked("pixel", 2) or np.unravel_index(worst, s.x.shape)
+    start = (int(first[0]), int(first[1]))
+    at = live_pixels(readings, key="pixels", start=start)
+    if at != start:
         layout.link("pixel", at)
     return at
 

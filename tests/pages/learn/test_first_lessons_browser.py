@@ -163,6 +163,9 @@ def test_a_pixel_is_read_in_all_pictures(page, app):
     page.locator(".pixels").focus()
     page.keyboard.press("ArrowDown")
     assert page.locator(".pixels").get_attribute("data-at") == "1,0"
+    assert "pixel=" not in page.url, "reading tells the server nothing"
+    page.keyboard.press("Enter")
+    page.wait_for_url("**pixel=1*")
 
 
 @pytest.mark.parametrize("file", ["autoencoder", "elbo", "terms", "likelihoods"])
