@@ -161,7 +161,8 @@ def _check_fields(value: object, kind: Any, arguments: tuple[Any, ...], name: st
     fields = _fields(kind)
     for key in value:
         if key not in fields:
-            raise MessageError(f"{name} has a field {key!r}; expected {', '.join(fields)}.")
+            found = reprlib.repr(key)
+            raise MessageError(f"{name} has a field {found}; expected {', '.join(fields)}.")
     for key, field in fields.items():
         if get_origin(field) is NotRequired:
             if key not in value:

@@ -68,9 +68,12 @@ def test_an_error_says_where_and_what(value, sentence):
     assert str(error.value) == sentence
 
 
-def test_an_error_stays_short_whatever_was_sent():
+@pytest.mark.parametrize(
+    "value", [["x" * 100_000] * 1_000, {"x" * 100_000: 1}, PINNED | {"x\n" * 100_000: 1}]
+)
+def test_an_error_stays_short_whatever_was_sent(value):
     with pytest.raises(MessageError) as error:
-        check(["x" * 100_000] * 1_000, str, "it")
+        check(value, messages.MapPinned, "it")
     assert len(str(error.value)) < 500 and "\n" not in str(error.value)
 
 
