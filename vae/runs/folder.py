@@ -8,16 +8,18 @@ and at which step; `snapshots/` samples, reconstructions and codes of some epoch
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from filelock import lock_descriptor
 
 from ..config import ConfigError
 from ..files import check_output_folder, is_unfinished, write_file
@@ -32,6 +34,7 @@ __all__ = [
     "check_run_folder",
     "control",
     "is_alive",
+    "is_locked",
     "is_run",
     "lock",
     "read_changes",
@@ -43,6 +46,7 @@ __all__ = [
     "write_json",
 ]
 
+_PROBE = threading.Lock()  # two watchers must not take each other for the holder
 LIVE = ("waiting", "starting", "running", "paused", "finishing")
 _FILES = (  # the last one marks the folder as a run's
     *("status.json", "metrics.jsonl", "control.json", "changes.jsonl", "state.safetensors"),
@@ -197,15 +201,16 @@ def read_status(folder: str | Path) -> Status:
 
 def is_alive(folder: str | Path) -> bool:
     """Whether a process on this machine works on a run, or waits to."""
-    file = Path(folder) / "run.lock"
-    if not file.exists():
+    return is_locked(Path(folder) / "run.lock")
+
+
+def is_locked(file: Path) -> bool:
+    """Whether a process holds a file's lock; False where there is no such file."""
+    try:
+        with _PROBE, file.open("rb") as stream:
+            return not lock_descriptor(stream.fileno(), blocking=False)
+    except FileNotFoundError:
         return False
-    with file.open() as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
 
 
 @contextmanager
@@ -213,18 +218,15 @@ def lock(file: Path) -> Iterator[bool]:
     """Holds a file's lock, which ends with the process however it ends.
 
     Yields:
-        False if another process holds it.
+        False if it is held already, by this process or another one.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     for _ in range(20):  # a watcher that looks whether it is held holds it for a moment
-        with file.open("a") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                time.sleep(0.05)
-            else:
+        with file.open("a") as stream:  # closing it gives the lock back
+            if lock_descriptor(stream.fileno(), blocking=False):
                 yield True
                 return
+        time.sleep(0.05)
     yield False
 
 

@@ -7,7 +7,6 @@ so that of each kind the oldest tickets are at work and the next ones wait.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import time
@@ -16,8 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import lock_descriptor
+
 from ..locations import data_folder
-from .folder import RunError
+from .folder import RunError, is_locked
 
 __all__ = ["ESTIMATE", "TRAIN", "Ticket", "inherit_ticket", "take_ticket", "wait_for_turn"]
 
@@ -72,7 +73,7 @@ def take_ticket(kind: str) -> Ticket:
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("a") as order:
-        fcntl.flock(order, fcntl.LOCK_EX)
+        lock_descriptor(order.fileno())
         for _, _, file in _tickets(alive=False):
             file.unlink(missing_ok=True)
         held = [(number, other) for number, other, _ in _tickets(alive=True)]
@@ -85,7 +86,7 @@ def take_ticket(kind: str) -> Ticket:
             )
         number = 1 + max((number for number, _ in held), default=0)
         descriptor = os.open(folder / f"{number:08d}-{kind}", os.O_CREAT | os.O_RDWR, 0o644)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        lock_descriptor(descriptor)
     return Ticket(number, kind, descriptor)
 
 
@@ -148,17 +149,6 @@ def _tickets(alive: bool) -> list[tuple[int, str, Path]]:
     found = []
     for file in sorted(_folder().glob("*-*")):
         match = _NAME.fullmatch(file.name)
-        if match and _is_held(file) == alive:
+        if match and is_locked(file) == alive:
             found.append((int(match[1]), match[2], file))
     return found
-
-
-def _is_held(file: Path) -> bool:
-    try:
-        with file.open() as stream:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # removed meanwhile
-        return False
-    return False
