@@ -33,7 +33,9 @@ from vae import VAE, VAEConfig, load_dataset
 from vae.locations import data_folder
 from vae.training.config import TrainingConfig
 from vae.training.distributed import Group
-from vae.training.loop import evaluate_heldout, train
+from vae.training.heldout import evaluate_heldout
+from vae.training.loop import train
+from vae.training.memory import keep_memory
 
 BATCH = 128
 NETWORKS = {
@@ -184,4 +186,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    keep_memory()  # as the command line does; for both loops
     main()

@@ -1,35 +1,78 @@
-"""What a network can be asked to be; nothing here needs torch."""
+"""What a network is made of, and how every configuration is checked; nothing needs torch."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from dataclasses import fields as fields_of
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
-__all__ = ["LIKELIHOODS", "ConfigError", "VAEConfig", "parameters_per_pixel"]
+__all__ = ["LIKELIHOODS", "ConfigError", "Fields", "VAEConfig", "parameters_per_pixel"]
 
 LIKELIHOODS = ("bernoulli", "continuous_bernoulli", "gaussian", "gaussian_fixed")
 _LARGEST = 50_000_000  # parameters; a file that asks for more is refused before memory is taken
 
 
 class ConfigError(ValueError):
-    """A configuration that no network can be built from."""
+    """A configuration that nothing can be built from."""
+
+
+class Fields:
+    """What configurations have in common; each is a frozen dataclass.
+
+    Their `__post_init__` checks every value, so that a configuration that exists is valid.
+    """
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON can hold them."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: object) -> Self:
+        """Reads what `to_dict` wrote; a field that is missing has its default.
+
+        Raises:
+            ConfigError: for anything but an object with known fields and valid values.
+        """
+        if not isinstance(fields, dict):
+            raise ConfigError(f"config is {type(fields).__name__}; expected an object.")
+        known = {field.name for field in fields_of(cls)}
+        if unknown := sorted(map(str, set(fields) - known)):
+            raise ConfigError(f"config has unknown fields {unknown}; expected {sorted(known)}.")
+        try:
+            return cls(**fields)
+        except TypeError as error:  # a field without a default
+            raise ConfigError(f"config is incomplete: {error}.") from error
+
+    def _number(self, name: str, low: float, high: float, *, whole: bool) -> None:
+        value = getattr(self, name)
+        kinds = int if whole else int | float
+        if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+            what = "a whole number" if whole else "a number"
+            raise ConfigError(f"{name} is {value!r}; expected {what} from {low} to {high:,}.")
+
+    def _choice(self, name: str, choices: tuple[str, ...]) -> None:
+        if getattr(self, name) not in choices:
+            raise ConfigError(
+                f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}."
+            )
 
 
 @dataclass(frozen=True)
-class VAEConfig:
+class VAEConfig(Fields):
     """What a VAE is made of.
 
     Args:
         image_shape: (channels, height, width): 1 or 3 channels, 8 to 128 pixels a side.
-        latent_dim: D, 1 to 512.
-        likelihood: one of `LIKELIHOODS`.
+        latent_dim: D, the number of latent dimensions, 1 to 512.
+        likelihood: p(x|z), one of `LIKELIHOODS`.
         variational: False gives a standard autoencoder, whose q(z|x) is a point.
-        channels: of the convolutions, finest first; each level halves the image. Empty: an MLP.
+        channels: widths of the convolutions, finest first; each level halves the image. Without
+            any the network is fully connected.
         hidden: widths of the fully connected layers, from the image towards the code.
-        sigma_floor: smallest deviation that `gaussian` may predict, of a pixel range of 1.
-        sigma: the deviation of `gaussian_fixed`.
+        sigma_floor: smallest standard deviation that `gaussian` may predict, for pixels in [0, 1].
+        sigma: the standard deviation of `gaussian_fixed`.
 
     Raises:
         ConfigError: names the field, what was found and what was expected.
@@ -47,55 +90,40 @@ class VAEConfig:
     def __post_init__(self) -> None:
         for name in ("image_shape", "channels", "hidden"):
             value = getattr(self, name)
-            _expect(
-                isinstance(value, list | tuple) and all(_is_int(v) for v in value),
-                f"{name} is {value!r}; expected a list of whole numbers.",
-            )
+            if not isinstance(value, list | tuple) or any(type(v) is not int for v in value):
+                raise ConfigError(f"{name} is {value!r}; expected a list of whole numbers.")
             object.__setattr__(self, name, tuple(value))
-        _expect(
-            len(self.image_shape) == 3
-            and self.image_shape[0] in (1, 3)
-            and all(8 <= side <= 128 for side in self.image_shape[1:]),
-            f"image_shape is {self.image_shape}; expected (channels, height, width) with 1 or 3 "
-            "channels and 8 to 128 pixels a side.",
-        )
-        _expect(
-            _is_int(self.latent_dim) and 1 <= self.latent_dim <= 512,
-            f"latent_dim is {self.latent_dim!r}; expected a whole number from 1 to 512.",
-        )
-        _expect(
-            self.likelihood in LIKELIHOODS,
-            f"likelihood is {self.likelihood!r}; expected one of {', '.join(LIKELIHOODS)}.",
-        )
-        _expect(
-            isinstance(self.variational, bool),
-            f"variational is {self.variational!r}; expected true or false.",
-        )
-        for name, longest in (("channels", 6), ("hidden", 6)):
-            value = getattr(self, name)
-            _expect(
-                len(value) <= longest and all(1 <= width <= 4096 for width in value),
-                f"{name} is {value}; expected at most {longest} widths from 1 to 4096.",
+        if (
+            len(self.image_shape) != 3
+            or self.image_shape[0] not in (1, 3)
+            or not all(8 <= side <= 128 for side in self.image_shape[1:])
+        ):
+            raise ConfigError(
+                f"image_shape is {self.image_shape}; expected (channels, height, width) with 1 or "
+                "3 channels and 8 to 128 pixels a side."
             )
+        self._number("latent_dim", 1, 512, whole=True)
+        self._choice("likelihood", LIKELIHOODS)
+        if not isinstance(self.variational, bool):
+            raise ConfigError(f"variational is {self.variational!r}; expected true or false.")
+        for name in ("channels", "hidden"):
+            value = getattr(self, name)
+            if len(value) > 6 or not all(1 <= width <= 4096 for width in value):
+                raise ConfigError(f"{name} is {value}; expected at most 6 widths from 1 to 4096.")
         halvings = 2 ** len(self.channels)
-        _expect(
-            all(side % halvings == 0 for side in self.image_shape[1:]),
-            f"channels has {len(self.channels)} levels, each of which halves the image, but "
-            f"{self.image_shape[1]}×{self.image_shape[2]} is not divisible by {halvings}; "
-            "use fewer levels, or channels=() for a fully connected network.",
-        )
-        for name in ("sigma_floor", "sigma"):
-            value = getattr(self, name)
-            _expect(
-                isinstance(value, int | float) and math.isfinite(value) and 0 < value <= 1,
-                f"{name} is {value!r}; expected a number above 0 and at most 1.",
+        if any(side % halvings for side in self.image_shape[1:]):
+            raise ConfigError(
+                f"channels has {len(self.channels)} levels, each of which halves the image, but "
+                f"{self.image_shape[1]}×{self.image_shape[2]} is not divisible by {halvings}; "
+                "use fewer levels, or channels=() for a fully connected network."
             )
-        size = self.parameter_count()
-        _expect(
-            size <= _LARGEST,
-            f"channels, hidden and latent_dim ask for {size:,} parameters; at most "
-            f"{_LARGEST:,} are allowed.",
-        )
+        for name in ("sigma_floor", "sigma"):
+            self._number(name, 1e-30, 1, whole=False)
+        if (size := self.parameter_count()) > _LARGEST:
+            raise ConfigError(
+                f"channels, hidden and latent_dim ask for {size:,} parameters; at most "
+                f"{_LARGEST:,} are allowed."
+            )
 
     @property
     def coarse_shape(self) -> tuple[int, int, int]:
@@ -103,6 +131,11 @@ class VAEConfig:
         c, h, w = self.image_shape
         scale = 2 ** len(self.channels)
         return (self.channels[-1] if self.channels else c, h // scale, w // scale)
+
+    @property
+    def full_width(self) -> int:
+        """Channels that the decoder keeps at full resolution, before its last convolution."""
+        return max(self.channels[0] // 2, 8)
 
     def parameter_count(self) -> int:
         """Parameters of encoder and decoder, computed without building them."""
@@ -122,41 +155,11 @@ class VAEConfig:
             count += (9 * self.full_width + 1) * c * p
         return count
 
-    @property
-    def full_width(self) -> int:
-        """Channels that the decoder keeps at full resolution, before its last convolution."""
-        return max(self.channels[0] // 2, 8)
-
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON can hold them."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, fields: object) -> VAEConfig:
-        """Reads what `to_dict` wrote.
-
-        Raises:
-            ConfigError: for anything but an object with known fields and valid values.
-        """
-        _expect(
-            isinstance(fields, dict), f"config is {type(fields).__name__}; expected an object."
-        )
-        known = set(cls.__dataclass_fields__)
-        unknown = sorted(map(str, set(fields) - known))
-        _expect(not unknown, f"config has unknown fields {unknown}; expected {sorted(known)}.")
-        _expect("image_shape" in fields, "config has no image_shape.")
-        return cls(**fields)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in super().to_dict().items()}
 
 
 def parameters_per_pixel(name: str) -> int:
     """How many numbers the decoder gives for each pixel: 2 for `gaussian`, else 1."""
     return 2 if name == "gaussian" else 1
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _expect(condition: bool, sentence: str) -> None:
-    if not condition:
-        raise ConfigError(sentence)

@@ -16,7 +16,7 @@ from .codes import FittedGaussian, change_since, decode
 from .datasets import Dataset, load_dataset
 from .model import VAE
 from .objective import elbo, log_evidence
-from .training.loop import ACTIVE
+from .training.heldout import ACTIVE
 
 __all__ = [
     "attribute_survival",

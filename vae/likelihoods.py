@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd import Function
-from torch.distributions import Distribution, Independent, Normal, constraints
+from torch.distributions import Bernoulli, Distribution, Independent, Normal, constraints
 
 __all__ = [
-    "Bernoulli",
     "ContinuousBernoulli",
     "likelihood",
     "observe",
@@ -20,34 +18,6 @@ __all__ = [
 
 # Below this |logit| the closed forms lose digits to cancellation and a Taylor series is exact.
 _NEAR_HALF = 0.1
-
-
-class _LogBernoulli(Function):
-    """x·λ − log(1 + exp λ), with slopes written out.
-
-    The logarithm is max(λ, 0) − log sigmoid |λ|, right to the last digit of 1. torch's own takes
-    three times as long to keep the digits of what is far below 1, which a sum over pixels loses.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, x: Tensor) -> Tensor:
-        ctx.save_for_backward(logits, x)
-        return logits.abs().sigmoid_().log_().addcmul_(x, logits).sub_(logits.clamp_min(0))
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None]:
-        logits, x = ctx.saved_tensors
-        return (x - logits.sigmoid()) * grad, logits * grad if ctx.needs_input_grad[1] else None
-
-
-class Bernoulli(torch.distributions.Bernoulli):
-    """torch's own with a quicker likelihood."""
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Log probability of black-and-white values, 0 or 1."""
-        if self._validate_args:
-            self._validate_sample(value)
-        return _LogBernoulli.apply(*torch.broadcast_tensors(self.logits, value))
 
 
 class ContinuousBernoulli(Distribution):
@@ -111,7 +81,7 @@ class ContinuousBernoulli(Distribution):
         log_norm = torch.where(
             near, series, torch.log(far.abs()) - torch.log(torch.tanh(far.abs() / 2))
         )
-        return _LogBernoulli.apply(*torch.broadcast_tensors(self.logits, value)) + log_norm
+        return value * self.logits - F.softplus(self.logits) + log_norm
 
     def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
         """Draws through the inverse of the distribution function, differentiable in λ."""
@@ -129,33 +99,42 @@ class ContinuousBernoulli(Distribution):
         return torch.where(near, u + self.logits * u * (1 - u) / 2, x).clamp(0, 1)
 
 
-def likelihood(name: str, raw: Tensor, sigma_floor: float, sigma: float) -> Independent:
+def likelihood(
+    name: str,
+    raw: Tensor,
+    sigma_floor: float,
+    sigma: float,
+    *,
+    validate_args: bool | None = None,
+) -> Independent:
     """Reads a decoder's last layer as p(x|z).
 
-    A Gaussian's mean is a sigmoid, because pixels lie in [0, 1]; its deviation is
-    `sigma_floor + sigmoid(raw)`. The floor is needed: on a flat background the density of a
-    deviation of 0 is unbounded and would own the objective.
+    A Gaussian's mean is a sigmoid, because pixels lie in [0, 1]; its standard deviation is
+    `sigma_floor + sigmoid(raw)`. The floor is needed: on a flat background the density is
+    unbounded as the standard deviation falls to 0, and would dominate the objective.
 
     Args:
         name: one of `LIKELIHOODS`.
         raw: `(B, P·C, H, W)`, P numbers for every pixel.
-        sigma_floor: smallest deviation of `gaussian`, in units of the pixel range.
-        sigma: the deviation of `gaussian_fixed`.
+        sigma_floor: smallest standard deviation of `gaussian`, for pixels in [0, 1].
+        sigma: the standard deviation of `gaussian_fixed`.
+        validate_args: whether the distribution checks its arguments; torch's default if None.
 
     Returns:
         A distribution with batch `(B,)` and event `(C, H, W)`.
     """
     if name == "bernoulli":
-        pixels: Distribution = Bernoulli(logits=raw)
+        pixels: Distribution = Bernoulli(logits=raw, validate_args=validate_args)
     elif name == "continuous_bernoulli":
-        pixels = ContinuousBernoulli(raw)
+        pixels = ContinuousBernoulli(raw, validate_args)
     elif name == "gaussian":
         mean, deviation = raw.chunk(2, dim=1)
-        pixels = Normal(torch.sigmoid(mean), sigma_floor + torch.sigmoid(deviation))
+        sigmas = sigma_floor + torch.sigmoid(deviation)
+        pixels = Normal(torch.sigmoid(mean), sigmas, validate_args)
     else:
         mean = torch.sigmoid(raw)
-        pixels = Normal(mean, torch.full_like(mean, sigma))
-    return Independent(pixels, 3)
+        pixels = Normal(mean, torch.full_like(mean, sigma), validate_args)
+    return Independent(pixels, 3, validate_args)
 
 
 def observe(name: str, x: Tensor) -> Tensor:
@@ -165,7 +144,7 @@ def observe(name: str, x: Tensor) -> Tensor:
         name: one of `LIKELIHOODS`.
         x: images `(B, C, H, W)` in [0, 1].
     """
-    return torch.ge(x, 0.5, out=torch.empty_like(x)) if name == "bernoulli" else x
+    return (x >= 0.5).to(x.dtype) if name == "bernoulli" else x
 
 
 def training_target(name: str, x: Tensor, noise: Tensor) -> Tensor:
@@ -180,7 +159,7 @@ def training_target(name: str, x: Tensor, noise: Tensor) -> Tensor:
         noise: uniform in [0, 1), of the shape of `x`.
     """
     if name == "bernoulli":
-        return torch.lt(noise, x, out=torch.empty_like(x))
+        return (noise < x).to(x.dtype)
     if name == "gaussian":
         return x + (noise - 0.5) / 255
     return x

@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal, constraints
 
@@ -123,14 +122,20 @@ class Encoder(nn.Module):
         layers.append(_CodeLayer(width, config.latent_dim * (2 if self.variational else 1)))
         self.network = _initialised(layers)
 
-    def forward(self, x: Tensor) -> Independent | Delta:
-        """Gives q(z|x) with batch `(B,)` and event `(D,)` for images `(B, C, H, W)` in [0, 1]."""
+    def forward(self, x: Tensor, validate_args: bool | None = None) -> Independent | Delta:
+        """Gives q(z|x) with batch `(B,)` and event `(D,)`.
+
+        Args:
+            x: images `(B, C, H, W)` in [0, 1].
+            validate_args: whether the distribution checks its arguments; torch's default if None.
+        """
         out = self.network(x)
         if not self.variational:
-            return Delta(out)
+            return Delta(out, validate_args)
         mean, log_variance = out.chunk(2, dim=-1)
-        # exp stays finite in float32, and σ never becomes exactly 0; hardtanh is a quick clamp.
-        return Independent(Normal(mean, torch.exp(0.5 * F.hardtanh(log_variance, -20, 20))), 1)
+        # Within ±20 the exponential stays finite in float32, and σ never becomes exactly 0.
+        sigma = torch.exp(0.5 * log_variance.clamp(-20, 20))
+        return Independent(Normal(mean, sigma, validate_args), 1, validate_args)
 
 
 class Decoder(nn.Module):
@@ -158,30 +163,33 @@ class Decoder(nn.Module):
                 layers += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1), nn.LeakyReLU(SLOPE)]
             layers.append(nn.Conv2d(config.full_width, per_pixel * c, 3, padding=1))
         else:
-            layers[-1] = nn.Unflatten(1, (per_pixel * c, h, w))  # a pixel's numbers have no slope
+            layers[-1] = nn.Unflatten(1, (per_pixel * c, h, w))  # no activation
         self.network = _initialised(layers)
         if config.likelihood == "gaussian":
             self._start_with_one_sigma()
 
+    @torch.no_grad()
     def _start_with_one_sigma(self) -> None:
-        weight, bias = self.deviation_head()
-        nn.init.zeros_(weight)
-        nn.init.constant_(bias, math.log(0.04 / 0.96))
+        layer, half = self.sigma_head()
+        layer.weight[half:] = 0
+        layer.bias[half:] = math.log(0.04 / 0.96)
 
-    def deviation_head(self) -> tuple[Tensor, Tensor]:
-        """The part of the last layer's weight and bias that gives a Gaussian's deviations.
-
-        Returns views; raises nothing, but means something for `gaussian` alone.
-        """
+    def sigma_head(self) -> tuple[nn.Conv2d | nn.Linear, int]:
+        """The layer whose outputs from the number given onwards set the σ of `gaussian`."""
         last = next(m for m in reversed(self.network) if isinstance(m, nn.Conv2d | nn.Linear))
-        half = last.weight.shape[0] // 2
-        return last.weight.data[half:], last.bias.data[half:]
+        return last, last.weight.shape[0] // 2
 
-    def forward(self, z: Tensor) -> Independent:
-        """Gives p(x|z) with batch `(B,)` and event `(C, H, W)` for codes `(B, D)`."""
-        config = self.config
-        raw = _full(self.network(z))
-        return likelihood(config.likelihood, raw, config.sigma_floor, config.sigma)
+    def forward(self, z: Tensor, validate_args: bool | None = None) -> Independent:
+        """Gives p(x|z) with batch `(B,)` and event `(C, H, W)`.
+
+        Args:
+            z: codes `(B, D)`.
+            validate_args: whether the distribution checks its arguments; torch's default if None.
+        """
+        config, raw = self.config, _full(self.network(z))
+        return likelihood(
+            config.likelihood, raw, config.sigma_floor, config.sigma, validate_args=validate_args
+        )
 
     def layers(self) -> list[dict[str, Any]]:
         """The network in order, as the browser's decoder reads it: type, sizes, tensor names."""

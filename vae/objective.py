@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 from torch.distributions import Independent, Normal, kl_divergence
 
 from .model import VAE
@@ -71,22 +69,9 @@ def elbo(model: VAE, x: Tensor, *, generator: torch.Generator | None = None) -> 
 
 def kl_per_dimension(posterior: Independent) -> Tensor:
     """KL of each latent dimension from N(0, 1): `(B, D)`, in nats; its sum is the KL."""
-    return _KL.apply(posterior.base_dist.loc, posterior.base_dist.scale)
-
-
-class _KL(Function):
-    """½(μ² + σ² − 1) − log σ, with slopes written out: so few numbers take no time, calls do."""
-
-    @staticmethod
-    def forward(ctx: Any, mean: Tensor, sigma: Tensor) -> Tensor:
-        ctx.save_for_backward(mean, sigma)
-        squares = torch.addcmul(sigma * sigma, mean, mean)
-        return torch.add(-0.5 - sigma.log(), squares, alpha=0.5)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        mean, sigma = ctx.saved_tensors
-        return grad * mean, grad * (sigma - 1 / sigma)
+    mean = posterior.base_dist.loc
+    prior = Normal(mean.new_zeros(()), mean.new_ones(()), validate_args=False)
+    return kl_divergence(posterior.base_dist, prior)
 
 
 @dataclass(frozen=True)
@@ -111,8 +96,9 @@ def objective(
     *,
     beta: float = 1.0,
     free_bits: float = 0.0,
-    detail: float = 0.0,
+    variance_weighting: float = 0.0,
     whole: Callable[[Tensor], Tensor] | None = None,
+    validate_args: bool | None = None,
 ) -> Objective:
     """Computes what is optimised: reconstruction − beta · KL, with free bits.
 
@@ -122,28 +108,29 @@ def objective(
         noise: ε `(B, D)`, standard normal.
         beta: weight of the KL.
         free_bits: nats of each dimension's batch-mean KL that cost nothing.
-        detail: for `gaussian`: 0 is the likelihood itself; 1 weighs each pixel's term with its
-            own predicted variance, scaled by the image's mean precision, which lets all pixels
-            pull alike on the mean however sure of them the decoder is.
+        variance_weighting: for `gaussian`: 0 is the likelihood itself; at γ, each pixel's term
+            is weighted by its predicted variance to the power γ, normalised over the image. At 1
+            the gradient by a pixel's mean no longer depends on its predicted variance.
         whole: makes the mean over a batch `(D,)` of the mean over the part of it that is here,
             where several processes share it: free bits depend on the whole.
+        validate_args: whether the distributions check their arguments; torch's default if None.
 
     References:
         beta-VAE (Higgins et al., 2017); free bits: Improving variational inference with inverse
         autoregressive flow (Kingma et al., 2016); the pixel weights: On the pitfalls of
         heteroscedastic uncertainty estimation (Seitzer et al., 2022).
     """
-    posterior = model.encoder(x)
+    posterior = model.encoder(x, validate_args)
     z = posterior.mean
     if model.config.variational:
-        z = torch.addcmul(z, posterior.base_dist.scale, noise)
-    p = model.decoder(z)
+        z = z + posterior.base_dist.scale * noise
+    p = model.decoder(z, validate_args)
     per_pixel = p.base_dist.log_prob(x)
     reconstruction = per_pixel.sum((1, 2, 3))
     fitted = reconstruction
-    if detail > 0 and model.config.likelihood == "gaussian":
-        weight = p.base_dist.variance.detach() ** detail
-        weight = weight / weight.flatten(1).mean(-1)[:, None, None, None]
+    if variance_weighting > 0 and model.config.likelihood == "gaussian":
+        weight = p.base_dist.variance.detach() ** variance_weighting
+        weight = weight / weight.mean((1, 2, 3), keepdim=True)
         fitted = (weight * per_pixel).sum((1, 2, 3))
     if not model.config.variational:
         return Objective(fitted.mean(), reconstruction, torch.zeros_like(reconstruction))

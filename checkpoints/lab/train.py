@@ -20,7 +20,7 @@ PLANES = {
     for beta in ("0", "0.1", "1", "4", "20")
 }
 LIKELIHOODS = {
-    f"digits-{kind.replace('_', '-')}": f"--latent-dim 8 --hidden 48 --shared-sigma 4 "
+    f"digits-{kind.replace('_', '-')}": f"--latent-dim 8 --hidden 48 --sigma-warmup-epochs 4 "
     f"--likelihood {kind}"
     for kind in ("bernoulli", "continuous_bernoulli", "gaussian")
 }

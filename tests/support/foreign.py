@@ -15,7 +15,7 @@ from vae.codes import write_reference
 from vae.concepts.files import Concept, pack
 from vae.runs import process, worker
 from vae.runs.folder import RunConfig, write_json
-from vae.training.loop import TrainingConfig
+from vae.training.config import TrainingConfig
 
 HOST = "foreign.example"
 PICTURE = f"![pic](http://{HOST}/p.png)"

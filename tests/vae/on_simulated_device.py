@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
+from device_runs import MODELS, check, config, run
 from simulated_device import DEVICE, simulated_device
-from test_device import MODELS, check, config, run
 
-import vae.__main__
 from vae.__main__ import main
 from vae.runs import process, setup, worker
-from vae.training import loop
+from vae.training import distributed
 from vae.training.distributed import Group
 
 
@@ -22,7 +21,6 @@ from vae.training.distributed import Group
 def quick(monkeypatch):
     monkeypatch.setattr(worker, "write_reference", lambda *known: None)
     monkeypatch.setattr(worker, "_HELDOUT", 250)
-    monkeypatch.setattr(loop, "multiplies_bfloat16", lambda device: False)
 
 
 def test_the_simulation_has_a_gpus_rules():
@@ -68,7 +66,7 @@ def test_encodes_and_estimates_on_a_simulated_device(tmp_path, quick, monkeypatc
     run(tmp_path / "run", torch.device("cpu"), monkeypatch, asked)
     command = ["encode", str(tmp_path / "run"), "--dataset", "digits", "--out"]
     assert main([*command, str(tmp_path / "here"), "--device", "cpu"]) == 0
-    for module in (vae.__main__, setup):
+    for module in (distributed, setup):
         monkeypatch.setattr(module, "join", lambda name: Group(device=DEVICE))
     with simulated_device():
         assert main([*command, str(tmp_path / "there")]) == 0

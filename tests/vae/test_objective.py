@@ -117,7 +117,7 @@ def test_log_evidence_refuses_what_it_cannot_do(arguments):
 
 
 @pytest.mark.parametrize("variational", [True, False])
-def test_detail_lets_every_pixel_pull_alike_on_the_mean(variational):
+def test_full_variance_weighting_makes_the_gradient_by_the_mean_that_of_a_fixed_sigma(variational):
     torch.manual_seed(0)
     model = VAE(VAEConfig((1, 8, 8), 3, "gaussian", variational=variational, channels=(4,)))
     last = model.decoder.network[-1]
@@ -126,12 +126,12 @@ def test_detail_lets_every_pixel_pull_alike_on_the_mean(variational):
     last.register_forward_hook(lambda *found: seen.update(raw=found[-1]))
     x, eps = torch.rand(1, 1, 8, 8), torch.randn(1, 3)
 
-    def pulls(detail):
-        value = objective(model, x, eps, beta=0.0, detail=detail).value
+    def factors(weighting):
+        value = objective(model, x, eps, beta=0.0, variance_weighting=weighting).value
         (gradient,) = torch.autograd.grad(value, seen["raw"])
         mean = torch.sigmoid(seen["raw"][:, :1])
         return (gradient[:, :1] / (mean * (1 - mean) * (x - mean))).detach().flatten()
 
-    even, likely = pulls(1.0), pulls(0.0)
+    even, likely = factors(1.0), factors(0.0)
     torch.testing.assert_close(even / even.mean(), torch.ones(64), atol=1e-3, rtol=0)
     assert likely.max() > 2 * likely.min()

@@ -21,7 +21,7 @@ from typing import Any
 
 from filelock import lock_descriptor
 
-from ..config import ConfigError
+from ..config import ConfigError, Fields, VAEConfig
 from ..files import check_output_folder, is_unfinished, write_file
 from ..training.config import TrainingConfig
 
@@ -61,7 +61,7 @@ class RunError(ValueError):
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class RunConfig(Fields):
     """What a run was asked to do.
 
     Args:
@@ -80,9 +80,19 @@ class RunConfig:
     preset: str | None = None
     threads: int = field(default_factory=lambda: max(1, min(8, (os.cpu_count() or 1) // 2)))
 
-    def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON can hold them."""
-        return asdict(self)
+    def __post_init__(self) -> None:
+        for name, kind, expected in (
+            ("dataset", str, "the name or path of a dataset"),
+            ("model", dict, "an object with fields of VAEConfig"),
+            ("start", str | None, "the name or folder of a checkpoint"),
+            ("preset", str | None, "the name of a preset"),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise ConfigError(f"{name} is {value!r}; expected {expected}.")
+        if unknown := sorted(set(self.model) - set(VAEConfig.__dataclass_fields__)):
+            raise ConfigError(f"model has unknown fields {unknown}; expected those of VAEConfig.")
+        self._number("threads", 1, 1024, whole=True)
 
     @classmethod
     def from_dict(cls, fields: Any) -> RunConfig:
@@ -91,10 +101,9 @@ class RunConfig:
         Raises:
             ConfigError: for anything but an object with known fields and valid values.
         """
-        try:
-            return cls(**{**fields, "training": TrainingConfig(**fields["training"])})
-        except (TypeError, KeyError) as error:
-            raise ConfigError(f"The run's config is not one of ours ({error}).") from error
+        if isinstance(fields, dict) and "training" in fields:
+            fields = fields | {"training": TrainingConfig.from_dict(fields["training"])}
+        return super().from_dict(fields)
 
 
 @dataclass(frozen=True)
@@ -168,17 +177,24 @@ class Position:
     offset: int = 0
 
 
-def read_config(folder: str | Path) -> RunConfig:
+def read_config(source: str | Path) -> RunConfig:
     """Reads what a run was asked to do.
 
+    Args:
+        source: the run's folder, or a file of settings such as its `config.json`.
+
     Raises:
-        RunError: there is no run in the folder, or its config is damaged.
+        RunError: there is no run in the folder, no such file, or it is damaged.
     """
-    file = Path(folder) / "config.json"
+    file = Path(source)
+    if not file.is_file():
+        file /= "config.json"
     try:
         return RunConfig.from_dict(json.loads(file.read_bytes()))
-    except FileNotFoundError:
-        raise RunError(f"{folder} holds no run: {file.name} is missing.") from None
+    except (FileNotFoundError, NotADirectoryError):
+        if Path(source).is_dir():
+            raise RunError(f"{source} holds no run: {file.name} is missing.") from None
+        raise RunError(f"{source}: no such file of settings, nor a run's folder.") from None
     except (OSError, ValueError) as error:
         raise RunError(f"{file} cannot be read ({error}).") from error
 

@@ -33,8 +33,9 @@ class Preset:
     config: RunConfig
 
     def describes(self, config: RunConfig) -> bool:
-        """Whether a run does just this, its seed and its share of the processor apart."""
-        training = replace(config.training, seed=self.config.training.seed)
+        """Whether a run does just this, on any processor and with any seed."""
+        own = self.config.training
+        training = replace(config.training, seed=own.seed, precision=own.precision)
         same = replace(
             config, training=training, preset=self.config.preset, threads=self.config.threads
         )
@@ -103,8 +104,8 @@ PRESETS = (
             "batch_size": 64,
             "learning_rate": 2e-3,
             "beta": 8.0,
-            "shared_sigma": 2.0,
-            "detail": 1.0,
+            "sigma_warmup_epochs": 2.0,
+            "variance_weighting": 1.0,
         },
     ),
 )

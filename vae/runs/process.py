@@ -155,6 +155,9 @@ def _plan(folder: str | Path, config: RunConfig | None, resume: bool) -> RunConf
                 "goes on from: it would start over and lose the model. Name a new folder, and add "
                 f"--from {folder} to start from these weights."
             )
+        if config is not None and config.training.precision == "auto":  # settled at the start
+            training = replace(config.training, precision=saved.training.precision)
+            config = replace(config, training=training)
         if config is not None and config != saved:
             raise RunError(
                 f"{folder} was begun with other settings; a resumed run keeps its own. Leave the "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,12 @@ from ..config import ConfigError, VAEConfig
 from ..datasets import Dataset, load_dataset
 from ..locations import list_checkpoints
 from ..model import VAE
+from ..training.data import steps_per_epoch
 from ..training.distributed import join, leave
-from ..training.loop import TrainingError, steps_per_epoch, train
+from ..training.loop import TrainingError, train
 from .folder import RunConfig
 
-__all__ = ["describe_data", "estimate", "explain", "find_checkpoint", "prepare"]
+__all__ = ["describe_data", "estimate", "explain", "find_checkpoint", "prepare", "threads"]
 
 
 def prepare(config: RunConfig) -> tuple[Dataset, Dataset, VAE]:
@@ -51,8 +54,10 @@ def prepare(config: RunConfig) -> tuple[Dataset, Dataset, VAE]:
     else:
         if len(data) == 0:
             raise TrainingError("There are no images to train on; choose a dataset with some.")
-        torch.manual_seed(config.training.seed)
-        model = VAE(VAEConfig.from_dict({**config.model, "image_shape": data.images.shape[1:]}))
+        fields = {**config.model, "image_shape": data.images.shape[1:]}
+        with torch.random.fork_rng(devices=()):
+            torch.default_generator.manual_seed(config.training.seed)
+            model = VAE(VAEConfig.from_dict(fields))
     return data, heldout, model
 
 
@@ -91,21 +96,21 @@ def estimate(config: RunConfig, device: str = "auto", batches: int = 5) -> dict[
     Returns:
         `seconds_per_epoch`, `seconds`, `images_per_second`, `images` and `parameters`.
     """
-    torch.set_num_threads(config.threads)
     group = join(device)
-    data, _, model = prepare(config)
-    model.to(group.device)
-    per_epoch = steps_per_epoch(len(data), config.training.batch_size)
-    training = replace(config.training, epochs=math.ceil((batches + 2) / per_epoch))
-    since, seen = 0.0, 0
-    for progress in train(model, data.images, training, group=group):
-        if progress.step == 2 or (per_epoch == 1 and progress.step == 1):
-            since, seen = time.perf_counter(), 0
-        seen += min(config.training.batch_size, len(data))
-        if progress.step >= batches + 2:
-            break
-    seen -= min(config.training.batch_size, len(data))
-    speed = max(seen, 1) / max(time.perf_counter() - since, 1e-9)
+    with threads(config.threads):
+        data, _, model = prepare(config)
+        model.to(group.device)
+        per_epoch = steps_per_epoch(len(data), config.training.batch_size)
+        training = replace(config.training, epochs=math.ceil((batches + 2) / per_epoch))
+        since, seen = 0.0, 0
+        for progress in train(model, data.images, training, group=group):
+            if progress.step == 2 or (per_epoch == 1 and progress.step == 1):
+                since, seen = time.perf_counter(), 0
+            seen += min(config.training.batch_size, len(data))
+            if progress.step >= batches + 2:
+                break
+        seen -= min(config.training.batch_size, len(data))
+        speed = max(seen, 1) / max(time.perf_counter() - since, 1e-9)
     leave(group)
     return {
         "seconds_per_epoch": len(data) / speed,
@@ -114,6 +119,17 @@ def estimate(config: RunConfig, device: str = "auto", batches: int = 5) -> dict[
         "images": len(data),
         "parameters": model.config.parameter_count(),
     }
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Lets torch use so many threads for as long as it lasts."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def explain(error: BaseException) -> str:

@@ -9,12 +9,13 @@ import os
 import threading
 import time
 import traceback
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from .. import compatibility
 from ..checkpoint import (
     load_card,
     load_checkpoint,
@@ -25,9 +26,10 @@ from ..checkpoint import (
 from ..codes import write_reference
 from ..files import write_file
 from ..model import VAE
-from ..training.data import in_memory
+from ..training.data import in_memory, steps_per_epoch
 from ..training.distributed import Group, join, leave
-from ..training.loop import Progress, TrainingState, steps_per_epoch, train
+from ..training.loop import Progress, TrainingState, train
+from ..training.precision import resolve_precision
 from .folder import (
     Control,
     RunConfig,
@@ -35,9 +37,10 @@ from .folder import (
     read_changes,
     read_control,
     read_metrics,
+    write_json,
 )
 from .process import Reporter
-from .setup import describe_data, explain, prepare
+from .setup import describe_data, explain, prepare, threads
 from .snapshots import Snapshots, list_snapshots, snapshot_file
 
 __all__ = ["dismiss", "follow", "lead"]
@@ -113,7 +116,8 @@ class _Trainer:
 
     def run(self) -> Status:
         try:
-            self._train()
+            with threads(self.config.threads):
+                self._train()
         except _Stopped:
             self.say("stopped", "Stopped. It can be resumed where it was saved.")
         except BaseException as error:
@@ -132,8 +136,8 @@ class _Trainer:
         return self.reporter.status
 
     def _train(self) -> None:
+        self._settle_precision()
         config, group, training = self.config, self.group, self.config.training
-        torch.set_num_threads(config.threads)
         self.say("starting", "Loading the images.")
         data, heldout, model = prepare(config)
         workers = min(4, max(1, (os.cpu_count() or 1) // group.size))
@@ -206,6 +210,15 @@ class _Trainer:
         reason = load_card(self.folder).get("no_tsne")
         sentences = ["Finished.", *self._card["notices"], *([reason] if reason else [])]
         self.say("finished", " ".join(sentences), seconds_left=0.0)
+
+    def _settle_precision(self) -> None:
+        """Keeps what `auto` means here, so that the run computes alike wherever it is resumed."""
+        training = self.config.training
+        precision = resolve_precision(training.precision, self.group.device)
+        if precision != training.precision:
+            self.config = replace(self.config, training=replace(training, precision=precision))
+            if self.group.writes:
+                write_json(self.folder / "config.json", self.config.to_dict())
 
     def _report(self, progress: Progress, seconds: float) -> None:
         before = self.status.images_per_second
@@ -313,8 +326,9 @@ class _Trainer:
         if not self.group.writes:
             return
         tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
-        for kind, moments in (("means", self.state.means), ("squares", self.state.squares)):
-            tensors |= {f"{kind}.{i:03d}": moment for i, moment in enumerate(moments)}
+        for kind in ("exp_avg", "exp_avg_sq"):
+            moments = enumerate(getattr(self.state, kind))
+            tensors |= {f"{kind}.{i:03d}": moment for i, moment in moments}
         write_tensors(
             self.folder / "state.safetensors",
             {k: v.detach().float().cpu().contiguous() for k, v in tensors.items()},
@@ -339,12 +353,13 @@ class _Trainer:
             self._singles = read_control(self.folder).single
             if file.exists():
                 arrays, found = read_tensors(file)
+                arrays = compatibility.state_names(arrays)
                 tensors = {k: torch.from_numpy(v) for k, v in arrays.items()}
                 found["shapes"] = {k: v.shape for k, v in tensors.items()}
         found = json.loads(self.group.text_from_first(json.dumps(found)))
         if not found:
             return
-        kinds: dict[str, dict[str, torch.Tensor]] = {"model": {}, "means": {}, "squares": {}}
+        kinds: dict[str, dict[str, torch.Tensor]] = {"model": {}, "exp_avg": {}, "exp_avg_sq": {}}
         for name, shape in found["shapes"].items():
             tensor = tensors.get(name, torch.empty(shape)).to(self.group.device)
             kind, rest = name.split(".", 1)
@@ -352,8 +367,8 @@ class _Trainer:
         model.load_state_dict(kinds["model"])
         self.state = TrainingState(
             found["step"],
-            [kinds["means"][i] for i in sorted(kinds["means"])],
-            [kinds["squares"][i] for i in sorted(kinds["squares"])],
+            [kinds["exp_avg"][i] for i in sorted(kinds["exp_avg"])],
+            [kinds["exp_avg_sq"][i] for i in sorted(kinds["exp_avg_sq"])],
             found["beta"],
             found["learning_rate"],
         )

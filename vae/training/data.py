@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from ..datasets import DatasetError, Images
 from .distributed import Group
 
-__all__ = ["batches", "generator", "in_memory", "in_order", "steps_per_epoch", "uniform"]
+__all__ = ["batches", "generator", "in_memory", "in_order", "steps_per_epoch"]
 
 _FITS = 2 << 30  # bytes of images that are kept in memory; larger sets are read as they are needed
 
@@ -67,6 +67,7 @@ def batches(
         collate_fn=_same,
         pin_memory=device.type == "cuda",
         prefetch_factor=4 if workers else None,
+        generator=torch.Generator(),  # workers' seeds, which nothing here uses
     )
     for x, (_, size) in zip(loader, order.steps(), strict=True):
         if isinstance(x, str):
@@ -112,7 +113,11 @@ def in_order(images: Any, rows: Sequence[int], batch: int, workers: int = 0) -> 
         yield from (images[part] for part in parts)
         return
     loader = DataLoader(
-        _ByRows(images), batch_sampler=parts, num_workers=workers, collate_fn=_same
+        _ByRows(images),
+        batch_sampler=parts,
+        num_workers=workers,
+        collate_fn=_same,
+        generator=torch.Generator(),
     )
     for x in loader:
         if isinstance(x, str):
@@ -123,15 +128,6 @@ def in_order(images: Any, rows: Sequence[int], batch: int, workers: int = 0) -> 
 def generator(seed: int, number: int, stream: int, device: torch.device) -> torch.Generator:
     """A source of noise that follows from its arguments alone."""
     return torch.Generator(device).manual_seed((seed * 1_000_003 + number) * 4 + stream)
-
-
-def uniform(shape: Sequence[int], source: torch.Generator) -> Tensor:
-    """Uniform numbers in (0, 1), in steps of 2⁻¹⁶: four from each 64 bits, so more quickly."""
-    count = math.prod(shape)
-    bits = torch.empty(-(-count // 4), dtype=torch.int64, device=source.device)
-    bits.random_(-(2**63), None, generator=source)
-    words = bits.view(torch.int16)[:count].view(shape)
-    return words.float().add_(2**15 + 0.5).mul_(2**-16)
 
 
 @dataclass(frozen=True)

@@ -2,67 +2,32 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
 from ..likelihoods import training_target
 from ..model import VAE
-from ..objective import elbo, kl_per_dimension, objective
+from ..objective import objective
 from .config import TrainingConfig
-from .data import batches, generator, steps_per_epoch, uniform
+from .data import batches, generator, steps_per_epoch
 from .distributed import Group
+from .fast import adam_step
+from .heldout import Heldout, evaluate_heldout
+from .precision import resolve_precision
 
-__all__ = [
-    "Heldout",
-    "Progress",
-    "TrainingError",
-    "TrainingState",
-    "evaluate_heldout",
-    "multiplies_bfloat16",
-    "train",
-]
+__all__ = ["Progress", "TrainingError", "TrainingState", "train"]
 
-ACTIVE = 0.01  # variance of a dimension's posterior mean above which it is active
-_REMEMBERED = 1000  # steps for which Adam's mean of squares keeps a slope
+CLIP_STEPS = 1_000  # 1 / (1 − β₂): the memory of Adam's second moment
 
 
 class TrainingError(ValueError):
     """Training that cannot go on; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Heldout:
-    """What held-out images say, in nats per image.
-
-    Args:
-        reconstruction: mean E_q[log p(x|z)]; None for an autoencoder.
-        kl: mean KL; None for an autoencoder.
-        squared_error: mean over pixels.
-        kl_per_dimension: `(D,)` mean KL of each latent dimension, empty for an autoencoder.
-        active_units: dimensions whose posterior mean varies (variance above 0.01); None for a
-            single image.
-    """
-
-    reconstruction: float | None
-    kl: float | None
-    squared_error: float
-    kl_per_dimension: tuple[float, ...]
-    active_units: int | None
-
-    @property
-    def elbo(self) -> float | None:
-        """Reconstruction − KL."""
-        return None if self.kl is None else self.reconstruction - self.kl
 
 
 @dataclass(frozen=True)
@@ -99,19 +64,19 @@ class Progress:
 
 @dataclass
 class TrainingState:
-    """What must be kept to go on exactly: order and noise follow from the seed and the step.
+    """All that is needed to go on exactly: order and noise follow from the seed and the step.
 
     Args:
         step: steps taken.
-        means: Adam's running mean of each parameter's gradient.
-        squares: Adam's running mean of its square.
+        exp_avg: Adam's first moment of each parameter's gradient.
+        exp_avg_sq: Adam's second moment of each parameter's gradient.
         beta: set by hand while training; from then on it takes the place of the schedule.
         learning_rate: set by hand while training; the decay goes on from it.
     """
 
     step: int = 0
-    means: list[Tensor] = field(default_factory=list)
-    squares: list[Tensor] = field(default_factory=list)
+    exp_avg: list[Tensor] = field(default_factory=list)
+    exp_avg_sq: list[Tensor] = field(default_factory=list)
     beta: float | None = None
     learning_rate: float | None = None
 
@@ -131,7 +96,8 @@ def train(
 
     Order and noise of each step follow from the seed and the step's number alone, so a run that
     is resumed from a state goes on exactly as if it had never stopped. Noise is drawn for the
-    whole batch and each process takes its part, so several reach what one alone would.
+    whole batch and each process takes its part, so several reach what one alone would. Nothing
+    but the model and the state is changed: settings and generators of torch stay as they are.
 
     Args:
         model: trained in place, on its own device.
@@ -147,6 +113,7 @@ def train(
 
     Raises:
         TrainingError: if there are no images, or the objective is no longer finite.
+        ConfigError: if the device cannot compute in the precision that is asked for.
         DatasetError: if an image cannot be read.
     """
     count = len(images)
@@ -157,14 +124,12 @@ def train(
     group = group or Group(device=device)
     model.requires_grad_(True).train().to(memory_format=torch.channels_last)
     parameters = list(model.parameters())
-    _keep_memory()
-    # Of each parameter's own memory layout, which the fused update takes for granted.
-    for moments in (state.means, state.squares):
-        old = moments or [torch.zeros_like(p) for p in parameters]
-        moments[:] = [torch.empty_like(p).copy_(m) for p, m in zip(parameters, old, strict=True)]
-    forward: nn.Module = _Forward(model, group)
+    _allocate_moments(state, parameters)
+    counters = [torch.full((), float(state.step), device=device) for _ in parameters]
+    forward: nn.Module = _Objective(model, config, group)
     if group.size > 1:
         forward = nn.parallel.DistributedDataParallel(forward, forward_sync_buffers=False)
+    learned_sigma = model.config.likelihood == "gaussian"
     per_epoch = steps_per_epoch(count, config.batch_size)
     steps = per_epoch * config.epochs
     totals = torch.zeros(2, device=device)  # reconstruction and KL of the images since a report
@@ -174,61 +139,45 @@ def train(
     )
     for x, size in source:
         part, weight = group.share(size)
-        passed = state.step / per_epoch
-        beta = state.beta
-        if beta is None:
-            risen = min(1.0, passed / config.beta_warmup) if config.beta_warmup else 1.0
-            beta = config.beta * risen
-        rate = state.learning_rate or config.learning_rate
-        rate *= _schedule(state.step, steps)
-        noise = generator(config.seed, state.step, 2, device)
-        target = x
-        if model.config.likelihood in ("bernoulli", "gaussian"):
-            spread = uniform((size, *x.shape[1:]), noise)[part]
-            target = training_target(model.config.likelihood, x, spread)
-        eps = torch.randn((size, model.latent_dim), generator=noise, device=device)[part]
-        value, reconstruction, kl = forward(
-            target, eps, weight, beta, config.free_bits, config.detail
-        )
-        for parameter in parameters:
-            parameter.grad = None
-        # Times the size, because DistributedDataParallel divides by it.
-        value.backward(torch.full_like(value, -weight * group.size))
-        # All slopes come together in the first layer's biases, and bring along what is not finite.
-        # A GPU would have to wait for this, so it is asked only now and then.
-        ends = value.detach() + parameters[1].grad.sum()
-        if (device.type == "cpu" or state.step % 20 == 0) and not math.isfinite(group.sum(ends)):
-            raise TrainingError(
-                f"The objective is not finite at step {state.step + 1}, or its slope is not. "
-                "Lower the learning rate, or raise sigma_floor."
-            )
-        learned = model.config.likelihood == "gaussian"
-        if learned and passed < config.shared_sigma:
+        epoch = state.step / per_epoch
+        beta = _beta(config, epoch) if state.beta is None else state.beta
+        rate = (state.learning_rate or config.learning_rate) * _decay(state.step, steps)
+        target, eps = _draw(model, x, part, size, generator(config.seed, state.step, 2, device))
+
+        model.zero_grad()
+        value, reconstruction, kl = forward(target, eps, weight, beta)
+        # Times the size of the group, by which DistributedDataParallel divides.
+        (value * (-weight * group.size)).backward()
+        # Backpropagation reaches the first layer last, so a non-finite gradient anywhere shows up
+        # in its bias gradient. Reading it synchronises the GPU, hence every 20 steps.
+        if device.type == "cpu" or state.step % 20 == 0:
+            check = group.sum(value.detach() + parameters[1].grad.sum())
+            if not math.isfinite(check):
+                raise _not_finite(state.step + 1)
+        if learned_sigma and epoch < config.sigma_warmup_epochs:
             _share_sigma(model)
-        # The first slopes are out of all proportion, and Adam remembers them;
-        # an image that a learned σ takes by surprise would undo hundreds of good ones at any time.
-        if learned or state.step < _REMEMBERED:
+        # Early gradients are orders of magnitude too large and would dominate Adam's second
+        # moment. With a learned σ a single outlier can do the same at any step.
+        if learned_sigma or state.step < CLIP_STEPS:
             nn.utils.clip_grad_norm_(parameters, 10 * math.prod(x.shape[1:]) ** 0.5)
+        adam_step(parameters, state.exp_avg, state.exp_avg_sq, counters, rate)
         state.step += 1
-        _adam(parameters, state, rate)
+
         if weight > 0:
             totals += torch.stack((reconstruction.detach(), kl.detach())).sum(1)
         seen += size
         ended = state.step % per_epoch == 0
         if ended or state.step % report_every == 0:
-            summed, kl_sum = group.sum(totals).tolist()
-            if not math.isfinite(summed):
-                raise TrainingError(
-                    f"The objective is not finite at step {state.step}. "
-                    "Lower the learning rate, or raise sigma_floor."
-                )
+            reconstruction_sum, kl_sum = group.sum(totals).tolist()
+            if not math.isfinite(reconstruction_sum):
+                raise _not_finite(state.step)
             speed = seen / max(time.perf_counter() - since, 1e-9)
             measure = ended and heldout is not None and group.writes
             yield Progress(
                 step=state.step,
                 epoch=state.step / per_epoch,
                 steps=steps,
-                reconstruction=summed / seen,
+                reconstruction=reconstruction_sum / seen,
                 kl=kl_sum / seen,
                 beta=beta,
                 learning_rate=rate,
@@ -240,131 +189,59 @@ def train(
     model.eval()
 
 
-def _keep_memory() -> None:
-    """Lets the C library keep what is freed: every step asks for the same arrays again.
-
-    By default large ones go back to the kernel, which clears every page before it gives it out.
-    """
-    if sys.platform == "linux":
-        with suppress(AttributeError, OSError):  # other C libraries than glibc
-            libc = ctypes.CDLL(None)
-            libc.mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD: at its highest
-            libc.mallopt(-1, 512 << 20)  # M_TRIM_THRESHOLD
-
-
-def multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether products of 16-bit numbers, added up in 32 bits, are the device's quickest."""
-    return device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
-
-
-class _Forward(nn.Module):
+class _Objective(nn.Module):
     """One call for the whole objective, which DistributedDataParallel can wrap."""
 
-    def __init__(self, model: VAE, group: Group) -> None:
+    def __init__(self, model: VAE, config: TrainingConfig, group: Group) -> None:
         super().__init__()
-        self.model = model
-        self.group = group
-        self.checks = True
+        self.model, self.config, self.group = model, config, group
+        device = next(model.parameters()).device
+        self.bfloat16 = resolve_precision(config.precision, device) == "bfloat16"
+        # The distributions validate the first batch; what they check of the others follows from
+        # it, and costs a seventh of a small network's step, or a wait for the GPU.
+        self.validate_args = True
 
-    def forward(self, x: Tensor, eps: Tensor, weight: float, *how: float) -> tuple[Tensor, ...]:
-        # The distributions check the first batch: what they check of the others follows from it,
-        # and costs a seventh of a small network's step, or a wait for the GPU.
-        Distribution.set_default_validate_args(self.checks)
-        self.checks = False
-        try:
-            return self._forward(x, eps, weight, *how)
-        finally:
-            Distribution.set_default_validate_args(__debug__)
-
-    def _forward(
-        self,
-        x: Tensor,
-        eps: Tensor,
-        weight: float,
-        beta: float,
-        free_bits: float,
-        detail: float,
-    ) -> tuple[Tensor, ...]:
-        sixteen = multiplies_bfloat16(x.device)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=sixteen):
+    def forward(self, x: Tensor, eps: Tensor, weight: float, beta: float) -> tuple[Tensor, ...]:
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bfloat16):
             result = objective(
                 self.model,
                 x,
                 eps,
                 beta=beta,
-                free_bits=free_bits,
-                detail=detail,
+                free_bits=self.config.free_bits,
+                variance_weighting=self.config.variance_weighting,
                 whole=lambda part: self.group.sum(part * weight),
+                validate_args=self.validate_args,
             )
+        self.validate_args = False
         return result.value, result.reconstruction, result.kl
 
 
-@torch.no_grad()
-def _adam(parameters: list[Tensor], state: TrainingState, rate: float) -> None:
-    """Adam (Kingma and Ba, 2014) by the operation that `torch.optim.Adam(fused=True)` calls.
-
-    The class itself imports torch's compiler first, which takes longer than training on digits.
-    """
-    torch._fused_adam_(
-        parameters,
-        [p.grad for p in parameters],
-        state.means,
-        state.squares,
-        [],
-        [torch.full((), float(state.step), device=parameters[0].device)] * len(parameters),
-        lr=rate,
-        beta1=0.9,
-        beta2=0.999,
-        weight_decay=0.0,
-        eps=1e-8,
-        amsgrad=False,
-        maximize=False,
-    )
+def _allocate_moments(state: TrainingState, parameters: list[Tensor]) -> None:
+    """Gives the moments each parameter's own memory layout, which the fused update presumes."""
+    for moments in (state.exp_avg, state.exp_avg_sq):
+        known = moments or [torch.zeros_like(p) for p in parameters]
+        moments[:] = [torch.empty_like(p).copy_(m) for p, m in zip(parameters, known, strict=True)]
 
 
-@torch.no_grad()
-def evaluate_heldout(model: VAE, x: Tensor, batch: int = 250) -> Heldout:
-    """Measures a model on held-out images, always with the same noise.
-
-    Args:
-        model: left in the mode it was in.
-        x: images `(M, C, H, W)` in [0, 1], or a uint8 tensor.
-        batch: images at a time.
-    """
-    noise = torch.Generator().manual_seed(0)
-    reconstruction, kls, errors, means = [], [], [], []
-    for start in range(0, len(x), batch):
-        part = _batch(x, slice(start, start + batch), next(model.parameters()).device)
-        part = model.observe(part)
-        posterior = model.encoder(part)
-        means.append(posterior.mean)
-        errors.append((model.decoder(posterior.mean).mean - part).square().flatten(1).mean(1))
-        if model.config.variational:
-            reconstruction.append(elbo(model, part, generator=noise).reconstruction)
-            kls.append(kl_per_dimension(posterior))
-    codes = torch.cat(means)
-    active = int((codes.var(0) > ACTIVE).sum()) if len(codes) > 1 else None
-    error = torch.cat(errors).mean().item()
-    if not model.config.variational:
-        return Heldout(None, None, error, (), active)
-    kl = torch.cat(kls)
-    return Heldout(
-        torch.cat(reconstruction).mean().item(),
-        kl.sum(1).mean().item(),
-        error,
-        tuple(kl.mean(0).tolist()),
-        active,
-    )
+def _draw(
+    model: VAE, x: Tensor, part: slice, size: int, source: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """The targets of a process's images, and ε; drawn for the whole batch of `size` images."""
+    target = x
+    if model.config.likelihood in ("bernoulli", "gaussian"):
+        noise = torch.rand((size, *x.shape[1:]), generator=source, device=x.device)
+        target = training_target(model.config.likelihood, x, noise[part])
+    eps = torch.randn((size, model.latent_dim), generator=source, device=x.device)
+    return target, eps[part]
 
 
-def _batch(images: Any, rows: Tensor | slice, device: torch.device) -> Tensor:
-    x = images[rows]
-    if x.dtype == torch.uint8:
-        x = x.to(device).float().div_(255)
-    return x.to(device, memory_format=torch.channels_last)
+def _beta(config: TrainingConfig, epoch: float) -> float:
+    return config.beta * (min(1.0, epoch / config.beta_warmup) if config.beta_warmup else 1.0)
 
 
-def _schedule(step: int, steps: int) -> float:
+def _decay(step: int, steps: int) -> float:
+    """The learning rate's factor: a short linear warm-up, then half a cosine."""
     warm = min(200, max(steps // 20, 1))
     if step < warm:
         return (step + 1) / warm
@@ -372,10 +249,14 @@ def _schedule(step: int, steps: int) -> float:
 
 
 def _share_sigma(model: VAE) -> None:
-    """Leaves one σ: the deviations' weights keep still and their biases move together."""
-    last = model.decoder.network[-1]
-    if not hasattr(last, "weight"):
-        last = model.decoder.network[-2]
-    half = last.weight.shape[0] // 2
-    last.weight.grad[half:] = 0
-    last.bias.grad[half:] = last.bias.grad[half:].mean()
+    """Keeps one σ for all pixels: its weights do not move and its biases move together."""
+    layer, half = model.decoder.sigma_head()
+    layer.weight.grad[half:] = 0
+    layer.bias.grad[half:] = layer.bias.grad[half:].mean()
+
+
+def _not_finite(step: int) -> TrainingError:
+    return TrainingError(
+        f"The objective or its gradient is not finite at step {step}. "
+        "Lower the learning rate, or raise sigma_floor."
+    )

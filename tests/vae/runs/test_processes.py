@@ -29,7 +29,6 @@ from vae.runs.folder import (
 )
 from vae.runs.manager import delete_run, list_runs, start_run
 from vae.runs.snapshots import list_snapshots
-from vae.training import loop as training_module
 from vae.training.config import TrainingConfig
 
 
@@ -196,26 +195,21 @@ def torchrun(script: Path, *arguments: str) -> subprocess.CompletedProcess:
     )
 
 
-FULL = "from vae.training import loop\nloop.multiplies_bfloat16 = lambda device: False\n"
-
-
-@pytest.mark.parametrize("full", [True, False], ids=["32 bits", "as ever"])
-def test_two_processes_reach_what_one_does(tmp_path, quick, monkeypatch, full):
+@pytest.mark.parametrize("precision", ["float32", "auto"])
+def test_two_processes_reach_what_one_does(tmp_path, quick, precision):
     """The same curve; in 32 bits, where sums of parts are those of the whole, the same weights."""
-    if full:
-        monkeypatch.setattr(training_module, "multiplies_bfloat16", lambda device: False)
-    training = TrainingConfig(epochs=1, batch_size=501, free_bits=0.5)
+    training = TrainingConfig(epochs=1, batch_size=501, free_bits=0.5, precision=precision)
     config = replace(CONFIG, training=training, model=MODEL | {"channels": [4]})
     one, two = tmp_path / "one", tmp_path / "two"
     assert process.run(one, config, device="cpu").state == "finished"
     write_json(two / "config.json", config.to_dict())
     script = tmp_path / "killable.py"
-    script.write_text(FULL + KILLABLE if full else KILLABLE)
+    script.write_text(KILLABLE)
     done = torchrun(script, "--resume", "--device", "cpu", "--out", str(two))
     assert done.returncode == 0, done.stderr
     for a, b in zip(read_metrics(one)[0], read_metrics(two)[0], strict=True):
         assert a["elbo"] == pytest.approx(b["elbo"], abs=0.02)
-    for name, value in tensors(one).items() if full else ():
+    for name, value in tensors(one).items() if precision == "float32" else ():
         # Sums in another order: to a thousandth, of moments that are far above 1 of their size.
         limit = 1e-3 * max(1.0, np.abs(value).max())
         assert np.abs(value - tensors(two)[name]).max() < limit, name

@@ -95,7 +95,10 @@ def test_leaves_all_that_watchers_need(finished):
     assert shared["originals"].shape == last["samples"].shape == (16, 1, 28, 28)
     assert last["codes"].shape == (1000, 2) and last["map"].shape == (1000, 2)
     assert not np.array_equal(last["samples"], read_snapshot(finished, 0)["samples"])
-    assert read_config(finished) == CONFIG
+    found = read_config(finished)
+    assert found.training.precision in ("float32", "bfloat16")
+    training = replace(found.training, precision="auto")
+    assert replace(found, training=training) == CONFIG
 
 
 def test_a_runs_folder_is_a_checkpoint(finished):
@@ -125,6 +128,21 @@ def test_stops_and_goes_on_exactly_with_what_was_changed(tmp_path, quick, monkey
         assert same_weights(folders[0], folder)
         betas = [row["beta"] for row in read_metrics(folder)[0]]
         assert betas == [1.0] * 5 + [3.0] * 11
+
+
+def test_a_run_keeps_the_precision_that_it_began_with(tmp_path, quick, monkeypatch):
+    change_at(monkeypatch, {}, 3)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert process.run(tmp_path, CONFIG, device="cpu").state == "stopped"
+    assert read_config(tmp_path).training.precision == "bfloat16"
+    before = tensors(tmp_path)
+    change_at(monkeypatch, {}, None)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {})
+    status = process.run(tmp_path, CONFIG, resume=True, device="cpu")
+    assert status.state == "failed" and "precision is bfloat16" in status.message
+    assert all(np.array_equal(before[name], tensor) for name, tensor in tensors(tmp_path).items())
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert process.run(tmp_path, CONFIG, resume=True, device="cpu").state == "finished"
 
 
 def change_at(monkeypatch, wanted: dict[int, Control], stop: int | None) -> None:

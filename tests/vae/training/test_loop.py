@@ -6,19 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from vae.config import ConfigError, VAEConfig
+from vae import VAE, ConfigError, VAEConfig
 from vae.datasets import DatasetError, Images, LazyImages
-from vae.model import VAE
+from vae.training.config import TrainingConfig
 from vae.training.data import batches, in_memory, in_order
 from vae.training.distributed import Group
-from vae.training.loop import (
-    TrainingConfig,
-    TrainingError,
-    TrainingState,
-    _adam,
-    evaluate_heldout,
-    train,
-)
+from vae.training.fast import adam_step
+from vae.training.heldout import evaluate_heldout
+from vae.training.loop import TrainingError, TrainingState, _Objective, train
+from vae.training.precision import resolve_precision
 
 torch.set_num_threads(1)
 
@@ -52,7 +48,7 @@ def test_learns_what_it_has_not_seen(likelihood):
     images = pictures(300)
     model = model_of(likelihood)
     before = evaluate_heldout(model, images[250:])
-    config = TrainingConfig(epochs=30, batch_size=25, learning_rate=3e-3, shared_sigma=1)
+    config = TrainingConfig(epochs=30, batch_size=25, learning_rate=3e-3, sigma_warmup_epochs=1)
     after = finish(model, config, images[:250], heldout=images[250:])[-1].heldout
     assert after.elbo > before.elbo + 20
     assert after.elbo == pytest.approx(after.reconstruction - after.kl)
@@ -77,7 +73,7 @@ def test_the_seed_alone_decides():
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "gaussian_fixed"])
 @pytest.mark.parametrize("stop", [1, 4, 6])
 def test_goes_on_from_any_step_as_if_never_stopped(likelihood, stop):
-    config = TrainingConfig(epochs=2, batch_size=20, beta_warmup=1, shared_sigma=1)
+    config = TrainingConfig(epochs=2, batch_size=20, beta_warmup=1, sigma_warmup_epochs=1)
     whole = model_of(likelihood)
     finish(whole, config)
     model, state = model_of(likelihood), TrainingState()
@@ -86,8 +82,8 @@ def test_goes_on_from_any_step_as_if_never_stopped(likelihood, stop):
             break
     saved = {k: v.clone().contiguous() for k, v in model.state_dict().items()}
     kept = copy.deepcopy(state)
-    kept.means = [m.contiguous() for m in kept.means]  # as a file gives them back
-    kept.squares = [s.contiguous() for s in kept.squares]
+    kept.exp_avg = [m.contiguous() for m in kept.exp_avg]  # as a file gives them back
+    kept.exp_avg_sq = [s.contiguous() for s in kept.exp_avg_sq]
     again = model_of(likelihood, seed=5)
     again.load_state_dict(saved)
     finish(again, config, state=kept)
@@ -131,17 +127,15 @@ def test_adam_is_the_textbooks():
     ours = [torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last) for _ in range(2)]
     ours[1].load_state_dict(ours[0].state_dict())
     parameters = list(ours[0].parameters())
-    state = TrainingState(
-        0, [torch.zeros_like(p) for p in parameters], [torch.zeros_like(p) for p in parameters]
-    )
+    moments = [[torch.zeros_like(p) for p in parameters] for _ in range(2)]
+    steps = [torch.zeros(()) for _ in parameters]
     theirs = torch.optim.Adam(ours[1].parameters(), 1e-2, foreach=False)
     for _ in range(5):
         x = torch.randn(2, 3, 8, 8)
         for network in ours:
             network.zero_grad()
             network(x).square().sum().backward()
-        state.step += 1
-        _adam(parameters, state, 1e-2)
+        adam_step(parameters, *moments, steps, 1e-2)
         theirs.step()
     for a, b in zip(parameters, ours[1].parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-6)
@@ -156,13 +150,13 @@ def test_adam_is_the_textbooks():
         ("gaussian", 2000, True),
     ],
 )
-def test_slopes_are_bounded_at_first_and_for_a_learned_deviation_always(likelihood, step, bounded):
+def test_gradients_are_clipped_at_first_and_for_a_learned_sigma_always(likelihood, step, bounded):
     model, state = model_of(likelihood), TrainingState(step=step)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(3)
     next(train(model, pictures(), TrainingConfig(epochs=3000), state=state))
-    norm = torch.cat([mean.flatten() for mean in state.means]).norm() / 0.1  # of the first slopes
+    norm = torch.cat([m.flatten() for m in state.exp_avg]).norm() / 0.1  # of the first gradient
     largest = 10 * 16
     assert norm <= largest * 1.001 if bounded else norm > 2 * largest
 
@@ -259,3 +253,54 @@ def test_weights_of_shares_add_up_even_where_images_are_few():
             shares = [Group(rank, size).share(count) for rank in range(size)]
             assert sum(weight for _, weight in shares) == pytest.approx(1)
             assert all(part.stop > part.start for part, _ in shares)
+
+
+def test_the_callers_process_stays_as_it_was():
+    def settings() -> tuple:
+        return (
+            torch.distributions.Distribution._validate_args,
+            torch.get_num_threads(),
+            torch.get_default_dtype(),
+            torch.is_grad_enabled(),
+            torch.is_autocast_enabled("cpu"),
+            torch.get_rng_state().tolist(),
+        )
+
+    before = not torch.distributions.Distribution._validate_args
+    torch.distributions.Distribution.set_default_validate_args(before)
+    try:
+        expected = settings()
+        model = model_of()
+        torch.set_rng_state(torch.tensor(expected[-1], dtype=torch.uint8))
+        lazy = LazyImages(Reader(), (70, 1, 16, 16))
+        for _ in train(model, lazy, TrainingConfig(epochs=1, batch_size=20), workers=1):
+            assert settings() == expected
+        assert settings() == expected
+    finally:
+        torch.distributions.Distribution.set_default_validate_args(not before)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_precision_is_settled_for_the_processor(monkeypatch, native):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": native})
+    cpu = torch.device("cpu")
+    assert resolve_precision("auto", cpu) == ("bfloat16" if native else "float32")
+    assert resolve_precision("float32", cpu) == "float32"
+    if native:
+        assert resolve_precision("bfloat16", cpu) == "bfloat16"
+    else:
+        with pytest.raises(ConfigError, match=r"precision is bfloat16.*no instructions"):
+            finish(model_of(), TrainingConfig(precision="bfloat16"))
+
+
+def test_precision_is_what_the_products_are_computed_in():
+    seen = {}
+    for precision in ("float32", "bfloat16"):
+        model = model_of()
+        kinds = seen[precision] = []
+        layer = model.decoder.network[2]
+        layer.register_forward_hook(lambda *call, kinds=kinds: kinds.append(call[-1].dtype))
+        forward = _Objective(model, TrainingConfig(), Group())
+        forward.bfloat16 = precision == "bfloat16"
+        forward((pictures(4) > 127).float(), torch.randn(4, 3), 1.0, 1.0)
+    assert seen == {"float32": [torch.float32], "bfloat16": [torch.bfloat16]}

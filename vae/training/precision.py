@@ -1,0 +1,36 @@
+"""In how many bits a network's products are computed."""
+
+from __future__ import annotations
+
+import torch
+
+from ..config import ConfigError
+
+__all__ = ["resolve_precision"]
+
+
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """Settles `auto` for a device.
+
+    Args:
+        precision: one of `PRECISIONS`.
+        device: where training takes place.
+
+    Returns:
+        `float32` or `bfloat16`.
+
+    Raises:
+        ConfigError: bfloat16 is asked for and the device has no instructions for it.
+    """
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    if precision == "auto":
+        return "bfloat16" if native else "float32"
+    if precision == "bfloat16" and not native:
+        raise ConfigError(
+            "precision is bfloat16, for which this processor has no instructions; train where "
+            "there are some (AVX512-BF16 or a recent GPU), or begin a new run with float32."
+        )
+    return precision
