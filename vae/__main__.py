@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import os
+import re
 import sys
 import time
 from contextlib import nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
-from .config import LIKELIHOODS
+from .config import LIKELIHOODS, Fields, VAEConfig
 from .files import OutputError, check_output_file
-from .runs.folder import RunConfig, RunError, is_alive, read_config
+from .runs.folder import RunConfig, RunError, is_alive, read_config, write_json
+from .runs.presets import PRESETS
 from .runs.process import run
 from .runs.queue import ESTIMATE, wait_for_turn
-from .training.config import TrainingConfig
+from .training.config import PRECISIONS, TrainingConfig
+from .training.memory import keep_memory
 
 # torch and what needs it are imported where they are used: a process that waits does without.
 
@@ -44,72 +49,88 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_train)
+    parser.add_argument(
+        "config",
+        nargs="?",
+        metavar="CONFIG",
+        help="a JSON file of settings (- for stdin), a run whose settings to take, or the name of "
+        f"a preset: {', '.join(preset.key for preset in PRESETS)}; flags change single settings",
+    )
     parser.add_argument("--out", metavar="FOLDER", help="where the run is kept")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--estimate", action="store_true", help="only measure how long it takes")
+    parser.add_argument(
+        "--save-config", metavar="FILE", help="only write the settings to a file, for CONFIG"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    _add_device(parser)
     parser.add_argument("--queue", action="store_true", help="wait until the app has room for it")
-    parser.add_argument("--config", metavar="FILE", help="as a run's config.json; - for stdin")
-    data = parser.add_argument_group("data and network")
+    data = parser.add_argument_group("data")
     data.add_argument("--dataset", help="digits, fashion, faces, …, or a folder or zip of images")
-    data.add_argument("--from", dest="start", metavar="CHECKPOINT", help="start from its weights")
-    data.add_argument("--likelihood", choices=LIKELIHOODS)
     data.add_argument(
-        "--autoencoder", action="store_true", help="no noise, no KL: points as codes"
-    )
-    data.add_argument("--latent-dim", type=int, metavar="D")
-    data.add_argument(
-        "--channels", type=_widths, metavar="C,C", help="of the convolutions, or `none`"
+        "--from",
+        dest="start",
+        metavar="CHECKPOINT",
+        help="start from its network and weights instead of random ones",
     )
     data.add_argument(
-        "--hidden", type=_widths, metavar="H,H", help="of the linear layers, or `none`"
+        "--threads", type=int, metavar="N", help="processor threads; half of the cores by default"
     )
-    how = parser.add_argument_group("training")
-    for field in fields(TrainingConfig):
-        kind = int if field.type == "int" else float
-        how.add_argument(
+    network = parser.add_argument_group("network")
+    _add_fields(network, VAEConfig, leave_out=("image_shape", "variational"))
+    network.add_argument(
+        "--variational", action="store_true", default=None, help="a VAE, as by default"
+    )
+    network.add_argument(
+        "--autoencoder",
+        dest="variational",
+        action="store_false",
+        default=None,
+        help="a standard autoencoder: no noise, no KL, points as codes",
+    )
+    _add_fields(parser.add_argument_group("training"), TrainingConfig)
+
+
+def _add_fields(
+    parser: argparse._ArgumentGroup, config: type[Fields], leave_out: tuple[str, ...] = ()
+) -> None:
+    """Adds a flag for each field; the class's docstring has the sentence that explains it."""
+    text = inspect.cleandoc(config.__doc__ or "").partition("Args:")[2].partition("\n\n")[0]
+    about = dict(re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", text, re.MULTILINE))
+    for field in fields(config):
+        if field.name in leave_out:
+            continue
+        sentence = " ".join(about.get(field.name, "").split()).rstrip(".")
+        widths = field.type.startswith("tuple")
+        default = ",".join(map(str, field.default)) if widths else field.default
+        parser.add_argument(
             f"--{field.name.replace('_', '-')}",
-            type=kind,
-            metavar="N" if kind is int else "X",
-            help=f"{field.default} by default",
+            type=_widths if widths else {"int": int, "float": float, "str": str}[field.type],
+            choices={"likelihood": LIKELIHOODS, "precision": PRECISIONS}.get(field.name),
+            metavar={"int": "N", "float": "X", "str": None}.get(field.type, "N,N"),
+            help=f"{sentence}{'; `none` for none' if widths else ''} (default: {default})",
         )
-    how.add_argument("--threads", type=int, metavar="N", help="half of the cores by default")
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="where to compute; auto takes a GPU where there is one",
+    )
 
 
 def _train(options: argparse.Namespace) -> int:
-    if options.out is None and not options.estimate:
+    if options.out is None and not (options.estimate or options.save_config):
         raise RunError("There is no --out: name the folder that the run is to be kept in.")
-    model = {
-        name: getattr(options, name)
-        for name in ("likelihood", "latent_dim", "channels", "hidden")
-        if getattr(options, name) is not None
-    }
-    if options.autoencoder:
-        model["variational"] = False
-    training = {
-        field.name: getattr(options, field.name)
-        for field in fields(TrainingConfig)
-        if getattr(options, field.name) is not None
-    }
-    other = {k: getattr(options, k) for k in ("dataset", "start", "threads")}
-    other = {k: v for k, v in other.items() if v is not None}
-    config = saved = None
-    if options.resume and options.out and (Path(options.out) / "config.json").exists():
-        saved = read_config(options.out)
-    elif options.config:
-        saved = _read_config_file(options.config)
-    if saved:
-        config = replace(
-            saved,
-            **other,
-            model=saved.model | model,
-            training=replace(saved.training, **training),
-        )
-    elif other.get("dataset"):
-        config = RunConfig(**other, model=model, training=TrainingConfig(**training))
-    elif not options.resume:
-        raise RunError("There is no --dataset: name one, such as digits, or a folder of images.")
+    config = _settings(options)
+    if options.save_config is not None:
+        if config is None:
+            raise RunError("There are no settings to save: name a --dataset or a CONFIG.")
+        write_json(check_output_file(options.save_config), config.to_dict())
+        print(f"{options.save_config}: the settings, for python -m vae train CONFIG --out FOLDER.")
+        return 0
     if options.estimate:
         return _estimate(config, options)
     if hasattr(os, "nice"):
@@ -128,17 +149,51 @@ def _train(options: argparse.Namespace) -> int:
     return 0 if status.state in ("finished", "stopped") else 1
 
 
-def _read_config_file(file: str) -> RunConfig:
+def _settings(options: argparse.Namespace) -> RunConfig | None:
+    """The settings of a file, a preset or the run to be resumed, with flags in place of some."""
+
+    def given(*names: str) -> dict[str, Any]:
+        return {k: getattr(options, k) for k in names if getattr(options, k) is not None}
+
+    run_wide = given("dataset", "start", "threads")
+    presets = {preset.key: preset for preset in PRESETS}
+    if options.config in presets:
+        config = presets[options.config].config
+    elif options.config == "-":
+        config = _read_stdin()
+    elif options.config is not None:
+        config = read_config(options.config)
+    elif options.resume and options.out and (Path(options.out) / "config.json").exists():
+        config = read_config(options.out)
+    elif "dataset" in run_wide:
+        config = RunConfig(run_wide["dataset"])
+    elif options.resume:
+        return None
+    else:
+        raise RunError("There is no --dataset: name one, such as digits, or a folder of images.")
+    network = given(*(field.name for field in fields(VAEConfig) if field.name != "image_shape"))
+    training = given(*(field.name for field in fields(TrainingConfig)))
+    config = replace(
+        config,
+        **run_wide,
+        model=config.model | network,
+        training=replace(config.training, **training),
+    )
+    if config.preset in presets and not presets[config.preset].describes(config):
+        config = replace(config, preset=None)
+    return config
+
+
+def _read_stdin() -> RunConfig:
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text()
-        return RunConfig.from_dict(json.loads(text))
-    except (OSError, ValueError) as error:
-        raise RunError(f"--config {file} cannot be read ({error}).") from error
+        return RunConfig.from_dict(json.loads(sys.stdin.read()))
+    except ValueError as error:
+        raise RunError(f"The settings on stdin cannot be read ({error}).") from error
 
 
 def _estimate(config: RunConfig | None, options: argparse.Namespace) -> int:
     if config is None:
-        raise RunError("There is nothing to estimate: name a --dataset.")
+        raise RunError("There is nothing to estimate: name a --dataset or a CONFIG.")
     waiting = wait_for_turn(ESTIMATE, _log, lambda: False) if options.queue else nullcontext()
     with waiting:
         from .runs.setup import estimate
@@ -162,7 +217,7 @@ def _add_encode(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, help="a name, or a folder or zip of images")
     parser.add_argument("--split", default="test", help="train or test")
     parser.add_argument("--out", required=True, metavar="FILE.safetensors")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    _add_device(parser)
 
 
 def _encode(options: argparse.Namespace) -> int:
@@ -306,6 +361,8 @@ def _widths(text: str) -> list[int]:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["train"]:
+        keep_memory()
     status = main()
     if "WORLD_SIZE" in os.environ:  # one of several processes, which have imported torch
         from .training.distributed import end

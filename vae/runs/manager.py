@@ -116,7 +116,7 @@ def measure(config: RunConfig) -> Iterator[Measurement]:
     Raises:
         RunError: the queue is full.
     """
-    command = ["--estimate", "--json", "--queue", "--config", "-"]
+    command = ["-", "--estimate", "--json", "--queue"]
     with TemporaryFile() as out, TemporaryFile() as errors:
         with _ticket(ESTIMATE) as ticket:
             process = _start(command, ticket, stdin=subprocess.PIPE, stdout=out, stderr=errors)
