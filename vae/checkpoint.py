@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 import safetensors.torch
 import torch
+from safetensors import SafetensorError, safe_open
 
 from .config import ConfigError, VAEConfig
 from .files import check_output_folder, write_file
@@ -35,7 +33,7 @@ __all__ = [
 FORMAT = "latent-space-explorer/1"
 _LARGEST_HEADER = 1_000_000  # bytes
 _LARGEST_FILE = 1_000_000_000
-_BYTES = {"U8": 1, "F16": 2, "F32": 4, "I64": 8}
+_TYPES = ("U8", "F16", "F32", "I64")
 
 
 class CheckpointError(ValueError):
@@ -114,11 +112,22 @@ def load_checkpoint(folder: str | Path) -> VAE:
         CheckpointError: naming the file, the field, what was found and what was expected.
     """
     file = Path(folder) / "model.safetensors"
-    header = _read_header(file)
-    config = _read_config(file, header)
+    with _open(file, "pt") as opened:
+        config = _read_config(file, opened.metadata())
+        _check_tensors(file, opened, config)
+        state = {name: opened.get_tensor(name).float() for name in opened.keys()}
+    for name, tensor in state.items():
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(f"{file}: tensor {name} has values that are not finite.")
+    model = VAE(config)
+    model.load_state_dict(state)
+    return model.eval().requires_grad_(False)
+
+
+def _check_tensors(file: Path, opened: safe_open, config: VAEConfig) -> None:
     with torch.device("meta"):
         expected = {k: tuple(v.shape) for k, v in VAE(config).state_dict().items()}
-    found = {k: tuple(v["shape"]) for k, v in header.items() if k != "__metadata__"}
+    found = {name: opened.get_slice(name) for name in opened.keys()}
     missing, extra = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
     if missing:
         raise CheckpointError(f"{file}: tensor {missing[0]} is missing ({len(missing)} in all).")
@@ -128,21 +137,12 @@ def load_checkpoint(folder: str | Path) -> VAE:
             "the config describes no such layer."
         )
     for name, shape in expected.items():
-        if found[name] != shape:
+        if (claimed := tuple(found[name].get_shape())) != shape:
             raise CheckpointError(
-                f"{file}: tensor {name} has shape {found[name]}; the config expects {shape}."
+                f"{file}: tensor {name} has shape {claimed}; the config expects {shape}."
             )
-        if header[name]["dtype"] not in ("F16", "F32"):
-            raise CheckpointError(
-                f"{file}: tensor {name} has type {header[name]['dtype']}; expected F16 or F32."
-            )
-    state = {k: v.float() for k, v in _load(file, safetensors.torch.load_file).items()}
-    for name, tensor in state.items():
-        if not torch.isfinite(tensor).all():
-            raise CheckpointError(f"{file}: tensor {name} has values that are not finite.")
-    model = VAE(config)
-    model.load_state_dict(state)
-    return model.eval().requires_grad_(False)
+        if (dtype := found[name].get_dtype()) not in ("F16", "F32"):
+            raise CheckpointError(f"{file}: tensor {name} has type {dtype}; expected F16 or F32.")
 
 
 def save_codes(folder: str | Path, codes: dict[str, np.ndarray]) -> None:
@@ -233,97 +233,56 @@ def read_tensors(file: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     Raises:
         CheckpointError: if the file is missing, damaged, foreign or has values not finite.
     """
-    header = _read_header(file)
-    metadata = {}
-    for key, text in header.get("__metadata__", {}).items():
-        if key != "format":
-            try:
-                metadata[key] = json.loads(text)
-            except ValueError as error:
-                raise CheckpointError(f"{file}: header field {key} is not JSON.") from error
-    arrays = _load(file, safetensors.numpy.load_file)
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise CheckpointError(f"{file}: tensor {name} has values that are not finite.")
+    with _open(file, "np") as opened:
+        metadata = {}
+        for key, text in opened.metadata().items():
+            if key != "format":
+                try:
+                    metadata[key] = json.loads(text)
+                except (ValueError, RecursionError) as error:
+                    raise CheckpointError(f"{file}: header field {key} is not JSON.") from error
+        arrays = {name: _read_array(file, name, opened) for name in opened.keys()}
     return arrays, metadata
 
 
-def _load(file: Path, reader: Any) -> dict[str, Any]:
-    try:
-        return reader(file)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise CheckpointError(f"{file}: cannot be read ({error}).") from error
+def _read_array(file: Path, name: str, opened: safe_open) -> np.ndarray:
+    if (dtype := opened.get_slice(name).get_dtype()) not in _TYPES:
+        raise CheckpointError(
+            f"{file}: tensor {name} has type {dtype}; expected {', '.join(_TYPES)}."
+        )
+    array = opened.get_tensor(name)
+    if not np.isfinite(array).all():
+        raise CheckpointError(f"{file}: tensor {name} has values that are not finite.")
+    return array
 
 
-def _read_header(file: Path) -> dict[str, Any]:
-    """Reads and checks the header, so that a lying one costs neither time nor memory."""
+def _open(file: Path, framework: str) -> safe_open:
+    """Opens a file whose header the library has checked against its size; reads no tensor."""
     if not file.is_file():
         raise CheckpointError(f"{file}: no such file; expected a checkpoint folder that holds it.")
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        start = stream.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-        if not 2 <= length <= _LARGEST_HEADER or 8 + length > size:
+    try:
+        if (size := file.stat().st_size) > _LARGEST_FILE:
+            raise CheckpointError(f"{file}: {size:,} bytes; at most {_LARGEST_FILE:,} are read.")
+        with file.open("rb") as stream:
+            header = int.from_bytes(stream.read(8), "little")
+        if header > _LARGEST_HEADER:
             raise CheckpointError(
-                f"{file}: the header claims {length} bytes of a file of {size}; "
-                "expected a safetensors file, whole and unchanged."
+                f"{file}: the header claims {header:,} bytes; expected a safetensors file with "
+                f"at most {_LARGEST_HEADER:,}."
             )
-        text = stream.read(length)
-    if size > _LARGEST_FILE:
-        raise CheckpointError(f"{file}: {size} bytes; at most {_LARGEST_FILE} are read.")
-    try:
-        header = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        opened = safe_open(file, framework)
+    except (SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"{file}: the header is not JSON; expected a safetensors file."
+            f"{file}: found {str(error)[:300]}; expected a safetensors file, whole and unchanged. "
+            "Fetch it again."
         ) from error
-    metadata = header.get("__metadata__") if isinstance(header, dict) else None
-    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
-        found = metadata.get("format") if isinstance(metadata, dict) else None
+    if (found := (opened.metadata() or {}).get("format")) != FORMAT:
         raise CheckpointError(f"{file}: header field format is {found!r}; expected {FORMAT!r}.")
-    spans = []
-    for name, entry in header.items():
-        if name != "__metadata__":
-            spans.append(_check_entry(file, name, entry))
-    end = 0
-    for name, first, last in sorted(spans, key=lambda span: span[1:]):
-        if first != end:
-            raise CheckpointError(f"{file}: tensor {name} starts at byte {first}; expected {end}.")
-        end = last
-    if 8 + length + end != size:
-        raise CheckpointError(
-            f"{file}: {size} bytes long; its header describes {8 + length + end}. "
-            "It is truncated or was changed: fetch it again."
-        )
-    return header
+    return opened
 
 
-def _check_entry(file: Path, name: str, entry: Any) -> tuple[str, int, int]:
-    try:
-        shape, (first, last), dtype = entry["shape"], entry["data_offsets"], entry["dtype"]
-        numbers = [*shape, first, last]
-        well_formed = all(type(n) is int and 0 <= n < 2**40 for n in numbers) and len(shape) <= 8
-    except (TypeError, KeyError, ValueError):
-        well_formed = False
-    if not well_formed:
-        raise CheckpointError(
-            f"{file}: tensor {name} is described wrongly; expected dtype, shape, offsets."
-        )
-    if dtype not in _BYTES:
-        raise CheckpointError(
-            f"{file}: tensor {name} has type {dtype}; expected {', '.join(_BYTES)}."
-        )
-    expected = math.prod(shape) * _BYTES[dtype]
-    if last - first != expected:
-        raise CheckpointError(
-            f"{file}: tensor {name} of shape {tuple(shape)} needs {expected} bytes; "
-            f"the header gives it {last - first}."
-        )
-    return name, first, last
-
-
-def _read_config(file: Path, header: dict[str, Any]) -> VAEConfig:
-    text = header["__metadata__"].get("config")
+def _read_config(file: Path, metadata: dict[str, str]) -> VAEConfig:
+    text = metadata.get("config")
     try:
         return VAEConfig.from_dict(json.loads(text))
     except ConfigError as error:

@@ -94,20 +94,23 @@ def config(**fields):
 
 
 W = "decoder.network.0.weight"
+WHOLE = "expected a safetensors file, whole and unchanged"
 DAMAGES = {
     "missing file": (lambda f: f.unlink(), "no such file"),
-    "empty": (lambda f: f.write_bytes(b""), "header claims"),
-    "truncated": (lambda f: f.write_bytes(f.read_bytes()[:-40]), "truncated"),
-    "longer": (lambda f: f.write_bytes(f.read_bytes() + b"x"), "bytes long"),
+    "empty": (lambda f: f.write_bytes(b""), WHOLE),
+    "truncated": (lambda f: f.write_bytes(f.read_bytes()[:-40]), WHOLE),
+    "longer": (lambda f: f.write_bytes(f.read_bytes() + b"x"), WHOLE),
     "foreign": (lambda f: f.write_bytes(b"PK\x03\x04" + b"zip" * 500), "header claims"),
     "pickle": (lambda f: f.write_bytes(b"\x80\x04cos\nsystem\n." * 50), "header claims"),
     "gigantic header": (
         lambda f: f.write_bytes(struct.pack("<Q", 2**60) + b"{}"),
         "header claims",
     ),
-    "not json": (lambda f: pack(f, b"{" * 90_000, b""), "not JSON"),
+    "long header": (edit(lambda h: h["__metadata__"].update(note="x" * 2**20)), "header claims"),
+    "truncated header": (lambda f: f.write_bytes(f.read_bytes()[:100]), WHOLE),
+    "not json": (lambda f: pack(f, b"{" * 90_000, b""), WHOLE),
     "empty header": (lambda f: pack(f, {}, b""), "format"),
-    "list": (lambda f: pack(f, b"[1, 2]", b""), "format"),
+    "list": (lambda f: pack(f, b"[1, 2]", b""), WHOLE),
     "other program": (edit(lambda h: h["__metadata__"].update(format="pt")), "format is 'pt'"),
     "no config": (edit(lambda h: h["__metadata__"].pop("config")), "config"),
     "config is a list": (edit(lambda h: h["__metadata__"].update(config="[]")), "config"),
@@ -124,11 +127,11 @@ DAMAGES = {
     "infinite": (rewrite(lambda t: t[W].view(-1)[:1].fill_(torch.inf)), "not finite"),
     "other type": (rewrite(lambda t: t.update({W: t[W].double()})), "F64"),
     "whole numbers": (rewrite(lambda t: t.update({W: t[W].long()})), "I64"),
-    "lying shape": (edit(lambda h: h[W].update(shape=[2**20, 2**19])), "needs"),
-    "lying offsets": (edit(lambda h: h[W].update(data_offsets=[0, 2**39])), "needs"),
-    "negative": (edit(lambda h: h[W].update(shape=[-6, -3])), "described wrongly"),
-    "overlap": (edit(lambda h: h[W].update(data_offsets=[4, 76])), "starts at byte"),
-    "not an entry": (edit(lambda h: h.update({W: 7})), "described wrongly"),
+    "lying shape": (edit(lambda h: h[W].update(shape=[2**20, 2**19])), WHOLE),
+    "lying offsets": (edit(lambda h: h[W].update(data_offsets=[0, 2**39])), WHOLE),
+    "negative": (edit(lambda h: h[W].update(shape=[-6, -3])), WHOLE),
+    "overlap": (edit(lambda h: h[W].update(data_offsets=[4, 76])), WHOLE),
+    "not an entry": (edit(lambda h: h.update({W: 7})), WHOLE),
 }
 
 
