@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,8 +11,7 @@ import torch
 from .base import SPLITS, Dataset, DatasetError, Images, LazyImages, Progress
 from .digits import load_digits
 from .folder import folder_fingerprint, folder_stamp, load_folder, read_image
-from .mnist import load_fashion, load_kmnist, load_mnist
-from .photographs import load_celeba, load_svhn
+from .torchvision_sets import load_celeba, load_grey, load_svhn
 
 __all__ = [
     "SPLITS",
@@ -46,10 +46,10 @@ def _load_faces(split: str, progress: Progress | None = None) -> Dataset:
 
 _LOADERS: dict[str, Callable[..., Dataset]] = {
     "digits": load_digits,
-    "fashion": load_fashion,
+    "fashion": partial(load_grey, "fashion"),
     "faces": _load_faces,
-    "mnist": load_mnist,
-    "kmnist": load_kmnist,
+    "mnist": partial(load_grey, "mnist"),
+    "kmnist": partial(load_grey, "kmnist"),
     "svhn": load_svhn,
     "celeba": load_celeba,
 }

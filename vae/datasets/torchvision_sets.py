@@ -1,0 +1,236 @@
+"""What torchvision knows how to fetch: MNIST and its like, SVHN, CelebA.
+
+The 10,000 test images of Fashion-MNIST are shipped. Everything else is read from the data folder,
+where torchvision puts it, or found by hand.
+"""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from ..locations import data_folder
+from .base import Dataset, DatasetError, Images, LazyImages, Progress, checksum
+from .files import read_arrays
+from .folder import read_image
+
+__all__ = ["GREY_SETS", "build", "load_celeba", "load_grey", "load_svhn"]
+
+FASHION_TEST = Path(__file__).parent / "data" / "fashion-test.npz"
+FASHION_SYSTEM = Path("/usr/share/datasets/fashion-mnist")  # Debian's dataset-fashion-mnist
+
+
+@dataclass(frozen=True)
+class _Grey:
+    source: str  # torchvision's class
+    classes: tuple[str, ...]
+    licence: str
+
+
+GREY_SETS = {
+    "fashion": _Grey(
+        "FashionMNIST",
+        (
+            *("T-shirt", "Trousers", "Pullover", "Dress", "Coat"),
+            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        ),
+        "Fashion-MNIST by Zalando SE, MIT licence",
+    ),
+    "mnist": _Grey(
+        "MNIST",
+        tuple("0123456789"),
+        "MNIST by Yann LeCun, Corinna Cortes and Chris Burges, CC BY-SA 3.0",
+    ),
+    "kmnist": _Grey(
+        "KMNIST",
+        ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+        "KMNIST by ROIS-DS Center for Open Data in the Humanities, CC BY-SA 4.0",
+    ),
+}
+"""Sets of 60,000 train and 10,000 test images `(1, 28, 28)` of ten classes."""
+
+
+def load_grey(name: str, split: str, progress: Progress | None = None) -> Dataset:
+    """Read or fetch one of `GREY_SETS`.
+
+    Args:
+        name: Of the set.
+        split: `"train"` or `"test"`.
+        progress: Told when something may have to be fetched.
+
+    Raises:
+        DatasetError: The files are damaged, or neither on this machine nor to be fetched.
+
+    References:
+        The MNIST database of handwritten digits. LeCun, Cortes and Burges, 1998.
+        Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms. Xiao,
+        Rasul and Vollgraf, 2017.
+        Deep learning for classical Japanese literature. Clanuwat, Bober-Irizar, Kitamoto, Lamb,
+        Yamamoto and Ha, 2018.
+    """
+    known = GREY_SETS[name]
+    if (name, split) == ("fashion", "test"):
+        arrays = read_arrays(FASHION_TEST, images=(10_000, 28, 28), labels=(10_000,))
+        images, labels = (torch.from_numpy(arrays[key]) for key in ("images", "labels"))
+    else:
+        images, labels = _fetch(known.source, data_folder() / name, split, progress)
+    return Dataset(
+        name=name,
+        split=split,
+        images=Images(images.unsqueeze(1)),
+        labels=labels.long(),
+        classes=known.classes,
+        licence=known.licence,
+    )
+
+
+def build(folder: str | Path, file: str | Path = FASHION_TEST) -> None:
+    """Write the shipped test images of Fashion-MNIST.
+
+    Args:
+        folder: Where torchvision finds or puts all of it.
+        file: Where to write.
+    """
+    images, labels = _fetch("FashionMNIST", Path(folder), "test", None)
+    np.savez_compressed(file, images=images.numpy(), labels=labels.byte().numpy())
+
+
+def _fetch(
+    source: str, root: Path, split: str, progress: Progress | None
+) -> tuple[Tensor, Tensor]:
+    import torchvision.datasets  # takes a second
+
+    known = getattr(torchvision.datasets, source)
+    part, count = ("train", 60_000) if split == "train" else ("t10k", 10_000)
+    wanted = [(name, md5) for name, md5 in known.resources if name.startswith(part)]
+    # Of the same name, after which torchvision names the folder.
+    only = type(source, (known,), {"resources": wanted})
+    raw = root / source / "raw"
+    if progress:
+        progress(0.0, f"Looking for {source}, downloading it if it is not here")
+    try:
+        raw.mkdir(parents=True, exist_ok=True)
+        with FileLock(raw / "fetch.lock"):  # several processes may train on it
+            for name, _ in wanted:
+                _unpack(name, raw, root, *([FASHION_SYSTEM] if source == "FashionMNIST" else []))
+            found = only(root, train=split == "train", download=True)
+        if found.data.shape != (count, 28, 28) or found.targets.shape != (count,):
+            raise ValueError(f"found {tuple(found.data.shape)}; expected ({count}, 28, 28)")
+    except Exception as error:  # whatever a download or a damaged file can raise
+        advice = ", or install the Debian package dataset-fashion-mnist"
+        raise DatasetError(
+            f"{source} could not be read or fetched ({error}). Connect to a network, or put "
+            f"{' and '.join(name for name, _ in wanted)} into {root}"
+            f"{advice if source == 'FashionMNIST' else ''}. Remove {raw} if its files are damaged."
+        ) from error
+    return found.data, found.targets
+
+
+def _unpack(name: str, raw: Path, *folders: Path) -> None:
+    """Puts a file where torchvision looks for it, if it lies in one of some folders."""
+    target = raw / name.removesuffix(".gz")
+    candidates = (f for folder in folders for f in (folder / name, folder / target.name))
+    found = next((file for file in candidates if file.is_file()), None)
+    if found and not target.exists():
+        partial_file = target.with_suffix(".part")
+        with (gzip.open if found.suffix == ".gz" else open)(found, "rb") as packed:
+            with partial_file.open("wb") as out:
+                shutil.copyfileobj(packed, out)
+        partial_file.replace(target)
+
+
+def load_celeba(
+    split: str,
+    progress: Progress | None = None,
+    image_shape: tuple[int, int, int] = (3, 64, 64),
+) -> Dataset:
+    """Open CelebA: 162,770 train or 19,962 test photographs of faces with 40 attributes.
+
+    The photographs stay on disk and are cropped in their middle and scaled to `image_shape`.
+
+    Raises:
+        DatasetError: They are neither in the data folder nor to be fetched.
+
+    References:
+        Deep learning face attributes in the wild. Liu, Luo, Wang and Tang, 2015.
+    """
+    from torchvision.datasets import CelebA
+
+    root = data_folder()
+    if progress:
+        progress(0.0, "Looking for CelebA, downloading 1.4 GB if it is not here")
+    try:
+        found = CelebA(root, split=split, target_type="attr", download=True)
+    except Exception as error:  # whatever a download can raise
+        raise DatasetError(
+            f"CelebA could not be fetched ({error}). Connect to a network, or put its files, "
+            f"unpacked, into {root / 'celeba'}."
+        ) from error
+    files = [root / "celeba" / "img_align_celeba" / name for name in found.filename]
+    names = [name for name in found.attr_names if name]  # its list ends with an empty name
+    return Dataset(
+        name="celeba",
+        split=split,
+        images=LazyImages(
+            partial(_read, files, image_shape),
+            (len(files), *image_shape),
+            partial(_checksum, files),
+        ),
+        attributes={name.lower(): found.attr[:, j] == 1 for j, name in enumerate(names)},
+        licence="CelebA by MMLAB, The Chinese University of Hong Kong, non-commercial research",
+    )
+
+
+def load_svhn(split: str, progress: Progress | None = None) -> Dataset:
+    """Read or fetch Street View House Numbers: 73,257 train or 26,032 test, `(N, 3, 32, 32)`.
+
+    Raises:
+        DatasetError: They are neither in the data folder nor to be fetched.
+
+    References:
+        Reading digits in natural images with unsupervised feature learning. Netzer, Wang, Coates,
+        Bissacco, Wu and Ng, 2011.
+    """
+    from torchvision.datasets import SVHN
+
+    root = data_folder() / "svhn"
+    if progress:
+        progress(0.0, "Looking for SVHN, downloading up to 182 MB if it is not here")
+    try:
+        found = SVHN(root, split=split, download=True)
+    except Exception as error:  # whatever a download can raise
+        raise DatasetError(
+            f"SVHN could not be fetched ({error}). Connect to a network, or put "
+            f"{split}_32x32.mat into {root}."
+        ) from error
+    return Dataset(
+        name="svhn",
+        split=split,
+        images=Images(torch.from_numpy(found.data)),
+        labels=torch.from_numpy(found.labels).long(),
+        classes=tuple("0123456789"),
+        licence="SVHN by Netzer et al., Stanford University, non-commercial use",
+    )
+
+
+def _read(files: list[Path], image_shape: tuple[int, int, int], index: int) -> Tensor:
+    try:
+        with files[index].open("rb") as file:
+            return read_image(file, image_shape, str(files[index]))
+    except OSError as error:
+        raise DatasetError(f"{files[index]} cannot be read ({error.strerror}).") from error
+
+
+def _checksum(files: list[Path], index: int) -> int:
+    try:
+        return checksum(files[index].read_bytes())
+    except OSError as error:
+        raise DatasetError(f"{files[index]} cannot be read ({error.strerror}).") from error
