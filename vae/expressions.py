@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import math
 import re
@@ -12,19 +13,19 @@ import numpy as np
 __all__ = ["ExpressionError", "combine", "parse"]
 
 _LONGEST = 500  # characters
-_DEEPEST = 30  # brackets and signs within each other
-_TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)"
-    r'|(?P<name>[^\W\d]\w*)|"(?P<quoted>[^"]*)"|(?P<sign>[-−–+*·×/()]))',
-    re.IGNORECASE,
-)
-_PLAIN = {"−": "-", "–": "-", "·": "*", "×": "*"}
+_DEEPEST = 30  # signs within each other; Python's grammar limits the brackets
+_NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+# Signs as Python writes them, each for one; and nothing is a comment, an escape or another quote.
+_SIGNS = str.maketrans("−–·×#\\'\n\r\t", "--**$$$   ")
 
 Sum = dict[str | None, float]  # factors by name; None is the part without a name
 
 
 class ExpressionError(ValueError):
-    """An expression that cannot be read; `position` is the character it fails at, from 0."""
+    """An expression that cannot be read.
+
+    `position` is the character it fails at, from 0, spaces at its start left out.
+    """
 
     def __init__(self, sentence: str, position: int) -> None:
         super().__init__(f"{sentence} (at character {position + 1})")
@@ -34,8 +35,8 @@ class ExpressionError(ValueError):
 def parse(text: str) -> dict[str, float]:
     """Reads a weighted sum of names.
 
-    `+`, `-`, `*`, `/` and brackets, as ASCII or as `−`, `·`, `×`. Names start with a letter;
-    others stand in double quotes: `0.5·"black hat" − (smile + A)/2`.
+    `+`, `-`, `*`, `/` and brackets, as ASCII or as `−`, `·`, `×`. Names are single words; others,
+    and words of Python's grammar, stand in double quotes: `0.5·"black hat" − (smile + A)/2`.
 
     Args:
         text: up to 500 characters.
@@ -50,11 +51,8 @@ def parse(text: str) -> dict[str, float]:
         raise ExpressionError(
             f"The expression has {len(text)} characters; at most {_LONGEST} are read", _LONGEST
         )
-    reader = _Reader(text)
-    found = reader.sum(0)
-    kind, value, at = reader.peek()
-    if kind != "end":
-        raise ExpressionError(f"Found {value!r} where + or − or the end was expected", at)
+    text = text.strip()
+    found = _sum(_tree(text), text)
     if found.get(None):
         raise ExpressionError(
             f"The number {found[None]:g} stands alone; numbers can only multiply names", 0
@@ -107,83 +105,58 @@ def combine(
     return np.sum(parts, axis=0).astype(np.float32), place
 
 
-class _Reader:
-    """Recursive descent: sum → product → signed → atom, each giving a `Sum`."""
+def _tree(text: str) -> ast.expr:
+    plain = text.translate(_SIGNS)
+    try:
+        return ast.parse(plain, mode="eval").body
+    except (SyntaxError, MemoryError, RecursionError) as error:
+        at = (getattr(error, "offset", None) or len(text) + 1) - 1
+        raise _refused(text, at) from error
 
-    def __init__(self, text: str) -> None:
-        self.tokens: list[tuple[str, str, int]] = []
-        at = 0
-        while text[at:].strip():
-            match = _TOKEN.match(text, at)
-            if not match:
-                at += len(text[at:]) - len(text[at:].lstrip())
-                raise ExpressionError(
-                    f"Found {text[at]!r}; expected a number, a name, + − · / or a bracket", at
-                )
-            kind = match.lastgroup or ""
-            value = match[kind]
-            self.tokens.append((kind, _PLAIN.get(value, value), match.start(kind)))
-            at = match.end()
-        self.tokens.append(("end", "the end", len(text.rstrip())))
-        self.next = 0
 
-    def peek(self) -> tuple[str, str, int]:
-        return self.tokens[self.next]
-
-    def take(self, *signs: str) -> str | None:
-        kind, value, _ = self.peek()
-        if kind == "sign" and value in signs:
-            self.next += 1
-            return value
-        return None
-
-    def sum(self, depth: int) -> Sum:
-        found = dict(self.product(depth))
-        while sign := self.take("+", "-"):
-            for name, factor in self.product(depth).items():
-                found[name] = found.get(name, 0.0) + (factor if sign == "+" else -factor)
-        return found
-
-    def product(self, depth: int) -> Sum:
-        found = self.signed(depth)
-        while True:
-            at = self.peek()[2]
-            sign = self.take("*", "/")
-            if not sign:
-                return found
-            other = self.signed(depth)
-            if sign == "/":
-                number = _number(other)
-                if number is None:
-                    raise ExpressionError("Expected a number after /", at)
-                if number == 0:
-                    raise ExpressionError("Division by 0", at)
-                found = {name: factor / number for name, factor in found.items()}
-            elif (number := _number(other)) is not None:
-                found = {name: factor * number for name, factor in found.items()}
-            elif (number := _number(found)) is not None:
-                found = {name: factor * number for name, factor in other.items()}
-            else:
-                raise ExpressionError("Two names are multiplied; expected a number and a name", at)
-
-    def signed(self, depth: int) -> Sum:
-        kind, value, at = self.peek()
-        if depth > _DEEPEST:
-            raise ExpressionError("Too many brackets or signs within each other", at)
-        if sign := self.take("+", "-"):
-            found = self.signed(depth + 1)
-            return {k: -v for k, v in found.items()} if sign == "-" else found
-        if self.take("("):
-            found = self.sum(depth + 1)
-            if not self.take(")"):
-                kind, value, end = self.peek()
-                raise ExpressionError(f"Found {value!r} where ) was expected", end)
+def _sum(node: ast.expr, text: str, depth: int = 0) -> Sum:
+    """The factors of a part of an expression; `text` is all of it."""
+    plain = text.translate(_SIGNS).encode()  # its tree counts in bytes
+    start, end = (len(plain[:n].decode()) for n in (node.col_offset, node.end_col_offset))
+    match node:
+        case ast.Name():
+            return {text[start:end]: 1.0}
+        case ast.Constant(value=str()) if re.fullmatch(r'"[^"]*"', text[start:end]):
+            return {text[start + 1 : end - 1]: 1.0}
+        case ast.Constant(value=int() | float()) if _NUMBER.fullmatch(text, start, end):
+            return {None: float(text[start:end])}
+        case ast.UnaryOp(op=ast.UAdd() | ast.USub() as sign) if depth < _DEEPEST:
+            factor = 1 if isinstance(sign, ast.UAdd) else -1
+            return _scaled(_sum(node.operand, text, depth + 1), factor)
+        case ast.BinOp(op=ast.Add() | ast.Sub() as sign):
+            found = _sum(node.left, text, depth)
+            factor = 1 if isinstance(sign, ast.Add) else -1
+            for name, value in _sum(node.right, text, depth).items():
+                found[name] = found.get(name, 0.0) + factor * value
             return found
-        if kind not in ("number", "name", "quoted"):
-            raise ExpressionError(f"Found {value!r} where a name or a number was expected", at)
-        self.next += 1
-        return {None: float(value)} if kind == "number" else {value: 1.0}
+        case ast.BinOp(op=ast.Mult() | ast.Div() as sign):
+            left, right = _sum(node.left, text, depth), _sum(node.right, text, depth)
+            if isinstance(sign, ast.Div):
+                if set(right) != {None} or right[None] == 0:
+                    raise ExpressionError("Expected a number other than 0 after /", end - 1)
+                right = {None: 1 / right[None]}
+            if set(left) == {None}:
+                left, right = right, left
+            if set(right) != {None}:
+                raise ExpressionError("Names are multiplied; expected a number and a name", start)
+            return _scaled(left, right[None])
+    raise _refused(text, start)
 
 
-def _number(part: Sum) -> float | None:
-    return part[None] if set(part) == {None} else None
+def _scaled(part: Sum, factor: float) -> Sum:
+    return {name: factor * value for name, value in part.items()}
+
+
+def _refused(text: str, at: int) -> ExpressionError:
+    at = min(at, len(text.rstrip()))
+    found = repr(text[at : at + 20]) if text[at:].strip() else "the end"
+    return ExpressionError(
+        f"Found {found}; expected numbers, names, + − · / and brackets, such as A − B + 0.5·C, "
+        'and double quotes around all but plain names, such as "black hat"',
+        at,
+    )
