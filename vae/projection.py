@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,18 +101,16 @@ def fit_discriminants(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     References:
         The use of multiple measurements in taxonomic problems (Fisher, 1936).
     """
-    codes = np.asarray(codes, dtype=np.float64)
-    kinds, which = np.unique(labels, return_inverse=True)
-    means = np.stack([codes[which == k].mean(0) for k in range(len(kinds))])
-    apart = (means - codes.mean(0))[which]
-    inside = codes - means[which]
-    # A little of a round cloud, so that dimensions that say nothing are not blown up.
-    round_cloud = 1e-3 * codes.var(0).mean() * len(codes) * np.eye(codes.shape[1])
-    root = np.linalg.cholesky(inside.T @ inside + round_cloud + 1e-12 * np.eye(codes.shape[1]))
-    whitened = np.linalg.solve(root, apart.T @ apart)
-    _, vectors = np.linalg.eigh(np.linalg.solve(root, whitened.T))
-    count = min(2, len(kinds) - 1)
-    found = np.linalg.solve(root.T, vectors[:, ::-1][:, :count])
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis  # takes a second
+
+    codes = _finite(codes)
+    found = np.empty((codes.shape[1], 0))
+    classes = len(np.unique(labels))
+    # Shrinkage keeps dimensions that carry nothing from being scaled up.
+    lda = LinearDiscriminantAnalysis(solver="eigen", shrinkage=1e-3)
+    with suppress(np.linalg.LinAlgError):  # no class is more than a point
+        if 1 < classes < len(codes):
+            found = lda.fit(codes, labels).scalings_[:, : min(2, classes - 1)]
     spanning = np.concatenate([found, fit_pca(codes, 2).components.T], axis=1)
     return np.linalg.qr(spanning)[0][:, :2].T.astype(np.float32)
 
