@@ -1,20 +1,17 @@
 """The drawn data set: its splits, drawn by several processes and kept in the user's cache."""
 
 import hashlib
-import math
 import os
-import subprocess
-import sys
 import tempfile
-import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
+from joblib import Parallel, delayed
 
 from .canvas import SIZE
 from .draw import draw
@@ -26,6 +23,7 @@ SPLITS = {"train": (20_000, 1), "test": (3_000, 2)}
 """People and seed of each split."""
 
 _HERE = Path(__file__).parent
+_SPAN = 100  # pictures that a worker draws at a time
 
 VERSION = hashlib.sha256(
     b"".join((_HERE / name).read_bytes() for name in ("person.py", "canvas.py", "draw.py"))
@@ -145,65 +143,29 @@ def draw_people(
         The pictures, `(count, 3, 64, 64)`, `uint8`.
     """
     images = np.empty((count, 3, SIZE, SIZE), dtype=np.uint8)
-    share = -(-count // (workers or os.cpu_count() or 1))
-    spans = [range(k, min(k + share, count)) for k in range(0, count, share)]
-    done = [0] * len(spans)
-    cancelled = threading.Event()
-
-    def fill(number: int) -> None:
-        span = spans[number]
-        for index, picture in zip(span, _pictures(seed, span), strict=False):
-            images[index] = picture
-            done[number] += 1
-            if cancelled.is_set():
-                break
-
-    with ThreadPoolExecutor(len(spans)) as pool:
-        tasks = {pool.submit(fill, number) for number in range(len(spans))}
-        try:
-            while tasks:
-                finished, tasks = wait(tasks, timeout=0.2)
-                for task in finished:
-                    task.result()
-                if progress:
-                    progress(sum(done), count)
-        finally:
-            cancelled.set()
+    spans = [range(k, min(k + _SPAN, count)) for k in range(0, count, _SPAN)]
+    with closing(_drawn(seed, spans, workers or os.cpu_count() or 1)) as parts:
+        for span, pictures in zip(spans, parts, strict=True):
+            images[span.start : span.stop] = pictures
+            if progress:
+                progress(span.stop, count)
     return images
 
 
-def _pictures(seed: int, span: range) -> Iterator[np.ndarray]:
-    start = span.start
-    with suppress(OSError):
-        for picture in _worker(seed, span):
-            yield picture
-            start += 1
-    # Where no worker could be started, or it ended early, the rest is drawn here: slower, but an
-    # error then reaches the caller.
-    for person in sample_people(span.stop - start, seed, start=start):
-        yield _picture(person)
+def _drawn(seed: int, spans: list[range], workers: int) -> Iterator[np.ndarray]:
+    parallel = Parallel(
+        min(workers, len(spans)), return_as="generator", backend="loky", idle_worker_timeout=10
+    )
+    done = 0
+    # Where no worker can be started, or one is killed, the rest is drawn here, more slowly.
+    with suppress(OSError, BrokenProcessPool):
+        for pictures in parallel(delayed(_draw_span)(seed, span) for span in spans):
+            yield pictures
+            done += 1
+    for span in spans[done:]:
+        yield _draw_span(seed, span)
 
 
-def _worker(seed: int, span: range) -> Iterator[np.ndarray]:
-    # A fresh interpreter with one line to run: unlike multiprocessing it neither forks a server
-    # full of threads nor imports the caller's main script again. Started beside this package, so
-    # that it imports this package alone and not torch with the ones around it.
-    code = f"from {_HERE.name}.load import _serve; _serve({seed}, {span.start}, {span.stop})"
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([sys.executable, "-c", code], cwd=_HERE.parent, **pipes) as worker:
-        try:
-            shape = (3, SIZE, SIZE)
-            size = math.prod(shape)
-            while len(picture := worker.stdout.read(size)) == size:
-                yield np.frombuffer(picture, dtype=np.uint8).reshape(shape)
-        finally:
-            worker.kill()
-
-
-def _picture(person: Person) -> np.ndarray:
-    return draw(person).transpose(2, 0, 1)
-
-
-def _serve(seed: int, start: int, stop: int) -> None:
-    for person in sample_people(stop - start, seed, start=start):
-        sys.stdout.buffer.write(_picture(person).tobytes())
+def _draw_span(seed: int, span: range) -> np.ndarray:
+    people = sample_people(len(span), seed, start=span.start)
+    return np.stack([draw(person).transpose(2, 0, 1) for person in people])
