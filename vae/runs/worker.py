@@ -65,7 +65,7 @@ def lead(config: RunConfig, reporter: Reporter, stop: threading.Event, device: s
         reporter.say("failed", explain(error))
         return reporter.status
     try:
-        group.text_from_first(json.dumps(config.to_dict()))
+        group.object_from_first(config)
         return _Trainer(config, group, reporter, stop).run()
     finally:
         leave(group)
@@ -75,10 +75,9 @@ def follow(folder: Path, device: str) -> Status:
     """Trains in one of the other processes, once the first has said what to do."""
     group = join(device)
     try:
-        text = group.text_from_first("")
-        if not text:
+        config = group.object_from_first(None)
+        if config is None:
             return Status("failed", "The first process did not begin; its message says why.")
-        config = RunConfig.from_dict(json.loads(text))
         reporter = Reporter(folder, Status(epochs=config.training.epochs))
         return _Trainer(config, group, reporter, threading.Event()).run()
     finally:
@@ -88,7 +87,7 @@ def follow(folder: Path, device: str) -> Status:
 def dismiss(device: str) -> None:
     """Tells the other processes that the first one does not begin."""
     group = join(device)
-    group.text_from_first("")
+    group.object_from_first(None)
     leave(group)
 
 
@@ -356,7 +355,7 @@ class _Trainer:
                 arrays = compatibility.state_names(arrays)
                 tensors = {k: torch.from_numpy(v) for k, v in arrays.items()}
                 found["shapes"] = {k: v.shape for k, v in tensors.items()}
-        found = json.loads(self.group.text_from_first(json.dumps(found)))
+        found = self.group.object_from_first(found)
         if not found:
             return
         kinds: dict[str, dict[str, torch.Tensor]] = {"model": {}, "exp_avg": {}, "exp_avg_sq": {}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
@@ -55,16 +55,12 @@ class Group:
             dist.broadcast(values, 0)
         return values
 
-    def text_from_first(self, text: str) -> str:
-        """Gives every process the first one's text."""
-        if self.size == 1:
-            return text
-        content = torch.frombuffer(bytearray(text.encode() or b" "), dtype=torch.uint8)
-        length = self.from_first(torch.tensor([len(content)], device=self.device))
-        content = content.to(self.device) if self.writes else content.new_empty(0)
-        if not self.writes:
-            content = torch.empty(int(length), dtype=torch.uint8, device=self.device)
-        return bytes(self.from_first(content).cpu().numpy()).decode().strip()
+    def object_from_first(self, value: Any) -> Any:
+        """Gives every process the value that the first one passes."""
+        values = [value]
+        if self.size > 1:
+            dist.broadcast_object_list(values, 0, device=self.device)
+        return values[0]
 
 
 def join(device: str = "auto") -> Group:
@@ -92,9 +88,9 @@ def leave(group: Group) -> None:
 
 
 def end(code: int) -> NoReturn:
-    """Ends a command's process; one of several at once, without taking the interpreter down.
+    """Ends a command's process; one of several at once, without shutting the interpreter down.
 
-    Gloo's threads outlive the group that DistributedDataParallel has used. One that lets go of its
+    Gloo's threads outlive the group that DistributedDataParallel has used. One that releases its
     last tensor when the interpreter is gone aborts the process, and `torchrun` ends the others.
 
     Args:
