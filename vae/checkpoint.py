@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from .config import ConfigError, VAEConfig
 from .files import check_output_folder, write_file
 from .locations import is_checkpoint
 from .model import VAE
+from .schema import SchemaError, check_fields, parse_json
 
 __all__ = [
     "CheckpointError",
+    "check_arrays",
     "load_card",
     "load_checkpoint",
     "load_codes",
@@ -34,6 +37,22 @@ FORMAT = "latent-space-explorer/1"
 _LARGEST_HEADER = 1_000_000  # bytes
 _LARGEST_FILE = 1_000_000_000
 _TYPES = ("U8", "F16", "F32", "I64")
+_LARGEST_NUMBER = 1e9  # of a code, and of nats: far outside any data, and squares do not overflow
+_WORDS = {"f": "fractions", "i": "whole numbers", "u": "bytes"}
+_CODES = {
+    "mean": ("f", ("N", "D")),
+    "variance": ("f", ("N", "D")),
+    "index": ("i", ("N",)),
+    "checksum": ("i", ("N",)),
+    "kl": ("f", ("N",)),
+    "elbo": ("f", ("N",)),
+    "tsne": ("f", ("N", 2)),
+}
+_CARD = {  # what is read of it; all else is only kept
+    **dict.fromkeys(("dataset", "split", "licence", "fingerprint"), "str | None"),
+    "metrics": "dict[str, Any] | None",
+    "notices": "list[str] | None",
+}
 
 
 class CheckpointError(ValueError):
@@ -171,9 +190,19 @@ def load_codes(folder: str | Path) -> dict[str, np.ndarray]:
     """Reads what `save_codes` wrote.
 
     Raises:
-        CheckpointError: if the file is missing or damaged.
+        CheckpointError: if the file is missing or damaged, or its arrays do not belong together.
     """
-    return read_tensors(Path(folder) / "codes.safetensors")[0]
+    file = Path(folder) / "codes.safetensors"
+    codes = read_tensors(file)[0]
+    try:
+        check_arrays(file, codes, _CODES, required=("mean", "index"))
+        if codes["index"].min() < 0:
+            raise CheckpointError(f"{file}: index has {codes['index'].min()}; expected rows.")
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{error} Remove the file: the codes are computed again when the model is opened."
+        ) from error
+    return codes
 
 
 def save_card(folder: str | Path, card: dict[str, Any]) -> None:
@@ -190,18 +219,18 @@ def load_card(folder: str | Path) -> dict[str, Any]:
     """Reads `card.json`; an empty card where there is none.
 
     Raises:
-        CheckpointError: if it is not a JSON object.
+        CheckpointError: if it is no JSON object, or one of its fields is of another kind.
     """
     file = Path(folder) / "card.json"
     if not file.exists():
         return {}
     try:
-        card = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise CheckpointError(f"{file}: not JSON ({error}).") from error
-    if not isinstance(card, dict):
-        raise CheckpointError(f"{file}: found {type(card).__name__}; expected an object.")
-    return card
+        card = parse_json(file.read_bytes())
+        return card | check_fields(card, _CARD)
+    except (OSError, SchemaError) as error:
+        raise CheckpointError(
+            f"{file} cannot be read ({error}). Put the file back as it was, or write it again."
+        ) from error
 
 
 def _takes_more(folder: Path) -> bool:
@@ -238,9 +267,9 @@ def read_tensors(file: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         for key, text in opened.metadata().items():
             if key != "format":
                 try:
-                    metadata[key] = json.loads(text)
-                except (ValueError, RecursionError) as error:
-                    raise CheckpointError(f"{file}: header field {key} is not JSON.") from error
+                    metadata[key] = parse_json(text)
+                except SchemaError as error:
+                    raise CheckpointError(f"{file}: header field {key}: {error}.") from error
         arrays = {name: _read_array(file, name, opened) for name in opened.keys()}
     return arrays, metadata
 
@@ -254,6 +283,47 @@ def _read_array(file: Path, name: str, opened: safe_open) -> np.ndarray:
     if not np.isfinite(array).all():
         raise CheckpointError(f"{file}: tensor {name} has values that are not finite.")
     return array
+
+
+def check_arrays(
+    file: Path | str,
+    arrays: dict[str, np.ndarray],
+    expected: dict[str, tuple[str, tuple[str | int, ...]]],
+    required: Collection[str],
+) -> None:
+    """Checks that the arrays of a file belong together.
+
+    Args:
+        file: named where they do not.
+        arrays: by name; those that are not expected are left alone.
+        expected: kind of numbers, as numpy's `dtype.kind`, and shape of each, in which a letter
+            is a size that is the same wherever it stands, and above 0.
+        required: those that must be there.
+
+    Raises:
+        CheckpointError: names the array, what was found and what was expected.
+    """
+    sizes: dict[str, int] = {}
+    for name, (kinds, shape) in expected.items():
+        if name not in arrays:
+            if name in required:
+                raise CheckpointError(f"{file}: {name} is missing.")
+            continue
+        array = arrays[name]
+        if array.ndim == len(shape):
+            for size, letter in zip(array.shape, shape, strict=True):
+                if isinstance(letter, str) and size:
+                    sizes.setdefault(letter, size)
+        wanted = tuple(sizes.get(size, size) for size in shape)
+        if array.shape != wanted or array.dtype.kind not in kinds:
+            raise CheckpointError(
+                f"{file}: {name} is {array.shape} {array.dtype}; expected {wanted} of "
+                f"{' or '.join(_WORDS[kind] for kind in kinds)}."
+            )
+        if array.dtype.kind == "f" and (largest := float(np.abs(array).max())) > _LARGEST_NUMBER:
+            raise CheckpointError(
+                f"{file}: {name} reaches {largest:.0e}; expected at most {_LARGEST_NUMBER:.0e}."
+            )
 
 
 def _open(file: Path, framework: str) -> safe_open:

@@ -10,28 +10,29 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from filelock import lock_descriptor
 
 from ..config import ConfigError, Fields, VAEConfig
-from ..files import check_output_folder, is_unfinished, write_file
+from ..files import write_file
+from ..schema import SchemaError, check_fields, kinds_of, parse_json
 from ..training.config import TrainingConfig
 
 __all__ = [
+    "FILES",
     "Control",
     "Position",
     "RunConfig",
     "RunError",
     "Status",
-    "check_run_folder",
+    "check_files",
     "control",
     "is_alive",
     "is_locked",
@@ -42,18 +43,35 @@ __all__ = [
     "read_control",
     "read_metrics",
     "read_status",
-    "remove_run_files",
     "write_json",
 ]
 
 _PROBE = threading.Lock()  # two watchers must not take each other for the holder
 LIVE = ("waiting", "starting", "running", "paused", "finishing")
-_FILES = (  # the last one marks the folder as a run's
+_ENDED = ("finished", "stopped", "failed", "interrupted")
+FILES = (  # the last one marks the folder as a run's
     *("status.json", "metrics.jsonl", "control.json", "changes.jsonl", "state.safetensors"),
     *("model.safetensors", "codes.safetensors", "card.json", "log.txt", "run.lock"),
     "config.json",
 )
-_SNAPSHOT = re.compile(r"(shared|\d{6,})\.safetensors")
+_MODEL = kinds_of(VAEConfig) | dict.fromkeys(("image_shape", "channels", "hidden"), "list[int]")
+_CHANGE = {"step": "int", "beta": "float | None", "learning_rate": "float | None"}
+_ROW = {
+    "step": "int",
+    "epoch": "float",
+    "seconds": "float",
+    "images_per_second": "float",
+    "beta": "float",
+    "learning_rate": "float",
+    "active_units": "int | None",
+    "kl_per_dimension": "list[float] | None",
+    "heldout_squared_error": "float | None",
+    **{
+        f"{part}{term}": "float | None"
+        for part in ("", "heldout_")
+        for term in ("reconstruction", "kl", "elbo")
+    },
+}
 
 
 class RunError(ValueError):
@@ -71,6 +89,9 @@ class RunConfig(Fields):
         start: folder of the checkpoint whose weights to start from.
         preset: name of the preset it came from.
         threads: of the processor; half of the cores, at most 8, by default.
+
+    Raises:
+        ConfigError: no thread, or more than any machine has.
     """
 
     dataset: str
@@ -92,6 +113,10 @@ class RunConfig(Fields):
                 raise ConfigError(f"{name} is {value!r}; expected {expected}.")
         if unknown := sorted(set(self.model) - set(VAEConfig.__dataclass_fields__)):
             raise ConfigError(f"model has unknown fields {unknown}; expected those of VAEConfig.")
+        try:
+            check_fields(self.model, _MODEL)
+        except SchemaError as error:
+            raise ConfigError(f"model: {error}.") from error
         self._number("threads", 1, 1024, whole=True)
 
     @classmethod
@@ -141,6 +166,22 @@ class Status:
     heartbeat: float = 0.0
     pid: int = 0
 
+    @classmethod
+    def from_dict(cls, fields: Any) -> Status:
+        """Reads what `asdict` gives.
+
+        Raises:
+            SchemaError: names the field, what was found and what was expected.
+        """
+        found = check_fields(fields, kinds_of(cls), required=("state",))
+        state = found["state"]
+        if state not in (*LIVE, *_ENDED):
+            raise SchemaError(f"state is {state!r:.40}; expected one of {LIVE + _ENDED}")
+        for name, value in found.items():
+            if isinstance(value, int | float) and value < 0:
+                raise SchemaError(f"{name} is {value}; expected a number from 0 on")
+        return cls(**found)
+
     @property
     def live(self) -> bool:
         """Whether a process is at work on it, or waits to be."""
@@ -171,10 +212,12 @@ class Position:
     Args:
         file: tells a file from the one that took its place when the run was resumed.
         offset: bytes read.
+        damaged: lines so far that were left out, because they are no report of a run.
     """
 
     file: int = 0
     offset: int = 0
+    damaged: int = 0
 
 
 def read_config(source: str | Path) -> RunConfig:
@@ -190,28 +233,35 @@ def read_config(source: str | Path) -> RunConfig:
     if not file.is_file():
         file /= "config.json"
     try:
-        return RunConfig.from_dict(json.loads(file.read_bytes()))
+        return RunConfig.from_dict(parse_json(file.read_bytes()))
     except (FileNotFoundError, NotADirectoryError):
         if Path(source).is_dir():
             raise RunError(f"{source} holds no run: {file.name} is missing.") from None
         raise RunError(f"{source}: no such file of settings, nor a run's folder.") from None
     except (OSError, ValueError) as error:
-        raise RunError(f"{file} cannot be read ({error}).") from error
+        remedy = "Put the file back as it was"
+        if file != Path(source):
+            remedy += ", or delete the run"
+        raise RunError(f"{file} cannot be read ({_what(error)}). {remedy}.") from error
 
 
 def read_status(folder: str | Path) -> Status:
-    """Reads where a run is; never fails."""
-    folder = Path(folder)
+    """Reads where a run is; never fails: a damaged status says so in its message."""
+    folder, damage = Path(folder), ""
+    file = folder / "status.json"
     try:
-        fields = json.loads((folder / "status.json").read_bytes())
-        status = Status(**{k: v for k, v in fields.items() if k in Status.__dataclass_fields__})
-    except (OSError, ValueError, TypeError, AttributeError):
+        status = Status.from_dict(parse_json(file.read_bytes()))
+    except FileNotFoundError:
         status = Status()
+    except (OSError, SchemaError) as error:
+        damage = f"{file} cannot be read ({_what(error)})."
+        status = Status(message=f"{damage} The run goes on, and writes it again.")
     if status.live and not is_alive(folder):
-        started = _age(folder / "config.json") < 90 and status.state == "starting"
-        if not started:
-            message = "The process ended without a word. Resume it: it goes on where it was saved."
-            return Status(**{**asdict(status), "state": "interrupted", "message": message})
+        if not damage and status.state == "starting" and _age(folder / "config.json") < 90:
+            return status
+        what = damage or "The process ended without a word."
+        message = f"{what} Resume it: it goes on where it was saved."
+        return replace(status, state="interrupted", message=message)
     return status
 
 
@@ -225,7 +275,7 @@ def is_locked(file: Path) -> bool:
     try:
         with _PROBE, file.open("rb") as stream:
             return not lock_descriptor(stream.fileno(), blocking=False)
-    except FileNotFoundError:
+    except OSError:  # no such file, or a folder in its place
         return False
 
 
@@ -258,58 +308,28 @@ def is_run(folder: str | Path) -> bool:
     return True
 
 
-def check_run_folder(folder: str | Path) -> Path:
-    """Refuses a folder that a run must not write to: neither new, nor empty, nor a run's.
+def check_files(folder: str | Path) -> None:
+    """Refuses a run in which a folder lies where it keeps a file.
 
     Raises:
-        OutputError: says what is there.
+        RunError: says where.
     """
-
-    def own(folder: Path) -> bool:
-        others = [f for f in folder.iterdir() if f.name != "run.lock" and not is_unfinished(f)]
-        return not others or ((folder / "config.json").is_file() and is_run(folder))
-
-    return check_output_folder(folder, own)
-
-
-def remove_run_files(folder: Path) -> list[str]:
-    """Removes the files that a run wrote, and its folder if nothing else is left.
-
-    Returns:
-        Names of what is left, because no run writes such files.
-    """
-    snapshots = folder / "snapshots"
-    if snapshots.is_dir():
-        for file in snapshots.iterdir():
-            if _SNAPSHOT.fullmatch(file.name) or is_unfinished(file):
-                _remove(file)
-        _remove(snapshots)
-    for file in folder.iterdir():
-        if is_unfinished(file):
-            _remove(file)
-    for name in _FILES:
-        _remove(folder / name)
-    _remove(folder)
-    return sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
-
-
-def _remove(path: Path) -> None:
-    """Removes a file or an empty folder; leaves a folder that holds something."""
-    if path.is_dir() and not path.is_symlink():
-        with suppress(OSError):
-            path.rmdir()
-    else:
-        path.unlink(missing_ok=True)
+    for name in FILES:
+        if (Path(folder) / name).is_dir():
+            raise RunError(f"{folder}/{name} is a folder; a run keeps a file there. Remove it.")
 
 
 def read_metrics(
     folder: str | Path, after: Position | None = None
 ) -> tuple[list[dict[str, Any]], Position, bool]:
-    """Reads the lines that were added since, leaving out a torn last one.
+    """Reads the lines that were added since, leaving out a torn last one and damaged ones.
 
     Args:
         folder: the run's.
         after: where the last call ended.
+
+    Raises:
+        RunError: something else lies in the file's place.
 
     Returns:
         The new rows, where to go on, and whether the reader must forget what it has, because the
@@ -323,33 +343,37 @@ def read_metrics(
             offset = 0 if fresh else after.offset
             stream.seek(offset)
             text = stream.read()
-    except OSError:
+    except FileNotFoundError:
         return [], Position(), after.offset > 0
+    except OSError as error:
+        raise RunError(
+            f"{error.filename} cannot be read ({_what(error)}). Remove it; a resumed run writes "
+            "it again from where it goes on."
+        ) from error
     whole = text[: text.rfind(b"\n") + 1]
-    rows = []
-    for line in whole.splitlines():
+    rows, damaged = [], 0 if fresh else after.damaged
+    for line in whole.split(b"\n")[:-1]:
         try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and "step" in row:
-            rows.append(row)
-    return rows, Position(found.st_ino, offset + len(whole)), fresh and after.offset > 0
+            rows.append(_check_row(parse_json(line)))
+        except SchemaError:
+            damaged += 1
+    position = Position(found.st_ino, offset + len(whole), damaged)
+    return rows, position, fresh and after.offset > 0
 
 
 def read_control(folder: str | Path) -> Control:
     """Reads what watchers want; anything unusable counts as nothing wanted."""
     try:
-        fields = json.loads((Path(folder) / "control.json").read_bytes())
-        wanted = Control(**{k: v for k, v in fields.items() if k in Control.__dataclass_fields__})
-    except (OSError, ValueError, TypeError, AttributeError):
+        fields = parse_json((Path(folder) / "control.json").read_bytes())
+        wanted = Control(**check_fields(fields, kinds_of(Control)))
+    except (OSError, SchemaError):
         return Control()
     beta, rate = wanted.beta, wanted.learning_rate
     return Control(
         wanted.action if wanted.action in ("run", "pause", "stop") else "run",
-        wanted.single if type(wanted.single) is int else 0,
-        beta if isinstance(beta, int | float) and 0 <= beta <= 1_000 else None,
-        rate if isinstance(rate, int | float) and 0 < rate <= 1 else None,
+        wanted.single,
+        beta if beta is not None and 0 <= beta <= 1_000 else None,
+        rate if rate is not None and 0 < rate <= 1 else None,
     )
 
 
@@ -361,12 +385,15 @@ def read_changes(folder: str | Path) -> list[dict[str, Any]]:
     """
     file = Path(folder) / "changes.jsonl"
     try:
-        found = [json.loads(line) for line in file.read_text().splitlines()]
-        return [{name: c[name] for name in ("step", "beta", "learning_rate")} for c in found]
+        lines = file.read_bytes().splitlines()
+        return [check_fields(parse_json(line), _CHANGE, required=_CHANGE) for line in lines]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise RunError(f"{file} cannot be read ({error}).") from error
+    except (OSError, SchemaError) as error:
+        raise RunError(
+            f"{file} cannot be read ({_what(error)}). Without it the run could not go on as it "
+            "was: put the file back, or remove it to go on without the changes."
+        ) from error
 
 
 def control(
@@ -404,6 +431,25 @@ def control(
 def write_json(file: Path, value: Any) -> None:
     """Writes a JSON file under a temporary name and renames it."""
     write_file(file, json.dumps(value, indent=1, allow_nan=False).encode() + b"\n")
+
+
+def _check_row(row: Any) -> dict[str, Any]:
+    found = check_fields(row, _ROW, required=("step",))
+    if found["step"] < 1:
+        raise SchemaError(f"step is {found['step']}; expected a number from 1 on")
+    terms = [found.get(f"heldout_{term}") for term in ("reconstruction", "kl", "elbo")]
+    measured = "heldout_elbo" in found or terms != [None] * 3  # None for an autoencoder
+    if measured and not (
+        len({term is None for term in terms}) == 1
+        and found.get("heldout_squared_error") is not None
+        and "active_units" in found
+    ):
+        raise SchemaError("some held-out figures are missing; expected all or none")
+    return found
+
+
+def _what(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 def _age(file: Path) -> float:

@@ -17,18 +17,19 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from ..files import write_file
+from ..files import is_unfinished, write_file
 from ..locations import NAME, data_folder, list_checkpoints
 from .folder import (
+    FILES,
     RunConfig,
     RunError,
     Status,
+    check_files,
     control,
     is_run,
     lock,
     read_config,
     read_status,
-    remove_run_files,
     write_json,
 )
 from .queue import ESTIMATE, TRAIN, Ticket, take_ticket
@@ -46,6 +47,7 @@ __all__ = [
     "start_run",
 ]
 
+_SNAPSHOT = re.compile(r"(shared|\d{6})\.safetensors")
 _children: list[subprocess.Popen] = []  # kept, so that those that ended are waited for
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -70,9 +72,12 @@ def runs_folder() -> Path:
 
 def list_runs() -> list[Run]:
     """Names all runs of the app, the latest first."""
-    files = [f for f in runs_folder().glob("*/config.json") if NAME.fullmatch(f.parent.name)]
-    files.sort(key=lambda file: file.stat().st_mtime, reverse=True)
-    return [Run(file.parent.name, file.parent) for file in files]
+    found = []
+    for file in runs_folder().glob("*/config.json"):
+        if NAME.fullmatch(file.parent.name):
+            with suppress(OSError):  # deleted meanwhile
+                found.append((file.lstat().st_mtime, file.parent))
+    return [Run(folder.name, folder) for _, folder in sorted(found, reverse=True)]
 
 
 def start_run(config: RunConfig, name: str | None = None) -> Run:
@@ -100,6 +105,7 @@ def resume_run(folder: str | Path) -> None:
     """
     if read_status(folder).live:
         raise RunError("This run is at work already.")
+    check_files(folder)
     read_config(folder)
     with _ticket(TRAIN) as ticket:
         (Path(folder) / "config.json").touch()  # it is the latest now
@@ -185,7 +191,7 @@ def delete_run(folder: str | Path) -> list[str]:
     with lock(folder / "run.lock") as free:
         if not free:
             raise RunError("This run is at work; stop it first.")
-        return remove_run_files(folder)
+        return _remove_run_files(folder)
 
 
 def save_run(folder: str | Path, name: str) -> Path:
@@ -229,7 +235,7 @@ def export_run(folder: str | Path) -> bytes:
         ):
             file = Path(folder) / name
             if file.is_file():
-                archive.write(file, f"{Path(folder).name}/{name}")
+                archive.writestr(f"{Path(folder).name}/{name}", file.read_bytes())
     return packed.getvalue()
 
 
@@ -297,3 +303,33 @@ def _new_folder(place: Path, name: str) -> Path:
     except FileExistsError:
         raise RunError(f"{name} exists already; choose another name.") from None
     return place / name
+
+
+def _remove_run_files(folder: Path) -> list[str]:
+    """Removes the files that a run wrote, and its folder if nothing else is left.
+
+    Returns:
+        Names of what is left, because no run writes such files.
+    """
+    snapshots = folder / "snapshots"
+    if snapshots.is_dir():
+        for file in snapshots.iterdir():
+            if _SNAPSHOT.fullmatch(file.name) or is_unfinished(file):
+                _remove(file)
+        _remove(snapshots)
+    for file in folder.iterdir():
+        if is_unfinished(file):
+            _remove(file)
+    for name in FILES:
+        _remove(folder / name)
+    _remove(folder)
+    return sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
+
+
+def _remove(path: Path) -> None:
+    """Removes a file or an empty folder; leaves a folder that holds something."""
+    if path.is_dir() and not path.is_symlink():
+        with suppress(OSError):
+            path.rmdir()
+    else:
+        path.unlink(missing_ok=True)

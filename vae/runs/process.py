@@ -13,12 +13,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..files import OutputError, remove_unfinished
+from ..files import OutputError, check_output_folder, is_unfinished, remove_unfinished
 from .folder import (
     RunConfig,
     RunError,
     Status,
-    check_run_folder,
+    check_files,
+    is_run,
     lock,
     read_config,
     read_control,
@@ -142,9 +143,20 @@ def hold(folder: Path) -> Iterator[None]:
         yield
 
 
+def _check_folder(folder: str | Path) -> Path:
+    """Refuses a folder that a run must not write to: neither new, nor empty, nor a run's."""
+
+    def own(folder: Path) -> bool:
+        others = [f for f in folder.iterdir() if f.name != "run.lock" and not is_unfinished(f)]
+        return not others or ((folder / "config.json").is_file() and is_run(folder))
+
+    return check_output_folder(folder, own)
+
+
 def _plan(folder: str | Path, config: RunConfig | None, resume: bool) -> RunConfig:
     """Decides what a run is to do; writes nothing."""
-    folder = check_run_folder(folder)
+    folder = _check_folder(folder)
+    check_files(folder)
     file, trained = folder / "config.json", (folder / "model.safetensors").exists()
     never = not (folder / "state.safetensors").exists()
     if file.exists() and resume:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import math
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any
 
 import torch
 
-from ..checkpoint import CheckpointError, load_checkpoint
+from ..checkpoint import CheckpointError, load_card, load_checkpoint, load_codes, read_tensors
 from ..config import ConfigError, VAEConfig
 from ..datasets import Dataset, load_dataset
 from ..locations import list_checkpoints
@@ -23,7 +24,15 @@ from ..training.distributed import join, leave
 from ..training.loop import TrainingError, train
 from .folder import RunConfig
 
-__all__ = ["describe_data", "estimate", "explain", "find_checkpoint", "prepare", "threads"]
+__all__ = [
+    "describe_damage",
+    "describe_data",
+    "estimate",
+    "explain",
+    "find_checkpoint",
+    "prepare",
+    "threads",
+]
 
 
 def prepare(config: RunConfig) -> tuple[Dataset, Dataset, VAE]:
@@ -130,6 +139,41 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def describe_damage(folder: str | Path) -> list[str]:
+    """Says which files of a run's checkpoint are damaged, and what is lost, a sentence for each.
+
+    Args:
+        folder: of a run that no process works on.
+    """
+    changed = tuple(
+        file.stat().st_mtime_ns for name in _CHECKPOINT if (file := Path(folder) / name).exists()
+    )
+    return list(_describe_damage(Path(folder), changed))
+
+
+_CHECKPOINT = {  # how each file is read, and what a visitor can do without it
+    "state.safetensors": (
+        lambda folder: read_tensors(folder / "state.safetensors"),
+        "Without it the run cannot go on; what else there is of it can be used.",
+    ),
+    "model.safetensors": (load_checkpoint, "A run that goes on writes it again."),
+    "codes.safetensors": (load_codes, ""),
+    "card.json": (load_card, "A run that goes on does so, too."),
+}
+
+
+@functools.lru_cache(maxsize=64)
+def _describe_damage(folder: Path, _changed: tuple[int, ...]) -> tuple[str, ...]:
+    found = []
+    for name, (read, sentence) in _CHECKPOINT.items():
+        if (folder / name).exists():
+            try:
+                read(folder)
+            except CheckpointError as error:
+                found.append(f"{error} {sentence}".strip())
+    return tuple(found)
 
 
 def explain(error: BaseException) -> str:

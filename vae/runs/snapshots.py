@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +10,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checkpoint import CheckpointError, read_tensors, write_tensors
+from ..checkpoint import CheckpointError, check_arrays, read_tensors, write_tensors
 from ..datasets import Dataset
 from ..datasets.base import checksum
 from ..model import VAE
 from ..projection import fit_discriminants, fit_pca
+from ..schema import SchemaError, check_fields
 from ..training.config import TrainingConfig
 
-__all__ = ["Snapshots", "list_snapshots", "read_shared", "read_snapshot", "snapshot_file"]
+__all__ = [
+    "Snapshots",
+    "list_snapshots",
+    "read_pictures",
+    "read_shared",
+    "read_snapshot",
+    "snapshot_file",
+]
 
 KEPT = 50  # epochs of a run, evenly spaced
 PICTURES = 16
 CODES = 1_000
+_EPOCH = re.compile(r"\d{6}")
+_TAKEN = {
+    "samples": ("u", ("S", "C", "H", "W")),
+    "reconstructions": ("u", ("P", "C", "H", "W")),
+    "codes": ("f", ("N", "D")),
+    "map": ("f", ("N", 2)),
+}
 
 
 def read_shared(folder: str | Path) -> dict[str, Any]:
@@ -30,9 +46,10 @@ def read_shared(folder: str | Path) -> dict[str, Any]:
         `classes`, their names or None, and `images`, a checksum; empty where there is no snapshot
         or an early version wrote it.
     """
+    kinds = {"classes": "list[str] | None", "images": "int"}
     try:
-        return read_tensors(snapshot_file(folder, None))[1]
-    except CheckpointError:
+        return check_fields(read_tensors(snapshot_file(folder, None))[1], kinds)
+    except (CheckpointError, SchemaError):
         return {}
 
 
@@ -107,8 +124,8 @@ class Snapshots:
 
 def list_snapshots(folder: str | Path) -> list[int]:
     """Epochs of which a run keeps pictures and codes, in order; 0 is before training."""
-    files = (Path(folder) / "snapshots").glob("[0-9]*.safetensors")
-    return sorted(int(file.stem) for file in files)
+    files = (Path(folder) / "snapshots").glob("*.safetensors")
+    return sorted(int(file.stem) for file in files if _EPOCH.fullmatch(file.stem))
 
 
 def read_snapshot(folder: str | Path, epoch: int | None = None) -> dict[str, np.ndarray]:
@@ -127,7 +144,32 @@ def read_snapshot(folder: str | Path, epoch: int | None = None) -> dict[str, np.
     Raises:
         CheckpointError: if there is none, or it is damaged.
     """
-    return read_tensors(snapshot_file(folder, epoch))[0]
+    file = snapshot_file(folder, epoch)
+    arrays = read_tensors(file)[0]
+    if epoch is None:
+        check_arrays(file, arrays, _shared(arrays), required=("originals",))
+    else:
+        check_arrays(file, arrays, _TAKEN, required=_TAKEN)
+    return arrays
+
+
+def read_pictures(folder: str | Path, epoch: int) -> dict[str, np.ndarray]:
+    """Reads all that is known of one epoch: what `read_snapshot` gives for it and for all.
+
+    Raises:
+        CheckpointError: if something is missing or damaged, or does not belong together.
+    """
+    arrays = read_snapshot(folder) | read_snapshot(folder, epoch)
+    together = _TAKEN | _shared(arrays) | {"codes": ("f", ("N", "D")), "map": ("f", ("N", 2))}
+    files = f"{snapshot_file(folder, None)} and {snapshot_file(folder, epoch).name}"
+    check_arrays(files, arrays, together, required=())
+    return arrays
+
+
+def _shared(arrays: dict[str, np.ndarray]) -> dict[str, tuple[str, tuple[str | int, ...]]]:
+    """What is expected of the arrays that all epochs share."""
+    attributes = {name: ("u", ("N",)) for name in arrays if name.startswith("attribute.")}
+    return {"originals": ("u", ("P", "C", "H", "W")), "labels": ("iu", ("N",)), **attributes}
 
 
 def snapshot_file(folder: str | Path, epoch: int | None) -> Path:

@@ -17,6 +17,7 @@ import torch
 
 from .. import compatibility
 from ..checkpoint import (
+    CheckpointError,
     load_card,
     load_checkpoint,
     read_tensors,
@@ -26,6 +27,7 @@ from ..checkpoint import (
 from ..codes import write_reference
 from ..files import write_file
 from ..model import VAE
+from ..schema import SchemaError, check_fields
 from ..training.data import in_memory, steps_per_epoch
 from ..training.distributed import Group, join, leave
 from ..training.loop import Progress, TrainingState, train
@@ -33,6 +35,7 @@ from ..training.precision import resolve_precision
 from .folder import (
     Control,
     RunConfig,
+    RunError,
     Status,
     read_changes,
     read_control,
@@ -89,6 +92,33 @@ def dismiss(device: str) -> None:
     group = join(device)
     group.object_from_first(None)
     leave(group)
+
+
+def _check_state(
+    file: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, Any], model: VAE
+) -> dict[str, Any]:
+    """Refuses a saved state that is not this network's, before it takes the place of anything."""
+    expected = {f"model.{name}": value.shape for name, value in model.state_dict().items()}
+    for i, parameter in enumerate(model.parameters()):
+        expected |= {f"{kind}.{i:03d}": parameter.shape for kind in ("exp_avg", "exp_avg_sq")}
+    kinds = dict.fromkeys(("beta", "learning_rate"), "float | None")
+    kinds = {"step": "int", "seconds": "float", **kinds}
+    try:
+        found = check_fields(metadata, kinds, required=kinds)
+        wrong = [name for name in tensors if name not in expected]
+        for name, shape in expected.items():
+            tensor = tensors.get(name)
+            if tensor is None or tensor.shape != shape or not tensor.is_floating_point():
+                wrong.append(name)
+        if wrong or found["step"] < 0:
+            what = f"tensor {wrong[0]}" if wrong else f"step {found['step']}"
+            raise SchemaError(f"{what} is not this network's")
+    except SchemaError as error:
+        raise RunError(
+            f"{file} cannot be used ({error}). Put the file back as it was, or remove it to begin "
+            "again."
+        ) from error
+    return found
 
 
 class _Stopped(Exception):
@@ -162,7 +192,7 @@ class _Trainer:
             "started_from": config.start,
             "parameters": model.config.parameter_count(),
         }
-        before = load_card(self.folder) if self.state.step else {}
+        before = self._read_card() if self.state.step else {}
         self._card |= describe_data(data, before)
         if metrics := before.get("metrics"):
             self._card["metrics"] = metrics
@@ -206,7 +236,7 @@ class _Trainer:
             self._save(model)
             self.say("finishing", "Drawing the map of codes.", seconds_left=None)
             write_reference(load_checkpoint(self.folder), self.folder, heldout)
-        reason = load_card(self.folder).get("no_tsne")
+        reason = self._read_card().get("no_tsne")
         sentences = ["Finished.", *self._card["notices"], *([reason] if reason else [])]
         self.say("finished", " ".join(sentences), seconds_left=0.0)
 
@@ -218,6 +248,12 @@ class _Trainer:
             self.config = replace(self.config, training=replace(training, precision=precision))
             if self.group.writes:
                 write_json(self.folder / "config.json", self.config.to_dict())
+
+    def _read_card(self) -> dict[str, Any]:
+        try:
+            return load_card(self.folder)
+        except CheckpointError:  # the next checkpoint brings a new one
+            return {}
 
     def _report(self, progress: Progress, seconds: float) -> None:
         before = self.status.images_per_second
@@ -354,6 +390,7 @@ class _Trainer:
                 arrays, found = read_tensors(file)
                 arrays = compatibility.state_names(arrays)
                 tensors = {k: torch.from_numpy(v) for k, v in arrays.items()}
+                found = _check_state(file, tensors, found, model)
                 found["shapes"] = {k: v.shape for k, v in tensors.items()}
         found = self.group.object_from_first(found)
         if not found:

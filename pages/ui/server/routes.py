@@ -6,6 +6,7 @@ import functools
 import gzip
 import hashlib
 import importlib
+import logging
 import threading
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -90,9 +91,11 @@ def warm() -> None:
         for name in names:
             try:
                 _open(name)
+                cache.warm(name)
             except _Refusal:
                 continue  # the page that opens it says why
-            cache.warm(name)
+            except Exception:  # one damaged model must not keep the others cold
+                logging.getLogger(__name__).exception("The model %s could not be opened.", name)
         cache.keep()
     importlib.import_module("pandas")  # as Streamlit will, when a page first needs it
 

@@ -130,10 +130,17 @@ def latent_space(name: str) -> LatentSpace:
         raise CheckpointError(f"There is no model named {name!r}; choose one of {list(known)}.")
     folder = known[name].folder
     files = [folder / f for f in ("model.safetensors", "codes.safetensors", "card.json")]
-    stats = [f.stat() for f in files if f.exists()]
-    stamp = "-".join(f"{found.st_mtime_ns:x}-{found.st_size:x}" for found in stats)
+    stamp = "-".join(_changed(file) for file in files)
     images_stamp = stamp_of(_name_of_dataset(folder, stamp))
     return _latent_space(known[name], f"{stamp}-{images_stamp}" if images_stamp else stamp)
+
+
+def _changed(file: Path) -> str:
+    try:
+        found = file.stat()
+    except OSError:  # none, or none any more
+        return ""
+    return f"{found.st_mtime_ns:x}-{found.st_size:x}"
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
-from vae import VAE, load_checkpoint
+from vae import VAE, CheckpointError, load_checkpoint
 from vae.checkpoint import load_card, load_codes
 from vae.classifier import Classifier, load_classifier
 from vae.codes import FittedGaussian, decode, encode, find_reference
@@ -219,19 +220,23 @@ def read_latent_space(
     def load_split(split: str) -> Dataset:
         return load(name, split, model.config.image_shape)
 
-    if (checkpoint.folder / "codes.safetensors").exists():
+    saved = (checkpoint.folder / "codes.safetensors").exists()
+    if saved:
         codes = load_codes(checkpoint.folder)
         data, found, notices = find_reference(card, codes, load_split)
     else:
-        data = load_split(str(card.get("split", "test")))
+        data, notices = load_split(str(card.get("split", "test"))), ()
+    _check_weights(checkpoint.folder, model, data.images[0])
+    if not saved:
         codes = encode(model, data.images, limit=_MOST)
-        found, notices = np.ones(len(codes["index"]), dtype=bool), ()
+        found = np.ones(len(codes["index"]), dtype=bool)
     index, d = codes["index"][found], model.latent_dim
-    if codes["mean"].shape != (len(found), d) or not 0 <= index.min() <= index.max() < len(data):
+    if codes["mean"].shape != (len(found), d) or index.max() >= len(data):
         raise DatasetError(
             f"Its codes are {codes['mean'].shape} for images up to {index.max()}; expected "
             f"{d} dimensions and images below {len(data)}. Compute them again."
         )
+    _check_variances(checkpoint.folder, model, codes)
     codes = {k: v[found] for k, v in codes.items() if v.shape[:1] == found.shape}
     pca = fit_pca(codes["mean"], d)
     places = pca.transform(codes["mean"])[:, :2]  # codes of one dimension lie on a line
@@ -254,3 +259,27 @@ def read_latent_space(
         elbo=codes.get("elbo") if variational else None,
         notices=notices,
     )
+
+
+@torch.no_grad()
+def _check_weights(folder: Path, model: VAE, x: Tensor) -> None:
+    """Refuses weights that are finite, but not what they make of an image `(C, H, W)`."""
+    out = model.encoder.network(x[None])
+    picture = model.decoder.network(out[:, : model.latent_dim])
+    if not (torch.isfinite(out).all() and torch.isfinite(picture).all()):
+        raise CheckpointError(
+            f"{folder / 'model.safetensors'}: the weights are so large that what they give is "
+            "not finite. Put the file back as it was, or train the model again."
+        )
+
+
+def _check_variances(folder: Path, model: VAE, codes: dict[str, np.ndarray]) -> None:
+    variational = model.config.variational
+    needed = ("variance", *(("kl", "elbo") if variational else ()))
+    missing = [name for name in needed if name not in codes]
+    if missing or (variational and not (codes["variance"] > 0).all()):
+        what = f"{missing[0]} is missing" if missing else "variance is not above 0"
+        raise CheckpointError(
+            f"{folder / 'codes.safetensors'}: {what}. Remove the file: the codes are computed "
+            "again when the model is opened."
+        )

@@ -28,7 +28,7 @@ from vae.runs.folder import (
 )
 from vae.runs.manager import Run
 from vae.runs.presets import PRESETS, read_band
-from vae.runs.snapshots import list_snapshots, read_shared, read_snapshot
+from vae.runs.snapshots import list_snapshots, read_pictures, read_shared
 
 __all__ = [
     "metrics_of",
@@ -51,13 +51,24 @@ _RATES = [0.00001, 0.00003, 0.0001, 0.0002, 0.0005, 0.001, 0.0015, 0.002, 0.003,
 
 
 def metrics_of(folder: Path) -> list[dict[str, Any]]:
-    """All rows of a run's metrics, of which only the new ones are read each time."""
+    """All rows of a run's metrics, of which only the new ones are read each time.
+
+    Raises:
+        RunError: something else lies in the file's place.
+    """
+    return _metrics_of(folder)[0]
+
+
+def _metrics_of(folder: Path) -> tuple[list[dict[str, Any]], int]:
+    """The rows, and how many damaged lines were left out."""
     kept = st.session_state.setdefault("train-metrics", {})
-    rows, position = kept.get(str(folder), ([], None))
+    rows, position, lost = kept.get(str(folder), ([], None, 0))
     new, position, again = read_metrics(folder, position)
-    rows = new if again else rows + new
-    st.session_state["train-metrics"] = {**kept, str(folder): (rows, position)}
-    return rows
+    drawn = [row for row in new if "epoch" in row and "seconds" in row]
+    lost = len(new) - len(drawn) + (0 if again else lost)
+    rows = drawn if again else rows + drawn
+    st.session_state["train-metrics"] = {**kept, str(folder): (rows, position, lost)}
+    return rows, lost + position.damaged
 
 
 def show_controls(run: Run) -> None:
@@ -161,10 +172,19 @@ def _show_run(run: Run) -> None:
     with head:
         _show_status(status, config)
         _show_notices(run, status)
-    rows = metrics_of(run.folder)
+    rows, damaged = _metrics_of(run.folder)
+    with head:
+        if damaged:
+            lines = "1 line" if damaged == 1 else f"{damaged:,} lines"
+            st.warning(
+                f"{lines} of metrics.jsonl cannot be read and are left out. The run is not "
+                "affected; the curves have gaps."
+            )
     if not rows:
         if status.state in ("starting", "running"):
             head.caption("The first curves come in a few seconds.")
+        elif not status.live:
+            head.caption("There are no curves: metrics.jsonl is missing or holds no report.")
         return
     with head:
         _warn_of_collapse(rows, config)
@@ -173,7 +193,7 @@ def _show_run(run: Run) -> None:
         band = read_band(preset) if preset else None
         known = plots.terms_of(rows)
         moved = _moved(run, rows)
-        for place, term in zip(st.columns(len(known)), known, strict=True):
+        for place, term in zip(st.columns(max(1, len(known))), known, strict=False):
             figure = plots.curve_figure(rows, term, band, max(status.epochs, 1), moved)
             with place:
                 chart(figure, key=f"curve-{term}", alt=f"{term} by epoch, nats per image")
@@ -185,8 +205,8 @@ def _show_run(run: Run) -> None:
 
 
 def _show_terms(rows: list[dict[str, Any]]) -> None:
-    last = next((row for row in reversed(rows) if row.get("kl_per_dimension")), None)
-    if last is None:
+    last = next((row for row in reversed(rows) if row.get("kl_per_dimension")), {})
+    if "active_units" not in last:
         return
     left, right = st.columns(2, gap="medium")
     with left:
@@ -223,14 +243,14 @@ def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
             st.session_state[key] = kept if kept in epochs else epoch
             epoch = st.select_slider("Replay: epoch", epochs, key=key, width="stretch")
     try:
-        shared, found = read_snapshot(run.folder), read_snapshot(run.folder, epoch)
-        about = read_shared(run.folder)
-        # An early version did not keep the names with the pictures.
-        classes = about["classes"] if about else cache.dataset(config.dataset, "test").classes
+        found, about = read_pictures(run.folder, epoch), read_shared(run.folder)
+        classes = about.get("classes")
+        if "classes" not in about:  # an early version did not keep them with the pictures
+            classes = cache.dataset(config.dataset, "test").classes
     except (CheckpointError, DatasetError) as problem:
         st.caption(f"The pictures of epoch {epoch} cannot be shown. {message(problem)}")
         return
-    labels = shared.get("labels")
+    labels = found.get("labels")
     plane = "seen from where the classes lie furthest apart"
     if found["codes"].shape[1] <= 2:
         plane = "the whole latent space"
@@ -239,13 +259,13 @@ def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown(f"**Codes of held-out images** · after epoch {epoch}, {plane}")
-        attributes = [n.removeprefix("attribute.") for n in shared if n.startswith("attribute.")]
+        attributes = [n.removeprefix("attribute.") for n in found if n.startswith("attribute.")]
         if labels is None and attributes:
-            labels, classes = _colour_by(shared, sorted(attributes), run)
+            labels, classes = _colour_by(found, sorted(attributes), run)
         figure = plots.map_figure(found["map"], labels, classes)
         chart(figure, key="codes", alt=f"Map of {len(found['map'])} codes at epoch {epoch}")
     with right:
-        pairs = np.stack([shared["originals"][:8], found["reconstructions"][:8]], 1)
+        pairs = np.stack([found["originals"][:8], found["reconstructions"][:8]], 1)
         pairs = pairs.reshape(-1, *pairs.shape[2:])
         _sheet(
             np.concatenate([pairs[0::2], pairs[1::2]]),
@@ -256,7 +276,7 @@ def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
 
 
 def _colour_by(
-    shared: dict[str, np.ndarray], attributes: list[str], run: Run
+    found: dict[str, np.ndarray], attributes: list[str], run: Run
 ) -> tuple[np.ndarray, tuple[str, str]]:
     name = st.selectbox(
         "Colour by",
@@ -266,7 +286,7 @@ def _colour_by(
         format_func=formatting.option,
     )
     shown = formatting.words(name).lower()
-    return shared[f"attribute.{name}"].astype(int), (f"without {shown}", f"with {shown}")
+    return found[f"attribute.{name}"].astype(int), (f"without {shown}", f"with {shown}")
 
 
 def _sheet(pictures: np.ndarray, columns: int, caption: str) -> None:
@@ -340,10 +360,15 @@ def _warn_of_collapse(rows: list[dict[str, Any]], config: RunConfig) -> None:
 def _moved(run: Run, rows: list[dict[str, Any]]) -> list[tuple[float, str]]:
     """At which epochs visitors moved beta or the learning rate, and to what."""
     pace = rows[-1]["epoch"] / rows[-1]["step"]
+    try:
+        changes = read_changes(run.folder)
+    except RunError as problem:
+        st.warning(message(problem))
+        return []
     names = {"beta": "beta", "learning_rate": "rate"}
     return [
         (change["step"] * pace, f"{names[name]} {change[name]:g}")
-        for change in read_changes(run.folder)
+        for change in changes
         for name in names
         if change.get(name) is not None
     ]

@@ -15,6 +15,7 @@ from pages.ui.train import plots
 from pages.ui.train.monitor import metrics_of
 from vae.runs.folder import RunConfig, RunError, read_changes, read_config, read_status
 from vae.runs.manager import Run, delete_run, export_run, resume_run, save_run
+from vae.runs.setup import describe_damage
 
 __all__ = ["show_actions", "show_comparison"]
 
@@ -24,6 +25,8 @@ def show_actions(run: Run) -> None:
     status = read_status(run.folder)
     if status.live:
         return
+    for damage in describe_damage(run.folder):
+        st.warning(message(damage))
     saved = (run.folder / "model.safetensors").exists()
     try:
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -68,14 +71,21 @@ def show_actions(run: Run) -> None:
 def show_comparison(runs: list[Run]) -> None:
     """Curves and a table of several runs; ELBOs are overlaid only where that means something."""
     kinds: dict[str, list[Run]] = {}
+    damaged: dict[str, RunError] = {}
     for run in runs:
         try:
             kinds.setdefault(_kind(read_config(run.folder)), []).append(run)
-        except RunError:
-            continue
-    if not kinds:
-        st.info("There is no run yet.")
-        return
+        except RunError as problem:
+            damaged[run.name] = problem
+    if kinds:
+        _compare(kinds, damaged)
+    else:
+        st.info("There is no run yet." if not damaged else "There is no run to compare.")
+    for name, problem in damaged.items():
+        st.warning(f"{plain(name)} is left out. {message(problem)}")
+
+
+def _compare(kinds: dict[str, list[Run]], damaged: dict[str, RunError]) -> None:
     kind = st.selectbox(
         "Runs that can be compared",
         list(kinds),
@@ -85,7 +95,15 @@ def show_comparison(runs: list[Run]) -> None:
     )
     names = [run.name for run in kinds[kind]]
     chosen = st.multiselect("Runs", names, names[:4], key=f"compared-{kind}")
-    rows = {run.name: metrics_of(run.folder) for run in kinds[kind] if run.name in chosen}
+    rows, table = {}, []
+    for run in kinds[kind]:
+        if run.name in chosen:
+            try:
+                metrics = metrics_of(run.folder)
+                table.append(_row(run, metrics))
+                rows[run.name] = metrics
+            except RunError as problem:
+                damaged[run.name] = problem
     if not rows:
         return
     terms = ["elbo", "reconstruction", "kl"]
@@ -94,9 +112,7 @@ def show_comparison(runs: list[Run]) -> None:
             figure = plots.compared_figure(rows, term)
             alt = f"{term} of {len(rows)} runs, on held-out images, by epoch"
             chart(figure, key=f"compared-{term}", alt=alt)
-    st.dataframe(
-        [_row(run, rows[run.name]) for run in kinds[kind] if run.name in rows], hide_index=True
-    )
+    st.dataframe(table, hide_index=True)
     st.caption(
         "Of held-out images at the latest epoch; reconstruction, KL and ELBO in nats per image."
     )
