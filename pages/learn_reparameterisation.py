@@ -63,7 +63,7 @@ def hold_noise() -> None:
     draws = np.random.default_rng(seed).standard_normal((120, 2))
     noise_pad(
         space, mean, times * sigma, axes, tuple(noise), key="noise-pad", draws=draws,
-        slope=found.by_z.numpy(), on_release=take_noise,
+        slope=found.wrt_z.numpy(), on_release=take_noise,
     )  # fmt: skip
     left, right = st.columns([3, 2], gap="medium")
     with left:

@@ -20,7 +20,13 @@ from pages.ui.shared.formatting import figure_of, milliseconds
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.plot_style import TERMS
 from vae.codes import decode
-from vae.theory.gradients import Gap, Refinement, amortisation_gap, encoding_seconds, refine
+from vae.theory.amortisation import (
+    AmortisationGap,
+    OptimisedPosterior,
+    amortisation_gap,
+    encoding_seconds,
+    optimise_posterior,
+)
 
 __all__ = [
     "ABOUT",
@@ -81,13 +87,13 @@ class Search:
         gaps: what each gains over the encoder, by start.
     """
 
-    runs: dict[str, list[Refinement]]
-    gaps: dict[str, Gap]
+    runs: dict[str, list[OptimisedPosterior]]
+    gaps: dict[str, AmortisationGap]
 
     @property
     def best(self) -> str:
         """The start that led to the higher ELBO."""
-        return max(self.gaps, key=lambda start: self.gaps[start].found.item())
+        return max(self.gaps, key=lambda start: self.gaps[start].optimised.item())
 
 
 def choose_image(space: LatentSpace) -> tuple[Tensor, str]:
@@ -136,7 +142,8 @@ def search(space: LatentSpace, x: Tensor, steps: int, seed: int) -> Search:
     def compute() -> Search:
         one = x[None].float()
         runs = {
-            s: list(refine(space.model, one, steps, start=s, draws=64, seed=seed)) for s in STARTS
+            s: list(optimise_posterior(space.model, one, steps, start=s, draws=64, seed=seed))
+            for s in STARTS
         }
         gaps = {
             s: amortisation_gap(space.model, one, run[-1].mean, run[-1].sigma)
@@ -226,7 +233,7 @@ def show_search(space: LatentSpace, guess: Guess, found: Search) -> None:
     for start, name in STARTS.items():
         one = found.gaps[start]
         gain = f"{one.nats.item():+.1f} ± {one.error.item():.1f}".replace("-", "−")
-        rows.append((name, found.runs[start][-1].seconds, one.found, gain))
+        rows.append((name, found.runs[start][-1].seconds, one.optimised, gain))
     right.table(
         {
             "": [r[0] for r in rows],
@@ -242,7 +249,7 @@ def show_search(space: LatentSpace, guess: Guess, found: Search) -> None:
         f"Amortisation gap of this image: {plot_style.coloured('gap', f'{nats:.1f} nats')}. The "
         f"search took {figure_of(times)} times as long as the encoder."
     )
-    worst = min(found.gaps.values(), key=lambda g: g.found.item())
+    worst = min(found.gaps.values(), key=lambda g: g.optimised.item())
     if worst.nats.item() < -3 * worst.error.item() - 1:
         right.caption(
             "A search from the prior can get stuck in another mode, below the encoder: the gap is "

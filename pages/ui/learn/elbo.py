@@ -18,18 +18,16 @@ from pages.ui.shared.progress import with_progress
 from vae import log_evidence
 from vae.theory.exact import (
     DecodedGrid,
-    LinearGaussian,
     TruePosterior,
     decode_grid,
     exact_elbo,
-    expected_bound,
     log_posterior,
-    log_weights,
-    missed_mass,
     posterior_gap,
-    running_bound,
     true_posterior,
+    uncovered_posterior_mass,
 )
+from vae.theory.importance import expected_bound, log_weights, running_bound
+from vae.theory.linear_gaussian import LinearGaussian
 
 __all__ = [
     "Bound",
@@ -96,7 +94,10 @@ def missed(space: LatentSpace, count: int = 500) -> np.ndarray:
 
     def compute() -> np.ndarray:
         rows = torch.from_numpy(space.index[:count])
-        parts = [missed_mass(lattice, space.dataset.images[part]) for part in rows.split(50)]
+        parts = [
+            uncovered_posterior_mass(lattice, space.dataset.images[part])
+            for part in rows.split(50)
+        ]
         return torch.cat(parts).numpy()
 
     return cache.remember(space, ("missed", count), compute)

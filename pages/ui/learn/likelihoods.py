@@ -20,7 +20,7 @@ from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from vae.codes import decode
 from vae.latent import neighbours
-from vae.theory.exact import average_likelihood, running_products
+from vae.theory.underflow import average_likelihood, running_products
 
 __all__ = [
     "KINDS",

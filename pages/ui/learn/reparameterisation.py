@@ -13,14 +13,13 @@ from pages.ui.shared import cache, plot_style, scatter
 from pages.ui.shared.formatting import figure_of
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.plot_style import TERMS
+from vae.theory.amortisation import OptimisedPosterior, optimise_posterior
 from vae.theory.gradients import (
     ESTIMATORS,
-    Pull,
-    Refinement,
-    encoder_gradients,
-    gradients,
-    pull,
-    refine,
+    PathwiseGradient,
+    estimate_gradients,
+    gradient_norms,
+    pathwise_gradient,
 )
 
 __all__ = [
@@ -83,18 +82,18 @@ def pull_at(
     sigma: np.ndarray,
     noise: np.ndarray,
     axes: tuple,
-) -> Pull:
+) -> PathwiseGradient:
     """The slopes of log p(x|z) for one real image and one ε, once for all visitors."""
 
-    def compute() -> Pull:
+    def compute() -> PathwiseGradient:
         numbers = (torch.from_numpy(v) for v in (mean, sigma, noise))
-        return pull(space.model, space.image(row), *numbers, dimensions=axes)
+        return pathwise_gradient(space.model, space.image(row), *numbers, dimensions=axes)
 
     key = ("pull", row, sigma.tobytes(), noise.tobytes(), axes)
     return cache.remember(space, key, compute)
 
 
-def show_slopes(found: Pull, noise: np.ndarray) -> None:
+def show_slopes(found: PathwiseGradient, noise: np.ndarray) -> None:
     """Puts the identities of one draw side by side: written, by autograd, by differences."""
 
     def row(name: str, way: str, values: object) -> list[str]:
@@ -102,11 +101,11 @@ def show_slopes(found: Pull, noise: np.ndarray) -> None:
 
     k = list(found.dimensions)
     rows = [
-        row("∂L/∂z", "autograd, z as a number of its own", found.by_z[k]),
-        row("∂L/∂μ", "autograd through the draw", found.by_mean[k]),
+        row("∂L/∂z", "autograd, z as a number of its own", found.wrt_z[k]),
+        row("∂L/∂μ", "autograd through the draw", found.wrt_mean[k]),
         row("∂L/∂μ", "finite differences", found.finite_mean),
-        row("∂L/∂z · ε", "multiplied out", found.by_z.numpy()[k] * noise[k]),
-        row("∂L/∂σ", "autograd through the draw", found.by_sigma[k]),
+        row("∂L/∂z · ε", "multiplied out", found.wrt_z.numpy()[k] * noise[k]),
+        row("∂L/∂σ", "autograd through the draw", found.wrt_sigma[k]),
         row("∂L/∂σ", "finite differences", found.finite_sigma),
     ]
     level = f"{found.reconstruction:,.2f}".replace("-", "−")
@@ -151,7 +150,7 @@ def compare_estimators(space: LatentSpace, row: int, seed: int) -> None:
         x = torch.stack([space.image(r) for r in rows])
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(draws, IMAGES, space.mean.shape[1], generator=generator)
-        found = {name: gradients(space.model, x, noise, name) for name in ESTIMATORS}
+        found = {name: estimate_gradients(space.model, x, noise, name) for name in ESTIMATORS}
         one = {name: g.mean[:, 0, d].numpy() for name, g in found.items()}
         return one, {name: g.variance().mean().item() for name, g in found.items()}
 
@@ -192,18 +191,27 @@ def compare_graphs(space: LatentSpace, row: int, seed: int) -> None:
     """Shows what is left of learning when the draw is cut out of the graph."""
     steps, samples = (100, 4)
 
-    def compute() -> tuple[dict[str, float], dict[str, list[Refinement]]]:
+    def compute() -> tuple[dict[tuple[str, str], float], dict[str, list[OptimisedPosterior]]]:
         x = torch.stack([space.image((row + k) % len(space)) for k in range(IMAGES)])
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(IMAGES, space.mean.shape[1], generator=generator)
         runs = {
             name: list(
-                refine(space.model, x[:1], steps, start="encoder", detached=cut, samples=samples,
-                       draws=32, every=10, seed=seed)
+                optimise_posterior(
+                    space.model,
+                    x[:1],
+                    steps,
+                    start="encoder",
+                    detached=cut,
+                    samples=samples,
+                    draws=32,
+                    every=10,
+                    seed=seed,
+                )
             )
             for name, cut in (("z in the graph", False), ("z detached", True))
-        }  # fmt: skip
-        return encoder_gradients(space.model, x, noise), runs
+        }
+        return gradient_norms(space.model, x, noise), runs
 
     with st.spinner("Taking gradient steps…", show_time=True):
         norms, runs = cache.remember(space, ("graphs", row, seed), compute)
@@ -234,7 +242,7 @@ def compare_graphs(space: LatentSpace, row: int, seed: int) -> None:
     right.table(
         {
             "Term": list(names.values()),
-            "Gradient at the encoder": [figure_of(norms[k]) for k in names],
+            "Gradient at the encoder": [figure_of(norms[k, "encoder"]) for k in names],
         },
         hide_index=True,
     )

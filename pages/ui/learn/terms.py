@@ -14,7 +14,8 @@ from pages.ui.shared import cache, images, plot_style
 from pages.ui.shared.latent_space import LatentSpace
 from vae.codes import decode
 from vae.latent import evenly
-from vae.theory.exact import exact_elbo, gradient_norms
+from vae.theory.exact import exact_elbo
+from vae.theory.gradients import gradient_norms
 
 __all__ = ["gradients", "move_posterior", "rate_distortion", "sweep"]
 
