@@ -286,8 +286,8 @@ def find_reference(
         return data, np.ones(len(index), dtype=bool), (notice,) if notice else ()
     if codes["checksum"].shape != index.shape or index.min(initial=0) < 0:
         raise DatasetError(
-            f"Its codes number images {index.shape} from {index.min(initial=0)} on and keep "
-            f"checksums {codes['checksum'].shape}; expected one checksum for each number from 0 on."
+            f"Its codes number images {index.shape} from {index.min(initial=0)} on, and keep "
+            f"checksums {codes['checksum'].shape}; expected a checksum for each number from 0 on."
         )
     data, found = find_encoded(data, index, codes["checksum"], lambda: _others(data, load))
     start = change_since(card, data.name, data.fingerprint)

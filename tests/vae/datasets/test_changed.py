@@ -98,7 +98,7 @@ def test_codes_with_checksums_of_other_images_are_refused(put):
     path = put(SIXTY)
     card, codes, _ = encoded(path)
     for wrong in ({"checksum": codes["checksum"][:-1]}, {"index": codes["index"] - 1}):
-        with pytest.raises(DatasetError, match="expected one checksum for each"):
+        with pytest.raises(DatasetError, match="expected a checksum for each"):
             found_again(path, card, codes | wrong)
 
 
