@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from .latent import LARGEST_CODE
+
 __all__ = ["ExpressionError", "combine", "parse"]
 
 _LONGEST = 500  # characters
@@ -82,7 +84,8 @@ def combine(
         `(D,)`, and whether it is a place rather than a direction.
 
     Raises:
-        ExpressionError: also for a name that is neither, or images that add up to something else.
+        ExpressionError: also for a name that is neither, for images that add up to something
+            else, and for a result beyond ±`LARGEST_CODE`.
     """
     images = images or {}
     factors = parse(text)
@@ -101,8 +104,17 @@ def combine(
             "or 0 for a direction, such as A − B",
             max(first, 0),
         )
-    parts = [factor * np.asarray(known[name], np.float64) for name, factor in factors.items()]
-    return np.sum(parts, axis=0).astype(np.float32), place
+    with np.errstate(over="ignore", invalid="ignore"):  # named below
+        parts = [factor * np.asarray(known[name], np.float64) for name, factor in factors.items()]
+        found = np.sum(parts, axis=0)
+    largest = np.abs(found).max(initial=0.0)
+    if not largest <= LARGEST_CODE:  # nan is not below anything
+        raise ExpressionError(
+            f"The result has numbers of up to {largest:.3g}; expected at most "
+            f"±{LARGEST_CODE:,}. Use smaller factors",
+            0,
+        )
+    return found.astype(np.float32), place
 
 
 def _tree(text: str) -> ast.expr:

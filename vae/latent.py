@@ -188,6 +188,7 @@ def neighbours(codes: np.ndarray, z: np.ndarray, k: int) -> tuple[np.ndarray, np
     return (rows[0], distances[0]) if single else (np.stack(rows), np.stack(distances))
 
 
+LARGEST_CODE = 1_000_000  # of a code's numbers: far outside any data, and no layer overflows yet
 UNJUDGED = "too few different images to judge that"
 _FEWEST = 20  # codes: 95 % of fewer would be all of them
 

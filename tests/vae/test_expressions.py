@@ -83,3 +83,15 @@ def test_images_make_a_place_or_a_direction():
         combine("A + B", vectors, images)
     with pytest.raises(ExpressionError, match="did you mean smile"):
         combine("A + smlie", vectors, images)
+
+
+@pytest.mark.parametrize("text", ["1e38*smile", "1e300*smile", "A + 1e9*smile", "1e7*(A − B)"])
+def test_a_result_beyond_any_code_is_named(text):
+    codes = {"A": np.ones(3, np.float32), "B": np.zeros(3, np.float32)}
+    with pytest.raises(ExpressionError, match=r"up to 1e\+\d+; expected at most ±1,000"):
+        combine(text, {"smile": np.ones(3, np.float32)}, codes)
+
+
+def test_a_result_that_is_no_number_is_named():
+    with pytest.raises(ExpressionError, match="numbers of up to nan"):
+        combine("a - b", {"a": np.array([np.inf]), "b": np.array([np.inf])})

@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 
 from ..checkpoint import FORMAT, CheckpointError, read_tensors
+from ..latent import LARGEST_CODE
 from ..model import VAE
 
 __all__ = ["Concept", "VectorError", "fingerprint", "pack", "read_vectors"]
@@ -114,13 +115,18 @@ def read_vectors(file: str | Path, model: VAE) -> list[Concept]:
                 f"{name[:_LONGEST]} has {len(vector)} dimensions; this model's codes have "
                 f"{model.latent_dim}. Choose the model it was made with: {card.get('model')}."
             )
-        about = entry.get("about")
+        largest = np.abs(vector).max(initial=0.0)
+        if not largest <= LARGEST_CODE:
+            raise VectorError(
+                f"{name[:_LONGEST]} has numbers of up to {largest:.3g}; expected at most "
+                f"±{LARGEST_CODE:,}."
+            )
         found.append(
             Concept(
                 name.strip()[:_LONGEST],
                 vector.astype(np.float32),
                 str(entry.get("estimator", "unknown"))[:_LONGEST],
-                about if isinstance(about, dict) else {},
+                _about(entry.get("about")),
             )
         )
     if card.get("fingerprint") != fingerprint(model):
@@ -129,3 +135,12 @@ def read_vectors(file: str | Path, model: VAE) -> list[Concept]:
             "Directions mean something only in the model they come from: choose that one."
         )
     return found
+
+
+def _about(found: object) -> dict[str, Any]:
+    """What is to be known of a vector, if it can be written again: JSON has no NaN."""
+    try:
+        json.dumps(found, allow_nan=False)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

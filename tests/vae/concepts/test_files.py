@@ -37,6 +37,22 @@ def test_another_dimension_and_another_model_are_told_apart(sent):
         read_vectors(sent, tiny(seed=1))
 
 
+def test_a_vector_beyond_any_code_is_refused(tmp_path):
+    file = tmp_path / "v.safetensors"
+    file.write_bytes(pack([Concept("far", np.full(4, 1e15, np.float32))], tiny(), "mine")[0])
+    with pytest.raises(VectorError, match=r"far has numbers of up to 1e\+15; expected"):
+        read_vectors(file, tiny())
+
+
+def test_what_could_not_be_exported_again_is_left_out(tmp_path):
+    file = tmp_path / "v.safetensors"
+    content = pack([Concept("far", np.ones(4, np.float32), about={"n": 100})], tiny(), "mine")[0]
+    file.write_bytes(content.replace(b": 100}", b": NaN}"))
+    assert file.read_bytes() != content
+    (concept,) = read_vectors(file, tiny())
+    assert concept.about == {} and pack([concept], tiny(), "mine")
+
+
 def test_damage_is_refused(sent, tmp_path):
     content = sent.read_bytes()
     for broken in (content[:-3], b"", b"PK\x03\x04" + content, content[:20]):
