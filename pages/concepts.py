@@ -17,7 +17,7 @@ from pages.ui.concepts import (
     vector_report,
 )
 from pages.ui.concepts.edit import Edit, EditResult
-from pages.ui.shared import model_picker
+from pages.ui.shared import model_picker, url_state
 from pages.ui.shared.foreign_text import plain
 
 VIEWS = {
@@ -83,7 +83,7 @@ def edit_live() -> None:
         format_func=lambda view: VIEWS[view][0],
         key="concept-view",
         label_visibility="collapsed",
-        bind="query-params",
+        bind=url_state.bind_choice("concept-view", [title for title, _ in VIEWS.values()]),
     )
     VIEWS[view][1](result)
 

@@ -8,7 +8,7 @@ import streamlit as st
 from pages.ui.interpolate.corners import square_view
 from pages.ui.interpolate.path import path_view
 from pages.ui.interpolate.traversals import traversal_view
-from pages.ui.shared import model_picker
+from pages.ui.shared import model_picker, url_state
 
 VIEWS = {
     "path": ("Path", path_view),
@@ -26,7 +26,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         required=True,
         format_func=lambda name: VIEWS[name][0],
         key="walk",
-        bind="query-params",
+        bind=url_state.bind_choice("walk", [title for title, _ in VIEWS.values()]),
         persist_state="session",
     )
 

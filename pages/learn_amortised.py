@@ -6,7 +6,7 @@ A visitor draws a digit and sees its code; a search by gradient steps shows what
 import streamlit as st
 
 from pages.ui.learn import amortised, layout
-from pages.ui.shared import formatting, images, model_picker, plot_style, scatter
+from pages.ui.shared import formatting, images, model_picker, plot_style, scatter, url_state
 from pages.ui.shared.foreign_text import plain
 
 HERE = "learn_amortised.py"
@@ -28,7 +28,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         amortised.STEPS,
         100 if max(space.shape[1:]) <= 32 else 50,
         key="steps",
-        bind="query-params",
+        bind=url_state.bind_choice("steps", map(str, amortised.STEPS)),
         width=260,
         help="Of Adam, with 8 draws each, on μ and σ of this one image. The decoder stays as it "
         "is.",

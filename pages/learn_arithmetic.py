@@ -7,7 +7,7 @@ independent classifier counts how often it works and what else it changes.
 import streamlit as st
 
 from pages.ui.learn import arithmetic, layout
-from pages.ui.shared import plot_style
+from pages.ui.shared import plot_style, url_state
 
 HERE = "learn_arithmetic.py"
 
@@ -27,7 +27,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         default=arithmetic.STAGES["pair"],
         required=True,
         key="stage",
-        bind="query-params",
+        bind=url_state.bind_choice("stage", arithmetic.STAGES.values()),
     )
 
 if stage == arithmetic.STAGES["pair"]:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.ui.components.latent_planes import Panel, live_planes
 from pages.ui.learn import autoencoder, layout
-from pages.ui.shared import plot_style
+from pages.ui.shared import plot_style, url_state
 
 FILE = "learn_autoencoder.py"
 layout.begin(
@@ -28,7 +28,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         default="distance",
         required=True,
         key="behind",
-        bind="query-params",
+        bind=url_state.bind_choice("behind", autoencoder.FIELDS.values()),
     )
     seed = layout.seed()
 if behind == "confidence" and twins["Autoencoder"].classifier is None:
@@ -49,10 +49,10 @@ at = live_planes(
         for name, space in twins.items()
     ],
     key="twins",
-    start=layout.linked("at", 2) or start,
+    start=url_state.read_numbers("at", 2, 0, 1) or start,
     legend=next(iter(twins.values())).classes,
 )
-layout.link("at", None if at == start else at)
+url_state.write_numbers("at", None if at == start else at)
 
 autoencoder.show_samples(twins, seed)
 autoencoder.show_walk(twins)

@@ -6,9 +6,9 @@ A visitor drags ε and sees z and its picture move; every slope is computed for 
 import numpy as np
 import streamlit as st
 
-from pages.ui.components.noise_pad import REACH, noise_pad
+from pages.ui.components.noise_pad import noise_pad
 from pages.ui.learn import layout, reparameterisation
-from pages.ui.shared import model_picker, scatter
+from pages.ui.shared import model_picker, scatter, url_state
 from pages.ui.shared.plot_style import coloured
 
 HERE = "learn_reparameterisation.py"
@@ -42,18 +42,13 @@ def hold_noise() -> None:
     """The pad and its slopes: letting go reruns only this."""
     model_picker.rerun_if_changed(space)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        noise = [
-            st.number_input(
-                f"ε{d + 1}", -REACH, REACH, start, 0.1, key=key, bind="query-params", width=130
-            )
-            for d, start, key in zip(axes, (1.2, -0.8), ("e1", "e2"), strict=True)
-        ]
+        noise = reparameterisation.choose_noise(axes)
         times = st.select_slider(
             "σ, times the encoder's",
             reparameterisation.WIDENINGS,
             reparameterisation.visible_widening(space),
             key="widen",
-            bind="query-params",
+            bind=url_state.bind_choice("widen", map(str, reparameterisation.WIDENINGS)),
             width=260,
             help="At 1 the ellipses are q(z|x) itself, often too narrow to be seen.",
         )
@@ -80,7 +75,7 @@ def hold_noise() -> None:
 
 hold_noise()
 names = ["Against the score function", "What detaching breaks"]
-views = st.tabs(names, key="view", on_change="rerun", bind="query-params")
+views = st.tabs(names, key="view", on_change="rerun", bind=url_state.bind_choice("view", names))
 if views[0].open:
     with views[0]:
         reparameterisation.compare_estimators(space, row, seed)

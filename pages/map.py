@@ -8,7 +8,7 @@ import streamlit as st
 from pages.ui.components.decoded_view import live_picture
 from pages.ui.components.latent_map import latent_map
 from pages.ui.map import model_card, pin_details, placing
-from pages.ui.shared import model_picker, scatter, visitor
+from pages.ui.shared import model_picker, scatter, url_state, visitor
 from pages.ui.shared.foreign_text import message
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -21,7 +21,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         index=list(maps).index(first),
         format_func=maps.get,
         key="projection",
-        bind="query-params",
+        bind=url_state.bind_choice("projection", maps.values()),
         help="Latent axes and the PCA plane can be decoded anywhere. t-SNE shows groups best, "
         "but has no way back: between points the nearest codes are averaged.",
     )
@@ -35,12 +35,13 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
                 others,
                 format_func=lambda k: f"z{k + 1}",
                 key=f"{name}-axis",
-                bind="query-params",
+                bind=url_state.bind_choice(f"{name}-axis", [f"z{k + 1}" for k in others]),
                 help="Latent dimensions, those that tell most first.",
             )
             axes = (*axes, chosen)
+    bind = url_state.bind_choice("colour", colours.values())
     colour = st.selectbox(
-        "Colour", list(colours), format_func=colours.get, key="colour", bind="query-params"
+        "Colour", list(colours), format_func=colours.get, key="colour", bind=bind
     )
     keep = "mean"
     if projection != "tsne" and deep:

@@ -5,6 +5,7 @@ A process of its own trains; this page reads what it writes and tells it what vi
 
 import streamlit as st
 
+from pages.ui.shared import url_state
 from pages.ui.shared.foreign_text import message
 from pages.ui.train.form import show_form
 from pages.ui.train.monitor import show_controls, show_run
@@ -48,7 +49,7 @@ name = st.selectbox(
     names,
     names.index(live[-1]) if live and "run" not in st.session_state else 0,
     key="run",
-    bind="query-params",
+    bind=url_state.bind_choice("run", names),
     help="Every visitor sees the same runs. Closing the page does not end them.",
 )
 run = runs[names.index(name)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 from pages.ui.components.schema import Synced, Within
+from vae.latent import LARGEST_CODE
 
 __all__ = [
     "NOISE_REACH",
@@ -141,7 +142,7 @@ class MapPinned(TypedDict):
     model: str
     kind: Literal["real", "generated"]
     row: int
-    z: list[Annotated[float, Within(-1e6, 1e6)]]
+    z: list[Annotated[float, Within(-LARGEST_CODE, LARGEST_CODE)]]
     approximate: bool
 
 

@@ -13,6 +13,7 @@ from pages.ui.shared import (
     export,
     formatting,
     images,
+    url_state,
 )
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -22,6 +23,7 @@ from vae.latent import bilinear, grid, neighbours
 
 __all__ = ["analogy", "square_view"]
 
+SIDES = (5, 7, 9, 11)
 KINDS = {"pictures": "Four pictures", "analogy": "A picture and two concepts"}
 _FIRST = ("Glasses", "Smile")  # shown first where the data have them
 
@@ -40,7 +42,7 @@ def square_view(space: LatentSpace) -> None:
                 required=True,
                 format_func=KINDS.get,
                 key="corners",
-                bind="query-params",
+                bind=url_state.bind_choice("corners", KINDS.values()),
                 persist_state="session",
             )
         if kind == "analogy":
@@ -49,8 +51,8 @@ def square_view(space: LatentSpace) -> None:
             names = endpoints.NAMES
             corners = np.stack([pin.z for pin in _choose_four(space)])
         steps = st.select_slider(
-            "Pictures a side", (5, 7, 9, 11), 7, key="side", bind="query-params",
-            persist_state="session",
+            "Pictures a side", SIDES, 7, key="side", persist_state="session",
+            bind=url_state.bind_choice("side", map(str, SIDES)),
         )  # fmt: skip
         take = st.container(horizontal=True, gap="small")
     with left:
@@ -125,13 +127,13 @@ def analogy(space: LatentSpace, known: dict[str, concepts.NamedConcept]) -> np.n
             index=names.index(name),
             format_func=formatting.verbatim,
             key=key,
-            bind="query-params",
+            bind=url_state.bind_choice(key, map(formatting.verbatim, names)),
             persist_state="session",
         )
         steps.append(known[name].vector)
     strength = st.slider(
-        "Strength", 0.0, 2.0, 1.0, 0.1, key="strength", bind="query-params",
-        persist_state="session",
+        "Strength", 0.0, 2.0, 1.0, 0.1, key="strength", persist_state="session",
+        bind=url_state.bind_number("strength", 0, 2),
     )  # fmt: skip
     u, v = (strength * step for step in steps)
     return np.stack([a.z, a.z + u, a.z + v, a.z + u + v])

@@ -12,11 +12,12 @@ import streamlit as st
 import torch
 
 from pages.ui.components import pickers
-from pages.ui.shared import images, visitor
+from pages.ui.shared import images, url_state, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import KIND_BADGES, Pin, original, real_pin, refound
 from vae.codes import decode
+from vae.latent import LARGEST_CODE
 
 __all__ = [
     "NAMES",
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 NAMES = ("A", "B", "C", "D")
-_LARGEST = 1e6  # of a code's numbers
+_FURTHEST = 3  # where a slider may stand
 _LETTERS = {"g": "generated", "s": "sample", "u": "upload"}
 
 
@@ -53,7 +54,11 @@ def ends(space: LatentSpace) -> dict[str, Pin]:
     if not now or None in now.values():
         found = dict(zip(NAMES, _any_images(space, len(NAMES), 5), strict=True))
         for name in NAMES:
-            wanted = from_text(space, str(st.query_params.get(name.lower(), "")))
+            wanted = url_state.read(
+                name.lower(),
+                lambda text: from_text(space, text),
+                "the number of an image of this model, or a code as this page writes it",
+            )
             found[name] = wanted or found[name]
         st.session_state["ends"] = kept | {space.name: found}
         return found
@@ -126,7 +131,7 @@ def from_text(space: LatentSpace, text: str) -> Pin | None:
     if len(raw) != 4 * d:
         return None
     z = np.frombuffer(raw, "<f4").copy()
-    if not (np.abs(z) < _LARGEST).all():  # nan is not below anything
+    if not (np.abs(z) <= LARGEST_CODE).all():  # nan is not below anything
         return None
     kind = _LETTERS[text[0]]
     titles = {"generated": "a place", "sample": "a sample", "upload": "a picture's code"}
@@ -141,12 +146,7 @@ def stand(space: LatentSpace, view: str, default: Sequence[float]) -> list[float
     if st.session_state.setdefault("stand-read", False):
         return list(default)
     st.session_state["stand-read"] = True
-    try:
-        found = [float(v) for v in str(st.query_params.get("at", "")).split(",")]
-    except ValueError:
-        return list(default)
-    sound = len(found) == len(default) and np.isfinite(found).all()
-    return found if sound else list(default)
+    return list(url_state.read_numbers("at", len(default), -_FURTHEST, _FURTHEST) or default)
 
 
 def keep_stand(space: LatentSpace, view: str, values: Sequence[float]) -> None:
@@ -159,12 +159,9 @@ def write_address(space: LatentSpace, names: Sequence[str], at: Sequence[float])
     """Puts the chosen pictures and the sliders into the page's address."""
     now = ends(space)
     wanted = {n.lower(): as_text(space, now[n]) for n in names}
-    wanted["at"] = ",".join(f"{v:.3f}".rstrip("0").rstrip(".") for v in at)
+    wanted["at"] = url_state.numbers_text(at)
     for key in (*(n.lower() for n in NAMES), "at"):
-        if key in wanted and st.query_params.get(key) != wanted[key]:
-            st.query_params[key] = wanted[key]
-        elif key not in wanted and key in st.query_params:
-            del st.query_params[key]
+        url_state.write(key, wanted.get(key))
 
 
 def link(space: LatentSpace) -> str:

@@ -18,6 +18,7 @@ from pages.ui.shared import (
     images,
     model_picker,
     plot_style,
+    url_state,
 )
 from pages.ui.shared.latent_space import LatentSpace
 from vae.codes import decode
@@ -128,7 +129,7 @@ def path_view(space: LatentSpace) -> None:
             ways,
             format_func=WAYS.get,
             key="way",
-            bind="query-params",
+            bind=url_state.bind_choice("way", WAYS.values()),
             persist_state="session",
             horizontal=True,
             help="The straight line mixes both codes. The arc turns from one to the other: its "
@@ -136,12 +137,17 @@ def path_view(space: LatentSpace) -> None:
             "is empty where there are many dimensions: there the arc comes first.",
         )
         frames = st.select_slider(
-            "Frames", FRAMES, value=9, key="frames", bind="query-params", persist_state="session"
+            "Frames",
+            FRAMES,
+            value=9,
+            key="frames",
+            bind=url_state.bind_choice("frames", map(str, FRAMES)),
+            persist_state="session",
         )
         beyond = st.toggle(
             "Go beyond both ends",
             key="overshoot",
-            bind="query-params",
+            bind=url_state.bind_choice("overshoot", ("true", "false")),
             persist_state="session",
             help="From half a path before A to half a path after B.",
         )

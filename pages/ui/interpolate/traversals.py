@@ -8,7 +8,7 @@ import streamlit as st
 from pages.ui.components.plotly_chart import chart
 from pages.ui.components.sliders import Slider, live_sliders
 from pages.ui.interpolate import endpoints
-from pages.ui.shared import export, plot_style, scatter
+from pages.ui.shared import export, plot_style, scatter, url_state
 from pages.ui.shared.latent_space import LatentSpace
 
 __all__ = ["directions", "traversal_view"]
@@ -28,7 +28,7 @@ def traversal_view(space: LatentSpace) -> None:
             required=True,
             format_func=kinds.get,
             key="directions",
-            bind="query-params",
+            bind=url_state.bind_choice("directions", kinds.values()),
             persist_state="session",
             help="The model's own axes, those that carry most first; or the directions in which "
             "the codes vary most.",
@@ -40,7 +40,8 @@ def traversal_view(space: LatentSpace) -> None:
             page = int(
                 st.number_input(
                     f"Which, {_AXES} at a time: page of {pages}", 1, pages, key="directions-page",
-                    bind="query-params", persist_state="session",
+                    bind=url_state.bind_number("directions-page", 1, pages, whole=True),
+                    persist_state="session",
                 )
             )  # fmt: skip
         here = slice((page - 1) * _AXES, page * _AXES)
@@ -49,7 +50,8 @@ def traversal_view(space: LatentSpace) -> None:
         origins = {"A": "The picture A", "mean": "The mean of all codes"}
         origin = st.segmented_control(
             "Start from", list(origins), default="A", required=True, format_func=origins.get,
-            key="origin", bind="query-params", persist_state="session",
+            key="origin", bind=url_state.bind_choice("origin", origins.values()),
+            persist_state="session",
         )  # fmt: skip
         base, title = space.mean.mean(0), "Mean code"
         if origin == "A":

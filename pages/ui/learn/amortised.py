@@ -14,7 +14,7 @@ from torch import Tensor
 from pages.ui.components import digit_canvas, pickers
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import layout
-from pages.ui.shared import cache, images, plot_style, scatter
+from pages.ui.shared import cache, images, plot_style, scatter, url_state
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.formatting import figure_of, milliseconds
 from pages.ui.shared.latent_space import LatentSpace
@@ -103,9 +103,11 @@ def choose_image(space: LatentSpace) -> tuple[Tensor, str]:
         `(C, H, W)` in [0, 1], and what to call it.
     """
     sources = [s for s in SOURCES if s != "draw" or digit_canvas.can_draw(space)]
+    if st.session_state.get("from", sources[0]) not in sources:
+        del st.session_state["from"]  # another page counts images under this name
     source = st.segmented_control(
         "Image", sources, default=sources[0], required=True, format_func=SOURCES.get, key="from",
-        bind="query-params",
+        bind=url_state.bind_choice("from", map(SOURCES.get, sources)),
     )  # fmt: skip
     row = int(st.session_state.get("image", 0))
     if source == "real":

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pages.ui.components.plotly_chart import chart
 from pages.ui.components.sliders import Slider, live_sliders
-from pages.ui.shared import cache, formatting, images, labels
+from pages.ui.shared import cache, formatting, images, labels, url_state
 from pages.ui.shared.classifier import predictions
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -113,7 +113,7 @@ def choose_concept(space: LatentSpace) -> str:
         names.index("glasses") if "glasses" in names else 0,
         format_func=formatting.option,
         key="concept",
-        bind="query-params",
+        bind=url_state.bind_choice("concept", map(formatting.option, names)),
         width=220,
     )
 

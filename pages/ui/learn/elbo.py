@@ -12,7 +12,7 @@ import torch
 from pages.ui.components.latent_planes import Ellipse, Field, Panel
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import layout
-from pages.ui.shared import cache, plot_style
+from pages.ui.shared import cache, plot_style, url_state
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.progress import with_progress
 from vae import log_evidence
@@ -233,12 +233,16 @@ def linear_gaussian() -> None:
     )
     left, right = st.columns([1, 2], gap="medium")
     with left:
-        bind = {"bind": "query-params"}
-        slope = st.slider("Slope of the decoder, w", 0.1, 3.0, 1.5, key="w", **bind)
-        noise = st.slider("Noise of the decoder, σ", 0.1, 2.0, 0.7, key="noise", **bind)
-        x = st.slider("Observed x", -4.0, 4.0, 2.0, key="x", **bind)
-        mean = st.slider("Mean of q", -3.0, 3.0, 0.3, key="q-mean", **bind)
-        sigma = st.slider("Deviation of q", 0.05, 2.0, 0.9, key="q-sigma", **bind)
+        slope, noise, x, mean, sigma = (
+            st.slider(label, low, high, value, key=key, bind=url_state.bind_number(key, low, high))
+            for label, low, high, value, key in (
+                ("Slope of the decoder, w", 0.1, 3.0, 1.5, "w"),
+                ("Noise of the decoder, σ", 0.1, 2.0, 0.7, "noise"),
+                ("Observed x", -4.0, 4.0, 2.0, "x"),
+                ("Mean of q", -3.0, 3.0, 0.3, "q-mean"),
+                ("Deviation of q", 0.05, 2.0, 0.9, "q-sigma"),
+            )
+        )
     model = LinearGaussian(slope, noise)
     true = model.posterior(x)
     reconstruction, kl = model.elbo(x, mean, sigma)

@@ -5,15 +5,13 @@ A page reads: `begin`, its picture, `formula`, `to_try`, `details`, `end`.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import streamlit as st
 
 from pages.ui.learn.contents import STEPS
-from pages.ui.shared import images
+from pages.ui.shared import images, url_state
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.plot_style import term
@@ -25,8 +23,6 @@ __all__ = [
     "details",
     "end",
     "formula",
-    "link",
-    "linked",
     "seed",
     "to_try",
 ]
@@ -125,8 +121,9 @@ def seed(key: str = "seed", help: str | None = None) -> int:
         help: what is drawn from it.
     """
     text = help or "All random numbers on this page come from it: the same seed, the same page."
+    bind = url_state.bind_number(key, 0, 9_999, whole=True)
     with st.container(width=140):
-        return int(st.number_input("Seed", 0, 9_999, 0, key=key, bind="query-params", help=text))
+        return int(st.number_input("Seed", 0, 9_999, 0, key=key, bind=bind, help=text))
 
 
 def choose_image(
@@ -150,7 +147,7 @@ def choose_image(
             len(space) - 1,
             min(default, len(space) - 1),
             key=key,
-            bind="query-params",
+            bind=url_state.bind_number(key, 0, len(space) - 1, whole=True),
             width=150,
             help="Images that training never saw. The number is part of the address.",
         )
@@ -161,36 +158,6 @@ def choose_image(
             alt=f"Real image {plain(space.title(row), 'text')}",
         )
     return row
-
-
-def linked(name: str, count: int) -> tuple[float, ...] | None:
-    """Reads numbers from the address, such as a place on a plane; None if they make no sense.
-
-    Args:
-        name: of the query parameter.
-        count: how many numbers.
-    """
-    parts = str(st.query_params.get(name, "")).split(",")
-    try:
-        values = tuple(float(part) for part in parts)
-    except ValueError:
-        return None
-    return values if len(values) == count and all(map(math.isfinite, values)) else None
-
-
-def link(name: str, values: Sequence[float] | None) -> None:
-    """Writes numbers into the address, so that a link leads to the same place; None removes them.
-
-    Args:
-        name: of the query parameter.
-        values: three digits after the decimal point are kept.
-    """
-    if values is None:
-        st.query_params.pop(name, None)
-    else:
-        st.query_params[name] = ",".join(
-            f"{value:.3f}".rstrip("0").rstrip(".") for value in values
-        )
 
 
 def _exists(number: int) -> bool:

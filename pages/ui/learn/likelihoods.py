@@ -14,8 +14,8 @@ from torch import Tensor
 
 from pages.ui.components.pixel_inspector import Reading, live_pixels
 from pages.ui.components.plotly_chart import chart
-from pages.ui.learn import autoencoder, layout
-from pages.ui.shared import cache, images, plot_style
+from pages.ui.learn import autoencoder
+from pages.ui.shared import cache, images, plot_style, url_state
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from vae.codes import decode
@@ -112,11 +112,11 @@ def read_pixels(x: Tensor) -> tuple[int, int]:
         total = f"All {s.x.size} pixels: {s.log_p.sum():.1f} nats, the log of {unit}"
         readings.append(Reading(title, pictures, lines, values, tones, total))
     worst = np.abs(s.x - s.mean).argmax()  # where the Gaussian errs most there is most to see
-    first = layout.linked("pixel", 2) or np.unravel_index(worst, s.x.shape)
+    first = url_state.read_numbers("pixel", 2, 0, 1_000) or np.unravel_index(worst, s.x.shape)
     start = (int(first[0]), int(first[1]))
     at = live_pixels(readings, key="pixels", start=start)
     if at != start:
-        layout.link("pixel", at)
+        url_state.write_numbers("pixel", at)
     return at
 
 
@@ -225,11 +225,11 @@ def underflow(space: LatentSpace, x: Tensor, count: int = 500) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.segmented_control(
             "Multiply", list(names), format_func=names.get, default="bernoulli", required=True,
-            key="multiply", bind="query-params",
+            key="multiply", bind=url_state.bind_choice("multiply", names.values()),
         )  # fmt: skip
         pixels = int(
             st.slider("Pixels multiplied so far", 1, 784, 784, key="pixels-so-far",
-                      bind="query-params")
+                      bind=url_state.bind_number("pixels-so-far", 1, 784, whole=True))
         )  # fmt: skip
     space = space if kind == "bernoulli" else model(kind)
     log_p = said(space, x).log_p

@@ -7,9 +7,10 @@ import plotly.graph_objects as go
 import streamlit as st
 import torch
 
+from pages.ui.components.noise_pad import REACH
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import layout
-from pages.ui.shared import cache, plot_style, scatter
+from pages.ui.shared import cache, plot_style, scatter, url_state
 from pages.ui.shared.formatting import figure_of
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.plot_style import TERMS
@@ -73,6 +74,23 @@ def visible_widening(space: LatentSpace) -> int:
     axes = list(scatter.first_axes(space))
     sigma, spread = np.sqrt(space.variance[:, axes]).mean(), space.deviation[axes].mean()
     return next((w for w in WIDENINGS if w * sigma >= 0.25 * spread), WIDENINGS[-1])
+
+
+def choose_noise(axes: tuple[int, int]) -> list[float]:
+    """Fields for ε in the two dimensions that are shown."""
+    return [
+        st.number_input(
+            f"ε{d + 1}",
+            -REACH,
+            REACH,
+            start,
+            0.1,
+            key=key,
+            width=130,
+            bind=url_state.bind_number(key, -REACH, REACH),
+        )
+        for d, start, key in zip(axes, (1.2, -0.8), ("e1", "e2"), strict=True)
+    ]
 
 
 def pull_at(

@@ -10,7 +10,7 @@ import torch
 from pages.ui.components.latent_planes import Ellipse, Panel, live_gaussian, live_planes
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import autoencoder, layout
-from pages.ui.shared import cache, images, plot_style
+from pages.ui.shared import cache, images, plot_style, url_state
 from pages.ui.shared.latent_space import LatentSpace
 from vae.codes import decode
 from vae.latent import evenly
@@ -29,7 +29,9 @@ def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
     x, mean, sigma = space.image(row), space.mean[row], np.sqrt(space.variance[row])
     tries = st.session_state.setdefault("tries", 0)
     # A link leads to a q once: another image, or the way back, starts at the encoder's.
-    opened = st.session_state.setdefault("q-link", (row, layout.linked("q", 4)))
+    opened = st.session_state.setdefault(
+        "q-link", (row, url_state.read_numbers("q", 4, -100, 100))
+    )
     start = opened[1] if opened[0] == row and tries == 0 else None
     start = start or (*mean.tolist(), *sigma.tolist())
     noise = np.random.default_rng(seed).standard_normal((8, 2))
@@ -52,7 +54,7 @@ def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
             colour=plot_style.TERMS["posterior"],
         )
     moved = not np.allclose([*found, *width], [*mean, *sigma], atol=2e-3)
-    layout.link("q", [*found, *width] if moved else None)
+    url_state.write_numbers("q", [*found, *width] if moved else None)
     own = exact_elbo(space.model, x, torch.from_numpy(mean), torch.from_numpy(sigma))
     now = exact_elbo(
         space.model, x, *(torch.tensor(v, dtype=torch.float32) for v in (found, width))

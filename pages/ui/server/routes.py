@@ -24,6 +24,7 @@ from pages.ui.server.map_data import map_routes
 from pages.ui.shared import cache
 from vae.checkpoint import CheckpointError, load_checkpoint
 from vae.decoder_export import DEVIATION_WHITE, decoder_bytes, decoder_info
+from vae.latent import LARGEST_CODE
 from vae.locations import Checkpoint, list_checkpoints
 from vae.model import Decoder
 
@@ -31,7 +32,6 @@ __all__ = ["live_routes", "warm"]
 
 _DECODER = Path(__file__).parents[1] / "decoder"
 _MOST_BYTES = 16_000_000  # of a decoder that a browser is given
-_LARGEST = 1_000_000  # of a code's numbers: far outside any data, and no layer overflows yet
 _FOR_EVER = "public, max-age=31536000, immutable"
 _SCRIPTS = {
     "decoder.js": "text/javascript",
@@ -185,9 +185,10 @@ async def _decode(request: Request) -> Response:
             f"{latent_dim} numbers of 4 bytes, little-endian.",
         )
     z = torch.from_numpy(np.frombuffer(bytes(body), dtype="<f4").astype(np.float32))
-    if not (z.abs() <= _LARGEST).all():  # false for NaN, too
+    if not (z.abs() <= LARGEST_CODE).all():  # false for NaN, too
         raise _Refusal(
-            400, f"The code has numbers beyond ±{_LARGEST:,} or not finite; expected smaller ones."
+            400,
+            f"The code has numbers beyond ±{LARGEST_CODE:,} or not finite; expected smaller ones.",
         )
     content = await run_in_threadpool(_picture, opened.decoder, z)
     headers = {"Cache-Control": "no-store", "Content-Encoding": "identity"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from vae.concepts.evaluation import EditBench
 from vae.concepts.files import Concept, pack, read_vectors
 from vae.concepts.vectors import split_by_attribute
 from vae.datasets import faces
+from vae.latent import LARGEST_CODE
 
 ROOT = Path(__file__).resolve().parents[3]
 VIEWS = ("after", "before", "dose", "grid", "map", "lessons")
@@ -159,6 +161,21 @@ def test_sums_make_concepts_and_places_and_mistakes_are_explained():
     at.text_input(key="sum").set_value("0.5·hta").run()
     assert not at.exception
     assert any("did you mean hat" in e.value for e in at.error)
+    at.text_input(key="sum").set_value("1e38·hat").run()
+    assert not at.exception
+    assert any("expected at most" in e.value for e in at.error)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_largest_vector_breaks_no_view(view):
+    space = cache.latent_space("tiny-faces")
+    vector = np.full(space.mean.shape[1], LARGEST_CODE, np.float32)
+    none = np.empty((0, len(vector)), np.float32)
+    made = concepts.NamedConcept(Concept("far", vector), none, none, "hat")
+    own = {(space.name, "far"): made}
+    at = visit(vectors=own, concept_view=view, **{f"concepts-{space.name}": ["far"]})
+    shown = [text.value for part in (at.markdown, at.caption, at.metric) for text in part]
+    assert not re.search(r"\b(nan|inf)\b", " ".join(shown))
 
 
 def test_an_export_comes_back_only_to_its_own_model(models, tmp_path):
