@@ -88,7 +88,7 @@ def explore() -> None:
         live_picture("map")
         if pins:
             slot = pin_details.show_pin(space, pins[-1])
-            pin_details.show_evidence(space, pins[-1], slot)
+            pin_details.show_bounds(space, pins[-1], slot)
 
 
 explore()

@@ -25,6 +25,8 @@ from .training.data import in_order
 from .training.distributed import Group
 
 __all__ = [
+    "BOUNDS",
+    "UNKNOWN",
     "UNUSUAL",
     "FittedGaussian",
     "add_bounds",
@@ -38,7 +40,11 @@ __all__ = [
 UNUSUAL = 0.99
 """A code more unusual than this share of the codes of real images has left the data."""
 
-_UNKNOWN = -1.0  # an error that was not estimated
+BOUNDS = ("elbo_error", "log_evidence", "log_evidence_error")
+"""What `add_bounds` adds to codes."""
+UNKNOWN = -1.0
+"""An error where nothing was estimated."""
+
 _QUADRATURE_ERROR = 0.003  # nats, against a lattice of twice as many codes a side
 _BATCH = 250
 _LIMIT = 5_000  # images that a checkpoint keeps codes of
@@ -227,8 +233,7 @@ def add_bounds(
     """
     codes = load_codes(folder)
     count = len(codes["index"])
-    names = ("elbo_error", "log_evidence", "log_evidence_error")
-    codes |= {name: codes.get(name, np.full(count, _UNKNOWN)) for name in names}
+    codes |= {name: codes.get(name, np.full(count, UNKNOWN)) for name in BOUNDS}
     lattice = decode_grid(model) if quadrature else None
     saved = time.monotonic()
     for row in range(count if limit is None else min(limit, count)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .bounds import estimate_evidence
 from .checkpoint import load_card, load_checkpoint, save_card
 from .classifier import Classifier, accuracy, load_classifier
 from .codes import FittedGaussian, change_since, decode
 from .datasets import Dataset, load_dataset
 from .model import VAE
-from .objective import elbo, log_evidence
+from .objective import elbo
 from .training.heldout import ACTIVE
 
 __all__ = [
@@ -109,17 +111,17 @@ def evaluate(
         dataset: by default the card's.
         images: how many of the test split, all by default.
         evidence_images: of these, how many for log p(x); 0 leaves it out.
-        evidence_samples: importance samples for each.
+        evidence_samples: importance samples for each, at most, but a few hundred in any case.
         seed: of all noise.
         save: also writes the figures into the card, under `metrics`.
         log: told what is being done.
 
     Returns:
-        `elbo`, `reconstruction`, `kl`, `log_evidence` (nats per image), `active_units`, `psnr`
-        (decibels), `attribute_survival` and `classifier_accuracy` on real images (by name, 0…1),
-        `sample_precision` and `sample_recall`
-        (of draws from N(0, I); `precision` and `recall` hold them for every source), `n`. None
-        where a figure has no meaning.
+        `elbo`, `reconstruction`, `kl`, `log_evidence` (nats per image), the standard errors
+        `elbo_error` and `log_evidence_error`, `active_units`, `psnr` (decibels),
+        `attribute_survival` and `classifier_accuracy` on real images (by name, 0…1),
+        `sample_precision` and `sample_recall` (of draws from N(0, I); `precision` and `recall`
+        hold them for every source), `n`. None where a figure has no meaning.
 
     Raises:
         CheckpointError: if the checkpoint cannot be read.
@@ -143,23 +145,34 @@ def evaluate(
         posterior = model.encoder(x)
         y = model.decoder(posterior.mean).mean
         if model.config.variational:
-            bound = elbo(model, x, generator=generator)
-            terms.append(torch.stack([bound.reconstruction, bound.kl]))
+            one, two = (elbo(model, x, generator=generator) for _ in range(2))
+            both = torch.stack([one.reconstruction, two.reconstruction])
+            terms.append(torch.stack([both.mean(0), both.diff(dim=0)[0] / 2, one.kl]))
         decibels.append(psnr(x, y))
         means.append(posterior.mean)
         variances.append(posterior.variance)
         pictures.append(y)
     codes, y = torch.cat(means), torch.cat(pictures)
-    report: dict[str, Any] = {"elbo": None, "reconstruction": None, "kl": None}
+    report: dict[str, Any] = dict.fromkeys(
+        ("elbo", "elbo_error", "reconstruction", "kl", "log_evidence", "log_evidence_error")
+    )
     if model.config.variational:
-        reconstruction, kl = torch.cat(terms, 1).mean(1).tolist()
-        report = {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
-    report["log_evidence"] = None
+        reconstruction, half, kl = torch.cat(terms, 1).double()
+        report |= {
+            "elbo": (reconstruction - kl).mean().item(),
+            "elbo_error": (half.square().sum().sqrt() / n).item(),
+            "reconstruction": reconstruction.mean().item(),
+            "kl": kl.mean().item(),
+        }
     if model.config.variational and evidence_images:
         x = data.images[: min(evidence_images, n)]
         log(f"Estimating log p(x) of {len(x)} images with {evidence_samples} samples each.")
-        estimate = log_evidence(model, x, evidence_samples, generator=generator)
-        report["log_evidence"] = estimate.mean().item()
+        found = [estimate_evidence(model, image, decodes=evidence_samples) for image in x]
+        report["log_evidence"] = sum(f.value for f in found) / len(found)
+        # Errors average out, but not how far lower bounds lie below.
+        even = math.hypot(*(f.error for f in found if not f.is_lower_bound))
+        below = sum(f.error for f in found if f.is_lower_bound)
+        report["log_evidence_error"] = (even + below) / len(found)
     report["active_units"] = int((codes.var(0) > ACTIVE).sum()) if len(codes) > 1 else None
     report["psnr"] = torch.cat(decibels).mean().item()
     report["attribute_survival"] = attribute_survival(classifier, y, data) if classifier else None

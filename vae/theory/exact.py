@@ -188,7 +188,7 @@ def uncovered_posterior_mass(grid: DecodedGrid, x: Tensor, radius: float = 5.0) 
 
 @torch.no_grad()
 def exact_elbo(
-    model: VAE, x: Tensor, mean: Tensor, sigma: Tensor, nodes: int = 12
+    model: VAE, x: Tensor, mean: Tensor, sigma: Tensor, nodes: int = 24
 ) -> tuple[float, float]:
     """Reconstruction and KL for any Gaussian q in 2-D, without random draws.
 

@@ -85,15 +85,24 @@ def formula(latex: str, *words: tuple[str, str, str]) -> None:
 
 
 def balance(
-    whole: tuple[str, str, float], *parts: tuple[str, str, float], digits: int = 2
+    whole: tuple[str, str, float],
+    *parts: tuple[str, str, float],
+    digits: int = 2,
+    rounded: int = -1,
 ) -> None:
-    """Writes an equation with its numbers: the whole is the sum of its parts.
+    """Writes an equation with its numbers: the whole is the sum of its parts, as printed, too.
 
     Args:
         whole: name of the colour, LaTeX, value.
         parts: likewise.
         digits: after the decimal point.
+        rounded: which part makes up for what rounding the others leaves.
     """
+    others = round(whole[2], digits) - sum(round(value, digits) for _, _, value in parts)
+    name, tex, value = parts[rounded]
+    filled = list(parts)
+    filled[rounded] = (name, tex, round(value, digits) + others)
+    parts = tuple(filled)
 
     def braced(name: str, tex: str, value: float) -> str:
         return term(name, rf"\underbrace{{{value:.{digits}f}}}_{{{tex}}}")

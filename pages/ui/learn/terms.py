@@ -12,6 +12,7 @@ from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import autoencoder, layout
 from pages.ui.shared import cache, images, plot_style, url_state
 from pages.ui.shared.latent_space import LatentSpace
+from vae.bounds import estimate_elbo
 from vae.codes import decode
 from vae.latent import evenly
 from vae.theory.exact import exact_elbo
@@ -55,16 +56,19 @@ def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
         )
     moved = not np.allclose([*found, *width], [*mean, *sigma], atol=2e-3)
     url_state.write_numbers("q", [*found, *width] if moved else None)
-    own = exact_elbo(space.model, x, torch.from_numpy(mean), torch.from_numpy(sigma))
-    now = exact_elbo(
-        space.model, x, *(torch.tensor(v, dtype=torch.float32) for v in (found, width))
-    )
+    known = space.bounds(row) or estimate_elbo(space.model, x)
+    own = (known.elbo.value + known.kl, known.kl)
+    now = own
+    if moved:
+        q = (torch.tensor(v, dtype=torch.float32) for v in (found, width))
+        now = exact_elbo(space.model, x, *q)
     with right:
         layout.balance(
             ("elbo", r"\mathrm{ELBO}", now[0] - now[1]),
             ("reconstruction", r"\mathbb{E}_q[\log p(x|z)]", now[0]),
             ("kl", r"-\,\mathrm{KL}(q\|p(z))", -now[1]),
             digits=1,
+            rounded=0,
         )
         chart(
             _terms(own, now),

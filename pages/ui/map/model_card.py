@@ -9,23 +9,41 @@ import streamlit as st
 from pages.ui.shared import formatting
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
+from vae.bounds import Bounds, Estimate
 
 __all__ = ["show_card"]
 
 _FIGURES = (  # key, label, format, help
-    ("elbo", "ELBO", "{:,.1f}", "Reconstruction − KL, nats per image: a bound on log p(x)."),
-    ("reconstruction", "Reconstruction", "{:,.1f}", "E log p(x|z), nats per image."),
-    ("kl", "KL", "{:.1f}", "From q(z|x) to N(0, I), nats per image."),
-    ("log_evidence", "Evidence", "{:,.1f}", "log p(x) by importance sampling, nats per image."),
     ("active_units", "Active units", "{}", "Dimensions whose posterior mean varies by > 0.01."),
     ("psnr", "PSNR", "{:.1f} dB", "Of the decoded mean code, averaged over images."),
 )
+_NATS = {
+    "ELBO": "Reconstruction − KL, nats per image: a bound on log p(x).",
+    "Reconstruction": "E log p(x|z), nats per image.",
+    "KL": "From q(z|x) to N(0, I), nats per image.",
+    "Log evidence": "log p(x) by importance sampling, nats per image; of the first 200 images.",
+}
 _SOURCES = {
     "held_out": "Other held-out images",
     "reconstructions": "Reconstructions",
     "fitted_gaussian": "Gaussian fitted to the codes",
     "prior": "Prior, N(0, I)",
 }
+
+
+def _nats(found: dict[str, float]) -> dict[str, str]:
+    """The card's nats as `bounds_in_words` writes them; three figures where no error was noted."""
+    if "kl" not in found or "elbo" not in found:
+        return {}
+    if "elbo_error" not in found:
+        names = {"ELBO": "elbo", "Reconstruction": "reconstruction", "KL": "kl",
+                 "Log evidence": "log_evidence"}  # fmt: skip
+        return {k: f"≈ {formatting.figure_of(found[v])}" for k, v in names.items() if v in found}
+    evidence = None
+    if "log_evidence" in found:
+        evidence = Estimate(found["log_evidence"], found.get("log_evidence_error", 1.0))
+    elbo = Estimate(found["elbo"], found["elbo_error"])
+    return formatting.bounds_in_words(Bounds(found["kl"], elbo, evidence))
 
 
 def show_card(space: LatentSpace) -> None:
@@ -43,6 +61,9 @@ def show_card(space: LatentSpace) -> None:
     for notice in [*notices, *filter(None, [card.get("no_tsne")])]:
         st.caption(message(notice))
     with st.container(horizontal=True, gap="medium"):
+        for label, about in _NATS.items():
+            if label in (words := _nats(found)):
+                st.metric(label, words[label], width="content", help=about)
         for key, label, text, about in _FIGURES:
             if found.get(key) is not None:
                 st.metric(label, text.format(found[key]), width="content", help=about)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
@@ -10,18 +10,18 @@ import torch
 from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
-from pages.ui.shared import images
+from pages.ui.shared import cache, images
 from pages.ui.shared.foreign_text import plain
-from pages.ui.shared.formatting import nats
+from pages.ui.shared.formatting import bounds_in_words
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import KIND_BADGES, Pin, original
 from pages.ui.shared.waiting_line import EVIDENCE, BusyError
-from vae import elbo, log_evidence
+from vae.bounds import Bounds, estimate_elbo, estimate_evidence
 from vae.latent import neighbours
 
-__all__ = ["show_evidence", "show_pin"]
+__all__ = ["show_bounds", "show_pin"]
 
-_EVIDENCE_SAMPLES, _EVIDENCE_PARTS = 240, 6
+_DECODES = 1_000  # codes that each estimate decodes at most
 _NEIGHBOURS = 6  # shown
 _HELP = {  # in nats for this one image, summed over pixels and dimensions
     "KL": "How much the code tells about this image: the distance of its posterior from the "
@@ -29,14 +29,14 @@ _HELP = {  # in nats for this one image, summed over pixels and dimensions
     "Reconstruction": "Mean log-likelihood of the image under its own codes. Models of another "
     "likelihood are not comparable.",
     "ELBO": "Reconstruction minus KL: a lower bound of the log evidence.",
-    "Log evidence": f"log p(x), by importance sampling with {_EVIDENCE_SAMPLES} samples from a "
-    "mixture around the posterior and the prior.",
+    "Log evidence": "log p(x), by importance sampling around the likeliest code, or by adding up "
+    "over the plane. A ≥ says that it is at least so high, which the samples prove.",
 }
 
 
 @torch.no_grad()
 def show_pin(space: LatentSpace, pin: Pin, width: int = 104) -> DeltaGenerator | None:
-    """Shows a pin at once; what takes longer is left to `show_evidence`.
+    """Shows a pin at once; what takes longer is left to `show_bounds`.
 
     Args:
         space: the pin's model.
@@ -44,7 +44,7 @@ def show_pin(space: LatentSpace, pin: Pin, width: int = 104) -> DeltaGenerator |
         width: of each picture, in pixels.
 
     Returns:
-        The slot for `show_evidence`; None where there is no evidence: for a generated picture,
+        The slot for `show_bounds`; None where there is no evidence: for a generated picture,
         which is no observation, and for a standard autoencoder.
     """
     name, colour, icon = KIND_BADGES[pin.kind]
@@ -65,13 +65,8 @@ def show_pin(space: LatentSpace, pin: Pin, width: int = 104) -> DeltaGenerator |
     _say_what_is_shown(space, pin, distances[0])
     slot = None
     if x is not None and space.variational:
-        bound = elbo(space.model, x[None], generator=torch.Generator().manual_seed(0))
-        terms = {"KL": bound.kl, "Reconstruction": bound.reconstruction, "ELBO": bound.elbo}
-        with st.container(horizontal=True, gap="small"):
-            for term, value in terms.items():
-                st.metric(term, nats(value.item()), width="content", help=_HELP[term])
-            slot = st.empty()
-        st.caption("In nats, for this one image.")
+        slot = st.empty()
+        _write(slot, {})
     _show_neighbours(space, pin, rows, distances)
     with st.expander("Its code, z", icon=":material/data_array:"):
         st.code(np.array2string(pin.z, precision=3, max_line_width=48), language=None)
@@ -142,31 +137,44 @@ def _show_neighbours(
     )
 
 
-def show_evidence(space: LatentSpace, pin: Pin, slot: DeltaGenerator | None) -> None:
-    """Estimates log p(x) in parts, so that the next click need not wait for the last one.
+def show_bounds(space: LatentSpace, pin: Pin, slot: DeltaGenerator | None) -> None:
+    """Shows KL, ELBO and log p(x): kept with the codes, or estimated once for all visitors.
 
     Args:
         space: the pin's model.
-        pin: what to estimate it for.
+        pin: what to show them for.
         slot: as `show_pin` gave it.
     """
     if slot is None:
         return
-    try:
-        with EVIDENCE.turn(lambda ahead: slot.metric("Log evidence", "…", width="content")):
-            value = _evidence(space, original(space, pin)[None], slot)
-    except BusyError as problem:
-        slot.caption(f"Log evidence: {problem}")
-        return
-    slot.metric("Log evidence", nats(value), width="content", help=_HELP["Log evidence"])
+    found = space.bounds(pin.row) if pin.row >= 0 else None
+    x = original(space, pin)
+    kept = cache.box(space, ("bounds", x.numpy().tobytes() if pin.row < 0 else pin.row))
+    if found is None and not kept:
+        try:
+            with EVIDENCE.turn(lambda ahead: _write(slot, {})):
+                if not kept:
+                    kept.append(_estimate(space, x, slot))
+        except BusyError as problem:
+            _write(slot, dict.fromkeys(_HELP, "–"), str(problem))
+            return
+    _write(slot, bounds_in_words(found or kept[0]))
 
 
-def _evidence(space: LatentSpace, x: Tensor, slot: DeltaGenerator) -> float:
-    generator = torch.Generator().manual_seed(0)
-    total = torch.tensor(-math.inf)
-    for part in range(1, _EVIDENCE_PARTS + 1):
-        slot.metric("Log evidence", f"… {part} of {_EVIDENCE_PARTS}", width="content")
-        samples = _EVIDENCE_SAMPLES // _EVIDENCE_PARTS
-        found = log_evidence(space.model, x, samples=samples, generator=generator)
-        total = torch.logaddexp(total, found[0])
-    return total.item() - math.log(_EVIDENCE_PARTS)
+def _estimate(space: LatentSpace, x: Tensor, slot: DeltaGenerator) -> Bounds:
+    """Estimates in parts, so that the next click need not wait for the last one."""
+    shown: dict[str, str] = {}
+    options = {"decodes": _DECODES, "tell": lambda: _write(slot, shown)}
+    found = estimate_elbo(space.model, x, **options)
+    shown = bounds_in_words(found)
+    return replace(found, evidence=estimate_evidence(space.model, x, **options))
+
+
+def _write(
+    slot: DeltaGenerator, shown: dict[str, str], words: str = "In nats, for this one image."
+) -> None:
+    with slot.container():
+        with st.container(horizontal=True, gap="small"):
+            for term, about in _HELP.items():
+                st.metric(term, shown.get(term, "…"), width="content", help=about)
+        st.caption(words)

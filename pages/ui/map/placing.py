@@ -152,13 +152,17 @@ def own_things(space: LatentSpace, projection: str, axes: tuple[int, int]) -> No
 
 
 def points_csv(space: LatentSpace, projection: str, axes: tuple[int, int]) -> bytes:
-    """Every point of a map as a table: id, place, class, attributes, KL, ELBO and the code."""
+    """Every point of a map as a table: id, place, class, attributes, nats and the code."""
     at = scatter.positions(space, projection, axes)
     columns: dict[str, Any] = {"id": space.index, "x": at[:, 0], "y": at[:, 1]}
     if space.classes:
         columns["class"] = [space.classes[k] for k in space.class_of]
     columns |= {name: values.astype(int) for name, values in space.attributes.items()}
-    columns |= {k: v for k, v in (("kl", space.kl), ("elbo", space.elbo)) if v is not None}
+    if space.kl is not None:
+        columns |= {"kl": space.kl, "elbo": space.elbo}
+        for name, values in space.estimates.items():  # empty where nothing was estimated
+            known = [space.bounds(row) is not None for row in range(len(space))]
+            columns[name] = [v if k else "" for v, k in zip(values, known, strict=True)]
     columns |= {f"z{k + 1}": space.mean[:, k] for k in range(space.mean.shape[1])}
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")

@@ -34,6 +34,7 @@ from vae.locations import Checkpoint, list_lab_checkpoints
 
 __all__ = [
     "atlas",
+    "box",
     "change_of",
     "codes_block",
     "dataset",
@@ -197,6 +198,24 @@ def remember(space: LatentSpace, key: tuple[Any, ...], compute: Callable[[], Any
         compute: called where it is not yet known. Never change what it gave.
     """
     return _remember((space.name, space.stamp, *key), compute)
+
+
+@st.cache_resource(max_entries=4_096, show_spinner=False)
+def _box(key: tuple[Any, ...]) -> list[Any]:
+    return []
+
+
+def box(space: LatentSpace, key: tuple[Any, ...]) -> list[Any]:
+    """A list that lasts, empty at first, for what is computed while a page shows how far it is.
+
+    Args:
+        space: the model.
+        key: as of `remember`.
+
+    Returns:
+        The same one for all visitors. Put in what is complete, once.
+    """
+    return _box((space.name, space.stamp, *key))
 
 
 def warm(name: str) -> None:

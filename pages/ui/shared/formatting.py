@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pages.ui.shared.foreign_text import plain
+from vae.bounds import Bounds, last_digit
 
 __all__ = [
+    "bounds_in_words",
     "figure_of",
     "mention",
     "milliseconds",
@@ -16,6 +20,9 @@ __all__ = [
     "verbatim",
     "words",
 ]
+
+
+_SURE = 3.0  # nats: the mean of weights is e³ times what is true with a probability below 5 %
 
 
 def verbatim(name: str) -> str:
@@ -39,10 +46,54 @@ def option(name: str) -> str:
     return plain(words(name), "text")
 
 
-def nats(value: float) -> str:
-    """A number of nats as it is shown, with a true minus sign."""
-    digits = 1 if abs(value) < 1_000 else 0
-    return f"{value:,.{digits}f}".replace("-", "−")
+def nats(value: float, error: float = 0.0, unit: float | None = None) -> str:
+    """A number of nats, such as −161.8 or 29,161 ± 2: true to its last digit or with its error.
+
+    Args:
+        value: in nats.
+        error: its standard error, which is not mentioned below half a unit of the last digit.
+        unit: of the last digit, 0.1 or 1; `last_digit` by default.
+    """
+    unit = unit or last_digit(value)
+    text = _signed(value, unit)
+    if error <= unit / 2:
+        return text
+    return f"{text} ± {_signed(math.ceil(error / unit) * unit, unit)}"
+
+
+def bounds_in_words(found: Bounds) -> dict[str, str]:
+    """KL, reconstruction, ELBO and log p(x) as they are shown: what is printed adds up.
+
+    The reconstruction is the sum of the other two as they are printed. An ELBO is never shown
+    above the evidence, and of an estimate that rests on few draws only what it proves.
+
+    Args:
+        found: of one image, or means over several.
+
+    Returns:
+        By name; without "Log evidence" where it was not estimated.
+    """
+    elbo, evidence = found.elbo, found.evidence
+    unit = last_digit(elbo.value)
+    kl, rounded = (round(value / unit) * unit for value in (found.kl, elbo.value))
+    shown = {
+        "KL": _signed(kl, unit),
+        "Reconstruction": nats(rounded + kl, elbo.error, unit),
+        "ELBO": nats(elbo.value, elbo.error),
+    }
+    if evidence is None:
+        return shown
+    if not evidence.is_lower_bound:
+        return shown | {"Log evidence": nats(max(evidence.value, elbo.value), evidence.error)}
+    least = rounded if elbo.error <= unit / 2 else math.floor(elbo.value - 2 * elbo.error)
+    if evidence.value - _SURE > least:
+        least, unit = math.floor(evidence.value - _SURE), 1
+    return shown | {"Log evidence": f"≥ {_signed(least, unit)}"}
+
+
+def _signed(value: float, unit: float) -> str:
+    digits = 0 if unit >= 1 else 1
+    return f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")  # + 0.0 takes −0 to 0
 
 
 def figure_of(value: float) -> str:

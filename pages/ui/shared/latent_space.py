@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.distributions import Independent, Normal
 
 from vae import VAE, CheckpointError, load_checkpoint
+from vae.bounds import Bounds, Estimate
 from vae.checkpoint import load_card, load_codes
 from vae.classifier import Classifier, load_classifier
-from vae.codes import FittedGaussian, decode, encode, find_reference
+from vae.codes import BOUNDS, FittedGaussian, decode, encode, find_reference
 from vae.datasets import Dataset, DatasetError
 from vae.latent import NeighbourDistances, evenly, neighbours
 from vae.locations import Checkpoint
@@ -44,8 +45,10 @@ class LatentSpace:
         pca: all principal directions of the codes.
         embeddings: 2-D positions `(N, 2)` by name: "pca", and "tsne" where it was computed.
         kl: `(N,)` in nats, None for a standard autoencoder.
-        elbo: `(N,)` in nats, likewise.
+        elbo: `(N,)` in nats, likewise; of one draw where nothing more is known.
         notices: sentences for whoever sees it, such as that its pictures have changed.
+        estimates: "elbo_error", "log_evidence" and "log_evidence_error" `(N,)` as `add_bounds`
+            keeps them, errors negative where nothing was estimated; empty without them.
     """
 
     name: str
@@ -61,6 +64,7 @@ class LatentSpace:
     kl: np.ndarray | None = field(repr=False)
     elbo: np.ndarray | None = field(repr=False)
     notices: tuple[str, ...] = ()
+    estimates: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -156,6 +160,16 @@ class LatentSpace:
         classifier = load_classifier(self.dataset.name)
         fits = classifier is not None and classifier.image_shape == self.shape
         return classifier if fits else None
+
+    def bounds(self, row: int) -> Bounds | None:
+        """ELBO and log p(x) of a reference image, if they were estimated with the codes."""
+        if not self.estimates:
+            return None
+        error, evidence, its_error = (float(self.estimates[name][row]) for name in BOUNDS)
+        if error < 0 or its_error < 0:
+            return None
+        elbo = Estimate(float(self.elbo[row]), error)
+        return Bounds(float(self.kl[row]), elbo, Estimate(evidence, its_error))
 
     def image(self, row: int) -> Tensor:
         """One reference image `(C, H, W)` in [0, 1]."""
@@ -258,6 +272,7 @@ def read_latent_space(
         kl=codes.get("kl") if variational else None,
         elbo=codes.get("elbo") if variational else None,
         notices=notices,
+        estimates={k: codes[k] for k in BOUNDS} if codes.keys() >= {*BOUNDS} else {},
     )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.ui.shared.cache import latent_space
+from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.pins import real_pin
 from pages.ui.shared.waiting_line import EVIDENCE, BusyError, WaitingLine
 
 MAP = Path(__file__).resolve().parents[3] / "pages" / "map.py"
@@ -88,12 +90,11 @@ def test_work_that_fails_leaves_the_line():
 def test_a_visitor_is_told_when_too_many_wait(monkeypatch):
     """The page shows everything else."""
     monkeypatch.setattr(EVIDENCE, "_waiting", -EVIDENCE._at_once)
+    monkeypatch.setattr(LatentSpace, "bounds", lambda space, row: None)  # none with the codes
     at = AppTest.from_file(MAP, default_timeout=60)
     at.run()
     name = at.selectbox(key="model").value
-    from pages.ui.shared.pins import Pin
-
-    at.session_state["pins"] = [Pin(name, "real", np.zeros(2, np.float32), "Real #0", row=0)]
+    at.session_state["pins"] = [real_pin(latent_space(name), 11)]
     at.run()
     assert not at.exception
     assert any("Try again in a moment" in caption.value for caption in at.caption)
