@@ -25,6 +25,12 @@ LIKELIHOODS = {
     for kind in ("bernoulli", "continuous_bernoulli", "gaussian")
 }
 MODELS = {k: f"{COMMON} --learning-rate 2e-3 {v}" for k, v in (PLANES | LIKELIHOODS).items()}
+# Alike but for noise and KL, for the lesson on autoencoders.
+TWIN = (
+    "--dataset digits --channels 32,64 --hidden 128 --latent-dim 16 --epochs 50 --batch-size 128 "
+    "--learning-rate 2e-3 --threads 1 --seed 0"
+)
+MODELS |= {"digits-16-autoencoder": f"{TWIN} --autoencoder", "digits-16-variational": TWIN}
 
 
 def main(names: list[str]) -> None:
@@ -35,7 +41,8 @@ def main(names: list[str]) -> None:
         with tempfile.TemporaryDirectory() as run:
             command = [sys.executable, "-m", "vae", "train", *MODELS[name].split(), "--out", run]
             subprocess.run(command, check=True, cwd=ROOT)
-            model, card = load_checkpoint(run), load_card(run)
+            card = load_card(run) | {"command": f"python -m vae train {MODELS[name]}"}
+            model = load_checkpoint(run)
             save_checkpoint(model, HERE / name, card, half=True, overwrite=True)
             save_codes(HERE / name, load_codes(run))
         if model.config.variational:

@@ -7,10 +7,10 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from pages.ui.components.latent_planes import Field
+from pages.ui.components.latent_planes import Field, Panel, live_planes
 from pages.ui.components.pickers import draw_samples
 from pages.ui.learn import layout
-from pages.ui.shared import cache, images
+from pages.ui.shared import cache, images, plot_style, url_state
 from pages.ui.shared.classifier import confidence, threshold
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.latent_space import LatentSpace
@@ -22,8 +22,12 @@ __all__ = [
     "FIELDS",
     "bounds_of",
     "field",
+    "halfway",
     "open_model",
+    "open_twins",
     "samples",
+    "show_fitted",
+    "show_planes",
     "show_samples",
     "show_walk",
     "walk",
@@ -47,6 +51,14 @@ def open_model(name: str) -> LatentSpace:
     except (CheckpointError, DatasetError) as problem:
         st.error(f"This page needs the model {name}, which cannot be shown. {message(problem)}")
         st.stop()
+
+
+def open_twins(autoencoder: str, variational: str) -> dict[str, LatentSpace]:
+    """Opens two models that differ in noise and KL alone, by what a page calls them."""
+    return {
+        "Autoencoder": open_model(autoencoder),
+        "Variational autoencoder": open_model(variational),
+    }
 
 
 def bounds_of(space: LatentSpace, margin: float = 0.06) -> tuple[float, float, float, float]:
@@ -110,13 +122,43 @@ def samples(
         decoded = decode(space.model, draw_samples(space, distribution, count, seed))
         clear = kinds = None
         if space.classifier is not None:
-            sure, which = space.classifier.probabilities(decoded).max(1)
-            found = which[sure >= threshold(space)]
+            found = _clear(space, decoded)
             share = torch.bincount(found, minlength=len(space.classes)) / max(len(found), 1)
             clear, kinds = len(found), float(torch.special.entr(share).sum().exp())
         return {"shown": decoded[:40].clone(), "clear": clear, "kinds": kinds}
 
     return cache.remember(space, ("samples", distribution, seed, count), compute)
+
+
+def _clear(space: LatentSpace, x: Tensor) -> Tensor:
+    """Classes of those images `(B, C, H, W)` that the classifier is as sure of as of real ones."""
+    sure, which = space.classifier.probabilities(x).max(1)
+    return which[sure >= threshold(space)]
+
+
+def halfway(space: LatentSpace, seed: int, count: int = 1_000) -> int | None:
+    """Counts how many decoded midpoints of two codes of different classes look like a digit.
+
+    Args:
+        space: the model.
+        seed: of the pairs.
+        count: of pairs.
+
+    Returns:
+        None where there is no classifier.
+    """
+
+    @torch.no_grad()
+    def compute() -> int:
+        rng = np.random.default_rng(seed)
+        a = rng.integers(len(space), size=count)
+        others = [np.flatnonzero(space.class_of != k) for k in range(len(space.classes))]
+        b = np.array([rng.choice(others[space.class_of[row]]) for row in a])
+        return len(_clear(space, decode(space.model, (space.mean[a] + space.mean[b]) / 2)))
+
+    if space.classifier is None:
+        return None
+    return cache.remember(space, ("halfway", seed, count), compute)
 
 
 def walk(space: LatentSpace, a: int, b: int, steps: int = 11) -> tuple[Tensor, np.ndarray | None]:
@@ -126,32 +168,61 @@ def walk(space: LatentSpace, a: int, b: int, steps: int = 11) -> tuple[Tensor, n
     return decoded, None if space.classifier is None else confidence(space, decoded)
 
 
-def show_samples(twins: dict[str, LatentSpace], seed: int) -> None:
-    """Shows draws of each model, and how many of 1,000 the classifier takes for digits."""
-    st.subheader("Random codes, decoded", anchor=False)
-    ways = (("prior", "from $N(0, I)$"), ("fitted", "from a Gaussian fitted to its own codes"))
+def show_samples(twins: dict[str, LatentSpace], distribution: str, seed: int) -> None:
+    """Shows draws of each model, and how many of 1,000 the classifier takes for digits.
+
+    Args:
+        twins: models by what they are called.
+        distribution: "prior" or "fitted".
+        seed: of the draws.
+    """
+    words = {"prior": "from N(0, I)", "fitted": "from a Gaussian fitted to its own codes"}
     for column, (name, space) in zip(st.columns(2, gap="medium"), twins.items(), strict=True):
-        column.markdown(f"**{name}**")
-        for part, (how, words) in zip(column.columns(2), ways, strict=True):
-            with part, st.spinner("Drawing 1,000 codes…"):
-                drawn = samples(space, how, seed)
-            part.image(
-                images.data_url(images.sheet(drawn["shown"], 8), 280),
-                caption=words,
-                alt=f"Samples of the {name.lower()} {words}",
+        with column, st.spinner("Drawing 1,000 codes…"):
+            drawn = samples(space, distribution, seed)
+        with column:
+            st.markdown(f"**{name}**, decoded {words[distribution]}")
+            st.image(
+                images.data_url(images.sheet(drawn["shown"], 10), 224),
+                width="stretch",
+                alt=f"Samples of the {name.lower()} {words[distribution]}",
             )
             if drawn["clear"] is not None:
-                part.metric(
-                    "kinds of digit among them",
-                    f"{drawn['kinds']:.1f} of {len(space.classes)}",
-                    help="As if they were spread evenly over so many kinds.",
-                )
-                part.metric("look like a digit, of 1,000", f"{drawn['clear']:,}")
+                with st.container(horizontal=True):
+                    st.metric("look like a digit, of 1,000", f"{drawn['clear']:,}")
+                    st.metric(
+                        "kinds of digit among those",
+                        f"{drawn['kinds']:.1f} of {len(space.classes)}",
+                        help="As if they were spread evenly over so many kinds.",
+                    )
 
 
-def show_walk(twins: dict[str, LatentSpace]) -> None:
-    """Shows the straight line between two images' codes, for each model."""
-    st.subheader("From one image to another", anchor=False)
+def show_fitted(twins: dict[str, LatentSpace], seed: int) -> None:
+    """Says how the models compare where their own codes lie, and shows it on demand."""
+    counts = {name: samples(space, "fitted", seed)["clear"] for name, space in twins.items()}
+    if None not in counts.values():
+        st.markdown(
+            "**What is not so different.** Decoded from a Gaussian that is fitted to each "
+            f"network's own codes, {_in_words(counts)}. Where its codes lie the autoencoder "
+            "decodes nearly as well. Noise and KL have changed where that is: near $N(0, I)$, so "
+            "nothing has to be fitted before one can draw."
+        )
+    with layout.details("Draws from each network's own Gaussian"):
+        show_samples(twins, "fitted", seed)
+
+
+def _in_words(counts: dict[str, int]) -> str:
+    told = " and ".join(f"{count:,} of the {name.lower()}'s" for name, count in counts.items())
+    return f"{told} 1,000 pictures look like a digit"
+
+
+def show_walk(twins: dict[str, LatentSpace], seed: int) -> None:
+    """Shows the straight line between two images' codes for each model, and counts midpoints.
+
+    Args:
+        twins: models by what they are called.
+        seed: of the pairs whose midpoints are counted.
+    """
     first = next(iter(twins.values()))
     with st.container(horizontal=True):
         a = layout.choose_image(first, key="from", default=3, width=64)
@@ -164,3 +235,48 @@ def show_walk(twins: dict[str, LatentSpace]) -> None:
             caption=f"{name}, on the straight line between the two codes{least}",
             alt=f"{name}: a walk between two images",
         )
+    counts = {name: halfway(space, seed) for name, space in twins.items()}
+    if None not in counts.values():
+        st.markdown(
+            f"Half-way between two images of different classes, {_in_words(counts)}: "
+            "here, too, the two hardly differ. Noise and KL do not fill all that lies between."
+        )
+
+
+def show_planes(twins: dict[str, LatentSpace]) -> None:
+    """Shows the planes of two 2-D models under one pointer, and a quantity behind the codes.
+
+    Args:
+        twins: models by what they are called.
+    """
+    behind = st.segmented_control(
+        "Behind the codes",
+        list(FIELDS),
+        format_func=FIELDS.get,
+        default="distance",
+        required=True,
+        key="behind",
+        bind=url_state.bind_choice("behind", FIELDS.values()),
+    )
+    if behind == "confidence" and any(space.classifier is None for space in twins.values()):
+        st.info("No classifier is shipped for these images, so there is no confidence to show.")
+    colour = plot_style.TERMS["gap" if behind == "distance" else "elbo"]
+    start = (0.42, 0.55)
+    at = live_planes(
+        [
+            Panel(
+                name,
+                bounds_of(space),
+                space.name,
+                space.mean,
+                space.class_of,
+                field(space, behind, colour),
+                rings=space.variational,
+            )
+            for name, space in twins.items()
+        ],
+        key="twins",
+        start=url_state.read_numbers("at", 2, 0, 1) or start,
+        legend=next(iter(twins.values())).classes,
+    )
+    url_state.write_numbers("at", None if at == start else at)

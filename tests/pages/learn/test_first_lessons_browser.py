@@ -20,6 +20,7 @@ def open_planes(page, app: str, path: str):
     page.goto(f"{app}/{path}")
     page.wait_for_selector(".planes[data-ready]")
     page.wait_for_selector(".planes[data-exact='true']")
+    page.locator(".plane-stage").first.scroll_into_view_if_needed()
     return page
 
 
