@@ -260,6 +260,8 @@ def test_without_workers_the_pictures_are_the_same(monkeypatch, python):
     assert np.array_equal(load.draw_people(9, seed=3, workers=2), with_workers)
 
 
+# joblib regrets what its workers drew in vain.
+@pytest.mark.filterwarnings("ignore:.*adjusting the input task iterator:UserWarning")
 def test_what_progress_raises_ends_the_drawing():
     stopped = []
 
