@@ -46,6 +46,9 @@ _CODES = {
     "checksum": ("i", ("N",)),
     "kl": ("f", ("N",)),
     "elbo": ("f", ("N",)),
+    "elbo_error": ("f", ("N",)),
+    "log_evidence": ("f", ("N",)),
+    "log_evidence_error": ("f", ("N",)),
     "tsne": ("f", ("N", 2)),
 }
 _CARD = {  # what is read of it; all else is only kept

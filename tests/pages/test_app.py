@@ -166,7 +166,9 @@ def test_a_damaged_model_gets_a_sentence(models):
     try:
         at = visit("broken")
         assert not at.exception
-        assert "cannot be shown" in at.error[0].value and "truncated" in at.error[0].value
+        assert (
+            "cannot be shown" in at.error[0].value and "whole and unchanged" in at.error[0].value
+        )
     finally:
         (folder / "model.safetensors").unlink()
 

@@ -240,7 +240,8 @@ def read_latent_space(
         data, found, notices = find_reference(card, codes, load_split)
     else:
         data, notices = load_split(str(card.get("split", "test"))), ()
-    _check_weights(checkpoint.folder, model, data.images[0])
+    first = int(codes["index"][found][0]) if saved else 0  # others may be gone
+    _check_weights(checkpoint.folder, model, data.images[first])
     if not saved:
         codes = encode(model, data.images, limit=_MOST)
         found = np.ones(len(codes["index"]), dtype=bool)

@@ -59,7 +59,7 @@ def opened(page, live):
 
     def open_decoder(name: str, model: VAE | None = None) -> dict:
         if model is not None:
-            save_checkpoint(model, folder / name)
+            save_checkpoint(model, folder / name, overwrite=True)
         return page.evaluate(
             """async ([base, name]) => {
                 window.pack = (numbers) => { // as base64

@@ -210,11 +210,21 @@ def test_a_q_moved_away_from_the_encoders_costs_nats():
     at = visit("learn_terms.py", {"image": "3"})
     own = braces(at)
     far = [*(space.mean[3] + 1.5).tolist(), 0.4, 0.4]
-    moved = braces(visit("learn_terms.py", {"image": "3"}, **{"q-3-0": {"gaussian": far}}))
+    moved = braces(
+        visit(
+            "learn_terms.py", {"image": "3"}, **{"q-3-0": {"gaussian": {"value": far, "count": 1}}}
+        )
+    )
     name = next(iter(own))
     assert moved[name] < own[name] - 5
     wide = [*space.mean[3].tolist(), 1.0, 1.0]
-    wide = braces(visit("learn_terms.py", {"image": "3"}, **{"q-3-0": {"gaussian": wide}}))
+    wide = braces(
+        visit(
+            "learn_terms.py",
+            {"image": "3"},
+            **{"q-3-0": {"gaussian": {"value": wide, "count": 1}}},
+        )
+    )
     reconstruction, kl = list(own)[1:]
     assert wide[reconstruction] < own[reconstruction]
     assert wide[kl] > own[kl], "wide is cheap: less KL is taken off"
@@ -222,7 +232,8 @@ def test_a_q_moved_away_from_the_encoders_costs_nats():
 
 def test_nonsense_from_the_browser_is_not_taken():
     for bad in ("x", [1.0], [1.0, 2.0, float("nan"), 1.0], {"a": 1}):
-        at = visit("learn_terms.py", {"image": "3"}, **{"q-3-0": {"gaussian": bad}})
+        sent = {"gaussian": {"value": bad, "count": 1}}
+        at = visit("learn_terms.py", {"image": "3"}, **{"q-3-0": sent})
         assert not at.exception and not at.error
 
 
