@@ -168,7 +168,7 @@ for task in os.listdir("/proc/self/task"):
 for _ in range(3):
     group.from_first(torch.ones(3)).tolist()
 leave(group)
-print("said", group.rank)
+os.write(1, b"said %d " % group.rank)  # in one piece: both write to the same pipe
 end(0)
 """
 
