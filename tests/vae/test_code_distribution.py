@@ -1,0 +1,170 @@
+"""The learned distribution of codes: a density, its draws, and paths that stay with it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from vae import CheckpointError, code_distribution
+from vae.code_distribution import (
+    ENOUGH,
+    FILE,
+    CodeDistribution,
+    VelocityField,
+    fit_codes,
+    load_code_distribution,
+    save_code_distribution,
+)
+
+
+def ring(n: int, seed: int = 0) -> np.ndarray:
+    """Codes on a circle of radius 2, with a little noise across it: empty in the middle."""
+    rng = np.random.default_rng(seed)
+    angle = rng.uniform(0, 2 * np.pi, n)
+    radius = 2 + 0.2 * rng.standard_normal(n)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def learned() -> CodeDistribution:
+    return fit_codes(ring(1_000), steps=400)
+
+
+def random_flow(dim: int) -> CodeDistribution:
+    torch.manual_seed(dim)
+    field = VelocityField(dim, width=24, blocks=2)
+    for parameter in field.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    rng = np.random.default_rng(dim)
+    root = np.linalg.cholesky(np.cov(rng.standard_normal((dim, 4 * dim))).reshape(dim, dim))
+    return CodeDistribution(
+        rng.standard_normal(dim).astype(np.float32),
+        root.astype(np.float32),
+        field.eval().requires_grad_(False),
+    )
+
+
+def test_the_density_integrates_to_one(learned):
+    at = np.linspace(-3.3, 3.3, 45)
+    plane = np.stack(np.meshgrid(at, at), -1).reshape(-1, 2)
+    area = (at[1] - at[0]) ** 2
+    assert np.exp(learned.log_density(plane)).sum() * area == pytest.approx(1, abs=0.03)
+
+
+def test_draws_lie_on_the_ring_and_those_of_the_gaussian_do_not(learned):
+    def on_the_ring(z: np.ndarray) -> float:
+        return float((np.abs(np.linalg.norm(z, axis=1) - 2) < 0.7).mean())
+
+    gaussian = CodeDistribution(learned.mean, learned.root)
+    assert on_the_ring(learned.sample(1_000)) > 0.9
+    assert on_the_ring(gaussian.sample(1_000)) < 0.6
+
+
+def test_held_out_codes_and_draws_are_usual_and_the_mean_code_is_not(learned):
+    fresh, draws = learned.percentile(ring(400, seed=9)), learned.percentile(learned.sample(400))
+    assert (fresh > 0.01).mean() > 0.9 and abs(np.median(fresh) - 0.5) < 0.2
+    assert (draws > 0.01).mean() > 0.9
+    assert learned.percentile(learned.mean[None])[0] < 0.01, "an average of all codes"
+    assert learned.percentile(np.array([[9.0, 9.0]]))[0] == 0, "far from all codes"
+
+
+@pytest.mark.parametrize("dim", [1, 3, 20, 70])
+def test_there_and_back_again(dim):
+    flow = random_flow(dim)
+    z = flow.unwhiten(np.random.default_rng(1).standard_normal((7, dim)))
+    for level in (0.0, 0.3, 1.0):
+        assert np.allclose(flow.from_noise(flow.to_noise(z, level), level), z, atol=5e-3)
+
+
+@pytest.mark.parametrize("dim", [1, 4])
+def test_the_density_is_that_of_the_map(dim):
+    """Change of variables, with the Jacobian of the whole map by finite differences."""
+    flow = random_flow(dim)
+    z = flow.unwhiten(0.5 * np.ones((1, dim)))
+    step = 1e-2
+    noise = [flow.to_noise(z + step * e)[0] - flow.to_noise(z - step * e)[0] for e in np.eye(dim)]
+    log_volume = np.linalg.slogdet(np.stack(noise, 1) / (2 * step))[1]
+    u = flow.to_noise(z)[0].astype(np.float64)
+    expected = -0.5 * (u @ u + dim * math.log(2 * math.pi)) + log_volume
+    assert flow.log_density(z)[0] == pytest.approx(expected, abs=0.02)
+
+
+def test_many_dimensions_are_estimated_without_bias(monkeypatch):
+    flow = random_flow(70)
+    z = flow.unwhiten(np.random.default_rng(2).standard_normal((1, 70)))
+    found = np.array([flow.log_density(z, seed=seed)[0] for seed in range(40)])
+    monkeypatch.setattr(code_distribution, "_EXACT", 70)
+    exact = flow.log_density(z)[0]
+    assert abs(found.mean() - exact) < 4 * found.std() / math.sqrt(len(found)) + 1e-3
+
+
+@pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
+def test_paths_keep_their_ends_and_the_ring(learned, level):
+    a, b = np.array([2.0, 0.0], np.float32), np.array([-0.2, 2.0], np.float32)
+    path = learned.path(a, b, 9, level)
+    assert path.shape == (9, 2) and (path[0] == a).all() and (path[-1] == b).all()
+    if level == 1:
+        assert np.linalg.norm(path, axis=1).min() > 1.4, "the straight line falls to 1.3"
+
+
+def test_few_codes_give_the_fitted_gaussian():
+    codes = ring(ENOUGH // 2)
+    found = fit_codes(codes)
+    assert not found.learned and found.about["kind"] == "gaussian"
+    whole = torch.distributions.MultivariateNormal(
+        torch.from_numpy(found.mean).double(), scale_tril=torch.linalg.cholesky(
+            torch.from_numpy(found.root @ found.root.T).double()
+        )
+    )  # fmt: skip
+    expected = whole.log_prob(torch.from_numpy(codes).double()).numpy()
+    assert np.allclose(found.log_density(codes), expected, atol=1e-3)
+
+
+def test_variances_of_the_posteriors_count():
+    codes, variance = ring(100), np.full((100, 2), 0.5, np.float32)
+    plain, spread = fit_codes(codes), fit_codes(codes, variance)
+    wider = spread.root @ spread.root.T - plain.root @ plain.root.T
+    assert np.allclose(wider, 0.5 * np.eye(2), atol=1e-3)
+
+
+def test_a_seed_gives_the_same_draws(learned):
+    assert (learned.sample(5, seed=3) == learned.sample(5, seed=3)).all()
+    assert not np.allclose(learned.sample(5, seed=3), learned.sample(5, seed=4))
+
+
+def test_what_is_saved_comes_back(tmp_path, learned):
+    assert load_code_distribution(tmp_path) is None
+    save_code_distribution(tmp_path, learned)
+    found = load_code_distribution(tmp_path)
+    z = ring(50, seed=5)
+    assert np.allclose(found.log_density(z), learned.log_density(z), atol=0.05)
+    assert found.about == learned.about and found.learned
+    assert np.allclose(found.held_out, learned.held_out, atol=1e-4)
+
+
+def test_a_damaged_file_is_named(tmp_path, learned):
+    save_code_distribution(tmp_path, learned)
+    whole = (tmp_path / FILE).read_bytes()
+    for content in (whole[: len(whole) // 2], b"", whole.replace(b'"width', b'"wid_h')):
+        (tmp_path / FILE).write_bytes(content)
+        with pytest.raises(CheckpointError, match=FILE):
+            load_code_distribution(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "mean", [np.full((300, 2), np.nan), np.zeros((0, 2)), np.zeros(3)], ids=["nan", "none", "flat"]
+)
+def test_codes_that_cannot_be_fitted_are_refused(mean):
+    with pytest.raises(ValueError, match=r"codes|shape"):
+        fit_codes(mean)
+
+
+def test_equal_codes_are_no_failure():
+    found = fit_codes(np.ones((300, 3), np.float32), steps=5)
+    assert (
+        np.isfinite(found.sample(10)).all()
+        and np.isfinite(found.log_density(np.ones((1, 3)))).all()
+    )
