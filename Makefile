@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Each training starts torch in a process of its own: from compiled files, in half the time.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test lint bench kernel setup
+.PHONY: run test lint lock bench kernel setup
 
 run: .venv/app
 	$(BIN)/uvicorn app:app --host 127.0.0.1 --port $(PORT) --no-access-log
@@ -26,6 +26,12 @@ kernel: .venv/dev
 
 setup: .venv/dev
 
+# Versions and hashes for every platform and Python; to be run when a requirements file changes.
+lock: .venv/uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --no-header --output-file requirements.lock \
+		requirements.txt requirements-dev.txt requirements-docs.txt requirements-examples.txt
+
 # uv installs in seconds what pip takes minutes for; the machine's own is used if it has one.
 .venv/uv:
 	$(PYTHON) -c "import sys; sys.exit('Python %d.%d found; 3.11 or newer is needed: make PYTHON=python3.12' % sys.version_info[:2] if sys.version_info < (3, 11) else 0)"
@@ -33,10 +39,13 @@ setup: .venv/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	touch $@
 
-.venv/app: .venv/uv requirements.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock
+
+.venv/app: .venv/uv requirements.txt requirements.lock
+	$(INSTALL) -r requirements.txt
 	touch $@
 
-.venv/dev: .venv/app requirements-dev.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
+.venv/dev: .venv/app requirements-dev.txt requirements-examples.txt pyproject.toml hatch_build.py
+	$(INSTALL) -r requirements-dev.txt -r requirements-examples.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@

@@ -229,12 +229,11 @@ def _encode(options: argparse.Namespace) -> int:
     from .checkpoint import load_checkpoint, write_tensors
     from .codes import encode
     from .datasets import load_dataset
-    from .runs.setup import find_checkpoint
     from .training.distributed import join, leave
 
     group = join(options.device)
     try:
-        model = load_checkpoint(find_checkpoint(options.folder)).to(group.device)
+        model = load_checkpoint(options.folder).to(group.device)
         data = load_dataset(options.dataset, options.split, image_shape=model.config.image_shape)
         codes = encode(model, data.images, group=group, workers=2)
         if group.writes:
@@ -281,10 +280,15 @@ def _add_bounds(parser: argparse.ArgumentParser) -> None:
 
 
 def _bounds(options: argparse.Namespace) -> int:
-    from .checkpoint import CheckpointError, load_card, load_checkpoint, load_codes
+    from .checkpoint import (
+        CheckpointError,
+        find_checkpoint,
+        load_card,
+        load_checkpoint,
+        load_codes,
+    )
     from .codes import add_bounds, find_reference
     from .datasets import Dataset, load_dataset
-    from .runs.setup import find_checkpoint
 
     folder = find_checkpoint(options.folder)
     model, card = load_checkpoint(folder), load_card(folder)
@@ -328,9 +332,9 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    from .checkpoint import find_checkpoint
     from .concepts.evaluation import evaluate_concepts
     from .evaluation import evaluate
-    from .runs.setup import find_checkpoint
 
     folder = find_checkpoint(options.folder)
     if options.save and is_alive(folder):

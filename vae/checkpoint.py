@@ -15,13 +15,14 @@ from safetensors import SafetensorError, safe_open
 
 from .config import ConfigError, VAEConfig
 from .files import check_output_folder, write_file
-from .locations import is_checkpoint
+from .locations import is_checkpoint, list_checkpoints, list_lab_checkpoints
 from .model import VAE
 from .schema import SchemaError, check_fields, parse_json
 
 __all__ = [
     "CheckpointError",
     "check_arrays",
+    "find_checkpoint",
     "load_card",
     "load_checkpoint",
     "load_codes",
@@ -121,6 +122,28 @@ def _write_checkpoint(
         save_card(folder, card)
 
 
+def find_checkpoint(name: str | Path) -> Path:
+    """The folder of a checkpoint, given by its name or by the folder itself.
+
+    Args:
+        name: a folder, or a name that `list_checkpoints` or `list_lab_checkpoints` gives.
+
+    Raises:
+        CheckpointError: the name is empty, or neither a folder nor a known name.
+    """
+    if not str(name).strip():
+        raise CheckpointError("The checkpoint has no name: give its folder, or its name.")
+    if Path(name).is_dir():
+        return Path(name)
+    known = {c.name: c.folder for c in (*list_checkpoints(), *list_lab_checkpoints())}
+    if str(name) in known:
+        return known[str(name)]
+    raise CheckpointError(
+        f"{name}: no such folder, and no checkpoint of this name. Give the folder of a "
+        f"checkpoint, or one of {', '.join(list(known)[:20])}."
+    )
+
+
 def load_checkpoint(folder: str | Path) -> VAE:
     """Loads a model in eval mode.
 
@@ -133,7 +156,7 @@ def load_checkpoint(folder: str | Path) -> VAE:
     Raises:
         CheckpointError: naming the file, the field, what was found and what was expected.
     """
-    file = Path(folder) / "model.safetensors"
+    file = find_checkpoint(folder) / "model.safetensors"
     with _open(file, "pt") as opened:
         config = _read_config(file, opened.metadata())
         _check_tensors(file, opened, config)
@@ -195,7 +218,7 @@ def load_codes(folder: str | Path) -> dict[str, np.ndarray]:
     Raises:
         CheckpointError: if the file is missing or damaged, or its arrays do not belong together.
     """
-    file = Path(folder) / "codes.safetensors"
+    file = find_checkpoint(folder) / "codes.safetensors"
     codes = read_tensors(file)[0]
     try:
         check_arrays(file, codes, _CODES, required=("mean", "index"))
@@ -224,7 +247,7 @@ def load_card(folder: str | Path) -> dict[str, Any]:
     Raises:
         CheckpointError: if it is no JSON object, or one of its fields is of another kind.
     """
-    file = Path(folder) / "card.json"
+    file = find_checkpoint(folder) / "card.json"
     if not file.exists():
         return {}
     try:

@@ -7,7 +7,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import platformdirs
+
 __all__ = [
+    "APP",
     "NAME",
     "SHIPPED",
     "Checkpoint",
@@ -17,7 +20,10 @@ __all__ = [
     "list_lab_checkpoints",
 ]
 
-SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
+_PACKAGE = Path(__file__).resolve().parent
+_INSTALLED = _PACKAGE / "_explorer"  # where a wheel keeps the app; a checkout has none
+APP = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent
+SHIPPED = APP / "checkpoints"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -37,8 +43,16 @@ class Checkpoint:
 
 
 def data_folder() -> Path:
-    """Where everything that visitors make is kept: `$LATENT_DATA`, or `data/`."""
-    return Path(os.environ.get("LATENT_DATA") or SHIPPED.parent / "data")
+    """Where everything that visitors make is kept.
+
+    `$LATENT_DATA`; without it `data/` of a checkout, or the folder that the operating system has
+    for the data of programs, such as `~/.local/share/latent-space-explorer` on Linux.
+    """
+    if named := os.environ.get("LATENT_DATA"):
+        return Path(named)
+    if APP == _INSTALLED:
+        return platformdirs.user_data_path("latent-space-explorer", appauthor=False)
+    return APP / "data"
 
 
 def list_checkpoints() -> list[Checkpoint]:

@@ -17,7 +17,6 @@ import torch
 from ..checkpoint import CheckpointError, load_card, load_checkpoint, load_codes, read_tensors
 from ..config import ConfigError, VAEConfig
 from ..datasets import Dataset, load_dataset
-from ..locations import list_checkpoints
 from ..model import VAE
 from ..training.data import steps_per_epoch
 from ..training.distributed import join, leave
@@ -29,7 +28,6 @@ __all__ = [
     "describe_data",
     "estimate",
     "explain",
-    "find_checkpoint",
     "prepare",
     "threads",
 ]
@@ -48,7 +46,7 @@ def prepare(config: RunConfig) -> tuple[Dataset, Dataset, VAE]:
     """
     shape = None
     if config.start:
-        model = load_checkpoint(find_checkpoint(config.start))
+        model = load_checkpoint(config.start)
         shape = model.config.image_shape
     data = load_dataset(config.dataset, "train", image_shape=shape)
     heldout = load_dataset(config.dataset, "test", image_shape=shape)
@@ -190,16 +188,3 @@ def explain(error: BaseException) -> str:
     if isinstance(error, OSError):
         return f"{error.filename or 'A file'} cannot be used ({error.strerror or text})."
     return f"Training ended unexpectedly ({type(error).__name__}: {text[:200]})."
-
-
-def find_checkpoint(name: str) -> Path:
-    """The folder of a checkpoint, given by its name or by the folder itself.
-
-    Raises:
-        CheckpointError: the name is empty.
-    """
-    if not name.strip():
-        raise CheckpointError("The checkpoint has no name: give its folder, or its name.")
-    if Path(name).is_dir():
-        return Path(name)
-    return {c.name: c.folder for c in list_checkpoints()}.get(name, Path(name))
