@@ -123,18 +123,7 @@ class EditResult:
             return None
         everybody = st.session_state.get("effect-on-all") == (space.name, step.tobytes())
         rows = rows if everybody else evenly(rows, _MANY)
-
-        def compute() -> Effect:
-            before = None if self.truth is None else predictions(space, rows)
-            arguments = space.model, space.classifier, space.mean[rows], step, before
-            if not everybody:
-                return effect_on_many(*arguments)
-            text = f"Trying the edit on {len(rows):,} pictures…"
-            return with_progress(text, lambda tell: effect_on_many(*arguments, tell))
-
-        return cache.remember(
-            space, ("effect", step.tobytes(), rows.tobytes(), self.truth is None), compute
-        )
+        return _effect(space, step, rows, self.truth is not None, everybody)
 
     def try_on_all(self) -> None:
         """Has `effect` computed on all others from the next run on."""
@@ -162,6 +151,19 @@ class EditResult:
         codes = space.mean[rows]
         pictures = decode(space.model, np.concatenate([codes, codes + self.edit.step]))
         return (pictures[len(rows) :] - pictures[: len(rows)]).abs().mean((0, 1))
+
+
+@cache.shared(64)
+def _effect(
+    space: LatentSpace, step: np.ndarray, rows: np.ndarray, reconstructed: bool, _tell: bool
+) -> Effect:
+    """What a step does to reference images, compared with their reconstructions or with them."""
+    before = predictions(space, rows) if reconstructed else None
+    arguments = space.model, space.classifier, space.mean[rows], step, before
+    if not _tell:
+        return effect_on_many(*arguments)
+    text = f"Trying the edit on {len(rows):,} pictures…"
+    return with_progress(text, lambda tell: effect_on_many(*arguments, tell))
 
 
 def _truth(edit: Edit) -> Tensor | None:

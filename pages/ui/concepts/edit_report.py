@@ -135,15 +135,12 @@ def show_pictures(result: EditResult) -> None:
         st.caption("Grey in the difference: unchanged. Lighter or darker: changed that way.")
 
 
+@cache.shared(16)
 def _usual_error(space: LatentSpace) -> float:
     """Below this the reconstructions of 99 % of real images differ from them."""
-
-    def compute() -> float:
-        rows = evenly(np.arange(len(space)), 300)
-        real = space.model.observe(space.dataset.images[space.index[rows]])
-        return float(np.quantile(rmse(decode(space.model, space.mean[rows]), real), 0.99))
-
-    return cache.remember(space, ("usual-error",), compute)
+    rows = evenly(np.arange(len(space)), 300)
+    real = space.model.observe(space.dataset.images[space.index[rows]])
+    return float(np.quantile(rmse(decode(space.model, space.mean[rows]), real), 0.99))
 
 
 def show_after(result: EditResult) -> None:

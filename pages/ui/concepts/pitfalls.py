@@ -94,9 +94,7 @@ def _examples(space: LatentSpace) -> None:
     word = formatting.mention(target)
     seed = st.session_state.setdefault("lesson-seed", 0)
     with st.spinner("Making vectors from few and from many examples…"):
-        tried = cache.remember(
-            space, ("lesson-examples", target, seed), lambda: _few_and_many(space, target, seed)
-        )
+        tried = _few_and_many(space, target, seed)
 
     def say(effect: Effect) -> str:
         allowed = {target, *labels.excluded(space, target)}
@@ -118,6 +116,7 @@ def _examples(space: LatentSpace) -> None:
         st.rerun(scope="fragment")
 
 
+@cache.shared(32)
 def _few_and_many(space: LatentSpace, target: str, seed: int) -> list[_Tried]:
     rng = np.random.default_rng(seed)
     fit, tests = labels.fit_rows(space), labels.held_out(space, target)[1]
@@ -152,9 +151,7 @@ def _confounding(space: LatentSpace) -> None:
     other = "grey_hair" if "grey_hair" in known else [n for n in known if n != target][-1]
     word, with_ = formatting.mention(target), formatting.mention(other)
     with st.spinner("Taking a one-sided sample…"):
-        tried, share, count = cache.remember(
-            space, ("lesson-confounding", target, other), lambda: _confounded(space, target, other)
-        )
+        tried, share, count = _confounded(space, target, other)
 
     def say(effect: Effect) -> str:
         return (
@@ -175,6 +172,7 @@ def _confounding(space: LatentSpace) -> None:
     )
 
 
+@cache.shared(8)
 def _confounded(space: LatentSpace, target: str, other: str) -> tuple[list[_Tried], float, int]:
     known = labels.table(space)
     rng = np.random.default_rng(0)
@@ -211,7 +209,7 @@ def _limits(space: LatentSpace) -> None:
         st.info("This lesson needs a classifier for these images. Choose another model.")
         return
     with st.spinner("Trying every concept…"):
-        tried = cache.remember(space, ("lesson-limits",), lambda: _weakest(space))
+        tried = _weakest(space)
 
     best, worst = tried[0], tried[-1]
     for (name, one), word in ((best, "best"), (worst, "worst")):
@@ -227,6 +225,7 @@ def _limits(space: LatentSpace) -> None:
     )
 
 
+@cache.shared(8)
 def _weakest(space: LatentSpace) -> list[tuple[str, _Tried]]:
     found = []
     for concept in concepts.concepts(space).values():
@@ -238,7 +237,7 @@ def _weakest(space: LatentSpace) -> list[tuple[str, _Tried]]:
 
 def _limits_of_faces(space: LatentSpace) -> None:
     with st.spinner("Drawing twins…"):
-        found = cache.remember(space, ("lesson-nose",), lambda: _details(space))
+        found = _details(space)
     for title, pictures, arrived, copied in found:
         words, shown = st.columns([2, 5], vertical_alignment="center")
         with words:
@@ -263,6 +262,7 @@ def _limits_of_faces(space: LatentSpace) -> None:
     )
 
 
+@cache.shared(8)
 def _details(space: LatentSpace) -> list[tuple[str, list[tuple[str, Tensor]], float, float]]:
     """A large change and a faint one, each as a vector from drawn twins, tried on others."""
     from vae.datasets.faces import counterfactual, person

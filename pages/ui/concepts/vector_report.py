@@ -16,6 +16,7 @@ from vae.concepts.vectors import ReportCard, cosines, pair_cosine, report_card
 __all__ = ["show_vectors"]
 
 
+@cache.shared(64, {NamedConcept: lambda concept: (concept.name, concept.vector.tobytes())})
 def _card(space: LatentSpace, concept: NamedConcept) -> ReportCard | None:
     """The report card of a vector; None if nothing is known of its examples."""
     if not len(concept.z_with) or not len(concept.z_without):
@@ -28,11 +29,7 @@ def _card(space: LatentSpace, concept: NamedConcept) -> ReportCard | None:
     examples = (concept.z_with, concept.z_without)
     if not len(examples[0]) or not len(examples[1]):
         examples = tests
-
-    def compute() -> ReportCard:
-        return report_card(*examples, concept.vector, held_out=tests)
-
-    return cache.remember(space, ("card", concept.name, concept.vector.tobytes()), compute)
+    return report_card(*examples, concept.vector, held_out=tests)
 
 
 def _grade(card: ReportCard) -> str:

@@ -67,6 +67,7 @@ def along(a: np.ndarray, b: np.ndarray, way: str, at: np.ndarray) -> np.ndarray:
     return (slerp if way == "slerp" else lerp)(np.asarray(a), np.asarray(b), at)
 
 
+@cache.shared(64)
 @torch.no_grad()
 def facts(
     space: LatentSpace, a: np.ndarray, b: np.ndarray, way: str, overshoot: float, frames: int
@@ -153,8 +154,7 @@ def path_view(space: LatentSpace) -> None:
         )
         take = st.container(horizontal=True, gap="small")
     overshoot = _OVERSHOOT if beyond else 0.0
-    key = ("path", a.z.tobytes(), b.z.tobytes(), way, overshoot, frames)
-    found = cache.remember(space, key, lambda: facts(space, a.z, b.z, way, overshoot, frames))
+    found = facts(space, a.z, b.z, way, overshoot, frames)
     with left:
         (t,) = endpoints.stand(space, "path", [0.5])
         which, items = _nearest(space, found)

@@ -138,22 +138,19 @@ def encode_now(space: LatentSpace, x: Tensor) -> Guess:
     return Guess(posterior.mean[0], posterior.stddev[0], min(times))
 
 
+@cache.shared(64)
 def search(space: LatentSpace, x: Tensor, steps: int, seed: int) -> Search:
     """Searches for this image's q from both starts, once for all visitors."""
-
-    def compute() -> Search:
-        one = x[None].float()
-        runs = {
-            s: list(optimise_posterior(space.model, one, steps, start=s, draws=64, seed=seed))
-            for s in STARTS
-        }
-        gaps = {
-            s: amortisation_gap(space.model, one, run[-1].mean, run[-1].sigma)
-            for s, run in runs.items()
-        }
-        return Search(runs, gaps)
-
-    return cache.remember(space, ("search", x.numpy().tobytes(), steps, seed), compute)
+    one = x[None].float()
+    runs = {
+        s: list(optimise_posterior(space.model, one, steps, start=s, draws=64, seed=seed))
+        for s in STARTS
+    }
+    gaps = {
+        s: amortisation_gap(space.model, one, run[-1].mean, run[-1].sigma)
+        for s, run in runs.items()
+    }
+    return Search(runs, gaps)
 
 
 def show_map(space: LatentSpace, guess: Guess, found: Search | None) -> None:
@@ -266,18 +263,19 @@ def show_search(space: LatentSpace, guess: Guess, found: Search) -> None:
             st.image(images.data_url(picture, 224), name, 112, alt=name)
 
 
+@cache.shared(16)
+def _encoding_seconds(space: LatentSpace) -> dict[int, float]:
+    rows = torch.from_numpy(space.index[:250])
+    return encoding_seconds(space.model, space.dataset.images[rows], COUNTS)
+
+
 def encoder_cost(space: LatentSpace, guess: Guess, found: Search | None) -> None:
     """Shows what codes cost for one, a hundred and ten thousand images."""
-
-    def compute() -> dict[int, float]:
-        rows = torch.from_numpy(space.index[:250])
-        return encoding_seconds(space.model, space.dataset.images[rows], COUNTS)
-
     small = int(np.prod(space.shape)) <= 1_024
     if not small and not st.toggle("Measure 10,000 images: takes a while", key="measure"):
         return
     with st.spinner("Encoding 10,000 images…", show_time=True):
-        seconds = cache.remember(space, ("encoding",), compute)
+        seconds = _encoding_seconds(space)
     table = {
         "Images": [f"{n:,}" for n in COUNTS],
         "Encoder": [milliseconds(seconds[n]) for n in COUNTS],

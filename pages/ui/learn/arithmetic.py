@@ -32,6 +32,7 @@ __all__ = [
     "on_another",
     "one_pair",
     "open_models",
+    "outcome",
     "two_models",
 ]
 
@@ -135,21 +136,18 @@ def _twins(space: LatentSpace, rows: np.ndarray, name: str) -> tuple[Tensor, np.
     return drawn, encode(space.model, drawn, bound=False)["mean"]
 
 
+@cache.shared(64)
 def _pair(
     space: LatentSpace, name: str, seed: int
 ) -> tuple[Tensor, Tensor, np.ndarray, np.ndarray]:
     """Pictures without and with, and both codes."""
-
-    def compute() -> tuple[Tensor, Tensor, np.ndarray, np.ndarray]:
-        with_it, without = _examples(space, name, seed)
-        row = int(without[0])
-        twin = _twins(space, without[:1], name)
-        if twin is None:
-            other = int(with_it[0])
-            return space.image(row), space.image(other), space.mean[row], space.mean[other]
-        return space.image(row), twin[0][0], space.mean[row], twin[1][0]
-
-    return cache.remember(space, ("arithmetic-pair", name, seed), compute)
+    with_it, without = _examples(space, name, seed)
+    row = int(without[0])
+    twin = _twins(space, without[:1], name)
+    if twin is None:
+        other = int(with_it[0])
+        return space.image(row), space.image(other), space.mean[row], space.mean[other]
+    return space.image(row), twin[0][0], space.mean[row], twin[1][0]
 
 
 def one_pair(space: LatentSpace, name: str, seed: int) -> None:
@@ -205,24 +203,21 @@ def on_another(space: LatentSpace, name: str, seed: int) -> None:
         before=True,
         size=150,
     )
-    _say_outcome(space, name, _outcome(space, name, vector, ("pair", seed)))
+    _say_outcome(space, name, outcome(space, name, vector))
 
 
-def _outcome(space: LatentSpace, name: str, step: np.ndarray, key: tuple) -> Outcome | None:
+@cache.shared(256)
+def outcome(space: LatentSpace, name: str, step: np.ndarray) -> Outcome | None:
     """Adds a step to held-out images and counts predictions, once for all visitors."""
     classifier, rows = space.classifier, labels.held_out(space, name)[1]
     if classifier is None or not len(rows) or name not in classifier.names:
         return None
     rows = evenly(rows, _TRIED)
     before = predictions(space, rows)
-
-    def compute() -> Outcome:
-        effect = effect_on_many(space.model, classifier, space.mean[rows], step, before)
-        worst = effect.leakage({name, *labels.excluded(space, name)})
-        leaks_into, leakage = worst or (None, None)
-        return Outcome(effect.n, effect.success({name: True}), leakage, leaks_into)
-
-    return cache.remember(space, ("arithmetic-outcome", name, *key), compute)
+    effect = effect_on_many(space.model, classifier, space.mean[rows], step, before)
+    worst = effect.leakage({name, *labels.excluded(space, name)})
+    leaks_into, leakage = worst or (None, None)
+    return Outcome(effect.n, effect.success({name: True}), leakage, leaks_into)
 
 
 def _say_outcome(space: LatentSpace, name: str, found: Outcome | None) -> None:
@@ -241,30 +236,34 @@ def _say_outcome(space: LatentSpace, name: str, found: Outcome | None) -> None:
     )
 
 
+@cache.shared(64)
+def _vectors_of_many(
+    space: LatentSpace, name: str, seed: int
+) -> dict[str, list[tuple[int, np.ndarray]]]:
+    """Vectors `(D,)` with the number of their examples, by who those are."""
+    with_it, without = _examples(space, name, seed)
+    most = min(len(with_it), len(without), COUNTS[-1])
+    counts = [n for n in COUNTS if n <= most]
+    strangers = [
+        (n, concept_vector(space.mean[with_it[:n]], space.mean[without[:n]])) for n in counts
+    ]
+    found = {"Strangers": strangers}
+    twins = _twins(space, without[:most], name)
+    if twins is not None:
+        steps = twins[1] - space.mean[without[:most]]
+        found = {"Same person": [(n, steps[:n].mean(0)) for n in counts]} | found
+    return found
+
+
 def from_many(space: LatentSpace, name: str, seed: int) -> None:
     """Step 3: success, leakage and agreement of vectors from more and more examples."""
-
-    def compute() -> dict[str, list[tuple[int, np.ndarray]]]:
-        with_it, without = _examples(space, name, seed)
-        most = min(len(with_it), len(without), COUNTS[-1])
-        counts = [n for n in COUNTS if n <= most]
-        strangers = [
-            (n, concept_vector(space.mean[with_it[:n]], space.mean[without[:n]])) for n in counts
-        ]
-        found = {"Strangers": strangers}
-        twins = _twins(space, without[:most], name)
-        if twins is not None:
-            steps = twins[1] - space.mean[without[:most]]
-            found = {"Same person": [(n, steps[:n].mean(0)) for n in counts]} | found
-        return found
-
-    vectors = cache.remember(space, ("arithmetic-many", name, seed), compute)
+    vectors = _vectors_of_many(space, name, seed)
     tries = [(kind, n, v) for kind, made in vectors.items() for n, v in made]
     outcomes = {}
     words = "Trying each vector on images that it was not made from…"
     bar = st.progress(0.0, words)
     for k, (kind, n, vector) in enumerate(tries, 1):
-        outcomes[kind, n] = _outcome(space, name, vector, ("many", kind, n, seed))
+        outcomes[kind, n] = outcome(space, name, vector)
         bar.progress(k / len(tries), words)
     bar.empty()
     figure, rows = go.Figure(), []
@@ -339,9 +338,7 @@ def two_models(refs: Sequence[LatentSpace | None], name: str, seed: int) -> None
                 size=150,
             )
             with st.spinner("Trying it on held-out images…"):
-                found.append(
-                    {s: _outcome(space, name, s * vector, ("twin", s)) for s in STRENGTHS}
-                )
+                found.append({s: outcome(space, name, s * vector) for s in STRENGTHS})
             st.table(
                 {
                     "Strength": [f"{s:.1f}" for s in STRENGTHS],

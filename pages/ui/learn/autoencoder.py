@@ -80,26 +80,27 @@ def field(space: LatentSpace, kind: str, colour: str, steps: int = 45) -> Field 
     """
     if kind not in (("distance", "confidence") if space.classifier else ("distance",)):
         return None
+    values = _field_values(space, kind, steps)
+    if kind == "distance":
+        name = "distance to the nearest code, in deviations of all codes"
+        return Field(values, name, colour, 0.05, 0.7)
+    return Field(values, "the classifier's surest class", colour, 0.4, 1.0)
+
+
+@cache.shared(32)
+def _field_values(space: LatentSpace, kind: str, steps: int) -> np.ndarray:
     x0, x1, y0, y1 = bounds_of(space)
     places = np.stack(np.meshgrid(np.linspace(x0, x1, steps), np.linspace(y0, y1, steps)), -1)
     codes = places.reshape(-1, 2).astype(np.float32)
     if kind == "distance":
-
-        def compute() -> np.ndarray:
-            found = neighbours(space.mean, codes, 1)[1]
-            return (found / space.deviation.mean()).reshape(steps, steps)
-
-        values = cache.remember(space, ("field", kind, steps), compute)
-        name = "distance to the nearest code, in deviations of all codes"
-        return Field(values, name, colour, 0.05, 0.7)
-    values = cache.remember(
-        space,
-        ("field", kind, steps),
-        lambda: confidence(space, decode(space.model, codes)).reshape(steps, steps),
-    )
-    return Field(values, "the classifier's surest class", colour, 0.4, 1.0)
+        values = neighbours(space.mean, codes, 1)[1] / space.deviation.mean()
+    else:
+        values = confidence(space, decode(space.model, codes))
+    return values.reshape(steps, steps)
 
 
+@cache.shared(64)
+@torch.no_grad()
 def samples(
     space: LatentSpace, distribution: str, seed: int, count: int = 1_000
 ) -> dict[str, object]:
@@ -116,18 +117,13 @@ def samples(
         of 95 % of the real images, "kinds": over how many classes those spread, as if evenly (the
         exponential of their entropy)}; None for both where there is no classifier.
     """
-
-    @torch.no_grad()
-    def compute() -> dict[str, object]:
-        decoded = decode(space.model, draw_samples(space, distribution, count, seed))
-        clear = kinds = None
-        if space.classifier is not None:
-            found = _clear(space, decoded)
-            share = torch.bincount(found, minlength=len(space.classes)) / max(len(found), 1)
-            clear, kinds = len(found), float(torch.special.entr(share).sum().exp())
-        return {"shown": decoded[:40].clone(), "clear": clear, "kinds": kinds}
-
-    return cache.remember(space, ("samples", distribution, seed, count), compute)
+    decoded = decode(space.model, draw_samples(space, distribution, count, seed))
+    clear = kinds = None
+    if space.classifier is not None:
+        found = _clear(space, decoded)
+        share = torch.bincount(found, minlength=len(space.classes)) / max(len(found), 1)
+        clear, kinds = len(found), float(torch.special.entr(share).sum().exp())
+    return {"shown": decoded[:40].clone(), "clear": clear, "kinds": kinds}
 
 
 def _clear(space: LatentSpace, x: Tensor) -> Tensor:
@@ -136,6 +132,8 @@ def _clear(space: LatentSpace, x: Tensor) -> Tensor:
     return which[sure >= threshold(space)]
 
 
+@cache.shared(64)
+@torch.no_grad()
 def halfway(space: LatentSpace, seed: int, count: int = 1_000) -> int | None:
     """Counts how many decoded midpoints of two codes of different classes look like a digit.
 
@@ -147,18 +145,13 @@ def halfway(space: LatentSpace, seed: int, count: int = 1_000) -> int | None:
     Returns:
         None where there is no classifier.
     """
-
-    @torch.no_grad()
-    def compute() -> int:
-        rng = np.random.default_rng(seed)
-        a = rng.integers(len(space), size=count)
-        others = [np.flatnonzero(space.class_of != k) for k in range(len(space.classes))]
-        b = np.array([rng.choice(others[space.class_of[row]]) for row in a])
-        return len(_clear(space, decode(space.model, (space.mean[a] + space.mean[b]) / 2)))
-
     if space.classifier is None:
         return None
-    return cache.remember(space, ("halfway", seed, count), compute)
+    rng = np.random.default_rng(seed)
+    a = rng.integers(len(space), size=count)
+    others = [np.flatnonzero(space.class_of != k) for k in range(len(space.classes))]
+    b = np.array([rng.choice(others[space.class_of[row]]) for row in a])
+    return len(_clear(space, decode(space.model, (space.mean[a] + space.mean[b]) / 2)))
 
 
 def walk(space: LatentSpace, a: int, b: int, steps: int = 11) -> tuple[Tensor, np.ndarray | None]:

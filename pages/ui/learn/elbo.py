@@ -63,41 +63,33 @@ class Bound:
     mixture: float
 
 
+@cache.shared(4)
 def grid(space: LatentSpace) -> DecodedGrid:
     """The lattice of a 2-D model, decoded once."""
-    return cache.remember(
-        space,
-        ("grid",),
-        lambda: with_progress(
-            "Decoding the latent plane, once for all images…",
-            lambda tell: decode_grid(space.model, progress=tell),
-        ),
+    return with_progress(
+        "Decoding the latent plane, once for all images…",
+        lambda tell: decode_grid(space.model, progress=tell),
     )
 
 
+@cache.shared(128)
 def truth(space: LatentSpace, row: int) -> TruePosterior:
     """The true posterior of one reference image."""
-    lattice = grid(space)
-    return cache.remember(
-        space, ("posterior", row), lambda: true_posterior(lattice, space.image(row))
-    )
+    return true_posterior(grid(space), space.image(row))
 
 
+@cache.shared(8)
 def missed(space: LatentSpace, count: int = 500) -> np.ndarray:
     """For the first reference images, the part of the true posterior that q misses."""
     lattice = grid(space)
-
-    def compute() -> np.ndarray:
-        rows = torch.from_numpy(space.index[:count])
-        parts = [
-            uncovered_posterior_mass(lattice, space.dataset.images[part])
-            for part in rows.split(50)
-        ]
-        return torch.cat(parts).numpy()
-
-    return cache.remember(space, ("missed", count), compute)
+    rows = torch.from_numpy(space.index[:count])
+    parts = [
+        uncovered_posterior_mass(lattice, space.dataset.images[part]) for part in rows.split(50)
+    ]
+    return torch.cat(parts).numpy()
 
 
+@cache.shared(128)
 def curve(
     space: LatentSpace, row: int, seed: int, most: int = 5_000
 ) -> tuple[np.ndarray, np.ndarray, dict[int, tuple[float, float]]]:
@@ -112,39 +104,39 @@ def curve(
     Returns:
         K of one run, thinned; its value; and the expected bound with its standard error by K.
     """
-
-    def compute() -> tuple[np.ndarray, np.ndarray, dict[int, tuple[float, float]]]:
-        found = with_progress(
-            f"Drawing {most:,} codes from q and decoding them…",
-            lambda tell: log_weights(
-                space.model, space.image(row), most, torch.Generator().manual_seed(seed), tell
-            ),
-        )
-        running = running_bound(found).numpy()
-        ks = np.unique(np.geomspace(1, most, 160).astype(int))
-        sizes = [k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000) if k <= most // 5]
-        return ks, running[ks - 1], {k: expected_bound(found, k) for k in sizes}
-
-    return cache.remember(space, ("bound", row, seed, most), compute)
+    found = with_progress(
+        f"Drawing {most:,} codes from q and decoding them…",
+        lambda tell: log_weights(
+            space.model, space.image(row), most, torch.Generator().manual_seed(seed), tell
+        ),
+    )
+    running = running_bound(found).numpy()
+    ks = np.unique(np.geomspace(1, most, 160).astype(int))
+    sizes = [k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000) if k <= most // 5]
+    return ks, running[ks - 1], {k: expected_bound(found, k) for k in sizes}
 
 
+@cache.shared(128)
 def bound(space: LatentSpace, row: int) -> Bound:
     """All about one reference image that needs no choice."""
     evidence = truth(space, row).log_evidence
+    x = space.image(row)
+    mean, sigma = (
+        torch.from_numpy(space.mean[row]),
+        torch.from_numpy(space.variance[row]).sqrt(),
+    )
+    known = space.bounds(row) or estimate_elbo(space.model, x)
+    gap = posterior_gap(space.model, x, mean, sigma, evidence)
+    generator = torch.Generator().manual_seed(0)
+    found = log_evidence(space.model, x[None], samples=MIXTURE, generator=generator)
+    return Bound(evidence, known.elbo.value, known.elbo.error, gap, found.item())
 
-    def compute() -> Bound:
-        x = space.image(row)
-        mean, sigma = (
-            torch.from_numpy(space.mean[row]),
-            torch.from_numpy(space.variance[row]).sqrt(),
-        )
-        known = space.bounds(row) or estimate_elbo(space.model, x)
-        gap = posterior_gap(space.model, x, mean, sigma, evidence)
-        generator = torch.Generator().manual_seed(0)
-        found = log_evidence(space.model, x[None], samples=MIXTURE, generator=generator)
-        return Bound(evidence, known.elbo.value, known.elbo.error, gap, found.item())
 
-    return cache.remember(space, ("all", row), compute)
+@cache.shared(128)
+def _window(
+    space: LatentSpace, row: int, bounds: tuple[float, float, float, float], evidence: float
+) -> torch.Tensor:
+    return log_posterior(space.model, space.image(row), bounds, evidence)
 
 
 def posterior_panel(space: LatentSpace, row: int) -> Panel:
@@ -158,11 +150,7 @@ def posterior_panel(space: LatentSpace, row: int) -> Panel:
     half = max(0.55 * (high - low).max() + lattice.step, 0.3)
     (x, y) = (low + high) / 2
     bounds = (float(x - half), float(x + half), float(y - half), float(y + half))
-    values = cache.remember(
-        space,
-        ("window", row),
-        lambda: log_posterior(space.model, space.image(row), bounds, found.log_evidence),
-    )
+    values = _window(space, row, bounds, found.log_evidence)
     top = float(values.max())
     tint = Field(values, "log p(z|x)", plot_style.TERMS["evidence"], top - 12, top, 1)
     q = [Ellipse(mean, sigma, plot_style.TERMS["posterior"], radius) for radius in (1.0, 2.0)]

@@ -197,20 +197,17 @@ def _ends(products: np.ndarray) -> tuple[str, int] | None:
     return ("exactly 0" if products[first] == 0 else "infinite"), first + 1
 
 
+@cache.shared(16)
+@torch.no_grad()
 def shares(space: LatentSpace, count: int = 500) -> dict[str, tuple[int, int]]:
     """Of how many images the product of all pixels is 0, and infinite, by precision."""
-
-    @torch.no_grad()
-    def compute() -> dict[str, tuple[int, int]]:
-        x = space.model.observe(space.dataset.images[torch.from_numpy(space.index[:count])])
-        found = space.model.decoder(space.model.encoder(x).mean).base_dist.log_prob(x).flatten(1)
-        last = {
-            name: np.array([running_products(row, dtype)[-1] for row in found.numpy()])
-            for name, dtype in PRECISIONS.items()
-        }
-        return {k: (int((v == 0).sum()), int((~np.isfinite(v)).sum())) for k, v in last.items()}
-
-    return cache.remember(space, ("shares", count), compute)
+    x = space.model.observe(space.dataset.images[torch.from_numpy(space.index[:count])])
+    found = space.model.decoder(space.model.encoder(x).mean).base_dist.log_prob(x).flatten(1)
+    last = {
+        name: np.array([running_products(row, dtype)[-1] for row in found.numpy()])
+        for name, dtype in PRECISIONS.items()
+    }
+    return {k: (int((v == 0).sum()), int((~np.isfinite(v)).sum())) for k, v in last.items()}
 
 
 def underflow(space: LatentSpace, x: Tensor, count: int = 500) -> None:

@@ -62,6 +62,7 @@ NAMES = {
 }
 WIDENINGS = (1, 2, 4, 8, 16)
 IMAGES = 8  # in the batch that the estimators are compared on
+_STEPS = 100  # of the gradient, by which q is optimised with and without the graph
 
 
 def posterior_of(space: LatentSpace, row: int) -> tuple[np.ndarray, np.ndarray]:
@@ -93,6 +94,7 @@ def choose_noise(axes: tuple[int, int]) -> list[float]:
     ]
 
 
+@cache.shared(256)
 def pull_at(
     space: LatentSpace,
     row: int,
@@ -102,13 +104,8 @@ def pull_at(
     axes: tuple,
 ) -> PathwiseGradient:
     """The slopes of log p(x|z) for one real image and one ε, once for all visitors."""
-
-    def compute() -> PathwiseGradient:
-        numbers = (torch.from_numpy(v) for v in (mean, sigma, noise))
-        return pathwise_gradient(space.model, space.image(row), *numbers, dimensions=axes)
-
-    key = ("pull", row, sigma.tobytes(), noise.tobytes(), axes)
-    return cache.remember(space, key, compute)
+    numbers = (torch.from_numpy(v) for v in (mean, sigma, noise))
+    return pathwise_gradient(space.model, space.image(row), *numbers, dimensions=axes)
 
 
 def show_slopes(found: PathwiseGradient, noise: np.ndarray) -> None:
@@ -158,22 +155,27 @@ def reparameterisation_formula() -> None:
 # Many draws ---------------------------------------------------------------------------------
 
 
-def compare_estimators(space: LatentSpace, row: int, seed: int) -> None:
-    """Shows three estimators of one gradient on the same images and the same draws."""
+@cache.shared(64)
+def _estimates(
+    space: LatentSpace, row: int, seed: int
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Draws `(N,)` of the most telling slope of the first image, and variances, by estimator."""
     draws = 128 if max(space.shape[1:]) <= 32 else 32
     d = int(space.order[0])
+    rows = [(row + k) % len(space) for k in range(IMAGES)]
+    x = torch.stack([space.image(r) for r in rows])
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(draws, IMAGES, space.mean.shape[1], generator=generator)
+    found = {name: estimate_gradients(space.model, x, noise, name) for name in ESTIMATORS}
+    one = {name: g.mean[:, 0, d].numpy() for name, g in found.items()}
+    return one, {name: g.variance().mean().item() for name, g in found.items()}
 
-    def compute() -> tuple[dict[str, np.ndarray], dict[str, float]]:
-        rows = [(row + k) % len(space) for k in range(IMAGES)]
-        x = torch.stack([space.image(r) for r in rows])
-        generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(draws, IMAGES, space.mean.shape[1], generator=generator)
-        found = {name: estimate_gradients(space.model, x, noise, name) for name in ESTIMATORS}
-        one = {name: g.mean[:, 0, d].numpy() for name, g in found.items()}
-        return one, {name: g.variance().mean().item() for name, g in found.items()}
 
+def compare_estimators(space: LatentSpace, row: int, seed: int) -> None:
+    """Shows three estimators of one gradient on the same images and the same draws."""
     with st.spinner("Drawing, decoding and differentiating…", show_time=True):
-        one, variance = cache.remember(space, ("estimators", row, seed), compute)
+        one, variance = _estimates(space, row, seed)
+    draws, d = len(next(iter(one.values()))), int(space.order[0])
     count = np.arange(1, draws + 1)
     figure = go.Figure()
     for name in reversed(ESTIMATORS):
@@ -205,34 +207,26 @@ def compare_estimators(space: LatentSpace, row: int, seed: int) -> None:
     )
 
 
+@cache.shared(64)
+def _graphs(
+    space: LatentSpace, row: int, seed: int
+) -> tuple[dict[tuple[str, str], float], dict[str, list[OptimisedPosterior]]]:
+    """Norms of gradients, and q as it is optimised with the draw in the graph and cut out."""
+    x = torch.stack([space.image((row + k) % len(space)) for k in range(IMAGES)])
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(IMAGES, space.mean.shape[1], generator=generator)
+    options = {"start": "encoder", "samples": 4, "draws": 32, "every": 10, "seed": seed}
+    runs = {
+        name: list(optimise_posterior(space.model, x[:1], _STEPS, detached=cut, **options))
+        for name, cut in (("z in the graph", False), ("z detached", True))
+    }
+    return gradient_norms(space.model, x, noise), runs
+
+
 def compare_graphs(space: LatentSpace, row: int, seed: int) -> None:
     """Shows what is left of learning when the draw is cut out of the graph."""
-    steps, samples = (100, 4)
-
-    def compute() -> tuple[dict[tuple[str, str], float], dict[str, list[OptimisedPosterior]]]:
-        x = torch.stack([space.image((row + k) % len(space)) for k in range(IMAGES)])
-        generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(IMAGES, space.mean.shape[1], generator=generator)
-        runs = {
-            name: list(
-                optimise_posterior(
-                    space.model,
-                    x[:1],
-                    steps,
-                    start="encoder",
-                    detached=cut,
-                    samples=samples,
-                    draws=32,
-                    every=10,
-                    seed=seed,
-                )
-            )
-            for name, cut in (("z in the graph", False), ("z detached", True))
-        }
-        return gradient_norms(space.model, x, noise), runs
-
     with st.spinner("Taking gradient steps…", show_time=True):
-        norms, runs = cache.remember(space, ("graphs", row, seed), compute)
+        norms, runs = _graphs(space, row, seed)
     figure = go.Figure()
     for (name, run), colour in zip(runs.items(), (TERMS["elbo"], TERMS["gap"]), strict=True):
         figure.add_scatter(
@@ -268,6 +262,6 @@ def compare_graphs(space: LatentSpace, row: int, seed: int) -> None:
     right.caption(
         f"Norms over all of the encoder's weights, {IMAGES} images. Detached, the reconstruction "
         "term reaches the encoder with exactly nothing. The KL is all that is left, and it pulls "
-        f"every q to the prior: after {steps} steps |μ| is {last.mean.norm().item():.2f} and the "
-        f"mean σ is {last.sigma.mean().item():.2f}."
+        f"every q to the prior: after {_STEPS} steps |μ| is {last.mean.norm().item():.2f} and "
+        f"the mean σ is {last.sigma.mean().item():.2f}."
     )

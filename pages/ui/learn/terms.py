@@ -185,17 +185,18 @@ def rate_distortion() -> go.Figure:
     return figure
 
 
+@cache.shared(64)
+def _norms(space: LatentSpace, seed: int) -> dict[tuple[str, str], float]:
+    x = space.dataset.images[torch.from_numpy(space.index[:_BATCH])]
+    noise = torch.randn(
+        (len(x), space.model.latent_dim), generator=torch.Generator().manual_seed(seed)
+    )
+    return gradient_norms(space.model, x, noise)
+
+
 def gradients(space: LatentSpace, seed: int) -> go.Figure:
     """Norms of the gradients that each term sends to each network."""
-
-    def compute() -> dict[tuple[str, str], float]:
-        x = space.dataset.images[torch.from_numpy(space.index[:_BATCH])]
-        noise = torch.randn(
-            (len(x), space.model.latent_dim), generator=torch.Generator().manual_seed(seed)
-        )
-        return gradient_norms(space.model, x, noise)
-
-    norms = cache.remember(space, ("gradients", seed), compute)
+    norms = _norms(space, seed)
     figure = go.Figure()
     networks = ("encoder", "decoder")
     for term in ("reconstruction", "kl"):

@@ -149,7 +149,7 @@ def show_bounds(space: LatentSpace, pin: Pin, slot: DeltaGenerator | None) -> No
         return
     found = space.bounds(pin.row) if pin.row >= 0 else None
     x = original(space, pin)
-    kept = cache.box(space, ("bounds", x.numpy().tobytes() if pin.row < 0 else pin.row))
+    kept = _estimated(space, x if pin.row < 0 else pin.row)
     if found is None and not kept:
         try:
             with EVIDENCE.turn(lambda ahead: _write(slot, {})):
@@ -159,6 +159,12 @@ def show_bounds(space: LatentSpace, pin: Pin, slot: DeltaGenerator | None) -> No
             _write(slot, dict.fromkeys(_HELP, "–"), str(problem))
             return
     _write(slot, bounds_in_words(found or kept[0]))
+
+
+@cache.shared(4_096)
+def _estimated(space: LatentSpace, image: int | Tensor) -> list[Bounds]:
+    """A place for what is estimated of an image while the page shows how far it is."""
+    return []
 
 
 def _estimate(space: LatentSpace, x: Tensor, slot: DeltaGenerator) -> Bounds:

@@ -1,14 +1,6 @@
-"""What lasts: caches that all visitors share, and what one visitor carries from page to page.
+"""What all visitors share: opened models and images, and what was computed from them.
 
 This is the only module with `st.cache_*`. Cached objects belong to everybody: never change one.
-
-Each visitor's own things lie in `st.session_state`, under these keys:
-
-- `model`, `chosen-model`: name of the chosen checkpoint, on this page and on all; also in the
-  address (`?model=`)
-- `pins`: list of `Pin`, newest last, at most `MOST_PINS`
-- `groups`: `{(model, "A" or "B"): rows of that model's reference images}`
-- `vectors`: `{(model, name): NamedConcept}`, the concept vectors made so far
 """
 
 from __future__ import annotations
@@ -17,10 +9,11 @@ import gc
 import importlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import streamlit as st
 import torch
 
@@ -34,20 +27,51 @@ from vae.locations import Checkpoint, list_lab_checkpoints
 
 __all__ = [
     "atlas",
-    "box",
     "change_of",
     "codes_block",
     "dataset",
     "keep",
     "latent_space",
     "map_figure",
-    "remember",
+    "shared",
     "stamp_of",
     "warm",
 ]
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _REST = 20  # times as long as it took before a dataset's files are looked at again
 _checked: dict[str, tuple[float, str]] = {}  # by dataset: until when its stamp holds, the stamp
+
+
+def shared(
+    entries: int, keys: Mapping[type, Callable[[Any], Any]] | None = None
+) -> Callable[[F], F]:
+    """Makes a function compute once for all visitors what equal arguments give.
+
+    Two that ask for the same at the same time wait for one computation. A model counts as equal
+    as long as neither its files nor its images change, arrays and tensors by their content. An
+    argument whose name begins with "_" does not count.
+
+    Args:
+        entries: results that are kept; the one that was used longest ago goes first.
+        keys: by type of other arguments, what makes two of them equal.
+    """
+    return st.cache_resource(
+        max_entries=entries, show_spinner=False, hash_funcs={**_KEYS, **(keys or {})}
+    )
+
+
+# Streamlit itself would look at a part of a large array only.
+_KEYS: dict[type, Callable[[Any], Any]] = {
+    LatentSpace: lambda space: (space.name, space.stamp),
+    np.ndarray: lambda array: (array.dtype.str, array.shape, array.tobytes()),
+    torch.Tensor: lambda tensor: (
+        str(tensor.dtype),
+        tuple(tensor.shape),
+        tensor.numpy().tobytes(),
+    ),
+}
 
 
 def stamp_of(name: str) -> str:
@@ -144,78 +168,25 @@ def _changed(file: Path) -> str:
     return f"{found.st_mtime_ns:x}-{found.st_size:x}"
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _map_figure(
-    name: str,
-    stamp: str,
-    projection: str,
-    axes: tuple[int, int],
-    colour: str,
-    _space: LatentSpace,
-) -> str:
-    if "pandas" in sys.modules:  # wait for it: Plotly breaks on one that is half imported
-        importlib.import_module("pandas")
-    return scatter.map_figure(_space, projection, axes, colour).to_json()
-
-
+@shared(64)
 def map_figure(space: LatentSpace, projection: str, axes: tuple[int, int], colour: str) -> str:
     """The scatter of `scatter.map_figure` as JSON."""
-    return _map_figure(space.name, space.stamp, projection, axes, colour, space)
+    if "pandas" in sys.modules:  # wait for it: Plotly breaks on one that is half imported
+        importlib.import_module("pandas")
+    return scatter.map_figure(space, projection, axes, colour).to_json()
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _codes_block(name: str, stamp: str, _space: LatentSpace) -> bytes:
-    whole = [array.astype("<i4").tobytes() for array in (_space.index, _space.class_of)]
-    return _space.mean.astype("<f4").tobytes() + b"".join(whole)
-
-
+@shared(8)
 def codes_block(space: LatentSpace) -> bytes:
     """Codes `(N, D)` float32, ids `(N,)` int32 and classes `(N,)` int32 (-1: none), in a row."""
-    return _codes_block(space.name, space.stamp, space)
+    whole = [array.astype("<i4").tobytes() for array in (space.index, space.class_of)]
+    return space.mean.astype("<f4").tobytes() + b"".join(whole)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _atlas(name: str, stamp: str, _space: LatentSpace) -> bytes:
-    return images.atlas(_space.dataset.images, _space.index)
-
-
+@shared(8)
 def atlas(space: LatentSpace) -> bytes:
     """All reference images in one small picture, as `images.atlas` lays them out."""
-    return _atlas(space.name, space.stamp, space)
-
-
-@st.cache_resource(max_entries=256, show_spinner=False)
-def _remember(key: tuple[Any, ...], _compute: Callable[[], Any]) -> Any:
-    return _compute()
-
-
-def remember(space: LatentSpace, key: tuple[Any, ...], compute: Callable[[], Any]) -> Any:
-    """Computes something about a model once for all visitors.
-
-    Args:
-        space: the model.
-        key: tells it from everything else that is kept: text, numbers, bytes.
-        compute: called where it is not yet known. Never change what it gave.
-    """
-    return _remember((space.name, space.stamp, *key), compute)
-
-
-@st.cache_resource(max_entries=4_096, show_spinner=False)
-def _box(key: tuple[Any, ...]) -> list[Any]:
-    return []
-
-
-def box(space: LatentSpace, key: tuple[Any, ...]) -> list[Any]:
-    """A list that lasts, empty at first, for what is computed while a page shows how far it is.
-
-    Args:
-        space: the model.
-        key: as of `remember`.
-
-    Returns:
-        The same one for all visitors. Put in what is complete, once.
-    """
-    return _box((space.name, space.stamp, *key))
+    return images.atlas(space.dataset.images, space.index)
 
 
 def warm(name: str) -> None:

@@ -18,20 +18,14 @@ def confidence(space: LatentSpace, x: Tensor) -> np.ndarray:
     return space.classifier.probabilities(x).amax(1).numpy()
 
 
+@cache.shared(64)
 def predictions(space: LatentSpace, rows: np.ndarray) -> np.ndarray:
-    """What is predicted for reconstructions of reference images, bool `(N, K)`; kept."""
-
-    def compute() -> np.ndarray:
-        return space.classifier.predictions(decode(space.model, space.mean[rows])).numpy()
-
-    return cache.remember(space, ("predictions", rows.tobytes()), compute)
+    """What is predicted for reconstructions of reference images, bool `(N, K)`."""
+    return space.classifier.predictions(decode(space.model, space.mean[rows])).numpy()
 
 
+@cache.shared(16)
 def threshold(space: LatentSpace) -> float:
     """How sure the classifier is of 95 % of the real images, at least."""
-
-    def compute() -> float:
-        real = space.dataset.images[torch.from_numpy(space.index[:1_000])]
-        return float(np.quantile(confidence(space, real), 0.05))
-
-    return cache.remember(space, ("threshold",), compute)
+    real = space.dataset.images[torch.from_numpy(space.index[:1_000])]
+    return float(np.quantile(confidence(space, real), 0.05))

@@ -48,8 +48,7 @@ class NamedConcept:
 
 def concepts(space: LatentSpace) -> dict[str, NamedConcept]:
     """All concepts of a model by name: one for each attribute or class, then the visitor's own."""
-    ready = cache.remember(space, ("ready-made",), lambda: _ready(space))
-    return ready | visitor.vectors(space.name)
+    return _ready(space) | visitor.vectors(space.name)
 
 
 def keep_concept(space: LatentSpace, concept: NamedConcept) -> None:
@@ -57,6 +56,7 @@ def keep_concept(space: LatentSpace, concept: NamedConcept) -> None:
     visitor.add_vector(space.name, concept.name, concept)
 
 
+@cache.shared(16)
 def _ready(space: LatentSpace) -> dict[str, NamedConcept]:
     fit = fit_rows(space)
     attributes = {k: v[fit] for k, v in table(space).items() if 0 < v[fit].sum() < fit.sum()}

@@ -12,9 +12,10 @@ from vae.concepts.vectors import split_by_attribute
 __all__ = ["excluded", "fit_rows", "held_out", "table"]
 
 
+@cache.shared(16)
 def table(space: LatentSpace) -> dict[str, np.ndarray]:
     """Who of the reference images shows what, bool `(N,)` by attribute or class."""
-    return cache.remember(space, ("table",), lambda: attribute_table(space.dataset, space.index))
+    return attribute_table(space.dataset, space.index)
 
 
 def excluded(space: LatentSpace, name: str) -> tuple[str, ...]:

@@ -348,7 +348,7 @@ def test_page_lesson_and_command_line_measure_an_edit_alike(monkeypatch):
     monkeypatch.setattr(arithmetic, "_TRIED", len(space))
     act = Edit(space, real_pin(space, 0), [replace(hat, concept=far)], np.ones(1))
     effect = EditResult.of(act).effect
-    lesson = arithmetic._outcome(space, "hat", far.vector, ("test",))
+    lesson = arithmetic.outcome(space, "hat", far.vector)
     leaks_into, leakage = effect.leakage(act.allowed_changes)
     found = {
         "page": (effect.n, effect.success(act.targets), leakage, leaks_into),
