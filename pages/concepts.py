@@ -1,6 +1,6 @@
-"""Concept vectors: add "glasses" to anybody, and see by how much it worked.
+"""Concept vectors: add "glasses" to anybody, and measure how well it worked.
 
-The browser decodes while sliders move; on release Python judges the edit against the truth.
+The browser decodes while sliders move; on release Python evaluates the edit.
 """
 
 import streamlit as st
@@ -36,7 +36,7 @@ model_picker.show_notices(space)
 pin = selection.start(space)
 
 with st.expander(
-    f"Start from another picture · now {plain(pin.title)}",
+    f"Choose the starting picture · now {plain(pin.title)}",
     icon=":material/person_search:",
     key="start-open",
     on_change="rerun",
@@ -44,7 +44,7 @@ with st.expander(
     if chooser.open:
         selection.choose_start(space)
 with st.expander(
-    "Make, combine, import or export a concept",
+    "Make, combine, import or export concepts",
     icon=":material/add_circle:",
     key="make-open",
     on_change="rerun",
@@ -59,7 +59,7 @@ if not active:
 
 @st.fragment
 def edit_live() -> None:
-    """Sliders and what comes of them: letting go of one reruns only this."""
+    """Sliders and the edit that they define: releasing one reruns only this."""
     model_picker.rerun_if_changed(space)
     left, right = st.columns([3, 2], gap="large")
     with left:

@@ -1,6 +1,6 @@
-"""Walk from one picture to another: along a path, inside a square, or along single directions.
+"""Interpolate between pictures: along a path, inside a square, or along single directions.
 
-The browser decodes every step; Python measures how near to the data the path runs.
+The browser decodes every step; Python measures how close the path stays to the data.
 """
 
 import streamlit as st
@@ -35,7 +35,7 @@ model_picker.show_notices(space)
 
 @st.fragment
 def walk() -> None:
-    """The chosen walk: what is moved in it reruns only this."""
+    """The chosen view: moving something in it reruns only this."""
     model_picker.rerun_if_changed(space)
     VIEWS[view][1](space)
 

@@ -1,6 +1,6 @@
-"""Walk through a model's latent space: every place on the map is decoded as the pointer passes.
+"""Explore a model's latent space: every point of the map is decoded as the pointer passes.
 
-The browser decodes; on a click Python adds the original, nats, and the nearest real images.
+The browser decodes; after a click Python adds the original, KL and ELBO, and nearest images.
 """
 
 import streamlit as st
@@ -22,8 +22,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         format_func=maps.get,
         key="projection",
         bind=url_state.bind_choice("projection", maps.values()),
-        help="Latent axes and the PCA plane can be decoded anywhere. t-SNE shows groups best, "
-        "but has no way back: between points the nearest codes are averaged.",
+        help="Every point of the latent axes and of the PCA plane can be decoded. t-SNE separates "
+        "groups best but has no inverse: between points, the nearest codes are averaged.",
     )
     deep = space.mean.shape[1] > 2
     if projection == "latent" and deep:
@@ -36,7 +36,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
                 format_func=lambda k: f"z{k + 1}",
                 key=f"{name}-axis",
                 bind=url_state.bind_choice(f"{name}-axis", [f"z{k + 1}" for k in others]),
-                help="Latent dimensions, those that tell most first.",
+                help="Latent dimensions, the most informative first.",
             )
             axes = (*axes, chosen)
     bind = url_state.bind_choice("colour", colours.values())
@@ -47,11 +47,13 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     if projection != "tsne" and deep:
         keep = placing.choose_others(space)
     with st.popover(
-        "Place", icon=":material/add_location_alt:", key="place", on_change="rerun"
+        "Add to map", icon=":material/add_location_alt:", key="place", on_change="rerun"
     ) as popover:
         if popover.open:
             placing.place_controls(space)
-    with st.popover("Card", icon=":material/id_card:", key="card", on_change="rerun") as about:
+    with st.popover(
+        "Model card", icon=":material/id_card:", key="card", on_change="rerun"
+    ) as about:
         if about.open:
             model_card.show_card(space)
 
@@ -78,7 +80,9 @@ def explore() -> None:
             on_group=lambda name, rows: visitor.set_group(space, name, rows),
         )
         if projection == "latent" and space.variational:
-            st.caption("Dotted circles: one, two and three deviations of the prior, N(0, I).")
+            st.caption(
+                "Dotted circles: one, two and three standard deviations of the prior, N(0, I)."
+            )
         if reason := space.card.get("no_tsne"):
             st.caption(message(reason))
         if keep == "pinned" and not pins:

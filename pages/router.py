@@ -1,4 +1,4 @@
-"""The one script that every visit runs first: it lists the pages and opens the asked-for one.
+"""The script that every visit runs first: it lists the pages and opens the requested one.
 
 A page appears in the navigation as soon as its file exists.
 """
@@ -10,8 +10,13 @@ import streamlit as st
 from pages.ui.learn.contents import STEPS
 
 PAGES = (  # file, title, icon, what the page is for
-    ("map.py", "Map", "explore", "Walk through the latent space: every place is decoded live."),
-    ("interpolate.py", "Interpolate", "timeline", "Morph one picture into another, step by step."),
+    (
+        "map.py",
+        "Map",
+        "explore",
+        "Explore the latent space: every point is decoded under the pointer.",
+    ),
+    ("interpolate.py", "Interpolate", "timeline", "Turn one picture into another, step by step."),
     ("concepts.py", "Concepts", "add_circle", "Add a concept, such as glasses, to any picture."),
     ("train.py", "Train", "model_training", "Train a model and watch it learn."),
 )

@@ -1,6 +1,6 @@
-"""Train a model and watch it learn: reconstruction against KL, codes finding their places.
+"""Train a model and watch it learn: reconstruction, KL, and the codes of held-out images.
 
-A process of its own trains; this page reads what it writes and tells it what visitors want.
+A separate process trains; this page reads its files and sends it what visitors ask for.
 """
 
 import streamlit as st
@@ -50,14 +50,14 @@ name = st.selectbox(
     names.index(live[-1]) if live and "run" not in st.session_state else 0,
     key="run",
     bind=url_state.bind_choice("run", names),
-    help="Every visitor sees the same runs. Closing the page does not end them.",
+    help="All visitors share the same runs. Closing the page does not stop them.",
 )
 run = runs[names.index(name)]
 
 
 @st.fragment
 def controls() -> None:
-    """Apart from what is redrawn twice a second, so that a slider can be dragged in peace."""
+    """Controls, in a fragment of their own: redrawing the curves must not interrupt a drag."""
     try:
         show_controls(run)
         show_actions(run)
@@ -67,7 +67,7 @@ def controls() -> None:
 
 @st.fragment(run_every=0.5 if states[name].live else None)
 def watch() -> None:
-    """What changes while it trains."""
+    """Curves and pictures, redrawn while the run trains."""
     try:
         show_run(run)
     except RunError as problem:

@@ -140,7 +140,7 @@ def test_a_link_to_a_model_that_is_gone_says_so():
     at.query_params["model"] = "my [run](http://bad)"
     at.run()
     assert not at.exception and at.selectbox(key="model").value in at.toast[0].value
-    assert f"“{plain('my [run](http://bad)')}”, which is not here" in at.toast[0].value
+    assert f"“{plain('my [run](http://bad)')}”, which does not exist here" in at.toast[0].value
     assert not at.run().toast
     assert not visit("tiny-plane").toast
 

@@ -59,7 +59,7 @@ PRESETS = (
     _preset(
         "digits-30-seconds",
         "Digits in 30 seconds",
-        "A small network and 4,000 digits: classes separate while you watch.",
+        "A small network and 4,000 digits: the classes separate while you watch.",
         "digits",
         {"latent_dim": 8, "likelihood": "bernoulli", "channels": [], "hidden": [400]},
         {"epochs": 30, "batch_size": 64, "learning_rate": 2e-3},
@@ -67,15 +67,16 @@ PRESETS = (
     _preset(
         "digits-plane",
         "Digits on a plane",
-        "Only two numbers for each digit, so the map is the whole latent space. Half a minute.",
+        "Only two latent variables, so the map shows the whole latent space. Half a minute.",
         "digits",
         {"latent_dim": 2, "likelihood": "bernoulli", "channels": [], "hidden": [512, 128]},
         {"epochs": 60, "learning_rate": 2e-3, "beta_warmup": 3.0},
     ),
     _preset(
         "digits-collapse",
-        "A collapse, on purpose",
-        "With beta at 30 the KL weighs so much that the codes say nothing. Half a minute.",
+        "Posterior collapse, on purpose",
+        "With beta at 30 the KL weighs so much that the codes carry no information. Half a "
+        "minute.",
         "digits",
         {"latent_dim": 8, "likelihood": "bernoulli", "channels": [], "hidden": [400]},
         {"epochs": 30, "batch_size": 64, "learning_rate": 2e-3, "beta": 30.0},
@@ -83,7 +84,7 @@ PRESETS = (
     _preset(
         "fashion",
         "Clothes over lunch",
-        "60,000 pictures of clothes, which may have to be fetched. Ten minutes.",
+        "60,000 pictures of clothes, which may have to be downloaded. Ten minutes.",
         "fashion",
         {"latent_dim": 16, "likelihood": "continuous_bernoulli", "channels": [32, 64]},
         {"epochs": 20, "beta_warmup": 2.0},
@@ -91,7 +92,7 @@ PRESETS = (
     _preset(
         "faces-overnight",
         "Faces overnight",
-        "Drawn people in colour, with an uncertainty for every pixel. An hour.",
+        "Drawn faces in colour, with a predicted variance for every pixel. An hour.",
         "faces",
         {
             "latent_dim": 40,

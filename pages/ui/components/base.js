@@ -67,7 +67,7 @@ export function loadPlotly(base) {
     script.onload = () => resolve()
     script.onerror = () => {
       globalThis.plotlyLoading = null
-      reject(new Error("The chart library did not load; reload the page."))
+      reject(new Error("The chart library could not be loaded. Reload the page."))
     }
     document.head.append(script)
   })

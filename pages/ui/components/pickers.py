@@ -30,7 +30,7 @@ __all__ = [
 _PAGE = 60  # pictures of the dataset shown at once
 
 
-SOURCES = {"real": "Real images", "pin": "My pins", "sample": "Random", "upload": "Upload"}
+SOURCES = {"real": "Real images", "pin": "My pins", "sample": "Samples", "upload": "Upload"}
 
 
 DISTRIBUTIONS = {
@@ -89,12 +89,12 @@ def tick_real(space: LatentSpace, *, key: str, label: str, sheet: int | None = 0
                     keep &= space.attributes[attribute]
                 if attribute in without:
                     keep &= ~space.attributes[attribute]
-        wanted = st.text_input("Number", placeholder="such as 17", key=f"{key}-id", width=110)
+        wanted = st.text_input("Number", placeholder="e.g. 17", key=f"{key}-id", width=110)
     if wanted:
         keep &= space.index.astype(str) == wanted.strip().lstrip("#")
     rows = np.flatnonzero(keep)
     if not len(rows):
-        st.info("No image is like that. Take a filter away.")
+        st.info("No image matches these filters. Remove one of them.")
         return []
     pages = -(-len(rows) // _PAGE)
     page = 1
@@ -134,11 +134,11 @@ def draw_samples(space: LatentSpace, distribution: str, count: int, seed: int) -
 def choose_sample(
     space: LatentSpace, *, key: str, count: int = 12, label: str = "Choose a sample"
 ) -> Pin | None:
-    """Shows a sheet of random samples; says which distribution they come from."""
+    """Shows random samples of a distribution that the visitor chooses."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         options = list(DISTRIBUTIONS) if space.variational else ["fitted"]
         distribution = st.selectbox(
-            "Drawn from", options, format_func=DISTRIBUTIONS.get, key=f"{key}-from", width=260
+            "Distribution", options, format_func=DISTRIBUTIONS.get, key=f"{key}-from", width=260
         )
         st.session_state.setdefault(f"{key}-seed", 0)
         if st.button("Draw again", icon=":material/casino:", key=f"{key}-again"):
@@ -162,13 +162,13 @@ def choose_sample(
 
 
 def choose_upload(space: LatentSpace, *, key: str) -> Pin | None:
-    """Lets the visitor upload a picture and encodes it; a bad file gets a sentence."""
+    """Lets the visitor upload a picture and encodes it; a bad file gets an error message."""
     file = st.file_uploader(
-        "A picture of yours",
+        "Your picture",
         type=["png", "jpg", "jpeg", "webp", "bmp", "gif"],
         key=f"{key}-upload",
-        help=f"It is cropped and scaled to {space.shape[1]}×{space.shape[2]} pixels, and stays in "
-        "your session.",
+        help=f"It is cropped to a square, scaled to {space.shape[1]}×{space.shape[2]} pixels, and "
+        "kept for this session only.",
     )
     if file is None:
         return None
@@ -179,15 +179,15 @@ def choose_upload(space: LatentSpace, *, key: str) -> Pin | None:
         return None
     dark = space.shape[0] == 1 and x.mean() > 0.5
     if dark and st.toggle(
-        "Turn dark and light round", value=True, key=f"{key}-invert",
-        help="This model knows light strokes on a dark ground.",
+        "Invert brightness", value=True, key=f"{key}-invert",
+        help="This model was trained on light strokes on a dark background.",
     ):  # fmt: skip
         x = 1 - x
     return upload_pin(space, x, file.name[-40:])
 
 
 def choose_item(space: LatentSpace, *, key: str, label: str = "Start from") -> Pin | None:
-    """Lets the visitor choose any place of the latent space: an image, pin, sample or upload.
+    """Lets the visitor choose a point of the latent space: an image, pin, sample or upload.
 
     Args:
         space: the model.

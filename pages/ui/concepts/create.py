@@ -44,7 +44,7 @@ _MOST_FILES = 40
 
 
 def show(space: LatentSpace, active: Sequence[NamedConcept]) -> None:
-    """Offers every way to get a concept vector."""
+    """Offers every method of making a concept vector."""
     ways = [w for w in _WAYS if w != "attribute" or labels.table(space)]
     way = st.segmented_control(
         "How", ways, default=ways[0], required=True, format_func=_WAYS.get, key="make-how",
@@ -76,7 +76,11 @@ def _name_and_make(space: LatentSpace, key: str, proposal: str, ready: bool = Tr
             "Name", proposal, key=f"{key}-name-{proposal}", max_chars=40, width=260
         )
         pressed = st.button(
-            "Make it", key=f"{key}-make", icon=":material/add:", type="primary", disabled=not ready
+            "Make concept",
+            key=f"{key}-make",
+            icon=":material/add:",
+            type="primary",
+            disabled=not ready,
         )
     return (name.strip() or proposal) if pressed else None
 
@@ -84,7 +88,10 @@ def _name_and_make(space: LatentSpace, key: str, proposal: str, ready: bool = Tr
 def _keep(concept: NamedConcept) -> None:
     """Keeps a concept and runs the page again, now with its slider."""
     if np.linalg.norm(concept.vector) < 1e-6:
-        st.warning("Both sides are the same, so the vector has length 0. Choose others.")
+        st.warning(
+            "Positives and negatives have the same code, so the vector has length 0. Choose "
+            "others."
+        )
         return
     st.session_state["concept-new"] = concept
     st.rerun()
@@ -97,16 +104,17 @@ def _from_labels(space: LatentSpace) -> None:
     shown = labels.table(space)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox(
-            "With against without",
+            "Attribute",
             list(shown),
             format_func=formatting.option,
             key="make-attribute",
         )
         estimator = st.selectbox(
             "Estimator", list(_ESTIMATORS), format_func=_ESTIMATORS.get, key="make-estimator",
-            help="Means mix what goes together in the sample. The adjusted estimate is the "
-            "label’s coefficient in one least-squares fit of the codes on all labels. A probe "
-            "is the line that best tells the sides apart.",
+            help="A difference of means mixes attributes that are correlated in the sample. The "
+            "adjusted estimate is the label’s coefficient in one least-squares fit of the codes "
+            "on all labels. A linear probe is the direction that best separates positives from "
+            "negatives.",
         )  # fmt: skip
         others = []
         if estimator == "orthogonal":
@@ -127,7 +135,10 @@ def _from_labels(space: LatentSpace) -> None:
 
     with_it, without = examples(name)
     if not len(with_it) or not len(without):
-        st.warning(f"No image shows {formatting.mention(name)}, or all do: nothing to compare.")
+        st.warning(
+            f"Either no image or every image has the label {formatting.mention(name)}: there is "
+            "nothing to compare."
+        )
         return
     if estimator == "adjusted":
         vector = adjusted_vectors(codes, known)[name]
@@ -152,32 +163,37 @@ def _from_pairs(space: LatentSpace) -> None:
     mine[:] = [pair for pair in now if pair[0] and pair[1]]
     for side in [side for side, pin in half.items() if not refound(space, pin)]:
         del half[side]
-    st.caption("Two pictures that differ in one thing. The same person both times works best.")
+    st.caption(
+        "Choose two pictures that differ in a single attribute: pairs of the same person work "
+        "best."
+    )
     chosen = pickers.choose_item(space, key="pair-item", label="Choose a picture")
     twin = None
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        for side, words in (("with", "This one shows it"), ("without", "This one does not")):
+        for side, words in (("with", "Use as positive"), ("without", "Use as negative")):
             if st.button(words, key=f"pair-{side}", disabled=chosen is None):
                 half[side] = chosen
         if space.dataset.name == "faces":
             names = list(labels.table(space))
             what = st.selectbox(
-                "What the twin differs in", names, format_func=formatting.option, key="twin-what"
+                "Attribute to change", names, format_func=formatting.option, key="twin-what"
             )
             drawable = chosen is not None and chosen.kind == "real"
             if st.button(
-                "Draw the twin", key="twin", icon=":material/content_copy:", disabled=not drawable,
-                help="The same person is drawn again with only that changed.",
+                "Redraw this person", key="twin", icon=":material/content_copy:",
+                disabled=not drawable,
+                help="Draws the same person again with only that attribute changed, which makes "
+                "a pair.",
             ):  # fmt: skip
                 twin = what
                 half.update(_twins(space, chosen, what))
     if {"with", "without"} <= half.keys():
         mine.append((half["with"], half["without"], twin))
         half.clear()
-    for words, side in (("shows it", "with"), ("does not", "without")):
+    for words, side in (("positive", "with"), ("negative", "without")):
         if side in half:
             st.caption(
-                f"Chosen as the one that {words}: {plain(half[side].title)}. Now the other."
+                f"Chosen as {words}: {plain(half[side].title)}. Now choose the other picture."
             )
     for k, (a, b, _) in enumerate(mine):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -202,7 +218,7 @@ def _twins(space: LatentSpace, pin: Pin, name: str) -> dict[str, Pin]:
     """A drawn person and the twin who differs in one attribute, sorted by who shows it."""
     has = bool(labels.table(space)[name][pin.row])
     drawn = true_pictures(space.dataset, space.index[[pin.row]], {name: not has})
-    twin = upload_pin(space, drawn[0], f"twin of {pin.title}")
+    twin = upload_pin(space, drawn[0], f"{pin.title}, redrawn")
     return {"with": pin, "without": twin} if has else {"with": twin, "without": pin}
 
 
@@ -215,9 +231,12 @@ def _picture(space: LatentSpace, pin: Pin) -> Tensor:
 
 
 def _from_groups(space: LatentSpace) -> None:
-    st.caption("Group A shows it, group B does not. Tick pictures, or use a lasso on the map.")
+    st.caption(
+        "Positives in group A, negatives in group B. Tick pictures here, or use a lasso on the "
+        "map."
+    )
     sheet = st.session_state.setdefault("ticks-sheet", 0)
-    ticked = pickers.tick_real(space, key="ticks", label="Tick images for a group", sheet=sheet)
+    ticked = pickers.tick_real(space, key="ticks", label="Images for a group", sheet=sheet)
 
     def fill(group: str) -> None:
         visitor.set_group(space, group, [*visitor.group(space, group).tolist(), *ticked])
@@ -227,14 +246,14 @@ def _from_groups(space: LatentSpace) -> None:
         for group in "AB":
             visitor.set_group(space, group, ())
 
-    those = f"Put {len(ticked)} ticked" if ticked else "Put those ticked"
+    those = f"Add {len(ticked)} ticked" if ticked else "Add ticked"
     with st.container(horizontal=True):
-        for name, words in (("A", "into A: they show it"), ("B", "into B: they do not")):
+        for name, words in (("A", "to A, positives"), ("B", "to B, negatives")):
             st.button(
                 f"{those} {words}", key=f"tick-{name}", disabled=not ticked,
                 on_click=fill, args=(name,),
             )  # fmt: skip
-        st.button("Empty both", key="tick-empty", type="tertiary", on_click=empty)
+        st.button("Clear both groups", key="tick-empty", type="tertiary", on_click=empty)
     groups = {name: visitor.group(space, name) for name in "AB"}
     for name, group in groups.items():
         if len(group):
@@ -257,14 +276,15 @@ def _from_groups(space: LatentSpace) -> None:
 
 def _from_uploads(space: LatentSpace) -> None:
     st.caption(
-        "Pictures like those the model knows work; others come back as the nearest that it can "
-        "draw, and their vector means little."
+        "This works for pictures that resemble the model’s images. Others are reconstructed as "
+        "something that it knows, and a vector of them means little."
     )
     groups: list[list[Tensor]] = []
-    for column, words in zip(st.columns(2), ("Pictures with it", "Without"), strict=True):
+    sides = {"with": "Positives", "without": "Negatives"}
+    for column, (side, words) in zip(st.columns(2), sides.items(), strict=True):
         files = column.file_uploader(
             words, type=["png", "jpg", "jpeg", "webp", "bmp"], accept_multiple_files=True,
-            key=f"uploads-{words}",
+            key=f"uploads-{side}",
         )  # fmt: skip
         read = []
         for file in files[:_MOST_FILES]:
@@ -273,7 +293,7 @@ def _from_uploads(space: LatentSpace) -> None:
             except DatasetError as problem:
                 column.error(message(problem))
         if len(files) > _MOST_FILES:
-            column.warning(f"Only the first {_MOST_FILES} are used.")
+            column.warning(f"Only the first {_MOST_FILES} pictures are used.")
         groups.append(read)
     name = _name_and_make(space, "uploads", "From my pictures", all(groups))
     if name:
@@ -296,7 +316,7 @@ def _from_sum(space: LatentSpace) -> None:
         shown = [("start", _picture(space, start))]
         shown += [(letter, _picture(space, pin)) for letter, pin in letters.items()]
         images.pictures(shown, 48)
-        if st.button("Keep the start as a letter", key="sum-pin", type="tertiary"):
+        if st.button("Pin the starting picture", key="sum-pin", type="tertiary"):
             visitor.add_pin(start)
             st.rerun()
     example = " − ".join(
@@ -304,8 +324,9 @@ def _from_sum(space: LatentSpace) -> None:
     )
     text = st.text_input(
         "Sum", placeholder=example or "A − B", key="sum", max_chars=500,
-        help="+ − · / and brackets. Concepts give a new concept; pictures give a place when their "
-        "factors add up to 1, such as A − B + start, and a concept when they add up to 0.",
+        help="Use + − · / and brackets. A sum of concepts is a concept. A sum of pictures is a "
+        "picture if their factors add up to 1, as in A − B + start, and a concept if they add up "
+        "to 0.",
     )  # fmt: skip
     if not text.strip():
         return
@@ -317,7 +338,7 @@ def _from_sum(space: LatentSpace) -> None:
         return
     if place:
         images.pictures([(text[:40], decode(space.model, found[None])[0])])
-        if st.button("Start from it", key="sum-start", icon=":material/person_search:"):
+        if st.button("Start from this picture", key="sum-start", icon=":material/person_search:"):
             st.session_state["concept-start"] = Pin(space.name, "generated", found, text[:40])
             st.rerun()
         return

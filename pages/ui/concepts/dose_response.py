@@ -1,4 +1,4 @@
-"""Dose and response: what the classifier sees as the strength of a concept grows."""
+"""Dose–response curves: predictions of the classifier against the strength of a concept."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["show_dose"]
 
 
 def show_dose(result: EditResult) -> None:
-    """What the classifier sees as the strength grows, and where the code leaves the data."""
+    """Predictions against strength, and where the edited code leaves the data."""
     edit = result.edit
     classifier = edit.space.classifier
     if classifier is None or not edit.active:
-        st.info("There is no classifier for these images, so no response can be measured.")
+        st.info("There is no classifier of these images, so the response cannot be measured.")
         return
     names = [concept.name for concept in edit.active]
     chosen = st.selectbox(
@@ -66,19 +66,25 @@ def show_dose(result: EditResult) -> None:
         height=360,
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
         xaxis_title=f"Strength of “{plain(chosen, 'chart')}”",
-        yaxis_title="Probability",
+        yaxis_title="Predicted probability",
         yaxis_range=[-0.02, 1.02],
         yaxis_tickformat=".0%",
         legend={"orientation": "h", "y": -0.25},
     )
-    chart(figure, key="dose", alt=f"Classifier’s answers by strength of {chosen}")
+    chart(figure, key="dose", alt=f"Predicted probabilities by strength of {chosen}")
     if not judged:
         where = f"Where the code leaves the data: {UNJUDGED}."
     elif outside.any():
-        where = "Dashed: from here on the code is more unusual than 99 % of real ones."
+        where = (
+            "Beyond the dashed line the code is at a larger Mahalanobis distance than 99 % of "
+            "real codes."
+        )
     else:
-        where = "Nowhere here is the code more unusual than 99 % of real ones."
+        where = (
+            "At no strength shown is the code at a larger Mahalanobis distance than 99 % of real "
+            "codes."
+        )
     st.caption(
-        "This picture, the other sliders as they stand. The thick line is the concept itself; the "
-        f"five that move most beside it. {where}"
+        "For this picture, with the other sliders where they are. Thick: the concept itself; "
+        f"thin: the five other predictions that change most. {where}"
     )

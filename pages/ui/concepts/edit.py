@@ -162,7 +162,7 @@ def _effect(
     arguments = space.model, space.classifier, space.mean[rows], step, before
     if not _tell:
         return effect_on_many(*arguments)
-    text = f"Trying the edit on {len(rows):,} pictures…"
+    text = f"Evaluating the edit on {len(rows):,} images…"
     return with_progress(text, lambda tell: effect_on_many(*arguments, tell))
 
 

@@ -22,7 +22,7 @@ def _word(name: str) -> str:
 
 
 def verdict(edit: Edit, report: EditReport, effect: Effect | None) -> tuple[str, str]:
-    """Sums an edit up.
+    """Summarises an edit.
 
     Args:
         edit: what was done.
@@ -33,18 +33,20 @@ def verdict(edit: Edit, report: EditReport, effect: Effect | None) -> tuple[str,
         "good", "fair", "bad" or "open", and a line in plain words.
     """
     if not np.abs(edit.strengths).max() >= 0.25:
-        return "open", "Nothing is added yet: move a slider away from zero."
+        return "open", "No edit yet: move a slider away from zero."
     judged = edit.space.neighbour_distances.judged
     out = judged and report.unusual > UNUSUAL
-    place = "The code stays where real images are."
+    place = "The edited code stays inside the data."
     if not judged:
-        place = f"Whether the code stays where real images are: {UNJUDGED}."
+        place = f"Whether the edited code stays inside the data: {UNJUDGED}."
     elif out:
-        place = "The code has left the region of real images, so look twice."
+        place = "The edited code has left the region of real images: look closely."
     targets = edit.targets
     if not report.after or not targets:
-        why = "these pictures" if not report.after else "this concept, which is no known attribute"
-        return "fair" if out else "open", f"No classifier can judge {why}. {place}"
+        why = (
+            "these images" if not report.after else "this concept, which is not a known attribute"
+        )
+        return "fair" if out else "open", f"No classifier covers {why}. {place}"
     missed = [n for n, value in targets.items() if report.predicts(n)[1] != value]
     wanted = " and ".join(_word(n) if value else f"no {_word(n)}" for n, value in targets.items())
     there = [n for n, value in targets.items() if report.predicts(n) == (value, value)]
@@ -54,20 +56,24 @@ def verdict(edit: Edit, report: EditReport, effect: Effect | None) -> tuple[str,
         success, leak = effect.success(targets), effect.leakage(edit.allowed_changes)
     leaks = leak is not None and leak[1] > _LEAK
     if missed:
-        still = "still sees" if not targets[missed[0]] else "does not see"
-        words = [f"It fails here: the independent classifier {still} {_word(missed[0])}."]
+        still = "still predicts" if not targets[missed[0]] else "does not predict"
+        words = [f"Failure: after the edit an independent classifier {still} {_word(missed[0])}."]
     elif len(there) == len(targets):
-        words = [f"Nothing to do here: the independent classifier saw {wanted} before, too."]
+        words = [
+            f"No change: an independent classifier predicts {wanted} before the edit as well."
+        ]
     else:
-        words = [f"It works here: the independent classifier sees {wanted}."]
+        words = [f"Success: after the edit an independent classifier predicts {wanted}."]
     if success is not None:
-        words.append(f"Of {effect.n} others it works for {success:.0%}.")
+        words.append(f"On {effect.n} held-out images the edit succeeds for {success:.0%}.")
     if flipped:
-        words.append(f"Also changed: {', '.join(map(_word, flipped))}.")
+        words.append(f"The prediction also changes for {', '.join(map(_word, flipped))}.")
     elif leaks:
-        words.append(f"For {leak[1]:.0%} of them {_word(leak[0])} changes too.")
+        words.append(
+            f"For {leak[1]:.0%} of them the prediction of {_word(leak[0])} changes as well."
+        )
     elif leak is not None:
-        words.append("Hardly anything else moves.")
+        words.append("No other attribute changes noticeably.")
     words.append(place)
     if missed or (success is not None and success < 0.5):
         return "bad", " ".join(words)
@@ -85,22 +91,22 @@ _CALLOUTS = {
 
 
 def show_verdict(result: EditResult) -> None:
-    """Says in one line what the edit did: at once for this picture, then for many others."""
+    """Summarises the edit: at once for this picture, then with held-out images."""
     slot, edit = st.empty(), result.edit
 
-    def say(effect: Effect | None) -> None:
-        kind, sentence = verdict(edit, result.report, effect)
+    def show(effect: Effect | None) -> None:
+        kind, words = verdict(edit, result.report, effect)
         callout, icon = _CALLOUTS[kind]
         with slot:
-            callout(sentence, icon=icon)
+            callout(words, icon=icon)
 
-    say(None)
+    show(None)
     if edit.targets and result.effect is not None:
-        say(result.effect)
+        show(result.effect)
 
 
 def show_pictures(result: EditResult) -> None:
-    """Before, after and difference; for a drawn person also how it should be."""
+    """Before, after and difference; for a drawn person the ground truth as well."""
     before, after, truth = result.before, result.after, result.truth
     shown = [
         ("before", before),
@@ -112,77 +118,80 @@ def show_pictures(result: EditResult) -> None:
         shown.insert(0, ("your picture", own))
     if truth is not None:
         shown += [
-            ("how it should be: drawn", truth),
-            ("the model’s copy of that", result.reconstruction),
+            ("ground truth, redrawn", truth),
+            ("its reconstruction", result.reconstruction),
         ]
     images.pictures(shown, 88)
     if truth is not None:
         pictures = (after, before, result.reconstruction)
         errors = [rmse(x[None], truth[None])[0] for x in pictures]
-        better = "closer to" if errors[0] < errors[1] else "no closer to"
+        better = "reduces" if errors[0] < errors[1] else "does not reduce"
         st.caption(
-            f"The edit is {better} the drawn truth than doing nothing: error {errors[0]:.3f} "
-            f"against {errors[1]:.3f}. The model’s own copy of the truth has {errors[2]:.3f}. "
-            "(Root mean square over pixels in 0…1.)"
+            f"The edit {better} the error against the ground truth: {errors[0]:.3f}, and "
+            f"{errors[1]:.3f} without an edit. The reconstruction of the ground truth has "
+            f"{errors[2]:.3f}. (Root mean square error of pixels in 0…1.)"
         )
     elif own is not None and rmse(before[None], own[None])[0] > _usual_error(result.edit.space):
         st.warning(
-            "The model cannot draw your picture: its copy is further off than those of 99 % of "
-            "real images. What is edited is the copy.",
+            "The model reconstructs your picture worse than 99 % of real images, and what is "
+            "edited is the reconstruction.",
             icon=":material/broken_image:",
         )
     else:
-        st.caption("Grey in the difference: unchanged. Lighter or darker: changed that way.")
+        st.caption(
+            "Difference: grey where nothing changes, lighter or darker where the edit makes it so."
+        )
 
 
 @cache.shared(16)
 def _usual_error(space: LatentSpace) -> float:
-    """Below this the reconstructions of 99 % of real images differ from them."""
+    """The reconstruction error that 99 % of real images stay below."""
     rows = evenly(np.arange(len(space)), 300)
     real = space.model.observe(space.dataset.images[space.index[rows]])
     return float(np.quantile(rmse(decode(space.model, space.mean[rows]), real), 0.99))
 
 
 def show_after(result: EditResult) -> None:
-    """The report card of an edit: what the classifier sees, identity, place among the data."""
+    """The report card of an edit: predictions, identity, position among the codes."""
     space, report = result.edit.space, result.report
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("**What the independent classifier sees**")
+        st.markdown("**Predictions of an independent classifier**")
         if report.before:
             _show_predictions(result)
         else:
             st.info("There is no classifier for these images.")
     with right:
-        st.markdown("**Is it still the same picture?**")
+        st.markdown("**Is everything else preserved?**")
         change, region = (result.after - result.before).square().mean(0), result.region
         outside, inside = (change[part].mean().sqrt().item() for part in (~region, region))
         scale = space.neighbour_distances
         usual = f"{scale.usual:.2f}" if scale.judged else UNJUDGED
         with st.container(horizontal=True, gap="medium"):
             st.metric(
-                "Moved in the code", f"{report.moved:.2f}", width="content",
-                help=f"Usual distance between neighbouring real codes: {usual}.",
+                "Distance in latent space", f"{report.moved:.2f}", width="content",
+                help="Length of the step. Usual distance between neighbouring real codes: "
+                f"{usual}.",
             )  # fmt: skip
             st.metric(
                 "Change outside the region", f"{outside:.3f}", width="content",
-                help=f"Inside it: {inside:.3f}. Root mean square over pixels in 0…1. The region "
-                "is where the drawn twin differs, or where this edit changes others most.",
+                help=f"Inside it: {inside:.3f}. Root mean square of pixels in 0…1. The region is "
+                "where the ground truth differs, or where this edit changes other images most.",
             )  # fmt: skip
             shares = [f"{v:.0%}" for v in (report.unusual, report.unusual_before)]
             now, before = shares if scale.judged else ("–", UNJUDGED)
             st.metric(
-                "More unusual than", now, width="content",
-                help="Share of real codes that lie nearer to the middle of the Gaussian fitted "
-                f"to them (Mahalanobis distance). Before the edit: {before}.",
+                "Mahalanobis percentile", now, width="content",
+                help="Share of real codes at a smaller Mahalanobis distance from the mean of the "
+                f"Gaussian fitted to them. Before the edit: {before}.",
             )  # fmt: skip
-        st.caption("Region, and the real image whose code is nearest to the edited one")
+        st.caption("The region, and the real image with the nearest code")
         near = space.image(report.nearest)
         shade = result.after * (0.25 + 0.75 * region.float())
         images.pictures(
             [("region", shade), (f"nearest: {space.title(report.nearest)}", near)], width=88
         )
-        st.caption(f"Its code is {report.nearest_distance:.2f} away.")
+        st.caption(f"Distance to that code: {report.nearest_distance:.2f}.")
 
 
 def _show_predictions(result: EditResult) -> None:
@@ -193,17 +202,17 @@ def _show_predictions(result: EditResult) -> None:
     for name in report.before:
         before, after = report.predicts(name)
         if name in targets:
-            role = "wished for" if targets[name] else "to be gone"
+            role = "added" if targets[name] else "removed"
         else:
             role = "excluded" if name in allowed and not report.exclusive else ""
         row = {
             "Attribute": formatting.option(name),
             "Before": report.before[name],
             "After": report.after[name],
-            "Part": role or ("changed" if before != after else ""),
+            "Role": role or ("changed" if before != after else ""),
         }
         if flips:
-            row["Changed for others"] = flips[name]
+            row["Changed on held-out"] = flips[name]
         rows.append(row)
     rows.sort(key=lambda row: -abs(row["After"] - row["Before"]))
     share = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
@@ -211,13 +220,13 @@ def _show_predictions(result: EditResult) -> None:
         rows,
         hide_index=True,
         height=38 + 35 * min(len(rows), 8),
-        column_config={name: share for name in ("Before", "After", "Changed for others")}
-        | {"Part": st.column_config.TextColumn(width=90)},
+        column_config={name: share for name in ("Before", "After", "Changed on held-out")}
+        | {"Role": st.column_config.TextColumn(width=90)},
     )
     if effect is not None:
         st.caption(
-            f"Others: the same edit on {effect.n} held-out images that need it, and the share for "
-            "whom the answer changes."
+            f"Held-out: the same edit on {effect.n} held-out images that lack the concept, and "
+            "the share whose prediction changes."
         )
         _offer_all(result)
 
@@ -226,7 +235,7 @@ def _offer_all(result: EditResult) -> None:
     everybody = len(result.others)
     if result.effect.n < everybody:
         st.button(
-            f"Try it on all {everybody:,}",
+            f"Evaluate on all {everybody:,} images",
             key="effect-all",
             icon=":material/groups:",
             on_click=result.try_on_all,

@@ -26,7 +26,7 @@ def show_files(space: LatentSpace, active: Sequence[NamedConcept]) -> None:
     with left:
         st.markdown("**Export**")
         st.caption(
-            f"Your concepts and those that act now: {', '.join(map(plain, chosen)) or 'none'}."
+            f"Your own concepts and the active ones: {', '.join(map(plain, chosen)) or 'none'}."
         )
         if chosen:
             file, card = pack(list(chosen.values()), space.model, space.name)
@@ -36,12 +36,12 @@ def show_files(space: LatentSpace, active: Sequence[NamedConcept]) -> None:
                     icon=":material/download:", key="export",
                 )  # fmt: skip
                 st.download_button(
-                    "Card", card, f"{space.name}-concepts.json", "application/json",
+                    "Description, JSON", card, f"{space.name}-concepts.json", "application/json",
                     on_click="ignore", icon=":material/description:", key="export-card",
                 )  # fmt: skip
         for concept in own:
             st.button(
-                f"Forget {plain(concept.name)}", key=f"forget-{concept.name}",
+                f"Remove {plain(concept.name)}", key=f"forget-{concept.name}",
                 type="tertiary", icon=":material/close:", on_click=visitor.remove_vector,
                 args=(space.name, concept.name),
             )  # fmt: skip

@@ -24,8 +24,8 @@ __all__ = ["show_lessons"]
 
 _LESSONS = {
     "examples": ("How many examples does a vector need?", ":material/group_add:"),
-    "confounding": ("What if two things go together?", ":material/link:"),
-    "limits": ("Where does the arithmetic fail?", ":material/block:"),
+    "confounding": ("What if two attributes are correlated?", ":material/link:"),
+    "limits": ("Where does latent arithmetic fail?", ":material/block:"),
 }
 _TRIED = 100  # held-out images that each vector is tried on
 _SHOWN = 5
@@ -34,10 +34,10 @@ _AGREE = 0.9
 
 
 def show_lessons(result: EditResult) -> None:
-    """Three buttons; the lesson of the one pressed last."""
+    """Three buttons, and the lesson chosen last."""
     space = result.edit.space
     if len(labels.table(space)) < 2:
-        st.info("The lessons need images with labels. Choose another model.")
+        st.info("These lessons need labelled images. Choose another model.")
         return
     with st.container(horizontal=True):
         for key, (title, icon) in _LESSONS.items():
@@ -54,7 +54,7 @@ def show_lessons(result: EditResult) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Tried:
-    """A vector, what it does to some people, and how often it works."""
+    """A vector, what it does to some people, and its effect on held-out images."""
 
     title: str
     pictures: Tensor
@@ -70,13 +70,13 @@ def _try(space: LatentSpace, rows: np.ndarray, title: str, vector: np.ndarray) -
     return _Tried(title, shown, effect)
 
 
-def _show(tried: list[_Tried], say: Callable[[Effect], str]) -> None:
+def _show(tried: list[_Tried], describe: Callable[[Effect], str]) -> None:
     for one in tried:
         words, shown = st.columns([2, 5], vertical_alignment="center")
         with words:
             st.markdown(f"**{one.title}**")
             if one.effect is not None and one.title != "Unedited":
-                st.caption(say(one.effect))
+                st.caption(describe(one.effect))
         with shown:
             images.pictures([("", x) for x in one.pictures], 84)
 
@@ -93,25 +93,25 @@ def _examples(space: LatentSpace) -> None:
     target = _target(space)
     word = formatting.mention(target)
     seed = st.session_state.setdefault("lesson-seed", 0)
-    with st.spinner("Making vectors from few and from many examples…"):
+    with st.spinner("Estimating vectors from few and from many examples…"):
         tried = _few_and_many(space, target, seed)
 
-    def say(effect: Effect) -> str:
+    def describe(effect: Effect) -> str:
         allowed = {target, *labels.excluded(space, target)}
         rest = [share for name, share in effect.flips.items() if name not in allowed]
-        also = f"; another answer flips for {np.mean(rest):.0%} on average" if rest else ""
-        return f"Works for {effect.success({target: True}):.0%}{also}."
+        also = f"; another prediction changes for {np.mean(rest):.0%} on average" if rest else ""
+        return f"Succeeds for {effect.success({target: True}):.0%}{also}."
 
-    _show(tried, say)
+    _show(tried, describe)
     st.markdown(
-        f"One pair of the *same* person already points to “{word}”: everything else cancels. "
-        "Between strangers everything else stays in the vector, and fades only as their number "
-        "grows."
+        f"One pair of the *same* person already gives the direction of “{word}”: everything else "
+        "cancels. Between different people all other differences stay in the vector and average "
+        "out only as their number grows."
         if space.dataset.name == "faces"
-        else f"A vector “{word}” from one image of each side carries everything else in which the "
-        "two differ. With more of them the rest averages out."
+        else f"A vector “{word}” from one positive and one negative image contains everything "
+        "else in which the two differ. With more images those differences average out."
     )
-    if st.button("Take other examples", icon=":material/casino:", key="lesson-again"):
+    if st.button("Draw other examples", icon=":material/casino:", key="lesson-again"):
         st.session_state["lesson-seed"] = seed + 1
         st.rerun(scope="fragment")
 
@@ -135,7 +135,14 @@ def _few_and_many(space: LatentSpace, target: str, seed: int) -> list[_Tried]:
             tried.append(_try(space, tests, title.replace("persons", "people"), vector))
     for n in (1, 10, 50):
         vector = concept_vector(space.mean[with_it[:n]], space.mean[without[:n]])
-        tried.append(_try(space, tests, f"{n} with against {n} other without", vector))
+        tried.append(
+            _try(
+                space,
+                tests,
+                f"{n} positive{'s' * (n > 1)}, {n} other negative{'s' * (n > 1)}",
+                vector,
+            )
+        )
     return tried
 
 
@@ -145,30 +152,31 @@ def _few_and_many(space: LatentSpace, target: str, seed: int) -> list[_Tried]:
 def _confounding(space: LatentSpace) -> None:
     known = labels.table(space)
     if not space.dataset.attributes:
-        st.info("This lesson needs labels that can go together. Choose the faces.")
+        st.info("This lesson needs attributes that can be combined. Choose the faces.")
         return
     target = _target(space)
     other = "grey_hair" if "grey_hair" in known else [n for n in known if n != target][-1]
     word, with_ = formatting.mention(target), formatting.mention(other)
-    with st.spinner("Taking a one-sided sample…"):
+    with st.spinner("Drawing a biased sample…"):
         tried, share, count = _confounded(space, target, other)
 
-    def say(effect: Effect) -> str:
+    def describe(effect: Effect) -> str:
         return (
-            f"“{word}” for {effect.success({target: True}):.0%}; “{with_}” appears, too, for "
+            f"Adds “{word}” for {effect.success({target: True}):.0%}, and “{with_}” as well for "
             f"{effect.predicted[other]:.0%}."
         )
 
     st.caption(
-        f"A sample of {count} images in which “{word}” and “{with_}” agree for {share:.0%}. All "
-        "three vectors come from it and are added to the same people, who have neither."
+        f"A sample of {count} images in which the labels “{word}” and “{with_}” agree for "
+        f"{share:.0%}. All three vectors are estimated from it and added to the same people, who "
+        "have neither."
     )
-    _show(tried, say)
+    _show(tried, describe)
     st.markdown(
-        f"The plain difference cannot know which of the two was meant, so it adds “{with_}” as "
-        "well. Taking the other vector *of the same sample* away takes too much: that vector "
-        f"contains “{word}”, too. The joint fit looks at the few images that have one without the "
-        "other, and takes them apart."
+        f"The plain difference cannot tell the two apart, so it adds “{with_}” as well. "
+        "Projecting out the other vector *of the same sample* removes too much: that vector "
+        f"contains “{word}”, too. The joint fit uses the few images that show only one of the "
+        "two, and separates them."
     )
 
 
@@ -206,9 +214,9 @@ def _limits(space: LatentSpace) -> None:
         _limits_of_faces(space)
         return
     if space.classifier is None:
-        st.info("This lesson needs a classifier for these images. Choose another model.")
+        st.info("This lesson needs a classifier of these images. Choose another model.")
         return
-    with st.spinner("Trying every concept…"):
+    with st.spinner("Evaluating every concept…"):
         tried = _weakest(space)
 
     best, worst = tried[0], tried[-1]
@@ -216,12 +224,12 @@ def _limits(space: LatentSpace) -> None:
         title, target = f"{plain(formatting.words(name))}: works {word}", {name: True}
         _show(
             [replace(one, title=title)],
-            lambda effect, target=target: f"Works for {effect.success(target):.0%}.",
+            lambda effect, target=target: f"Succeeds for {effect.success(target):.0%}.",
         )
     st.markdown(
-        "A straight line through the latent space suits a thing that can be put onto anything. "
-        "Where images of a concept lie in several places, or far apart, one direction cannot "
-        "lead to it from everywhere."
+        "Adding a vector suits a concept that can be added to any image in the same way. Where "
+        "the images of a concept lie in several regions, or far apart, no single direction leads "
+        "there from everywhere."
     )
 
 
@@ -236,28 +244,27 @@ def _weakest(space: LatentSpace) -> list[tuple[str, _Tried]]:
 
 
 def _limits_of_faces(space: LatentSpace) -> None:
-    with st.spinner("Drawing twins…"):
+    with st.spinner("Drawing people with and without the change…"):
         found = _details(space)
     for title, pictures, arrived, copied in found:
         words, shown = st.columns([2, 5], vertical_alignment="center")
         with words:
             st.markdown(f"**{title}**")
             st.caption(
-                f"{arrived:.0%} of the true change arrives by arithmetic; "
-                f"{copied:.0%} in the model’s own copy of the truth."
+                f"Latent arithmetic reproduces {arrived:.0%} of the true change; the "
+                f"reconstruction of the ground truth reproduces {copied:.0%}."
             )
         with shown:
             images.pictures(pictures, 104)
     (_, _, much, _), (_, _, little, copied) = found
     st.markdown(
-        "A vector can only move what the model has learned to write into its code. Glasses change "
-        "many pixels, so they were worth learning. The size of a nose is a handful of faint "
-        "pixels: "
+        "A vector can only change what the model has learned to encode. Glasses change many "
+        "pixels, so encoding them pays. The size of a nose changes only a few pixels slightly: "
         + (
-            "the model hardly keeps it, and no direction in its latent space can bring it back."
+            "the model hardly encodes it, and no direction in its latent space can restore it."
             if copied < 0.5
-            else f"this model keeps it all the same; {little:.0%} of it arrive, {much:.0%} of the "
-            "glasses."
+            else f"this model encodes it all the same; {little:.0%} of that change is reproduced, "
+            f"and {much:.0%} of the glasses."
         )
     )
 
@@ -292,8 +299,8 @@ def _details(space: LatentSpace) -> list[tuple[str, list[tuple[str, Tensor]], fl
         size = change.square().sum()
         arrived, copied = (((p - bare) * change).sum() / size for p in (edited, copy))
         shown = [
-            ("drawn without", x[0]), ("drawn with", y[0]), ("model’s copy without", bare[0]),
-            ("copy of the truth", copy[0]), ("by arithmetic", edited[0]),
+            ("original", x[0]), ("ground truth", y[0]), ("reconstruction", bare[0]),
+            ("ground truth, reconstructed", copy[0]), ("latent arithmetic", edited[0]),
         ]  # fmt: skip
         found.append((title, shown, arrived.item(), copied.item()))
     return found

@@ -1,4 +1,4 @@
-"""All codes seen along a concept, and the walk that an edit takes among them."""
+"""All codes projected onto a concept vector, and the path of an edit among them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def show_projection(result: EditResult) -> None:
     v = concept.vector.astype(np.float64)
     length = np.linalg.norm(v)
     if length < 1e-9:
-        st.info("This vector has length 0: it points nowhere.")
+        st.info("This vector has length 0, so it has no direction.")
         return
     axis = v / length
     centre = space.mean.mean(0)
@@ -74,12 +74,12 @@ def show_projection(result: EditResult) -> None:
         height=480,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
         xaxis_title=f"{plain(chosen, 'chart')}, in units of strength",
-        yaxis_title="widest direction orthogonal to it",
+        yaxis_title="orthogonal direction of largest variance",
         legend={"orientation": "h", "y": -0.18},
     )
-    alt = f"Map whose horizontal axis is {chosen}, with the walk of this edit"
+    alt = f"Map whose horizontal axis is {chosen}, with the path of this edit"
     chart(figure, key="concept-map", alt=alt)
     st.caption(
-        "Each point is a real image. A clean split from left to right means that the vector tells "
-        "those with it from those without. Other concepts that act move the walk up or down."
+        "Each point is a real image. If positives and negatives separate from left to right, the "
+        "vector captures the concept. Other active concepts move the path up or down."
     )

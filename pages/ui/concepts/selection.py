@@ -25,7 +25,7 @@ _FIRST = ("glasses", "smile", "hat", "beard")  # shown first where the data have
 
 
 def choose_concepts(space: LatentSpace) -> list[NamedConcept]:
-    """Lets the visitor choose which concepts act."""
+    """Lets the visitor choose which concepts are added."""
     key = f"concepts-{space.name}"
     # A new one takes the first slider: its widget can only be set before it is drawn.
     new = st.session_state.pop("concept-new", None)
@@ -48,13 +48,14 @@ def choose_concepts(space: LatentSpace) -> list[NamedConcept]:
         key=key,
         max_selections=MOST_SLIDERS,
         persist_state="session",
-        help="Each gets a slider. Those of the dataset are ready; make your own beside.",
+        help="Each concept gets a slider. Attributes of the dataset are ready to use; make your "
+        "own below.",
     )
     return [known[name] for name in names]
 
 
 def start(space: LatentSpace) -> Pin:
-    """The picture that concepts act on: the visitor's choice, or a real image without them."""
+    """The picture that is edited: the visitor's choice, or a real image without the concepts."""
     chosen = st.session_state.get("concept-start")
     if isinstance(chosen, Pin) and chosen.model == space.name and (now := refound(space, chosen)):
         return now

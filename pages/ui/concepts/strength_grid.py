@@ -1,4 +1,4 @@
-"""One concept added to several people, less and more of it, as a sheet and as an animation."""
+"""One concept added to several images at several strengths, as a grid and as an animation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _GREY = (128, 132, 149)  # read on light and on dark pages
 
 
 def show_grid(result: EditResult) -> None:
-    """The first concept added to several people, less and more of it; PNG and GIF of it."""
+    """A concept added to several images at several strengths, with export as PNG and GIF."""
     edit, space = result.edit, result.edit.space
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = [concept.name for concept in edit.active]
@@ -31,7 +31,7 @@ def show_grid(result: EditResult) -> None:
             "Concept", names, format_func=formatting.verbatim, key="grid-concept", width=220
         )
         low, high = st.slider("Strengths", -2.0, 3.0, (-0.5, 2.0), 0.5, key="grid-range")
-        people = int(st.number_input("People", 1, 8, 4, key="grid-people", width=130))
+        people = int(st.number_input("Images", 1, 8, 4, key="grid-people", width=130))
     concept = edit.active[names.index(chosen) if chosen in names else 0]
     rows = _people(edit, concept.target, people - 1)
     starts = np.stack([edit.pin.z, *(space.mean[r] for r in rows)])
@@ -40,8 +40,8 @@ def show_grid(result: EditResult) -> None:
     decoded = decode(space.model, codes.reshape(-1, codes.shape[-1]).astype(np.float32))
     labels = [f"{s:+.1f}".replace("-", "−") if s else "0" for s in strengths]
     sheet = labelled_sheet(decoded, labels)
-    rest = f"added to {people} people, one a row, with strengths {', '.join(labels)}"
-    caption = f"{plain(chosen)} {rest}. 0: unchanged, framed."
+    rest = f"added to {people} images, one in each row, with strengths {', '.join(labels)}"
+    caption = f"{plain(chosen)} {rest}. Framed: strength 0, unedited."
     st.image(sheet, alt=f"{plain(chosen, 'text')} {rest}", caption=caption)
     with st.container(horizontal=True):
         out = io.BytesIO()
@@ -102,7 +102,7 @@ def labelled_sheet(x: Tensor, labels: list[str]) -> Image.Image:
 def _gif(
     model: torch.nn.Module, starts: np.ndarray, v: np.ndarray, low: float, high: float
 ) -> bytes:
-    """A walk there and back of all people side by side."""
+    """All images side by side, from the lowest strength to the highest and back."""
     frames = []
     there = np.linspace(low, high, 25)
     for strength in there:

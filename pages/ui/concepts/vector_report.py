@@ -1,4 +1,4 @@
-"""The report card of a concept vector: how good it is before it is used."""
+"""The report card of a concept vector: its quality before it is used."""
 
 from __future__ import annotations
 
@@ -34,25 +34,27 @@ def _card(space: LatentSpace, concept: NamedConcept) -> ReportCard | None:
 
 def _grade(card: ReportCard) -> str:
     if card.auc is None:
-        return "Too few examples to tell"
+        return "Too few examples to judge"
     if card.auc <= card.random_auc_high:
         return "No better than a random direction"
     if card.stability is not None and card.stability < 0.7:
         return "Depends on the choice of examples"
-    return "Reliable" if card.auc > 0.95 else "Weak but real"
+    return "Reliable" if card.auc > 0.95 else "Weak, but better than chance"
 
 
 def show_vectors(result: EditResult) -> None:
-    """The report card of each vector that acts, and the cosines of all of them."""
+    """The report card of each active vector, and the cosines of all vectors."""
     space, rows = result.edit.space, []
     for concept in result.edit.active:
         card = _card(space, concept)
         row = {
             "Concept": plain(concept.name, "text"),
-            "Made by": plain(concept.concept.estimator, "text"),
+            "Estimator": plain(concept.concept.estimator, "text"),
         }
         if card is None:
-            rows.append(row | {"Verdict": "Made by arithmetic: nothing to test it on"})
+            rows.append(
+                row | {"Verdict": "Made by arithmetic, so there are no examples to test it on"}
+            )
             continue
         pair = pair_cosine(concept.z_with, concept.z_without) if concept.paired else None
         agree = {} if pair is None else {"Pairs agree": pair}
@@ -60,8 +62,8 @@ def show_vectors(result: EditResult) -> None:
             row
             | {
                 "Verdict": _grade(card),
-                "With": len(concept.z_with),
-                "Without": len(concept.z_without),
+                "Positives": len(concept.z_with),
+                "Negatives": len(concept.z_without),
                 "Stability": card.stability,
                 "Cohen’s d": card.cohens_d,
                 "Held-out AUC": card.auc,
@@ -75,8 +77,8 @@ def show_vectors(result: EditResult) -> None:
         rows,
         hide_index=True,
         column_config={
-            "With": number(help="Examples that show it"),
-            "Without": number(help="Examples that do not"),
+            "Positives": number(help="Positive examples"),
+            "Negatives": number(help="Negative examples"),
             "Stability": number(
                 format="%.2f",
                 help="Median cosine between the vectors of two random resamples of the examples: "
@@ -84,16 +86,16 @@ def show_vectors(result: EditResult) -> None:
             ),
             "Pairs agree": number(format="%.2f", help="Mean cosine between the pairs’ steps"),
             "Cohen’s d": number(
-                format="%.1f", help="Distance of the two sides along it, in standard deviations"
+                format="%.1f",
+                help="Distance between the means of positives and negatives along the vector, in "
+                "standard deviations",
             ),
             "Held-out AUC": number(
                 format="%.3f",
-                help="How often an unseen image with it lies further along than one without: "
-                "0.5 is chance",
+                help="How often a held-out positive scores above a held-out negative along the "
+                "vector; 0.5 is chance",
             ),
-            "Random AUC": number(
-                format="%.3f", help="The same for 200 random directions of the same length"
-            ),
+            "Random AUC": number(format="%.3f", help="Mean AUC of 200 random directions"),
             "Length": number(format="%.2f"),
         },
     )
@@ -114,5 +116,8 @@ def show_vectors(result: EditResult) -> None:
         xaxis={"type": "category", "dtick": 1},
         yaxis={"type": "category", "dtick": 1, "autorange": "reversed"},
     )
-    st.markdown("**Cosines**: 1 the same direction, 0 independent, −1 opposite")
+    st.markdown(
+        "**Cosine similarity**: 1 for the same direction, 0 for orthogonal ones, −1 for opposite "
+        "ones"
+    )
     chart(figure, key="cosines", alt="Cosines between all concept vectors")

@@ -51,7 +51,7 @@ def square_view(space: LatentSpace) -> None:
             names = endpoints.NAMES
             corners = np.stack([pin.z for pin in _choose_four(space)])
         steps = st.select_slider(
-            "Pictures a side", SIDES, 7, key="side", persist_state="session",
+            "Pictures per side", SIDES, 7, key="side", persist_state="session",
             bind=url_state.bind_choice("side", map(str, SIDES)),
         )  # fmt: skip
         take = st.container(horizontal=True, gap="small")
@@ -74,13 +74,13 @@ def square_view(space: LatentSpace) -> None:
         codes = bilinear(corners, at)
         about = {"model": space.name, "corners": "top left, top right, bottom left, bottom right"}
         st.button(
-            "Pin this place",
+            "Pin this point",
             icon=":material/push_pin:",
             on_click=endpoints.own_pin,
-            args=(space, z, f"{x:.2f} across, {y:.2f} down a square"),
+            args=(space, z, f"({x:.2f}, {y:.2f}) in a square of four"),
         )
-        endpoints.take_away(space, {
-            "Sheet to print, PNG": (
+        endpoints.export_files(space, {
+            "Sheet, PNG": (
                 f"{space.name}-square.png", lambda: endpoints.sheet(space, codes, steps),
             ),
             "Codes, NPZ": (
@@ -118,7 +118,10 @@ def analogy(space: LatentSpace, known: dict[str, concepts.NamedConcept]) -> np.n
     names = list(known)
     first = ([n for n in _FIRST if n in known] + names)[:2]
     steps = []
-    for key, side, name in (("right", "To the right", first[0]), ("down", "Downwards", first[1])):
+    for key, side, name in (
+        ("right", "Concept to the right", first[0]),
+        ("down", "Concept downwards", first[1]),
+    ):
         if st.session_state.get(key, names[0]) not in names:
             del st.session_state[key]  # a concept of another model
         name = st.selectbox(
@@ -141,10 +144,10 @@ def analogy(space: LatentSpace, known: dict[str, concepts.NamedConcept]) -> np.n
 
 @torch.no_grad()
 def _here(space: LatentSpace, z: np.ndarray, count: int = 6) -> None:
-    """What is known of the place where the mark was left."""
+    """Distance, predictions and nearest images of the point where the mark was left."""
     rows, distances = neighbours(space.mean, z, count)
     zone = space.neighbour_distances.describe(distances[0])
-    words = f"Where the mark was left: {distances[0]:.2f} from the nearest code, {zone}."
+    words = f"At the mark: distance to the nearest code {distances[0]:.2f}, {zone}."
     classifier = space.classifier
     if classifier is not None:
         seen = classifier.probabilities(decode(space.model, z[None]))[0]
@@ -152,8 +155,8 @@ def _here(space: LatentSpace, z: np.ndarray, count: int = 6) -> None:
         named = ", ".join(
             f"{plain(formatting.words(classifier.names[k]))} ({seen[k]:.0%})" for k in likely[:5]
         )
-        words += f" An independent classifier sees: {named or 'nothing it is sure of'}."
-    st.caption(f"{words} Nearest real images in the latent space:")
+        words += f" An independent classifier predicts {named or 'nothing with confidence'}."
+    st.caption(f"{words} Nearest real images in latent space:")
     st.image(
         [images.data_url(space.image(int(r)), 128) for r in rows],
         caption=[plain(space.title(int(r))) for r in rows],

@@ -25,6 +25,7 @@ __all__ = [
     "choose_end",
     "choose_ends",
     "ends",
+    "export_files",
     "from_text",
     "keep_stand",
     "link",
@@ -35,7 +36,6 @@ __all__ = [
     "shuffle",
     "stand",
     "swap",
-    "take_away",
     "write_address",
 ]
 
@@ -57,7 +57,7 @@ def ends(space: LatentSpace) -> dict[str, Pin]:
             wanted = url_state.read(
                 name.lower(),
                 lambda text: from_text(space, text),
-                "the number of an image of this model, or a code as this page writes it",
+                "the number of an image of this model, or a code written by this page",
             )
             found[name] = wanted or found[name]
         st.session_state["ends"] = kept | {space.name: found}
@@ -134,7 +134,7 @@ def from_text(space: LatentSpace, text: str) -> Pin | None:
     if not (np.abs(z) <= LARGEST_CODE).all():  # nan is not below anything
         return None
     kind = _LETTERS[text[0]]
-    titles = {"generated": "a place", "sample": "a sample", "upload": "a picture's code"}
+    titles = {"generated": "point", "sample": "sample", "upload": "code of a picture"}
     return Pin(space.name, kind, z, f"{titles[kind]} from the link")
 
 
@@ -223,14 +223,14 @@ def own_pin(space: LatentSpace, z: np.ndarray, title: str) -> None:
     visitor.add_pin(Pin(space.name, "generated", np.asarray(z, dtype=np.float32), title))
 
 
-# To take away -----------------------------------------------------------------------------------
+# Export ------------------------------------------------------------------------------------------
 
 _TYPES = {"png": "image/png", "gif": "image/gif", "npz": "application/octet-stream"}
 
 
-def take_away(space: LatentSpace, files: dict[str, tuple[str, Callable[[], bytes]]]) -> None:
-    """Offers files, by label a name and what makes it, and the link to all that is chosen."""
-    with st.popover("Take it away", icon=":material/download:", key="take"):
+def export_files(space: LatentSpace, files: dict[str, tuple[str, Callable[[], bytes]]]) -> None:
+    """Offers files to download, by label, and a link that restores the view."""
+    with st.popover("Export", icon=":material/download:", key="take"):
         for label, (name, make) in files.items():
             st.download_button(
                 label,
@@ -241,9 +241,7 @@ def take_away(space: LatentSpace, files: dict[str, tuple[str, Callable[[], bytes
                 on_click="ignore",
                 width="stretch",
             )
-        st.caption(
-            "A link that restores all of this; of your own pictures it holds the codes only."
-        )
+        st.caption("This link restores the view. Of your own pictures it contains the codes only.")
         st.code(link(space), language=None, wrap_lines=True)
 
 

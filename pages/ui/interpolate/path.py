@@ -119,23 +119,23 @@ def path_file(
 
 
 def path_view(space: LatentSpace) -> None:
-    """A path from A to B: the slider, what lies along it, and files to take away."""
+    """A path from A to B: the slider, what lies along it, and its export."""
     left, right = st.columns([3, 1], gap="medium")
     with right:
         a, b = endpoints.choose_ends(space, ("A", "B"))
         ways = ("slerp", "lerp") if space.high_dimensional else ("lerp", "slerp")
         model_picker.follow_model("way", ways[0])
         way = st.radio(
-            "The way",
+            "Interpolation",
             ways,
             format_func=WAYS.get,
             key="way",
             bind=url_state.bind_choice("way", WAYS.values()),
             persist_state="session",
             horizontal=True,
-            help="The straight line mixes both codes. The arc turns from one to the other: its "
-            "distance from the middle changes evenly, where a line cuts through the inside, which "
-            "is empty where there are many dimensions: there the arc comes first.",
+            help="Linear interpolation passes closer to the origin, where a model with many "
+            "dimensions has no codes. Spherical interpolation (slerp) turns from one code to the "
+            "other, and its norm changes evenly. The default suits the number of dimensions.",
         )
         frames = st.select_slider(
             "Frames",
@@ -146,11 +146,11 @@ def path_view(space: LatentSpace) -> None:
             persist_state="session",
         )
         beyond = st.toggle(
-            "Go beyond both ends",
+            "Extrapolate beyond A and B",
             key="overshoot",
             bind=url_state.bind_choice("overshoot", ("true", "false")),
             persist_state="session",
-            help="From half a path before A to half a path after B.",
+            help="Extends the path by half its length on both sides.",
         )
         take = st.container(horizontal=True, gap="small")
     overshoot = _OVERSHOOT if beyond else 0.0
@@ -165,14 +165,14 @@ def path_view(space: LatentSpace) -> None:
             b.z,
             key=f"path-{space.name}",
             arc=way == "slerp",
-            title="Decoded on the way · generated",
+            title="Decoded on the path · generated",
             strip=frames,
             overshoot=overshoot,
             at=min(max(t, -overshoot), 1 + overshoot),
             crossfade=True,
             nearest=(which, items),
             pictures=[
-                ("Nearest real image to each step, in the latent space", [items[k] for k in steps])
+                ("Nearest real image to each frame, in latent space", [items[k] for k in steps])
             ],
             tracks=_tracks(space, found),
             outside=found.outside,
@@ -184,11 +184,11 @@ def path_view(space: LatentSpace) -> None:
     with take:
         z = along(a.z, b.z, way, np.array([t]))[0]
         st.button(
-            "Pin this place",
+            "Pin this point",
             icon=":material/push_pin:",
-            help="Keeps it for the map and the other pages.",
+            help="Adds this point to the pins, which the map and the other pages show.",
             on_click=endpoints.own_pin,
-            args=(space, z, f"{t:.2f} of the way from {a.title} to {b.title}"),
+            args=(space, z, f"{t:.2f} of the path from {a.title} to {b.title}"),
         )
         about = {
             "model": space.name,
@@ -197,7 +197,7 @@ def path_view(space: LatentSpace) -> None:
             "to": endpoints.as_text(space, b),
         }
         film = f"{space.name}-path"
-        endpoints.take_away(space, {
+        endpoints.export_files(space, {
             "Film strip, PNG": (f"{film}.png", lambda: _strip(space, a.z, b.z, way, found.frames)),
             "Animation, GIF": (f"{film}.gif", lambda: _film(space, a.z, b.z, way, overshoot)),
             "Codes, NPZ": (
@@ -245,7 +245,12 @@ def _tracks(space: LatentSpace, found: Facts) -> list[Track]:
         ]
         tracks.append(
             Track(
-                "What an independent classifier sees", found.at, curves, 0, 100, ("100 %", "0 %")
+                "Predictions of an independent classifier",
+                found.at,
+                curves,
+                0,
+                100,
+                ("100 %", "0 %"),
             )
         )
     norms = np.linalg.norm(space.mean, axis=1)
@@ -256,7 +261,7 @@ def _tracks(space: LatentSpace, found: Facts) -> list[Track]:
     high = 1.05 * max(found.norms.max(), *(b[2] for b in bands))
     tracks.append(
         Track(
-            "Length of the code, |z|",
+            "Norm of the code, |z|",
             found.at,
             [Curve("here", found.norms, plot_style.COLOURS[3], digits=2)],
             0,
@@ -270,10 +275,10 @@ def _tracks(space: LatentSpace, found: Facts) -> list[Track]:
 
 def _in_words(found: Facts) -> str:
     if found.reach is None:
-        return f"How near to the data this path runs: {UNJUDGED}."
+        return f"Whether this path stays inside the data: {UNJUDGED}."
     reached = (
-        f"Within reach is within {found.reach:.2f} of the code: 95 % of all codes have a "
-        "neighbour that near."
+        f"Within reach means at a distance of {found.reach:.2f} or less: 95 % of all codes have a "
+        "neighbour that close."
     )
     if not found.outside:
         return f"This path stays inside the data. {reached}"

@@ -30,8 +30,8 @@ def traversal_view(space: LatentSpace) -> None:
             key="directions",
             bind=url_state.bind_choice("directions", kinds.values()),
             persist_state="session",
-            help="The model's own axes, those that carry most first; or the directions in which "
-            "the codes vary most.",
+            help="The model's own axes, the most informative first; or the principal components "
+            "of the codes, by variance.",
         )
         names, vectors, weights = directions(space, kind)
         pages = -(-len(names) // _AXES)
@@ -39,7 +39,8 @@ def traversal_view(space: LatentSpace) -> None:
         if pages > 1:
             page = int(
                 st.number_input(
-                    f"Which, {_AXES} at a time: page of {pages}", 1, pages, key="directions-page",
+                    f"Directions, {_AXES} per page: page of {pages}", 1, pages,
+                    key="directions-page",
                     bind=url_state.bind_number("directions-page", 1, pages, whole=True),
                     persist_state="session",
                 )
@@ -74,23 +75,23 @@ def traversal_view(space: LatentSpace) -> None:
             size=200,
         )
         st.caption(
-            "One σ is one standard deviation of the codes along that direction. A double click "
-            "puts a slider back to 0."
+            "σ is the standard deviation of the codes along that direction. Double-click a slider "
+            "to reset it to 0."
         )
     z = base + values @ vectors[here]
     endpoints.keep_stand(space, view, values)
     endpoints.write_address(space, ("A",) if origin == "A" else (), values)
     with take:
         st.button(
-            "Pin this place",
+            "Pin this point",
             icon=":material/push_pin:",
             on_click=endpoints.own_pin,
-            args=(space, z, "a traversal"),
+            args=(space, z, "point on a traversal"),
         )
         steps = np.linspace(-3, 3, 9)
         codes = np.concatenate([base + steps[:, None] * v for v in vectors[here]])
         about = {"model": space.name, "directions": names[here], "sigma": steps.tolist()}
-        endpoints.take_away(space, {
+        endpoints.export_files(space, {
             "Film strips, PNG": (
                 f"{space.name}-axes.png", lambda: endpoints.sheet(space, codes, len(steps)),
             ),
@@ -102,7 +103,7 @@ def traversal_view(space: LatentSpace) -> None:
 
 
 def directions(space: LatentSpace, kind: str) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Directions of the latent space, those that tell most first.
+    """Directions of the latent space, the most informative first.
 
     Args:
         space: the model.
@@ -146,5 +147,5 @@ def _chart(kind: str, space: LatentSpace, weights: np.ndarray, here: slice) -> N
     chart(
         figure,
         key="weights",
-        alt="How much each dimension carries",
+        alt="Information or variance of each direction",
     )

@@ -1,4 +1,4 @@
-"""A model's card: what it is, and every figure that was measured of it on held-out images."""
+"""The model card: what a model is, and every metric measured on held-out images."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ from vae.bounds import Bounds, Estimate
 
 __all__ = ["show_card"]
 
-_FIGURES = (  # key, label, format, help
+_METRICS = (  # key, label, format, help
     ("active_units", "Active units", "{}", "Dimensions whose posterior mean varies by > 0.01."),
-    ("psnr", "PSNR", "{:.1f} dB", "Of the decoded mean code, averaged over images."),
+    (
+        "psnr",
+        "PSNR",
+        "{:.1f} dB",
+        "Peak signal-to-noise ratio of the reconstruction from the posterior mean, "
+        "averaged over images.",
+    ),
 )
 _NATS = {
-    "ELBO": "Reconstruction − KL, nats per image: a bound on log p(x).",
-    "Reconstruction": "E log p(x|z), nats per image.",
-    "KL": "From q(z|x) to N(0, I), nats per image.",
-    "Log evidence": "log p(x) by importance sampling, nats per image; of the first 200 images.",
+    "ELBO": "Reconstruction − KL, in nats per image: a lower bound on log p(x).",
+    "Reconstruction": "Expected log-likelihood E_q[log p(x|z)], in nats per image.",
+    "KL": "KL divergence of q(z|x) from N(0, I), in nats per image.",
+    "Log evidence": "log p(x) by importance sampling on the first 200 images, in nats per image.",
 }
 _SOURCES = {
     "held_out": "Other held-out images",
@@ -47,7 +53,7 @@ def _nats(found: dict[str, float]) -> dict[str, str]:
 
 
 def show_card(space: LatentSpace) -> None:
-    """Shows a model's card; figures that were not measured are left out."""
+    """Shows a model card; metrics that were not measured are left out."""
     config, card = space.model.config, space.card
     metrics = card.get("metrics") if isinstance(card.get("metrics"), dict) else {}
     found = _numbers(metrics)
@@ -55,7 +61,7 @@ def show_card(space: LatentSpace) -> None:
     likelihood = config.likelihood.replace("_", " ")
     st.markdown(
         f"**{kind}**, {config.latent_dim} latent dimensions, {likelihood} likelihood. "
-        f"Figures of {found.get('n', len(space)):,} images that it never saw."
+        f"Measured on {found.get('n', len(space)):,} held-out images."
     )
     notices = card.get("notices") if isinstance(card.get("notices"), list) else []
     for notice in [*notices, *filter(None, [card.get("no_tsne")])]:
@@ -64,12 +70,12 @@ def show_card(space: LatentSpace) -> None:
         for label, about in _NATS.items():
             if label in (words := _nats(found)):
                 st.metric(label, words[label], width="content", help=about)
-        for key, label, text, about in _FIGURES:
+        for key, label, text, about in _METRICS:
             if found.get(key) is not None:
                 st.metric(label, text.format(found[key]), width="content", help=about)
     precision, recall = _numbers(metrics.get("precision")), _numbers(metrics.get("recall"))
     if precision and recall:
-        st.markdown("**Samples beside real images**")
+        st.markdown("**Samples compared with real images**")
         share = st.column_config.NumberColumn(format="percent")
         st.dataframe(
             [
@@ -81,12 +87,13 @@ def show_card(space: LatentSpace) -> None:
             column_config={"Precision": share, "Recall": share},
         )
         st.caption(
-            "1,000 of each, in the classifier’s features. Precision: how many lie among real "
-            "ones; recall: how many real ones lie among them (Kynkäänniemi et al., 2019)."
+            "From 1,000 pictures of each kind, in the feature space of the classifier. Precision: "
+            "the share that lies among real images. Recall: the share of real images that lies "
+            "among them (Kynkäänniemi et al., 2019)."
         )
     rows = card.get("trade_off")
     if trade_off := [_numbers(row) for row in rows] if isinstance(rows, list) else []:
-        st.markdown("**Reconstruction against samples**")
+        st.markdown("**Trade-off between reconstructions and samples**")
         st.dataframe(
             [
                 {
@@ -106,18 +113,18 @@ def show_card(space: LatentSpace) -> None:
                 "Recall": st.column_config.NumberColumn(format="percent"),
             },
         )
-        st.caption("The same network after a few more epochs at each beta.")
+        st.caption("The same network, trained for a few more epochs with each beta.")
     survival = _numbers(metrics.get("attribute_survival"))
     accuracy = _numbers(metrics.get("classifier_accuracy"))
     if survival and accuracy:
-        st.markdown("**What survives**")
+        st.markdown("**Attributes preserved by reconstruction**")
         share = st.column_config.NumberColumn(format="%.1f %%")
         st.dataframe(
             [
                 {
-                    "": formatting.option(name),
-                    "Survives reconstruction": 100 * survival[name],
-                    "The classifier is right on real images": 100 * accuracy[name],
+                    "Attribute": formatting.option(name),
+                    "Preserved by reconstruction": 100 * survival[name],
+                    "Classifier accuracy on real images": 100 * accuracy[name],
                 }
                 for name in survival
                 if name in accuracy
@@ -125,8 +132,8 @@ def show_card(space: LatentSpace) -> None:
             hide_index=True,
             height=248,
             column_config={
-                "Survives reconstruction": share,
-                "The classifier is right on real images": share,
+                "Preserved by reconstruction": share,
+                "Classifier accuracy on real images": share,
             },
         )
     if licence := card.get("licence"):

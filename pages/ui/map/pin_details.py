@@ -1,4 +1,4 @@
-"""What is known of one pinned place: pictures, numbers in nats, neighbours in the latent space."""
+"""Details of a pin: pictures, KL, ELBO and evidence in nats, nearest neighbours."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ __all__ = ["show_bounds", "show_pin"]
 _DECODES = 1_000  # codes that each estimate decodes at most
 _NEIGHBOURS = 6  # shown
 _HELP = {  # in nats for this one image, summed over pixels and dimensions
-    "KL": "How much the code tells about this image: the distance of its posterior from the "
-    "prior.",
-    "Reconstruction": "Mean log-likelihood of the image under its own codes. Models of another "
-    "likelihood are not comparable.",
-    "ELBO": "Reconstruction minus KL: a lower bound of the log evidence.",
-    "Log evidence": "log p(x), by importance sampling around the likeliest code, or by adding up "
-    "over the plane. A ≥ says that it is at least so high, which the samples prove.",
+    "KL": "How much information the code carries about this image: the divergence of its "
+    "posterior from the prior.",
+    "Reconstruction": "Expected log-likelihood of the image under draws of its own posterior. "
+    "Not comparable between models with different likelihoods.",
+    "ELBO": "Reconstruction minus KL: a lower bound on the log evidence.",
+    "Log evidence": "log p(x), by importance sampling around the most probable code, or by "
+    "quadrature over the plane. ≥ marks a lower bound, where the samples prove no more.",
 }
 
 
@@ -62,13 +62,13 @@ def show_pin(space: LatentSpace, pin: Pin, width: int = 104) -> DeltaGenerator |
         alt=[f"{words}: {plain(pin.title, 'text')}" for words, _ in pictures],
     )
     rows, distances = neighbours(space.mean, pin.z, _NEIGHBOURS + 1)
-    _say_what_is_shown(space, pin, distances[0])
+    _explain_pictures(space, pin, distances[0])
     slot = None
     if x is not None and space.variational:
         slot = st.empty()
         _write(slot, {})
     _show_neighbours(space, pin, rows, distances)
-    with st.expander("Its code, z", icon=":material/data_array:"):
+    with st.expander("Code z", icon=":material/data_array:"):
         st.code(np.array2string(pin.z, precision=3, max_line_width=48), language=None)
     return slot
 
@@ -83,20 +83,20 @@ def _pictures(
             found.append(("binarised", space.model.observe(x)))
     found.append(("decoded" if x is None else "reconstruction", likelihood.mean[0]))
     if space.model.config.likelihood == "gaussian":
-        found.append(("predicted deviation", images.deviation(likelihood.stddev[0])))
+        found.append(("standard deviation", images.deviation(likelihood.stddev[0])))
     return found
 
 
-def _say_what_is_shown(space: LatentSpace, pin: Pin, distance: float) -> None:
+def _explain_pictures(space: LatentSpace, pin: Pin, distance: float) -> None:
     config = space.model.config
     words = []
     if pin.automatic:
         words.append(
-            "Pinned to begin with: a usual image that this model reconstructs well. Click another "
-            "point, or remove it under Pins."
+            "Pinned automatically: a typical image that this model reconstructs well. Click "
+            "another point, or remove it under Pins."
         )
     if pin.approximate:
-        words.append("Decoded from a weighted mean of the nearest codes: approximate.")
+        words.append("Decoded from a weighted mean of the nearest codes, hence approximate.")
     if pin.row < 0:
         scale = space.neighbour_distances
         usual = f" (usual between neighbours: {scale.usual:.2f})" if scale.judged else ""
@@ -104,20 +104,22 @@ def _say_what_is_shown(space: LatentSpace, pin: Pin, distance: float) -> None:
             f"Distance to the nearest code {distance:.2f}{usual}: {scale.describe(distance)}."
         )
     if config.likelihood == "bernoulli" and (pin.row >= 0 or pin.image is not None):
-        words.append("This model sees pixels as black or white, cut at ½.")
+        words.append("This model treats pixels as black or white: images are binarised at 0.5.")
     if config.likelihood == "gaussian":
         words.append(
-            f"In the deviation white is {images.DEVIATION_WHITE:.2f} of the pixel range or more; "
-            f"its floor is {config.sigma_floor:.3f}."
+            f"White in the standard deviation stands for {images.DEVIATION_WHITE:.2f} of the "
+            "pixel range or more; the smallest that the model can predict is "
+            f"{config.sigma_floor:.3f}."
         )
     if pin.variance is not None:
-        words.append("The ellipse on the map is two deviations of its posterior.")
+        words.append("The ellipse on the map is at two standard deviations of its posterior.")
     if words:
         st.caption(" ".join(words))
     if pin.image is not None and space.is_foreign(pin.image):
         st.warning(
-            "This picture is far from the images that the model knows: farther from its nearest "
-            "one than 99 % of those are from theirs. Expect a poor reconstruction.",
+            "This picture is unlike the images of the model: it is farther from the nearest of "
+            "them than 99 % of them are from their own nearest neighbour. Expect a poor "
+            "reconstruction.",
             icon=":material/warning:",
         )
 
@@ -177,7 +179,7 @@ def _estimate(space: LatentSpace, x: Tensor, slot: DeltaGenerator) -> Bounds:
 
 
 def _write(
-    slot: DeltaGenerator, shown: dict[str, str], words: str = "In nats, for this one image."
+    slot: DeltaGenerator, shown: dict[str, str], words: str = "In nats, for this image."
 ) -> None:
     with slot.container():
         with st.container(horizontal=True, gap="small"):

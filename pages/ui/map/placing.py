@@ -1,4 +1,4 @@
-"""What a visitor puts on the map: clicks, uploads, samples, groups; and the points as a table."""
+"""What a visitor adds to the map: pins, uploads, samples, groups; and export of the points."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ __all__ = [
 ]
 
 NOTHING_PINNED = (
-    "Nothing is pinned, so the dimensions that the plane does not show are those of the mean "
-    "code: an average of all images, which resembles none. Click a point to keep them from it."
+    "Nothing is pinned, so the dimensions that the plane does not show are taken from the mean "
+    "code, an average of all images that resembles none. Click a point to take them from it."
 )
 
 
 def pin_first(space: LatentSpace) -> None:
-    """Pins a usual image when a visitor first opens a model whose averages resemble nobody.
+    """Pins a typical image when a visitor first opens a model whose averages resemble nobody.
 
     The dimensions that the map does not show are kept from it. It is pinned once: a visitor who
     removes it, or came with pins, keeps what is left.
@@ -53,22 +53,22 @@ def choose_others(space: LatentSpace) -> str:
     model_picker.follow_model("keep", options[0])
     names = {"mean": "Mean code", "pinned": "As in the last pin"}
     return st.selectbox(
-        f"The other {space.mean.shape[1] - 2} dimensions",
+        f"Other {space.mean.shape[1] - 2} dimensions",
         options,
         format_func=names.get,
         key="keep",
         bind=url_state.bind_choice("keep", names.values()),
-        help="A plane shows two dimensions. The decoder needs all of them: the others are "
-        "taken from here. The mean code is an average of all images, and may resemble none.",
+        help="The map shows two dimensions, but the decoder needs all of them: the others are "
+        "taken from here. The mean code is an average of all images and may resemble none.",
     )
 
 
 def pin_clicked(space: LatentSpace, clicked: MapPinned) -> None:
-    """Keeps what was clicked, if it is of this model.
+    """Adds what was clicked to the pins, if it belongs to this model.
 
     Args:
         space: the model on the map.
-        clicked: what the map says.
+        clicked: the message from the map.
     """
     if clicked["model"] != space.name:
         return
@@ -77,18 +77,22 @@ def pin_clicked(space: LatentSpace, clicked: MapPinned) -> None:
             visitor.add_pin(real_pin(space, clicked["row"]))
     elif len(clicked["z"]) == space.mean.shape[1]:
         approximate = clicked["approximate"]
-        title = "a place between codes" if approximate else "a place on the map"
+        title = "point between codes" if approximate else "point on the map"
         code = np.asarray(clicked["z"], dtype=np.float32)
         visitor.add_pin(Pin(space.name, "generated", code, title, approximate=approximate))
 
 
 def place_controls(space: LatentSpace) -> None:
-    """Offers an upload, or a sheet of samples, to be placed on the map."""
+    """Offers a sample, an uploaded picture or a real image to be added to the map."""
     what = st.segmented_control(
-        "What to place",
+        "What to add",
         ["sample", "upload", "real"],
         default="sample",
-        format_func={"sample": "A random sample", "upload": "My picture", "real": "An image"}.get,
+        format_func={
+            "sample": "A random sample",
+            "upload": "My picture",
+            "real": "A real image",
+        }.get,
         key="place-what",
         label_visibility="collapsed",
     )
@@ -107,7 +111,7 @@ def place_controls(space: LatentSpace) -> None:
 
 
 def own_things(space: LatentSpace, projection: str, axes: tuple[int, int]) -> None:
-    """Lists the visitor's pins and groups, with a way to let go of each; gives the map as CSV."""
+    """Lists the visitor's pins and groups, each with a button to remove it; exports the map."""
     pins = visitor.pins(space)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if pins:
@@ -136,13 +140,14 @@ def own_things(space: LatentSpace, projection: str, axes: tuple[int, int]) -> No
                     f"Group {name}: {len(rows)} images",
                     key=f"group-{name}",
                     icon=":material/close:",
-                    help="Click to empty it. Other pages can use your groups.",
+                    help="Click to clear this group. The Concepts page can make a vector from "
+                    "two groups.",
                     on_click=visitor.set_group,
                     args=(space, name, ()),
                 )
         st.space("stretch")
         st.download_button(
-            "Points as CSV",
+            "Export points, CSV",
             lambda: points_csv(space, projection, axes),
             f"{space.name}-points.csv",
             "text/csv",

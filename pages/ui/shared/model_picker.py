@@ -17,7 +17,7 @@ def choose_model(label: str = "Model") -> LatentSpace:
     """Lets the visitor choose a model, the same on every page, and opens it.
 
     A link names a model (`?model=`); from then on it goes with the visitor, and every page writes
-    it into its address. Stops the page with a sentence where there is no model or it cannot be
+    it into its address. Stops the page with a message where there is no model or it cannot be
     opened.
 
     Args:
@@ -25,7 +25,9 @@ def choose_model(label: str = "Model") -> LatentSpace:
     """
     names = [c.name for c in list_checkpoints()]
     if not names:
-        st.error("There is no model yet. Train one: python -m vae train --help tells how.")
+        st.error(
+            "There are no models yet. Train one on the Train page, or with python -m vae train."
+        )
         st.stop()
     state = st.session_state
     arrived, asked = _asked(names[0])
@@ -36,8 +38,8 @@ def choose_model(label: str = "Model") -> LatentSpace:
     name = state["chosen-model"] = st.selectbox(label, names, key="model")
     if asked not in (None, *names):
         st.toast(
-            f"This link asks for a model named “{plain(asked)}”, which is not here. "
-            f"Shown is {plain(name)}.",
+            f"This link asks for the model “{plain(asked)}”, which does not exist here. "
+            f"Showing {plain(name)} instead.",
             icon=":material/link_off:",
             duration="long",
         )
@@ -50,7 +52,7 @@ def choose_model(label: str = "Model") -> LatentSpace:
 
 
 def show_notices(space: LatentSpace) -> None:
-    """Says what a visitor must know of a model, such as that its pictures have changed."""
+    """Shows the notices of a model, such as that its pictures have changed."""
     for notice in space.notices:
         st.warning(message(notice), icon=":material/history:")
 

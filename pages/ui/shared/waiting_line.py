@@ -46,8 +46,8 @@ class WaitingLine:
         with self._moved:
             if len(self._line) >= self._at_once + self._waiting:
                 raise BusyError(
-                    f"{self._waiting} visitors wait for such a computation already. Try again in "
-                    "a moment."
+                    f"{self._waiting} visitors are already waiting for such a computation. Try "
+                    "again in a moment."
                 )
             self._line.append(own)
         try:

@@ -23,16 +23,16 @@ from vae.runs.presets import PRESETS
 __all__ = ["show_form"]
 
 _SIZES = {
-    "small": ([], [400], "Fully connected, one hidden layer of 400"),
-    "medium": ([32, 64], [256], "Two convolutions"),
-    "large": ([32, 64, 128], [512], "Three convolutions; sides divisible by 8"),
-    "faces": ([24, 48, 96, 128], [256], "Four convolutions; sides divisible by 16"),
+    "small": ([], [400], "fully connected, one hidden layer of 400 units"),
+    "medium": ([32, 64], [256], "two convolutional layers"),
+    "large": ([32, 64, 128], [512], "three convolutional layers; image sides divisible by 8"),
+    "faces": ([24, 48, 96, 128], [256], "four convolutional layers; image sides divisible by 16"),
 }
 _LONGEST = 300.0  # seconds of loading and measuring
 
 
 def show_form() -> None:
-    """Lets a visitor choose what to train, says how long it takes, and starts it."""
+    """Lets a visitor choose what to train, estimates the duration, and starts a run."""
     titles = [preset.title for preset in PRESETS]
     title = st.radio(
         "What to train",
@@ -52,11 +52,11 @@ def show_form() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Start", icon=":material/play_arrow:", type="primary", key="start"):
             _start(config)
-        if st.button("How long will it take?", icon=":material/timer:", key="estimate"):
+        if st.button("Estimate the duration", icon=":material/timer:", key="estimate"):
             st.session_state["estimated"] = (config, _estimate(config))
-        known, sentence = st.session_state.get("estimated", (None, ""))
+        known, duration = st.session_state.get("estimated", (None, ""))
         if known == config:
-            st.markdown(sentence)
+            st.markdown(duration)
 
 
 def _details(preset: RunConfig) -> RunConfig:
@@ -67,7 +67,8 @@ def _details(preset: RunConfig) -> RunConfig:
     with first:
         dataset = st.selectbox(
             "Images", [*names, "my own"], key=f"{key}-dataset",
-            help="Digits, fashion (its training images) and faces; some have to be fetched.",
+            help="Digits and faces ship with the app; other images are downloaded when first "
+            "used.",
         )  # fmt: skip
         if dataset == "my own":
             dataset = _own_images(key)
@@ -85,30 +86,31 @@ def _details(preset: RunConfig) -> RunConfig:
             LIKELIHOODS.index(model["likelihood"]),
             key=f"{key}-likelihood",
             format_func=lambda k: k.replace("_", " ").capitalize(),
-            help="Bernoulli for black and white, continuous Bernoulli for grey, Gaussian for "
-            "colour; fixed means one σ for all pixels.",
+            help="Bernoulli for black-and-white images, continuous Bernoulli for grey levels, "
+            "Gaussian for colour. Fixed: a single σ for all pixels.",
         )
     with second:
         latent_dim = st.number_input(
             "Latent dimensions", 1, 512, model["latent_dim"], key=f"{key}-latent",
-            help="How many numbers stand for an image. With two the map is the latent space.",
+            help="Number of latent variables. With two, the map shows the whole latent space.",
         )  # fmt: skip
         beta = st.number_input(
             "beta", 0.0, 1000.0, training.beta, 0.5, key=f"{key}-beta",
-            help="Weight of the KL; 1 makes the objective the ELBO.",
+            help="Weight of the KL term; with 1 the objective is the ELBO.",
         )  # fmt: skip
         warmup = st.number_input(
-            "Warm-up of beta, epochs", 0.0, 1000.0, training.beta_warmup, 1.0, key=f"{key}-warmup",
-            help="Over these epochs beta rises from 0, so that codes come into use first.",
+            "Beta warm-up, epochs", 0.0, 1000.0, training.beta_warmup, 1.0, key=f"{key}-warmup",
+            help="Beta rises from 0 over these epochs, which lets the model learn to use its "
+            "codes before the KL counts in full.",
         )  # fmt: skip
         variational = not st.toggle(
-            "Standard autoencoder", key=f"{key}-autoencoder", help="No noise, no KL, for contrast."
+            "Standard autoencoder",
+            key=f"{key}-autoencoder",
+            help="For comparison: without noise and without KL.",
         )
     with third:
         epochs = st.number_input("Epochs", 1, 100_000, training.epochs, key=f"{key}-epochs")
-        batch = st.number_input(
-            "Images in a batch", 1, 65_536, training.batch_size, key=f"{key}-batch"
-        )
+        batch = st.number_input("Batch size", 1, 65_536, training.batch_size, key=f"{key}-batch")
         rate = st.number_input(
             "Learning rate", 1e-6, 1.0, training.learning_rate, 1e-4, "%.5f", key=f"{key}-rate"
         )
@@ -142,12 +144,12 @@ def _details(preset: RunConfig) -> RunConfig:
 
 def _own_images(key: str) -> str:
     file = st.file_uploader(
-        "A zip of pictures", type=["zip"], key=f"{key}-zip",
-        help="PNG, JPEG, WebP, BMP or GIF, in class folders or with an attributes.csv. They are "
-        "cropped and scaled to 64×64 pixels.",
+        "Zip archive of pictures", type=["zip"], key=f"{key}-zip",
+        help="PNG, JPEG, WebP, BMP or GIF, in a folder for each class or with an attributes.csv. "
+        "They are cropped to a square and scaled to 64×64 pixels.",
     )  # fmt: skip
     if file is None:
-        raise DatasetError("Choose a zip of pictures, or other images.")
+        raise DatasetError("Choose a zip archive of pictures, or other images.")
     content = file.getvalue()
     place = data_folder() / "uploads" / f"{hashlib.sha256(content).hexdigest()[:16]}.zip"
     new = not place.exists()
@@ -168,7 +170,7 @@ def _start(config: RunConfig) -> None:
     """Starts a run; a second click goes to the first one's run while that has not ended."""
     started = st.session_state.setdefault("started", {})
     if started.get("config") == config and read_status(started["run"].folder).live:
-        st.toast("This run has been started already. Another seed makes another one.")
+        st.toast("This run has already been started. Change the seed to start another one.")
     else:
         try:
             run = start_run(config)
@@ -183,18 +185,21 @@ def _start(config: RunConfig) -> None:
 
 def _estimate(config: RunConfig) -> str:
     """Measures in a process of its own, which ends when the visitor goes on to something else."""
-    with st.spinner("Measuring a few steps…"):
+    with st.spinner("Timing a few steps…"):
         place, since = st.empty(), time.monotonic()
         try:
             with measure(config) as measurement:
                 while not measurement.ended:
                     if ahead := measurement.ticket.ahead:
-                        place.caption(f"Waiting for its turn: {ahead} come first.")
+                        place.caption(
+                            f"Waiting in the queue behind {ahead} other{'s' if ahead > 1 else ''}."
+                        )
                         since = time.monotonic()
                     else:
                         place.empty()
                     if time.monotonic() - since > _LONGEST:
-                        return "Loading the images and measuring took more than five minutes."
+                        return "No estimate: loading the images and timing took more than five "
+                        "minutes."
                     time.sleep(0.2)
                 found = measurement.result()
         except RunError as problem:

@@ -82,7 +82,7 @@ def show_controls(run: Run) -> None:
         do = {"on_click": _tell}
         if wanted.action == "pause":
             go_on = {"icon": ":material/play_arrow:", "type": "primary"}
-            st.button("Go on", key="go-on", args=(run.folder, "run"), **go_on, **do)
+            st.button("Continue", key="go-on", args=(run.folder, "run"), **go_on, **do)
             st.button(
                 "One step",
                 icon=":material/skip_next:",
@@ -105,7 +105,7 @@ def show_controls(run: Run) -> None:
             icon=":material/stop:",
             key="stop",
             args=(run.folder, "stop"),
-            help="It can be resumed later.",
+            help="A stopped run can be resumed later.",
             disabled=status.state == "finishing",
             **do,
         )
@@ -128,11 +128,11 @@ def show_controls(run: Run) -> None:
         key = f"rate-{run.name}"
         st.session_state[key] = rate
         st.select_slider(
-            "Learning rate, at its highest",
+            "Peak learning rate",
             sorted({*_RATES, rate}),
             key=key,
             args=(run, "learning_rate", key),
-            help="It falls along a half cosine from here to the end.",
+            help="Decays to 0 on a cosine schedule.",
             **steer,
         )
 
@@ -177,14 +177,14 @@ def _show_run(run: Run) -> None:
         if damaged:
             lines = "1 line" if damaged == 1 else f"{damaged:,} lines"
             st.warning(
-                f"{lines} of metrics.jsonl cannot be read and are left out. The run is not "
-                "affected; the curves have gaps."
+                f"{lines} of metrics.jsonl cannot be read and were skipped. The run is not "
+                "affected, but its curves have gaps."
             )
     if not rows:
         if status.state in ("starting", "running"):
-            head.caption("The first curves come in a few seconds.")
+            head.caption("The first curves appear in a few seconds.")
         elif not status.live:
-            head.caption("There are no curves: metrics.jsonl is missing or holds no report.")
+            head.caption("There are no curves: metrics.jsonl is missing or holds no metrics.")
         return
     with head:
         _warn_of_collapse(rows, config)
@@ -217,16 +217,18 @@ def _show_terms(rows: list[dict[str, Any]]) -> None:
         figure = plots.dimensions_figure(dimensions)
         chart(figure, key="dimensions", alt="KL of each latent dimension, nats")
         st.caption(
-            "A dimension at 0 says nothing about the image: the decoder has learned to ignore it. "
-            "Active means that its code moves from image to image."
+            "A dimension with a KL of 0 carries no information about the image: the decoder has "
+            "learned to ignore it. In an active dimension the posterior mean varies between "
+            "images."
         )
     with right:
         st.markdown("**Rate and distortion**")
         figure = plots.path_figure(rows)
         chart(figure, key="path", alt="Distortion against rate, epoch by epoch")
         st.caption(
-            "To the right the codes carry more, further down the pictures come back better. Along "
-            "the dashed line the ELBO is the best so far: training moves it downwards."
+            "Further right the codes carry more information; further down reconstructions are "
+            "better. The ELBO is constant along the dashed line, at its best value so far, which "
+            "training moves downwards."
         )
 
 
@@ -241,7 +243,7 @@ def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
             key = f"replay-{run.name}"
             kept = st.session_state.get(key)
             st.session_state[key] = kept if kept in epochs else epoch
-            epoch = st.select_slider("Replay: epoch", epochs, key=key, width="stretch")
+            epoch = st.select_slider("Replay epoch", epochs, key=key, width="stretch")
     try:
         found, about = read_pictures(run.folder, epoch), read_shared(run.folder)
         classes = about.get("classes")
@@ -251,11 +253,11 @@ def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
         st.caption(f"The pictures of epoch {epoch} cannot be shown. {message(problem)}")
         return
     labels = found.get("labels")
-    plane = "seen from where the classes lie furthest apart"
+    plane = "in the plane that separates the classes best"
     if found["codes"].shape[1] <= 2:
         plane = "the whole latent space"
     elif labels is None:
-        plane = "in the two directions in which they vary most"
+        plane = "in the plane of largest variance"
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown(f"**Codes of held-out images** · after epoch {epoch}, {plane}")
@@ -270,9 +272,13 @@ def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
         _sheet(
             np.concatenate([pairs[0::2], pairs[1::2]]),
             8,
-            "Real images never trained on, and below each its reconstruction",
+            "Held-out images, and below each its reconstruction",
         )
-        _sheet(found["samples"], 8, "Generated: samples at the same random places every time")
+        _sheet(
+            found["samples"],
+            8,
+            "Generated: samples of the prior, from the same noise at every epoch",
+        )
 
 
 def _colour_by(
@@ -333,13 +339,13 @@ def _show_notices(run: Run, status: Status) -> None:
         changed = str(problem)
     if changed:
         st.warning(message(changed), icon=":material/history:")
-    told = status.message.removeprefix("Finished.").strip()
-    if status.state == "finished" and told:
-        st.caption(message(told))
+    notice = status.message.removeprefix("Finished.").strip()
+    if status.state == "finished" and notice:
+        st.caption(message(notice))
 
 
 def _collapsed(rows: list[dict[str, Any]], config: RunConfig) -> float | None:
-    """The held-out KL of codes that say next to nothing, else None."""
+    """The held-out KL of a run whose posterior has collapsed, else None."""
     last = next((row for row in reversed(rows) if row.get("heldout_kl") is not None), None)
     if last is None or last["epoch"] < max(2, config.training.beta_warmup):
         return None
@@ -350,9 +356,9 @@ def _warn_of_collapse(rows: list[dict[str, Any]], config: RunConfig) -> None:
     kl = _collapsed(rows, config)
     if kl is not None:
         st.warning(
-            f"The KL is {kl:.1f} nats: the codes say next to nothing about the images, and every "
-            "reconstruction looks alike. This is posterior collapse. Lower beta, or let it warm "
-            "up over more epochs.",
+            f"The KL is {kl:.1f} nats: the codes carry almost no information about the images, "
+            "and all reconstructions look alike. This is posterior collapse. Lower beta, or "
+            "warm it up over more epochs.",
             icon=":material/trending_flat:",
         )
 
@@ -376,25 +382,27 @@ def _moved(run: Run, rows: list[dict[str, Any]]) -> list[tuple[float, str]]:
 
 def _explain_curves(rows: list[dict[str, Any]], config: RunConfig, band: bool) -> None:
     if not config.model.get("variational", True):
-        st.caption("A standard autoencoder has no KL and no ELBO: only reconstructions count.")
+        st.caption(
+            "A standard autoencoder has neither KL nor ELBO: only the reconstruction counts."
+        )
         return
-    sentences = ["In nats per image; ELBO = reconstruction − KL, and higher is better."]
+    parts = ["In nats per image. ELBO = reconstruction − KL; higher is better."]
     if _collapsed(rows, config):
-        sentences.append(
-            "The KL stays low: what a code says of its image costs more, at its weight, than the "
-            "reconstruction gains."
+        parts.append(
+            "The KL stays low: at this beta, information in the code costs more than the "
+            "reconstruction gains from it."
         )
     else:
-        sentences.append(
-            "The KL rises first, which is no fault: the encoder begins to say something about "
-            "each image, and what it says costs nats. It pays as soon as the reconstruction gains "
-            "more than that."
+        parts.append(
+            "The KL rises at first, as it should: the encoder starts to store information, at a "
+            "cost in nats that the reconstruction must repay."
         )
     if config.model.get("likelihood") == "bernoulli":
-        sentences.append(
-            "Held-out images may lie higher than training images: their greys are rounded to "
-            "black or white, those of training images are drawn anew each time."
+        parts.append(
+            "The held-out curve may lie above the training curve: grey levels of held-out images "
+            "are rounded to black or white, those of training images are binarised at random in "
+            "each epoch."
         )
     if band:
-        sentences.append("The shaded bands: three runs with other seeds, shipped with the app.")
-    st.caption(" ".join(sentences))
+        parts.append("Shaded bands: three runs with other seeds, shipped with the app.")
+    st.caption(" ".join(parts))

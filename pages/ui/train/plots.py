@@ -145,7 +145,7 @@ def path_figure(rows: list[dict[str, Any]]) -> go.Figure:
             x=seen,
             y=[best - r for r in seen],
             mode="lines",
-            name="equal ELBO: the best so far",
+            name="constant ELBO: the best so far",
             line={"dash": "dot", "width": 1, "color": COLOURS[7]},
         )
         figure.add_scatter(

@@ -1,4 +1,4 @@
-"""What can be done with runs that ended: resume, save, open, export, delete, compare."""
+"""Actions on a run that has ended: resume, save, open, export, delete; and comparison of runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["show_actions", "show_comparison"]
 
 
 def show_actions(run: Run) -> None:
-    """Buttons for a run that no process works on."""
+    """Buttons for a run without a training process."""
     status = read_status(run.folder)
     if status.live:
         return
@@ -42,7 +42,7 @@ def show_actions(run: Run) -> None:
                     name = st.text_input("Name", re.sub(r"-\d{4}-\d{6}b*$", "", run.name))
                     if st.button("Save", key="save"):
                         save_run(run.folder, name.strip())
-                        st.success("Saved. It is in the list of models on every page.")
+                        st.success("Saved. The model is now in the list on every page.")
                 st.download_button(
                     "Export",
                     lambda: export_run(run.folder),
@@ -53,15 +53,15 @@ def show_actions(run: Run) -> None:
                     help="Weights, codes, settings and metrics in a zip archive.",
                 )
             with st.popover("Delete", icon=":material/delete:", key=f"ask-{run.name}"):
-                st.write("The run, its curves and its checkpoint are then gone for everyone.")
-                label = f"Delete {plain(run.name)} for good"
+                st.write("This deletes the run, its curves and its checkpoint for all visitors.")
+                label = f"Delete {plain(run.name)} permanently"
                 if st.button(label, key="delete", type="primary"):
                     left = delete_run(run.folder)
                     st.session_state["deleted"] = f"{run.name} is deleted."
                     if left:
                         st.session_state["deleted"] = (
-                            f"{run.name} is deleted. Its folder stays, because no run wrote what "
-                            f"else is in it: {', '.join(left[:3])}{'…' if left[3:] else ''}"
+                            f"{run.name} is deleted. Its folder stays, because it holds other "
+                            f"files: {', '.join(left[:3])}{'…' if left[3:] else ''}"
                         )
                     st.rerun()
     except RunError as problem:
@@ -80,18 +80,18 @@ def show_comparison(runs: list[Run]) -> None:
     if kinds:
         _compare(kinds, damaged)
     else:
-        st.info("There is no run yet." if not damaged else "There is no run to compare.")
+        st.info("There are no runs yet." if not damaged else "There are no runs to compare.")
     for name, problem in damaged.items():
         st.warning(f"{plain(name)} is left out. {message(problem)}")
 
 
 def _compare(kinds: dict[str, list[Run]], damaged: dict[str, RunError]) -> None:
     kind = st.selectbox(
-        "Runs that can be compared",
+        "Images and likelihood",
         list(kinds),
         format_func=formatting.verbatim,
         key="kind",
-        help="Of other images or with another likelihood, nats mean something else.",
+        help="Nats can be compared only between runs with the same images and likelihood.",
     )
     names = [run.name for run in kinds[kind]]
     chosen = st.multiselect("Runs", names, names[:4], key=f"compared-{kind}")
@@ -114,7 +114,8 @@ def _compare(kinds: dict[str, list[Run]], damaged: dict[str, RunError]) -> None:
             chart(figure, key=f"compared-{term}", alt=alt)
     st.dataframe(table, hide_index=True)
     st.caption(
-        "Of held-out images at the latest epoch; reconstruction, KL and ELBO in nats per image."
+        "Measured on held-out images at the latest epoch; reconstruction, KL and ELBO in nats per "
+        "image."
     )
 
 

@@ -19,7 +19,7 @@ def concepts(page, app):
 
 def test_ticked_pictures_become_a_concept(concepts):
     page = concepts
-    page.get_by_text("Make, combine, import or export a concept").click()
+    page.get_by_text("Make, combine, import or export concepts").click()
     page.get_by_text("From two groups").click()
     pictures = page.locator(".gallery button")
     for group, rows in (("A", (0, 1, 2)), ("B", (5, 7))):
@@ -32,7 +32,7 @@ def test_ticked_pictures_become_a_concept(concepts):
         page.wait_for_function(
             "document.querySelectorAll('.gallery [aria-selected=true]').length === 0"
         )
-    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("button", name="Make concept").click()
     page.locator(".live-rows").get_by_text("A − B").wait_for()
 
 

@@ -125,7 +125,7 @@ def test_a_link_restores_all_that_was_chosen(visit):
     assert page.locator(".live-row output").inner_text() == "1.25"
     assert page.get_by_role("radio", name="Arc").is_checked()
     before = pixels(page, NOW)
-    page.get_by_role("button", name="Take it away").click()
+    page.get_by_role("button", name="Export").click()
     link = page.locator("[data-testid=stCode]").inner_text().strip()
     page.goto("about:blank")
     page.goto(link)
@@ -137,7 +137,7 @@ def test_a_link_restores_all_that_was_chosen(visit):
 
 def test_the_film_strip_is_taken_away(visit):
     page = visit()
-    page.get_by_role("button", name="Take it away").click()
+    page.get_by_role("button", name="Export").click()
     for name, magic in (("PNG", b"\x89PNG"), ("GIF", b"GIF8"), ("NPZ", b"PK")):
         with page.expect_download() as waiting:
             page.get_by_role("button", name=name).click()

@@ -64,7 +64,7 @@ def press(at: AppTest, label: str) -> AppTest:
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_model_opens_in_every_view(model, view):
     at = visit(model, walk=view)
-    assert {b.label for b in at.button} >= {"Shuffle", "Pin this place"}
+    assert {b.label for b in at.button} >= {"Shuffle", "Pin this point"}
 
 
 def test_a_page_for_another_model_has_that_models_codes():
@@ -89,7 +89,7 @@ def test_swap_exchanges_the_ends_and_shuffle_brings_other_classes():
 
 
 def test_a_pin_is_kept_where_the_slider_stands():
-    at = press(visit(query={"a": "3", "b": "8", "at": "0.25"}), "Pin this place")
+    at = press(visit(query={"a": "3", "b": "8", "at": "0.25"}), "Pin this point")
     space = cache.latent_space("tiny-gaussian")
     (pin,) = at.session_state["pins"]
     rows = [int(np.flatnonzero(space.index == i)[0]) for i in (3, 8)]

@@ -186,8 +186,8 @@ def test_a_click_pins_and_python_answers(visit):
 def test_a_place_between_points_is_called_generated(visit):
     page = visit("tiny-gaussian")
     page.mouse.click(*stage(page, 0.93, 0.8))
-    page.get_by_text("a place on the map").first.wait_for()
-    page.locator("img[alt^='predicted deviation']").wait_for()
+    page.get_by_text("point on the map").first.wait_for()
+    page.locator("img[alt^='standard deviation']").wait_for()
     page.get_by_text("Nearest real images").wait_for()
     assert page.get_by_text("Log evidence").count() == 0
     assert page.locator(".live-second").is_visible()
@@ -338,7 +338,7 @@ def test_the_picture_of_the_map_is_saved(visit, tmp_path):
     download.value.save_as(tmp_path / "map.png")
     assert (tmp_path / "map.png").read_bytes()[:4] == b"\x89PNG"
     with page.expect_download() as download:
-        page.get_by_role("button", name="Points as CSV").click()
+        page.get_by_role("button", name="Export points, CSV").click()
     download.value.save_as(tmp_path / "points.csv")
     assert len((tmp_path / "points.csv").read_text().splitlines()) == tiny.COUNT + 1
 

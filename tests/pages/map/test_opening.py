@@ -57,7 +57,7 @@ def test_it_opens_pinned_on_a_usual_image_and_says_so():
     (pin,) = at.session_state["pins"]
     assert (pin.kind, pin.row) == ("real", cache.latent_space(DEEP).typical)
     assert at.selectbox(key="keep").value == "pinned"
-    assert "Pinned to begin with" in captions(at)
+    assert "Pinned automatically" in captions(at)
     assert "ELBO" in {m.label for m in at.metric}
     assert not visit("tiny-plane").session_state["pins"]
     assert visit("tiny-autoencoder").selectbox(key="keep").value == "mean"
@@ -93,7 +93,7 @@ def test_a_pin_of_the_visitors_takes_the_place_of_the_first_one():
 def test_pins_that_a_visitor_brings_stay_as_they_are():
     at = visit(pins=[real_pin(cache.latent_space(DEEP), 3)])
     assert [p.row for p in at.session_state["pins"]] == [3]
-    assert "Pinned to begin with" not in captions(at)
+    assert "Pinned automatically" not in captions(at)
 
 
 def test_a_link_to_the_mean_wins():

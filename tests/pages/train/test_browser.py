@@ -40,7 +40,7 @@ def test_watches_a_run_without_flicker(page, app, data):
     )
     before = page.evaluate(COUNT)
     page.get_by_text("Finished.").wait_for()
-    page.get_by_text("Replay: epoch").wait_for()
+    page.get_by_text("Replay epoch").wait_for()
     after = page.evaluate(DRAWN)
     assert page.evaluate("window.lost") == []
     assert all(mine for mine, _ in after)

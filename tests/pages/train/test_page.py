@@ -108,7 +108,7 @@ def test_a_second_click_goes_to_the_run_that_the_first_has_started(tmp_path, mon
     at.session_state["train-view"] = "new"  # as the browser of one who clicks twice still shows it
     at.run().button(key="start").click().run()
     assert list_runs() == [first] and at.session_state["run"] == first.name
-    assert "started already" in at.toast[0].value
+    assert "already been started" in at.toast[0].value
     at.session_state["train-view"] = "new"
     at.run().number_input(key=f"{PRESETS[0].key}-seed").set_value(1).run()
     at.button(key="start").click().run()
@@ -158,7 +158,7 @@ def test_codes_without_classes_are_coloured_by_an_attribute(data):
             data / "runs" / "plain", replace(digits, labels=None, attributes=told), CONFIG.training
         )
         at = visit(run="plain")
-        assert not at.exception and "directions in which they vary most" in texts(at)
+        assert not at.exception and "plane of largest variance" in texts(at)
         assert at.selectbox(key="colour-plain").options == ["Glasses", "Long hair"]
         at.selectbox(key="colour-plain").set_value("long_hair").run()
         assert not at.exception
@@ -168,7 +168,7 @@ def test_codes_without_classes_are_coloured_by_an_attribute(data):
 
 def test_an_autoencoder_has_no_nats(data):
     at = visit(run="points")
-    assert not at.exception and "no KL" in texts(at)
+    assert not at.exception and "neither KL nor ELBO" in texts(at)
     assert "active" not in texts(at)
 
 
@@ -325,7 +325,7 @@ def test_a_collapse_is_named(data, kl, collapsed):
         (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         shown = texts(visit(run="plain"))
         assert ("posterior collapse" in shown) == ("KL stays low" in shown) == collapsed
-        assert ("KL rises first" in shown) != collapsed
+        assert ("KL rises at first" in shown) != collapsed
     finally:
         (folder / "metrics.jsonl").write_text(metrics)
 

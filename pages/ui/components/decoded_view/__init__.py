@@ -24,7 +24,7 @@ def live_picture(view: str) -> None:
         view: ties it to the map that is given the same word.
     """
     invitation = (
-        "Move the pointer over the map: every place is decoded as you go. Click to keep one. "
+        "Move the pointer over the map: every point is decoded as you go. Click to pin one. "
         "On a phone, drag and tap; on a keyboard, arrows and Enter."
     )
     _VIEW.show({"view": view, "invitation": invitation}, key=f"live-{view}")

@@ -168,7 +168,7 @@ export class Controls {
       }
       map.found = rows
       if (rows.length === 1) this.centre(grid.x[rows[0]], grid.y[rows[0]])
-      status.say(rows.length === 0 ? `Nothing on this map is called “${text}”.`
+      status.say(rows.length === 0 ? `No image or label on this map matches “${text}”.`
         : rows.length === 1 ? `Found ${map.nameOf(rows[0])}.` : `${rows.length} images found.`)
     } else status.say("")
     map.layers.drawOverlay()

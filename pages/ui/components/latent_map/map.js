@@ -58,7 +58,7 @@ export class LatentMap {
   async open({ base, model, codes, dimensions, count }) {
     this.decoder = null
     this.decoders.close() // these codes may belong to newer weights of the same name
-    const problem = "The codes of this model could not be fetched; reload the page."
+    const problem = "The codes of this model could not be loaded. Reload the page."
     const [decoders, answer] = await Promise.all([
       this.decoders.open(base, model), fetchFrom(base, codes, problem),
     ])
@@ -76,7 +76,7 @@ export class LatentMap {
     const { base, figure } = this.data
     const colours = theme(this.root, "background-color") + theme(this.root, "text-color")
     if (this.drawn === figure && this.drawnColours === colours) return
-    const problem = "This map could not be fetched; reload the page."
+    const problem = "This map could not be loaded. Reload the page."
     const parsed = await (await fetchFrom(base, figure, problem)).json()
     for (const trace of parsed.data) {
       for (const name of ["x", "y", "customdata"]) trace[name] = typed(trace[name])

@@ -42,7 +42,7 @@ export class Screens {
     const [{ distance }] = nearestCodes(codes, dimensions, place.z)
     this.showReal(this.map.pointAt(place))
     const [x, y] = [place.x, place.y].map((v) => v.toFixed(2))
-    const alone = place.presence < 0.6 ? "; there is little near here" : ""
+    const alone = place.presence < 0.6 ? "; few codes are near" : ""
     const where = family.approximate ? `Weighted mean of the nearest codes${alone}`
       : `Decoded at (${x}, ${y})${whole_space ? "" : " of the plane"}`
     const compared = usual === null ? "" : ` (usual between neighbours: ${usual.toFixed(2)})`

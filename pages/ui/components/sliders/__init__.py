@@ -172,7 +172,7 @@ def live_path(
     *,
     key: str,
     arc: bool = False,
-    title: str = "on the way",
+    title: str = "on the path",
     strip: int = 9,
     overshoot: float = 0.0,
     at: float = 0.5,
@@ -263,7 +263,7 @@ def live_square(
     """
     sliders = [Slider("across", 0, 1, 0.5), Slider("down", 0, 1, 0.5)]
     corners = np.asarray(corners, dtype=np.float64)
-    bases = [("Under the mark · generated", corners[0])]
+    bases = [("At the mark · generated", corners[0])]
     x, y = _mount(
         space, key, "bilinear", bases, corners, sliders, start=at, steps=steps, size=size
     )
