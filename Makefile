@@ -13,9 +13,14 @@ run: .venv/app
 test: .venv/dev
 	$(BIN)/python -m pytest -q -rs
 
-lint: .venv/dev
+lint: .venv/dev node_modules/.package-lock.json
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	npm run --silent lint
+
+node_modules/.package-lock.json: package.json
+	npm install --silent --no-audit --no-fund --no-package-lock
 
 bench: .venv/dev
 	$(BIN)/python benchmarks/latency.py

@@ -20,6 +20,7 @@ from .runs.folder import RunConfig, RunError, is_alive, read_config, write_json
 from .runs.presets import PRESETS
 from .runs.process import run
 from .runs.queue import ESTIMATE, wait_for_turn
+from .schema import kinds_of
 from .training.config import PRECISIONS, TrainingConfig
 from .training.memory import keep_memory
 
@@ -97,18 +98,21 @@ def _add_fields(
     """Adds a flag for each field; the class's docstring has the sentence that explains it."""
     text = inspect.cleandoc(config.__doc__ or "").partition("Args:")[2].partition("\n\n")[0]
     about = dict(re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", text, re.MULTILINE))
+    kinds = kinds_of(config)
     for field in fields(config):
         if field.name in leave_out:
             continue
         sentence = " ".join(about.get(field.name, "").split()).rstrip(".")
-        widths = field.type.startswith("tuple")
-        default = ",".join(map(str, field.default)) if widths else field.default
+        kind = kinds[field.name]
+        widths = kind.startswith("tuple")
+        default: Any = field.default
+        shown = ",".join(map(str, default)) if widths else default
         parser.add_argument(
             f"--{field.name.replace('_', '-')}",
-            type=_widths if widths else {"int": int, "float": float, "str": str}[field.type],
+            type=_widths if widths else {"int": int, "float": float, "str": str}[kind],
             choices={"likelihood": LIKELIHOODS, "precision": PRECISIONS}.get(field.name),
-            metavar={"int": "N", "float": "X", "str": None}.get(field.type, "N,N"),
-            help=f"{sentence}{'; `none` for none' if widths else ''} (default: {default})",
+            metavar={"int": "N", "float": "X", "str": None}.get(kind, "N,N"),
+            help=f"{sentence}{'; `none` for none' if widths else ''} (default: {shown})",
         )
 
 

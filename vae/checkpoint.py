@@ -340,7 +340,7 @@ def check_arrays(
             for size, letter in zip(array.shape, shape, strict=True):
                 if isinstance(letter, str) and size:
                     sizes.setdefault(letter, size)
-        wanted = tuple(sizes.get(size, size) for size in shape)
+        wanted = tuple(sizes.get(s, s) if isinstance(s, str) else s for s in shape)
         if array.shape != wanted or array.dtype.kind not in kinds:
             raise CheckpointError(
                 f"{file}: {name} is {array.shape} {array.dtype}; expected {wanted} of "
@@ -378,7 +378,7 @@ def _open(file: Path, framework: str) -> safe_open:
 
 
 def _read_config(file: Path, metadata: dict[str, str]) -> VAEConfig:
-    text = metadata.get("config")
+    text = metadata.get("config", "")
     try:
         return VAEConfig.from_dict(json.loads(text))
     except ConfigError as error:

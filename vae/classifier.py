@@ -143,7 +143,7 @@ def train_classifier(data: Dataset, *, epochs: int = 8, seed: int = 0) -> Classi
     """
     names, targets = _targets(data)
     torch.manual_seed(seed)
-    model = Classifier(tuple(data.images.shape[1:]), names, exclusive=not data.attributes)
+    model = Classifier(data.images.shape[1:], names, exclusive=not data.attributes)
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=1e-4)
     steps = epochs * -(-len(targets) // 128)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)

@@ -66,6 +66,7 @@ class VelocityField(nn.Module):
         self.outward = nn.Linear(width, dim)
         nn.init.zeros_(self.outward.weight)
         nn.init.zeros_(self.outward.bias)
+        self.frequencies: Tensor
         self.register_buffer("frequencies", math.pi * 2.0 ** torch.arange(_FREQUENCIES) / 2)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
@@ -162,9 +163,13 @@ class CodeDistribution:
         Returns:
             `(frames, D)`, both ends exact.
         """
-        t = np.linspace(0, 1, frames) if np.isscalar(frames) else np.asarray(frames, np.float64)
+        t = (
+            np.linspace(0, 1, frames)
+            if isinstance(frames, int | np.integer)
+            else np.asarray(frames, np.float64)
+        )
         u, v = self.to_noise(np.stack([a, b]), level)
-        z = self.from_noise(slerp(u, v, t), level)
+        z = self.from_noise(np.asarray(slerp(u, v, t)), level)
         z[t == 0], z[t == 1] = a, b
         return z
 
@@ -193,7 +198,7 @@ class CodeDistribution:
         generator = torch.Generator().manual_seed(seed)
         parts = []
         for part in x.split(max(1, 8_192 // min(self.dim, _EXACT))):
-            u, gained = self._back_with_trace(part, steps, generator)
+            u, gained = _back_with_trace(self.field, part, steps, generator)
             parts.append(_standard_normal(u) - gained.double().numpy())
         return np.concatenate(parts) - spread
 
@@ -216,22 +221,6 @@ class CodeDistribution:
         for k in range(steps):
             state = _heun(self.field, state, start + k * h, h)
         return state.numpy()
-
-    def _back_with_trace(
-        self, x: Tensor, steps: int, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Noise `(N, D)` of whitened codes and the integral `(N,)` of the trace on the way."""
-        h, gained = -1.0 / steps, torch.zeros(len(x))
-        for k in range(steps):
-            t = 1.0 + k * h
-            direction = None
-            if self.dim > _EXACT:
-                direction = torch.randn(x.shape, generator=generator).sign()
-            first, trace = _velocity_and_trace(self.field, x, t, direction)
-            second, trace_after = _velocity_and_trace(self.field, x + h * first, t + h, direction)
-            x = x + h / 2 * (first + second)
-            gained = gained - h / 2 * (trace + trace_after)
-        return x, gained
 
 
 def fit_codes(
@@ -483,6 +472,23 @@ def _heun(field: VelocityField, x: Tensor, t: float, h: float) -> Tensor:
     return x + h / 2 * (first + second)
 
 
+def _back_with_trace(
+    field: VelocityField, x: Tensor, steps: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Noise `(N, D)` of whitened codes and the integral `(N,)` of the trace on the way."""
+    h, gained = -1.0 / steps, torch.zeros(len(x))
+    for k in range(steps):
+        t = 1.0 + k * h
+        direction = None
+        if x.shape[1] > _EXACT:
+            direction = torch.randn(x.shape, generator=generator).sign()
+        first, trace = _velocity_and_trace(field, x, t, direction)
+        second, trace_after = _velocity_and_trace(field, x + h * first, t + h, direction)
+        x = x + h / 2 * (first + second)
+        gained = gained - h / 2 * (trace + trace_after)
+    return x, gained
+
+
 @torch.no_grad()
 def _velocity_and_trace(
     field: VelocityField, x: Tensor, t: float, direction: Tensor | None
@@ -498,10 +504,11 @@ def _velocity_and_trace(
         directions = direction[:, None]
     h, dh = field.enter(x, time), directions @ field.inward.weight[:, : x.shape[1]].T
     for block in field.blocks:
-        inner = block[1](nn.functional.silu(h))
-        d_inner = (dh * _silu_slope(h)[:, None]) @ block[1].weight.T
-        dh = dh + (d_inner * _silu_slope(inner)[:, None]) @ block[3].weight.T
-        h = h + block[3](nn.functional.silu(inner))
+        first, second = (layer for layer in block.children() if isinstance(layer, nn.Linear))
+        inner = first(nn.functional.silu(h))
+        d_inner = (dh * _silu_slope(h)[:, None]) @ first.weight.T
+        dh = dh + (d_inner * _silu_slope(inner)[:, None]) @ second.weight.T
+        h = h + second(nn.functional.silu(inner))
     velocity = field.outward(nn.functional.silu(h))
     derivative = (dh * _silu_slope(h)[:, None]) @ field.outward.weight.T
     return velocity, (derivative * directions).sum((1, 2))

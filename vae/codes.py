@@ -88,7 +88,7 @@ def encode(
     ]
     device = next(model.parameters()).device
     wide, single = (count, model.latent_dim), (count,)
-    shapes = {"mean": wide, "variance": wide}
+    shapes: dict[str, tuple[int, ...]] = {"mean": wide, "variance": wide}
     if bound:
         shapes |= {"kl": single, "elbo": single}
     codes = {name: torch.zeros(shape, device=device) for name, shape in shapes.items()}

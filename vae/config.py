@@ -18,6 +18,7 @@ class ConfigError(ValueError):
     """A configuration that nothing can be built from."""
 
 
+@dataclass(frozen=True)
 class Fields:
     """What configurations have in common; each is a frozen dataclass.
 

@@ -56,6 +56,7 @@ def attribute_survival(
     predicted = classifier.predictions(x)
     rows = slice(start, start + len(x))
     if classifier.exclusive:
+        assert data.labels is not None  # classes are what excludes one another
         right = predicted.int().argmax(1) == data.labels[rows]
         return {"class": right.float().mean().item()}
     shares = {}

@@ -25,7 +25,11 @@ _ALMOST = 1e-6  # radians from parallel or opposite, where a rotation has no pla
 
 
 def _weights(steps: int | np.ndarray) -> np.ndarray:
-    t = np.linspace(0, 1, steps) if np.isscalar(steps) else np.asarray(steps, dtype=np.float64)
+    t = (
+        np.linspace(0, 1, steps)
+        if isinstance(steps, int | np.integer)
+        else np.asarray(steps, dtype=np.float64)
+    )
     if t.ndim != 1 or len(t) == 0:
         raise ValueError(
             f"steps is {steps!r}; expected a count of at least 1 or a list of positions."

@@ -46,7 +46,9 @@ class ContinuousBernoulli(Distribution):
         self.logits = logits
         super().__init__(logits.shape, validate_args=validate_args)
 
-    def expand(self, batch_shape: torch.Size, _instance: None = None) -> ContinuousBernoulli:
+    def expand(
+        self, batch_shape: torch.Size | list[int] | tuple[int, ...], _instance: object = None
+    ) -> ContinuousBernoulli:
         """Broadcasts the logits to `batch_shape`."""
         return ContinuousBernoulli(self.logits.expand(batch_shape), validate_args=False)
 
@@ -83,7 +85,7 @@ class ContinuousBernoulli(Distribution):
         )
         return value * self.logits - F.softplus(self.logits) + log_norm
 
-    def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+    def rsample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         """Draws through the inverse of the distribution function, differentiable in λ."""
         near, far = self._split()
         u = torch.rand(

@@ -43,7 +43,7 @@ class Delta(Distribution):
         """Zero."""
         return torch.zeros_like(self.point)
 
-    def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+    def rsample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         """The point, once for every sample asked for."""
         return self.point.expand(torch.Size(sample_shape) + self.point.shape)
 
@@ -95,6 +95,7 @@ def _initialised(layers: list[nn.Module]) -> nn.Sequential:
             inputs = layer.weight[:, 0].numel() // math.prod(layer.stride)
         scale = gain if isinstance(follower, nn.LeakyReLU) else 1.0
         nn.init.normal_(layer.weight, 0, scale / math.sqrt(inputs))
+        assert layer.bias is not None
         nn.init.zeros_(layer.bias)
     return nn.Sequential(*layers)
 
@@ -170,14 +171,15 @@ class Decoder(nn.Module):
 
     @torch.no_grad()
     def _start_with_one_sigma(self) -> None:
-        layer, half = self.sigma_head()
-        layer.weight[half:] = 0
-        layer.bias[half:] = math.log(0.04 / 0.96)
+        weight, bias, half = self.sigma_head()
+        weight[half:] = 0
+        bias[half:] = math.log(0.04 / 0.96)
 
-    def sigma_head(self) -> tuple[nn.Conv2d | nn.Linear, int]:
-        """The layer whose outputs from the number given onwards set the σ of `gaussian`."""
+    def sigma_head(self) -> tuple[Tensor, Tensor, int]:
+        """Weight and bias of the layer whose outputs from the number given set σ of `gaussian`."""
         last = next(m for m in reversed(self.network) if isinstance(m, nn.Conv2d | nn.Linear))
-        return last, last.weight.shape[0] // 2
+        assert last.bias is not None  # every layer of a decoder has one
+        return last.weight, last.bias, last.weight.shape[0] // 2
 
     def forward(self, z: Tensor, validate_args: bool | None = None) -> Independent:
         """Gives p(x|z) with batch `(B,)` and event `(C, H, W)`.
@@ -203,8 +205,8 @@ class Decoder(nn.Module):
                 described.append({"type": "leaky_relu", "slope": layer.negative_slope})
             elif isinstance(layer, nn.Unflatten):
                 described.append({"type": "reshape", "shape": list(layer.unflattened_size)})
-            else:
-                kind = "conv2d" if type(layer) is nn.Conv2d else "conv_transpose2d"
+            elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                kind = "conv2d" if isinstance(layer, nn.Conv2d) else "conv_transpose2d"
                 sizes = {"in": layer.in_channels, "out": layer.out_channels}
                 sizes |= {"kernel": layer.kernel_size[0], "stride": layer.stride[0]}
                 described.append({"type": kind, **names, **sizes, "padding": layer.padding[0]})
@@ -219,6 +221,7 @@ class VAE(nn.Module):
         self.config = config
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
+        self._zero: Tensor
         self.register_buffer("_zero", torch.zeros(config.latent_dim), persistent=False)
 
     @property

@@ -6,6 +6,7 @@ import json
 import math
 import reprlib
 from collections.abc import Collection, Mapping
+from dataclasses import fields
 from typing import Any
 
 __all__ = ["SchemaError", "check_fields", "kinds_of", "parse_json"]
@@ -85,9 +86,9 @@ def check_fields(
     return found
 
 
-def kinds_of(declared: type) -> dict[str, str]:
+def kinds_of(declared: type[Any]) -> dict[str, str]:
     """The fields of a dataclass, and the kind of each as it is written there."""
-    return {name: field.type for name, field in declared.__dataclass_fields__.items()}
+    return {field.name: str(field.type) for field in fields(declared)}
 
 
 def _is_list(value: Any, fits: Any) -> bool:

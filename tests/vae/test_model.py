@@ -127,8 +127,8 @@ def test_gaussian_starts_with_one_sigma_and_keeps_its_floor():
     model = VAE(VAEConfig((3, 16, 16), 4, "gaussian", sigma_floor=0.05))
     sigma = model.decoder(torch.randn(6, 4)).stddev.detach()
     assert sigma.min() == pytest.approx(sigma.max().item())
-    layer, half = model.decoder.sigma_head()
-    layer.bias.data[half:] = -100
+    _, bias, half = model.decoder.sigma_head()
+    bias.data[half:] = -100
     lowest = model.decoder(torch.randn(6, 4)).stddev.min().item()
     assert lowest == pytest.approx(0.05)
 

@@ -156,10 +156,11 @@ def edit_report(
         fitted: the Gaussian fitted to them.
         leave: row of the code that was edited, if it is a real one: not its own neighbour.
     """
-    before, after = {}, {}
+    before: dict[str, float] = {}
+    after: dict[str, float] = {}
     if classifier is not None:
-        rows = classifier.probabilities(pictures).tolist()
-        before, after = (dict(zip(classifier.names, row, strict=True)) for row in rows)
+        seen = classifier.probabilities(pictures).tolist()
+        before, after = (dict(zip(classifier.names, row, strict=True)) for row in seen)
     unusual = fitted.unusualness(z).tolist()
     rows, distances = neighbours(codes, z[1], 2)
     near = int(rows[0] == leave and len(rows) > 1)  # a single code has only itself

@@ -99,7 +99,8 @@ def read_vectors(file: str | Path, model: VAE) -> list[Concept]:
             f"This file holds no concept vectors; expected one that was exported here. ({error})"
         ) from error
     card = metadata.get("concepts")
-    entries = card.get("vectors") if isinstance(card, dict) else None
+    card = card if isinstance(card, dict) else {}
+    entries = card.get("vectors")
     if not isinstance(entries, list) or not 0 < len(entries) == len(arrays) <= _MOST:
         raise VectorError(
             f"The file's card describes no vectors, or not those in it; expected 1 to {_MOST}."

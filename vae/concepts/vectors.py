@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -22,6 +23,7 @@ __all__ = [
     "split_by_attribute",
 ]
 
+Codes = TypeVar("Codes", np.ndarray, Tensor)
 Estimator = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 _RESAMPLES = 100
@@ -32,9 +34,7 @@ _FEWEST = 4  # codes on a side below which nothing can be held out
 # Estimators ---------------------------------------------------------------------------------
 
 
-def concept_vector(
-    z_with: np.ndarray | Tensor, z_without: np.ndarray | Tensor
-) -> np.ndarray | Tensor:
+def concept_vector(z_with: Codes, z_without: Codes) -> Codes:
     """The difference of two groups' mean codes.
 
     Args:
@@ -140,7 +140,7 @@ def probe_vector(z_with: np.ndarray, z_without: np.ndarray) -> np.ndarray:
     probe = LogisticRegression(max_iter=1000, class_weight="balanced").fit(codes / spread, side)
     normal = probe.coef_[0] / spread
     length = np.linalg.norm(ours.mean(0) - others.mean(0))
-    return (normal * (length / max(np.linalg.norm(normal), 1e-12))).astype(np.float32)
+    return (normal * (length / max(float(np.linalg.norm(normal)), 1e-12))).astype(np.float32)
 
 
 def split_by_attribute(
@@ -222,7 +222,7 @@ def report_card(
     made = estimator(ours, others) if vector is None else np.asarray(vector)
     rng = np.random.default_rng(seed)
     found = bootstrap_cosines(ours, others, estimator, seed=seed)
-    stability = tuple(np.quantile(found, (0.5, 0.05)).tolist()) if len(found) else (None, None)
+    middle, low = np.quantile(found, (0.5, 0.05)).tolist() if len(found) else (None, None)
     few = min(len(ours), len(others)) < _FEWEST
     d = auc = random = high = None
     if held_out is not None and min(map(len, held_out)):
@@ -244,7 +244,7 @@ def report_card(
         better = np.maximum(areas, 1 - np.array(areas))
         random, high = float(better.mean()), float(np.quantile(better, 0.95))
     length = float(np.linalg.norm(made))
-    return ReportCard(len(ours), len(others), length, *stability, d, auc, random, high)
+    return ReportCard(len(ours), len(others), length, middle, low, d, auc, random, high)
 
 
 def bootstrap_cosines(

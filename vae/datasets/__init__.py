@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -88,7 +89,7 @@ def load_dataset(
     """
     if split not in SPLITS:
         raise DatasetError(f"There is no split {split!r}; choose train, validation or test.")
-    scaled = {} if image_shape is None else {"image_shape": tuple(image_shape)}
+    scaled: dict[str, Any] = {} if image_shape is None else {"image_shape": tuple(image_shape)}
     if name in _LOADERS and split == "validation":
         raise DatasetError(f"{name} has no validation split; choose train or test.")
     if name in _LOADERS:

@@ -57,7 +57,8 @@ class Images:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """`(N, C, H, W)`."""
-        return tuple(self._uint8.shape)
+        count, channels, height, width = self._uint8.shape
+        return count, channels, height, width
 
     def __len__(self) -> int:
         return len(self._uint8)

@@ -62,7 +62,7 @@ def _renumbered(data: Dataset, places: dict[int, tuple[Dataset, int]]) -> Datase
     attributes = {name: torch.zeros(count, dtype=torch.bool) for name in shared}
     labelled = all(dataset.labels is not None for dataset in used)
     for number, (dataset, row) in places.items():
-        if labelled:
+        if labelled and dataset.labels is not None:
             labels[number] = dataset.labels[row]
         for name, values in attributes.items():
             values[number] = dataset.attributes[name][row]

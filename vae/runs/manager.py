@@ -127,6 +127,7 @@ def measure(config: RunConfig) -> Iterator[Measurement]:
         with _ticket(ESTIMATE) as ticket:
             process = _start(command, ticket, stdin=subprocess.PIPE, stdout=out, stderr=errors)
         try:
+            assert process.stdin is not None  # a pipe was asked for
             with suppress(BrokenPipeError), process.stdin as stream:
                 stream.write(json.dumps(config.to_dict()).encode())
             yield Measurement(process, ticket, out, errors)

@@ -6,7 +6,7 @@ import errno
 import functools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -151,7 +151,8 @@ def describe_damage(folder: str | Path) -> list[str]:
     return list(_describe_damage(Path(folder), changed))
 
 
-_CHECKPOINT = {  # how each file is read, and what a visitor can do without it
+# How each file is read, and what a visitor can do without it.
+_CHECKPOINT: dict[str, tuple[Callable[[Path], Any], str]] = {
     "state.safetensors": (
         lambda folder: read_tensors(folder / "state.safetensors"),
         "Without it the run cannot go on; what else there is of it can be used.",

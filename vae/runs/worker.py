@@ -230,7 +230,7 @@ class _Trainer:
                     first = ended and not (self.folder / "state.safetensors").exists()
                     if first or time.monotonic() - self._saved > _SAVE:
                         self._save(model)
-                if ended:
+                if ended and snapshots is not None:
                     snapshots.take(model, progress.step // per_epoch)
         if group.writes:
             self._save(model)

@@ -202,9 +202,9 @@ def exact_elbo(
     Returns:
         (E_q[log p(x|z)], KL(q ‖ p(z))) in nats.
     """
-    at, weight = np.polynomial.hermite_e.hermegauss(nodes)
-    weight = torch.from_numpy(weight / weight.sum()).to(mean.device)
-    at = torch.from_numpy(at).to(mean)
+    points, weights = np.polynomial.hermite_e.hermegauss(nodes)
+    weight = torch.from_numpy(weights / weights.sum()).to(mean.device)
+    at = torch.from_numpy(points).to(mean)
     z = mean + sigma * torch.cartesian_prod(at, at)
     found = log_likelihood(model, z, model.observe(x[None])[0]).double()
     reconstruction = (torch.outer(weight, weight).flatten() * found).sum().item()

@@ -51,6 +51,5 @@ def _log_normal(x: float, mean: float, sigma: float) -> float:
 
 
 def _kl_normal(mean: float, sigma: float, other_mean: float, other_sigma: float) -> float:
-    q, p = (Normal(*(torch.tensor(v, dtype=torch.float64) for v in pair))
-            for pair in ((mean, sigma), (other_mean, other_sigma)))  # fmt: skip
-    return kl_divergence(q, p).item()
+    values = torch.tensor([mean, sigma, other_mean, other_sigma], dtype=torch.float64)
+    return kl_divergence(Normal(values[0], values[1]), Normal(values[2], values[3])).item()

@@ -41,7 +41,7 @@ def adam_step(
     """
     adam(
         list(parameters),
-        [p.grad for p in parameters],
+        [p.grad for p in parameters if p.grad is not None],
         exp_avg,
         exp_avg_sq,
         [],

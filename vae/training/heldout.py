@@ -38,7 +38,9 @@ class Heldout:
     @property
     def elbo(self) -> float | None:
         """Reconstruction − KL."""
-        return None if self.kl is None else self.reconstruction - self.kl
+        if self.reconstruction is None or self.kl is None:
+            return None
+        return self.reconstruction - self.kl
 
 
 @torch.no_grad()

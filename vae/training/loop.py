@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,7 +151,9 @@ def train(
         # Backpropagation reaches the first layer last, so a non-finite gradient anywhere shows up
         # in its bias gradient. Reading it synchronises the GPU, hence every 20 steps.
         if device.type == "cpu" or state.step % 20 == 0:
-            check = group.sum(value.detach() + parameters[1].grad.sum())
+            bias_gradient = parameters[1].grad
+            assert bias_gradient is not None
+            check = group.sum(value.detach() + bias_gradient.sum())
             if not math.isfinite(check):
                 raise _not_finite(state.step + 1)
         if learned_sigma and epoch < config.sigma_warmup_epochs:
@@ -172,7 +174,9 @@ def train(
             if not math.isfinite(reconstruction_sum):
                 raise _not_finite(state.step)
             speed = seen / max(time.perf_counter() - since, 1e-9)
-            measure = ended and heldout is not None and group.writes
+            measured = None
+            if ended and heldout is not None and group.writes:
+                measured = evaluate_heldout(model, heldout)
             yield Progress(
                 step=state.step,
                 epoch=state.step / per_epoch,
@@ -182,7 +186,7 @@ def train(
                 beta=beta,
                 learning_rate=rate,
                 images_per_second=speed,
-                heldout=evaluate_heldout(model, heldout) if measure else None,
+                heldout=measured,
             )
             totals.zero_()
             seen, since = 0, time.perf_counter()
@@ -196,13 +200,13 @@ class _Objective(nn.Module):
         super().__init__()
         self.model, self.config, self.group = model, config, group
         device = next(model.parameters()).device
-        self.bfloat16 = resolve_precision(config.precision, device) == "bfloat16"
+        self.use_bfloat16 = resolve_precision(config.precision, device) == "bfloat16"
         # The distributions validate the first batch; what they check of the others follows from
         # it, and costs a seventh of a small network's step, or a wait for the GPU.
         self.validate_args = True
 
     def forward(self, x: Tensor, eps: Tensor, weight: float, beta: float) -> tuple[Tensor, ...]:
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.use_bfloat16):
             result = objective(
                 self.model,
                 x,
@@ -217,7 +221,7 @@ class _Objective(nn.Module):
         return result.value, result.reconstruction, result.kl
 
 
-def _allocate_moments(state: TrainingState, parameters: list[Tensor]) -> None:
+def _allocate_moments(state: TrainingState, parameters: Sequence[Tensor]) -> None:
     """Gives the moments each parameter's own memory layout, which the fused update presumes."""
     for moments in (state.exp_avg, state.exp_avg_sq):
         known = moments or [torch.zeros_like(p) for p in parameters]
@@ -250,9 +254,10 @@ def _decay(step: int, steps: int) -> float:
 
 def _share_sigma(model: VAE) -> None:
     """Keeps one σ for all pixels: its weights do not move and its biases move together."""
-    layer, half = model.decoder.sigma_head()
-    layer.weight.grad[half:] = 0
-    layer.bias.grad[half:] = layer.bias.grad[half:].mean()
+    weight, bias, half = model.decoder.sigma_head()
+    assert weight.grad is not None and bias.grad is not None
+    weight.grad[half:] = 0
+    bias.grad[half:] = bias.grad[half:].mean()
 
 
 def _not_finite(step: int) -> TrainingError:

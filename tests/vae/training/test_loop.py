@@ -301,6 +301,6 @@ def test_precision_is_what_the_products_are_computed_in():
         layer = model.decoder.network[2]
         layer.register_forward_hook(lambda *call, kinds=kinds: kinds.append(call[-1].dtype))
         forward = _Objective(model, TrainingConfig(), Group())
-        forward.bfloat16 = precision == "bfloat16"
+        forward.use_bfloat16 = precision == "bfloat16"
         forward((pictures(4) > 127).float(), torch.randn(4, 3), 1.0, 1.0)
     assert seen == {"float32": [torch.float32], "bfloat16": [torch.bfloat16]}

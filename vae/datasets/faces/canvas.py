@@ -32,7 +32,8 @@ Points = list[tuple[float, float]]
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
     """Mix two colours, `share` of it the other."""
-    return tuple(round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    r, g, b = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    return r, g, b
 
 
 def lighter(colour: Colour, share: float) -> Colour:
@@ -47,7 +48,8 @@ def darker(colour: Colour, share: float) -> Colour:
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:
     """Give the colour of a hue on the wheel from 0 to 1."""
-    return tuple(round(255 * c) for c in colorsys.hsv_to_rgb(hue % 1, saturation, value))
+    r, g, b = (round(255 * c) for c in colorsys.hsv_to_rgb(hue % 1, saturation, value))
+    return r, g, b
 
 
 def along(stops: tuple[tuple[float, Colour], ...], at: float) -> Colour:

@@ -246,8 +246,15 @@ class _Sketch(Canvas):
         if p.long_hair:
             wave = 1.7 if p.long_style == "wavy" else 0.0
             half = [] if p.hat else [(0, top), (9, top + 1.2), (a + 1.2, -b + 4)]
-            for y, out in ((-10, 3.6), (-4, 5.0), (2, 5.4), (8, 5.6), (14, 5.6), (20, 5.0)):
-                bulge = wave * math.cos(math.pi * (y + 4) / 6) if y >= -4 else 0
+            for y, out in (
+                (-10.0, 3.6),
+                (-4.0, 5.0),
+                (2.0, 5.4),
+                (8.0, 5.6),
+                (14.0, 5.6),
+                (20.0, 5.0),
+            ):
+                bulge = wave * math.cos(math.pi * (y + 4) / 6) if y >= -4 else 0.0
                 half.append((a + out + bulge, y))
             half += [(a + 1.5, 24), (a - 6, 25), (0, 22)]
             if p.hat:

@@ -5,7 +5,7 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, suppress
 from pathlib import Path
@@ -152,7 +152,7 @@ def draw_people(
     return images
 
 
-def _drawn(seed: int, spans: list[range], workers: int) -> Iterator[np.ndarray]:
+def _drawn(seed: int, spans: list[range], workers: int) -> Generator[np.ndarray, None, None]:
     parallel = Parallel(
         min(workers, len(spans)), return_as="generator", backend="loky", idle_worker_timeout=10
     )

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -193,8 +194,8 @@ def counterfactual(person: Person, **changes: bool) -> Person:
     return dataclasses.replace(person, **_settle(dataclasses.asdict(person), changes))
 
 
-def _settle(factors: Mapping[str, object], changes: Mapping[str, bool]) -> dict[str, object]:
-    settled: dict[str, object] = {}
+def _settle(factors: Mapping[str, Any], changes: Mapping[str, bool]) -> dict[str, Any]:
+    settled: dict[str, Any] = {}
     for name, value in changes.items():
         value = bool(value)
         if name in ("smile", "dark_skin"):
@@ -278,7 +279,7 @@ def _person(uniform: list[float], correlate: Mapping[str, tuple[str, float]]) ->
     neither = (1 - f["long_hair"]) * (1 - f["grey_hair"])
     on["bald"] = not on["long_hair"] and not on["grey_hair"] and has["bald"] < f["bald"] / neither
 
-    factors: dict[str, object] = {
+    factors: dict[str, Any] = {
         name: value for name, value in on.items() if name not in ("smile", "dark_skin")
     }
     for name, field in (("smile", "smile"), ("dark_skin", "skin")):

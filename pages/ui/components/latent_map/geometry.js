@@ -2,7 +2,7 @@
 
 // A typed array out of Plotly's {dtype, bdata}; other arrays pass through.
 export function typed(spec) {
-  if (!spec || !spec.bdata) return spec
+  if (!spec?.bdata) return spec
   const kinds = {
     f4: Float32Array, f8: Float64Array, i1: Int8Array, u1: Uint8Array,
     i2: Int16Array, u2: Uint16Array, i4: Int32Array, u4: Uint32Array,
