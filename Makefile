@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Each training starts torch in a process of its own: from compiled files, in half the time.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test lint lock bench kernel setup
+.PHONY: run test lint docs lock bench kernel setup
 
 run: .venv/app
 	$(BIN)/uvicorn app:app --host 127.0.0.1 --port $(PORT) --no-access-log
@@ -54,3 +54,9 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint req
 	$(INSTALL) -r requirements-dev.txt -r requirements-examples.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@
+
+# In an environment of its own, for it needs nothing of the app.
+docs: .venv/uv requirements-docs.txt requirements.lock mkdocs.yml
+	$(BIN)/uv venv --quiet --allow-existing .venv/docs
+	$(BIN)/uv pip install --quiet --python .venv/docs --constraint requirements.lock -r requirements-docs.txt
+	.venv/docs/bin/mkdocs build --strict --quiet
