@@ -97,6 +97,11 @@ def save_checkpoint(
 def save_own_checkpoint(model: VAE, folder: Path, card: dict[str, Any]) -> None:
     """Does the same in 16 bits for a folder that the caller made, as a run makes its own.
 
+    Args:
+        model: variational or not.
+        folder: which exists, and whose checkpoint is replaced.
+        card: what is known of the model, as JSON can hold it.
+
     Raises:
         CheckpointError: if a weight is not finite in 16 bits.
     """
@@ -215,6 +220,9 @@ def save_codes(folder: str | Path, codes: dict[str, np.ndarray]) -> None:
 def load_codes(folder: str | Path) -> dict[str, np.ndarray]:
     """Reads what `save_codes` wrote.
 
+    Returns:
+        `mean` `(N, D)`, `index` `(N,)`, and what else was kept, each with N rows.
+
     Raises:
         CheckpointError: if the file is missing or damaged, or its arrays do not belong together.
     """
@@ -270,7 +278,7 @@ def write_tensors(file: Path, tensors: dict[str, torch.Tensor], metadata: dict[s
 
     Args:
         file: its folder is made if missing.
-        tensors: by name.
+        tensors: by name, of any shapes `(…)`.
         metadata: each value is stored as JSON, beside the format version.
     """
     header = {"format": FORMAT} | {k: json.dumps(v) for k, v in metadata.items()}
@@ -284,6 +292,9 @@ def write_tensors(file: Path, tensors: dict[str, torch.Tensor], metadata: dict[s
 
 def read_tensors(file: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Reads arrays and metadata that `write_tensors` wrote.
+
+    Returns:
+        Arrays `(…)` by name, and the metadata.
 
     Raises:
         CheckpointError: if the file is missing, damaged, foreign or has values not finite.
@@ -323,7 +334,7 @@ def check_arrays(
         file: named where they do not.
         arrays: by name; those that are not expected are left alone.
         expected: kind of numbers, as numpy's `dtype.kind`, and shape of each, in which a letter
-            is a size that is the same wherever it stands, and above 0.
+            is a size that is the same wherever it stands, and above 0: `("N", "D")`, `("N", 2)`.
         required: those that must be there.
 
     Raises:

@@ -162,7 +162,13 @@ def train_classifier(data: Dataset, *, epochs: int = 8, seed: int = 0) -> Classi
 
 
 def accuracy(model: Classifier, data: Dataset, limit: int = 10_000) -> dict[str, float]:
-    """The share of real images predicted rightly, 0…1, by attribute, or under `class`."""
+    """The share of real images predicted rightly, 0…1, by attribute, or under `class`.
+
+    Args:
+        model: the classifier.
+        data: real images with labels or attributes.
+        limit: how many of them at most.
+    """
     names, targets = _targets(data)
     targets = targets[:limit]
     rows = torch.arange(len(targets)).split(_BATCH)

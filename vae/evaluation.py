@@ -127,6 +127,7 @@ def evaluate(
     Raises:
         CheckpointError: if the checkpoint cannot be read.
         DatasetError: if its data cannot be had.
+        ValueError: if neither the card nor an argument names a dataset.
     """
     model = load_checkpoint(folder)
     card = load_card(folder)

@@ -175,6 +175,9 @@ def neighbours(codes: np.ndarray, z: np.ndarray, k: int) -> tuple[np.ndarray, np
 
     Returns:
         Rows `(M, k)` and Euclidean distances `(M, k)`, nearest first; without M for one `z`.
+
+    Raises:
+        ValueError: if `z` and the codes are of different dimensions.
     """
     z = np.asarray(z, dtype=np.float32)
     codes = np.asarray(codes, dtype=np.float32)

@@ -221,7 +221,15 @@ def _noise(shape: tuple[int, ...], generator: torch.Generator | None, like: Tens
 
 
 def refuse_autoencoder(model: VAE, what: str) -> None:
-    """Raises ValueError for a standard autoencoder, which has no density over codes."""
+    """Refuses a standard autoencoder, which has no density over codes.
+
+    Args:
+        model: to be looked at.
+        what: cannot be computed for it.
+
+    Raises:
+        ValueError: for a standard autoencoder.
+    """
     if not model.config.variational:
         raise ValueError(
             f"A standard autoencoder has no {what}: its encoder gives a point, not "

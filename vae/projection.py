@@ -208,5 +208,11 @@ class TSNE:
 
 
 def fit_tsne(codes: np.ndarray, *, perplexity: float | None = None, seed: int = 0) -> TSNE:
-    """Embeds codes `(N, D)` in two dimensions, as `TSNE` says."""
+    """Embeds codes in two dimensions, as `TSNE` says.
+
+    Args:
+        codes: `(N, D)`.
+        perplexity: about how many neighbours each code is to have; by default what suits N.
+        seed: of the start and of the optimisation.
+    """
     return TSNE(codes, perplexity=perplexity, seed=seed)

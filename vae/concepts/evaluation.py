@@ -66,6 +66,7 @@ def evaluate_concepts(
     Raises:
         CheckpointError: if the checkpoint cannot be read.
         DatasetError: if its data cannot be had.
+        ValueError: if the card names no dataset.
     """
     model, name = load_checkpoint(folder), load_card(folder).get("dataset")
     if not name:

@@ -256,6 +256,13 @@ def bootstrap_cosines(
 ) -> np.ndarray:
     """Cosines between vectors of two resamples each, drawn with replacement.
 
+    Args:
+        z_with: codes `(N, D)`.
+        z_without: codes `(M, D)`.
+        estimator: of vectors from two groups.
+        resamples: how often both groups are drawn again.
+        seed: of the draws.
+
     Returns:
         `(resamples // 2,)`; empty where a side has fewer than two examples.
     """

@@ -14,6 +14,13 @@ __all__ = ["read_arrays"]
 def read_arrays(file: Path, **shapes: tuple[int, ...]) -> dict[str, np.ndarray]:
     """Read named uint8 arrays of known shapes from an `.npz` file.
 
+    Args:
+        file: An `.npz`.
+        **shapes: By name, such as `images=(5000, 28, 28)`.
+
+    Returns:
+        The arrays by name, each `(…)` as asked for.
+
     Raises:
         DatasetError: The file is missing, damaged, or holds something else.
     """

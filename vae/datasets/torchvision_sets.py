@@ -154,7 +154,12 @@ def load_celeba(
 ) -> Dataset:
     """Open CelebA: 162,770 train or 19,962 test photographs of faces with 40 attributes.
 
-    The photographs stay on disk and are cropped in their middle and scaled to `image_shape`.
+    The photographs stay on disk and are cropped in their middle and scaled.
+
+    Args:
+        split: `"train"` or `"test"`.
+        progress: Told how far a download is.
+        image_shape: `(3, H, W)` that they are scaled to.
 
     Raises:
         DatasetError: They are neither in the data folder nor to be fetched.

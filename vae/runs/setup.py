@@ -43,6 +43,7 @@ def prepare(config: RunConfig) -> tuple[Dataset, Dataset, VAE]:
         DatasetError: the data cannot be used.
         ConfigError: no network can be built as asked.
         CheckpointError: the weights to start from cannot be read.
+        TrainingError: there are no images to train on.
     """
     shape = None
     if config.start:

@@ -156,6 +156,13 @@ def read_snapshot(folder: str | Path, epoch: int | None = None) -> dict[str, np.
 def read_pictures(folder: str | Path, epoch: int) -> dict[str, np.ndarray]:
     """Reads all that is known of one epoch: what `read_snapshot` gives for it and for all.
 
+    Args:
+        folder: of a run.
+        epoch: whose snapshot was taken.
+
+    Returns:
+        Arrays by name, images as `(N, C, H, W)` bytes.
+
     Raises:
         CheckpointError: if something is missing or damaged, or does not belong together.
     """

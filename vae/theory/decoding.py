@@ -13,12 +13,30 @@ CHUNK = 500  # codes decoded, or images encoded, at once
 
 
 def log_likelihood(model: VAE, z: Tensor, x: Tensor) -> Tensor:
-    """Log p(x|z) of one image `(C, H, W)` at codes `(N, D)`: `(N,)`, in nats."""
+    """Log p(x|z) of one image at many codes.
+
+    Args:
+        model: whose decoder is asked.
+        z: codes `(N, D)`.
+        x: image `(C, H, W)`.
+
+    Returns:
+        `(N,)`, in nats.
+    """
     return torch.cat([model.decoder(part).log_prob(x) for part in z.split(CHUNK)])
 
 
 def log_likelihoods(model: VAE, x: Tensor, z: Tensor) -> Tensor:
-    """Log p(x|z) of images `(B, C, H, W)`, each at its codes `(S, B, D)`: `(S, B)`, in nats."""
+    """Log p(x|z) of images, each at its own codes.
+
+    Args:
+        model: whose decoder is asked.
+        x: images `(B, C, H, W)`.
+        z: codes `(S, B, D)`.
+
+    Returns:
+        `(S, B)`, in nats.
+    """
     _, b, d = z.shape
     return torch.cat(
         [

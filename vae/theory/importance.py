@@ -48,7 +48,14 @@ def log_weights(
 
 
 def running_bound(log_weights: Tensor) -> Tensor:
-    """Log of the mean of the first K weights, for every K: one run, which may fall."""
+    """Log of the mean of the first K weights, for every K: one run, which may fall.
+
+    Args:
+        log_weights: `(N,)`, in nats.
+
+    Returns:
+        `(N,)` float64, in nats.
+    """
     count = torch.arange(1, len(log_weights) + 1, dtype=torch.float64)
     return log_weights.double().logcumsumexp(0) - count.log()
 

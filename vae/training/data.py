@@ -48,6 +48,9 @@ def batches(
 
     Yields:
         `(b, C, H, W)` float32 in [0, 1] on the group's device, and the batch's size.
+
+    Raises:
+        DatasetError: if an image cannot be read.
     """
     device = group.device
     held = getattr(images, "uint8", images)
@@ -126,7 +129,14 @@ def in_order(images: Any, rows: Sequence[int], batch: int, workers: int = 0) -> 
 
 
 def generator(seed: int, number: int, stream: int, device: torch.device) -> torch.Generator:
-    """A source of noise that follows from its arguments alone."""
+    """A source of noise that follows from its arguments alone.
+
+    Args:
+        seed: of the training.
+        number: of the step or the epoch.
+        stream: tells sources of the same number apart.
+        device: where the noise is drawn.
+    """
     return torch.Generator(device).manual_seed((seed * 1_000_003 + number) * 4 + stream)
 
 

@@ -30,7 +30,7 @@ def adam_step(
     takes 1.16 times as long (small).
 
     Args:
-        parameters: with their gradients.
+        parameters: `(…)` each, with their gradients.
         exp_avg: first moments, each with its parameter's memory layout.
         exp_avg_sq: second moments, likewise.
         steps: for each parameter, a tensor that counts the steps taken.

@@ -68,7 +68,7 @@ class TrainingState:
 
     Args:
         step: steps taken.
-        exp_avg: Adam's first moment of each parameter's gradient.
+        exp_avg: Adam's first moment of each parameter's gradient, `(…)` as the parameter.
         exp_avg_sq: Adam's second moment of each parameter's gradient.
         beta: set by hand while training; from then on it takes the place of the schedule.
         learning_rate: set by hand while training; the decay goes on from it.

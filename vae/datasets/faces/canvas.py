@@ -31,7 +31,13 @@ Points = list[tuple[float, float]]
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
-    """Mix two colours, `share` of it the other."""
+    """Mix two colours.
+
+    Args:
+        one: The first.
+        other: The second.
+        share: Of the second in the mixture, 0…1.
+    """
     r, g, b = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return r, g, b
 
@@ -47,7 +53,13 @@ def darker(colour: Colour, share: float) -> Colour:
 
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:
-    """Give the colour of a hue on the wheel from 0 to 1."""
+    """Give a colour by its place on the wheel.
+
+    Args:
+        hue: 0…1, once around.
+        saturation: 0…1, from grey.
+        value: 0…1, from black.
+    """
     r, g, b = (round(255 * c) for c in colorsys.hsv_to_rgb(hue % 1, saturation, value))
     return r, g, b
 
@@ -80,7 +92,15 @@ def mirrored(half: Points) -> Points:
 
 
 def ellipse(x: float, y: float, rx: float, ry: float, steps: int = 40) -> Points:
-    """Give a polygon of many sides round `(x, y)`."""
+    """Give a polygon that looks like an ellipse.
+
+    Args:
+        x: Of its middle.
+        y: Of its middle.
+        rx: Half its width.
+        ry: Half its height.
+        steps: How many sides it has.
+    """
     turn = [2 * math.pi * k / steps for k in range(steps)]
     return [(x + rx * math.sin(t), y - ry * math.cos(t)) for t in turn]
 
