@@ -172,7 +172,10 @@ def estimate_evidence(
         z = z.to(posterior.mean)
         return model.decoder(z).log_prob(seen) + model.prior.log_prob(z)
 
-    top, shape = _highest(log_joint, mean, tell)
+    try:
+        top, shape = _highest(log_joint, mean, tell)
+    except torch.linalg.LinAlgError:  # a curvature that is not finite
+        top, shape = mean, sigma.diag()
     parts = [(top, w * shape) for w in _WIDENINGS["laplace"]]
     parts += [(mean, w * sigma.diag()) for w in _WIDENINGS["posterior"]]
     parts += [(torch.zeros_like(mean), torch.eye(len(mean)).to(mean))]

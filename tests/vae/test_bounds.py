@@ -9,7 +9,7 @@ import pytest
 import torch
 from exact_models import linear_gaussian
 
-from vae import VAE, VAEConfig, elbo, load_checkpoint, load_dataset, save_checkpoint
+from vae import VAE, VAEConfig, bounds, elbo, load_checkpoint, load_dataset, save_checkpoint
 from vae.__main__ import main
 from vae.bounds import Bounds, Estimate, estimate_elbo, estimate_evidence
 from vae.checkpoint import CheckpointError, load_codes, save_codes
@@ -96,6 +96,17 @@ def test_few_heavy_weights_make_a_lower_bound():
     model.decoder.network[-2].weight.mul_(6)
     found = estimate_evidence(model, torch.rand(1, 8, 8), decodes=0)
     assert math.isfinite(found.value) and found.error >= 0
+
+
+def test_without_a_curvature_q_has_to_do(monkeypatch):
+    def not_finite(log_joint, z):
+        raise torch.linalg.LinAlgError("the input contains non-finite values")
+
+    x = torch.rand(1, 8, 8, generator=torch.Generator().manual_seed(1))
+    known = estimate_evidence(deep("bernoulli"), x)
+    monkeypatch.setattr(bounds, "_root", not_finite)
+    found = estimate_evidence(deep("bernoulli"), x, decodes=10_000)
+    assert abs(found.value - known.value) < 4 * math.hypot(found.error, known.error)
 
 
 def test_the_same_image_has_the_same_figures():

@@ -74,6 +74,10 @@ def bounds_in_words(found: Bounds) -> dict[str, str]:
         By name; without "Log evidence" where it was not estimated.
     """
     elbo, evidence = found.elbo, found.evidence
+    numbers = [found.kl, elbo.value, elbo.error]
+    numbers += [evidence.value, evidence.error] if evidence else []
+    if not all(map(math.isfinite, numbers)):
+        return dict.fromkeys(("KL", "Reconstruction", "ELBO", "Log evidence"), "not finite")
     unit = last_digit(elbo.value)
     kl, rounded = (round(value / unit) * unit for value in (found.kl, elbo.value))
     shown = {

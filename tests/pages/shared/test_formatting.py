@@ -62,3 +62,13 @@ def test_few_draws_prove_a_bound_alone():
     assert shown == "≥ −83"
     least = found.evidence.value - number(shown)
     assert math.exp(-least) <= 0.05  # Markov's inequality
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_called_so(value):
+    for found in (
+        Bounds(7.0, Estimate(value, 0.1)),
+        Bounds(7.0, Estimate(-80.0, 0.1), Estimate(value, 1.0)),
+        Bounds(value, Estimate(-80.0, 0.1)),
+    ):
+        assert set(bounds_in_words(found).values()) == {"not finite"}
