@@ -346,3 +346,5 @@ def test_the_card_shows_what_was_measured(model):
     shown = {m.label for m in at.metric}
     assert ("PSNR" in shown) == (model != "tiny-gaussian")
     assert ("KL" in shown) == (model == "digits")
+    nats = {m.label: m.value for m in at.metric if m.label in ("ELBO", "Log evidence")}
+    assert len(nats) == 2 * (model == "digits") and not any("≈" in v for v in nats.values())
