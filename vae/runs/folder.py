@@ -259,8 +259,8 @@ def read_status(folder: str | Path) -> Status:
     if status.live and not is_alive(folder):
         if not damage and status.state == "starting" and _age(folder / "config.json") < 90:
             return status
-        what = damage or "The process ended without a word."
-        message = f"{what} Resume it: it goes on where it was saved."
+        what = damage or "The training process stopped unexpectedly."
+        message = f"{what} Resume to continue from the last checkpoint."
         return replace(status, state="interrupted", message=message)
     return status
 

@@ -1,10 +1,9 @@
-"""Training as a run does it: reads what is wanted, trains, and writes the run's folder."""
+"""Training as a run does it: applies its control, trains, and writes the run's folder."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import threading
 import time
@@ -150,7 +149,7 @@ class _Trainer:
         except _Stopped:
             self.say("stopped", "Stopped. It can be resumed where it was saved.")
         except BaseException as error:
-            self.say("failed", explain(error) + self._kept())
+            self.say("failed", explain(error) + self._kept_notice())
             if not isinstance(error, ValueError | OSError | MemoryError):
                 with (
                     contextlib.suppress(OSError),
@@ -214,13 +213,13 @@ class _Trainer:
         every = -(-steps // _LINES)
         last = time.perf_counter()
         while True:
-            waited = self._obey(model)
+            paused = self._apply_control(model)
             progress = next(progress_of, None)
             if progress is None:
                 break
             now = time.perf_counter()
-            self.seconds += now - last - waited
-            self._report(progress, now - last - waited)
+            self.seconds += now - last - paused
+            self._report(progress, now - last - paused)
             last = now
             if group.writes:
                 self._window.append(progress)
@@ -296,11 +295,20 @@ class _Trainer:
         with (self.folder / "metrics.jsonl").open("a") as stream:
             stream.write(json.dumps(row, allow_nan=False) + "\n")
 
-    def _obey(self, model: VAE) -> float:
-        """Does what watchers want, waiting while they want a pause; gives the seconds waited."""
+    def _apply_control(self, model: VAE) -> float:
+        """Applies the latest control: pause, stop, beta, learning rate.
+
+        Returns:
+            Seconds spent paused.
+        """
         began = time.perf_counter()
         while True:
-            action = self._agree()
+            # From the first process, so that it takes effect at the same step in all.
+            action, beta, rate = self.group.object_from_first(self._wanted())
+            if beta is not None:
+                self.state.beta = beta
+            if rate is not None:
+                self.state.learning_rate = rate
             if action == "stop":
                 self._save(model)
                 raise _Stopped
@@ -311,29 +319,22 @@ class _Trainer:
                 self._save(model)
             time.sleep(0.1)
 
-    def _agree(self) -> str:
-        """Reads what is wanted in the first process and lets all do it at the same step."""
-        shared = self.group.device if self.group.size > 1 else "cpu"  # a GPU would be waited for
-        wanted = torch.full((3,), math.nan, dtype=torch.float64, device=shared)
-        if self.group.writes:
-            found = self._control()
-            self._note(found)
-            action = "stop" if self.stop.is_set() else found.action
-            if action == "pause" and found.single > self._singles:
-                self._singles += 1
-                action = "run"
-            wanted[0] = ("run", "pause", "stop").index(action)
-            for change in self._changes:
-                if change["step"] == self.state.step:
-                    for place, name in ((1, "beta"), (2, "learning_rate")):
-                        if change[name] is not None:
-                            wanted[place] = change[name]
-        action, beta, rate = self.group.from_first(wanted).tolist()
-        if not math.isnan(beta):
-            self.state.beta = beta
-        if not math.isnan(rate):
-            self.state.learning_rate = rate
-        return ("run", "pause", "stop")[int(action)]
+    def _wanted(self) -> tuple[str, float | None, float | None]:
+        """What is to be done before this step, and what changes at it: beta, learning rate."""
+        if not self.group.writes:
+            return "run", None, None
+        control = self._control()
+        self._log_change(control)
+        action = "stop" if self.stop.is_set() else control.action
+        if action == "pause" and control.single > self._singles:
+            self._singles += 1
+            action = "run"
+        changes = [c for c in self._changes if c["step"] == self.state.step]
+        beta, rate = (
+            next((c[name] for c in reversed(changes) if c[name] is not None), None)
+            for name in ("beta", "learning_rate")
+        )
+        return action, beta, rate
 
     def _control(self) -> Control:
         try:
@@ -344,7 +345,7 @@ class _Trainer:
             self._seen = changed, read_control(self.folder)
         return self._seen[1]
 
-    def _note(self, wanted: Control) -> None:
+    def _log_change(self, wanted: Control) -> None:
         """Logs a change with its step, so that a resumed run makes it there again."""
         for name in ("beta", "learning_rate"):
             value = getattr(wanted, name)
@@ -379,7 +380,7 @@ class _Trainer:
         self._saved = time.monotonic()
 
     def _restore(self, model: VAE) -> None:
-        """Takes up what was saved; the other processes get it from the first."""
+        """Restores what was saved; the other processes get it from the first."""
         file = self.folder / "state.safetensors"
         tensors: dict[str, torch.Tensor] = {}
         found: dict[str, Any] = {}
@@ -411,7 +412,7 @@ class _Trainer:
         self.seconds = found["seconds"]
 
     def _rewind(self, step: int, per_epoch: int) -> None:
-        """Takes back what was reported after the step that training goes on from."""
+        """Removes what was reported after the step that training continues from."""
         file = self.folder / "metrics.jsonl"
         rows = [row for row in read_metrics(self.folder)[0] if row["step"] <= step]
         write_file(file, "".join(json.dumps(row) + "\n" for row in rows).encode())
@@ -419,7 +420,7 @@ class _Trainer:
             if epoch * per_epoch > step:
                 snapshot_file(self.folder, epoch).unlink(missing_ok=True)
 
-    def _kept(self) -> str:
+    def _kept_notice(self) -> str:
         if (self.folder / "state.safetensors").exists():
             return " The last good checkpoint is kept."
         return ""
