@@ -6,7 +6,7 @@ import json
 import struct
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import safetensors.torch
@@ -17,7 +17,7 @@ from .config import ConfigError, VAEConfig
 from .files import check_output_folder, write_file
 from .locations import is_checkpoint, list_checkpoints, list_lab_checkpoints
 from .model import VAE
-from .schema import SchemaError, check_fields, parse_json
+from .schema import SchemaError, decode
 
 __all__ = [
     "CheckpointError",
@@ -52,11 +52,15 @@ _CODES = {
     "log_evidence_error": ("f", ("N",)),
     "tsne": ("f", ("N", 2)),
 }
-_CARD = {  # what is read of it; all else is only kept
-    **dict.fromkeys(("dataset", "split", "licence", "fingerprint"), "str | None"),
-    "metrics": "dict[str, Any] | None",
-    "notices": "list[str] | None",
-}
+
+
+class _Card(TypedDict, total=False):  # what is read of it; all else is only kept
+    dataset: str | None
+    split: str | None
+    licence: str | None
+    fingerprint: str | None
+    metrics: dict[str, Any] | None
+    notices: list[str] | None
 
 
 class CheckpointError(ValueError):
@@ -259,8 +263,8 @@ def load_card(folder: str | Path) -> dict[str, Any]:
     if not file.exists():
         return {}
     try:
-        card = parse_json(file.read_bytes())
-        return card | check_fields(card, _CARD)
+        content = file.read_bytes()
+        return decode(content) | decode(content, _Card)
     except (OSError, SchemaError) as error:
         raise CheckpointError(
             f"{file} cannot be read ({error}). Put the file back as it was, or write it again."
@@ -304,7 +308,7 @@ def read_tensors(file: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         for key, text in opened.metadata().items():
             if key != "format":
                 try:
-                    metadata[key] = parse_json(text)
+                    metadata[key] = decode(text)
                 except SchemaError as error:
                     raise CheckpointError(f"{file}: header field {key}: {error}.") from error
         arrays = {name: _read_array(file, name, opened) for name in opened.keys()}

@@ -1,105 +1,95 @@
-"""What files hold, checked where they are read: strict JSON, and fields of the kinds declared."""
+"""What files and messages hold, checked where they are read: strict JSON of the types declared."""
 
 from __future__ import annotations
 
+import functools
 import json
 import math
-import reprlib
-from collections.abc import Collection, Mapping
-from dataclasses import fields
-from typing import Any
+import re
+from typing import Annotated, Any, TypeVar
 
-__all__ = ["SchemaError", "check_fields", "kinds_of", "parse_json"]
+import msgspec
+from msgspec import Meta
 
-_LARGEST = 3.5e38  # of fractions: what 32 bits hold; whole numbers: what 64 bits hold
-_WHOLE = 2**63
+__all__ = ["Count", "Number", "Positive", "SchemaError", "convert", "decode"]
+
+_T = TypeVar("_T")
+_LARGEST = 3.5e38  # what 32 bits hold
+Number = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
+Positive = Annotated[float, Meta(ge=0, le=_LARGEST)]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+_PLACE = re.compile(r"^(.*?)(?: - at `(?:key in )?\$\.?(.*)`)?$", re.DOTALL)
+_DEEP = "it is nested deeper than any file of ours"
 
 
 class SchemaError(ValueError):
-    """A file that holds something else than it should: says what was found and expected."""
+    """Something else than was declared: says where, what was found and what was expected."""
 
 
-def _is_number(value: Any) -> bool:
-    if isinstance(value, int):
-        return _is_whole(value)
-    return isinstance(value, float) and abs(value) < _LARGEST
-
-
-def _is_whole(value: Any) -> bool:
-    return type(value) is int and abs(value) < _WHOLE
-
-
-_KINDS = {
-    "int": (_is_whole, "a whole number"),
-    "float": (_is_number, "a number"),
-    "bool": (lambda value: isinstance(value, bool), "true or false"),
-    "str": (lambda value: isinstance(value, str), "text"),
-    "dict[str, Any]": (lambda value: isinstance(value, dict), "an object"),
-    "list[int]": (lambda value: _is_list(value, _is_whole), "a list of whole numbers"),
-    "list[float]": (lambda value: _is_list(value, _is_number), "a list of numbers"),
-    "list[str]": (lambda value: _is_list(value, lambda v: isinstance(v, str)), "a list of texts"),
-    "None": (lambda value: value is None, "null"),
-}
-
-
-def parse_json(content: bytes | str) -> Any:
+def decode(content: bytes | str, kind: type[_T] = Any) -> _T:
     """Reads JSON, whose numbers are all finite.
+
+    Args:
+        content: of a file.
+        kind: what it should be; fields that it does not declare are left out.
 
     Raises:
         SchemaError: it is something else.
     """
+    decoder = _decoder(kind)
     try:
-        return json.loads(content, parse_constant=_refuse, parse_float=_finite)
-    except SchemaError:
-        raise
-    except RecursionError:
-        raise SchemaError("it is nested deeper than any file of ours") from None
-    except ValueError as error:
-        what = "it is empty" if not content.strip() else f"it is not JSON: {error}"
+        return decoder.decode(content)
+    except msgspec.ValidationError as error:
+        raise _misfit(error) from None
+    except (ValueError, msgspec.DecodeError) as error:
+        what = f"it is not JSON: {error}" if content.strip() else "it is empty"
         raise SchemaError(what[:200]) from None
+    except RecursionError:
+        raise SchemaError(_DEEP) from None
 
 
-def check_fields(
-    value: Any, kinds: Mapping[str, str], *, required: Collection[str] = ()
-) -> dict[str, Any]:
-    """Checks an object's fields, and leaves out those that nobody declared.
+def convert(value: object, kind: type[_T]) -> _T:
+    """Holds what JSON can hold, and tuples, against what it should be.
 
     Args:
-        value: as `parse_json` gives it.
-        kinds: of each field, as type annotations write it, such as `float | None`.
-        required: fields that must not be missing.
+        value: all its numbers have to be finite.
+        kind: as in `decode`.
 
     Raises:
-        SchemaError: names the field, what was found and what was expected.
+        SchemaError: it does not fit.
     """
-    if not isinstance(value, dict):
-        raise SchemaError(f"it holds {reprlib.repr(value)}; expected an object")
-    for name in required:
-        if name not in value:
-            raise SchemaError(f"{name} is missing")
-    found = {name: value[name] for name in kinds if name in value}
-    for name, field in found.items():
-        allowed = [_KINDS[kind.strip()] for kind in kinds[name].split(" | ")]
-        if not any(fits(field) for fits, _ in allowed):
-            expected = " or ".join(words for _, words in allowed)
-            raise SchemaError(f"{name} is {reprlib.repr(field)}; expected {expected}")
-    return found
+    decoder = _decoder(kind)
+    try:
+        return decoder.decode(json.dumps(value, allow_nan=False))
+    except msgspec.ValidationError as error:
+        raise _misfit(error) from None
+    except RecursionError:
+        raise SchemaError(_DEEP) from None
+    except ValueError as error:
+        raise SchemaError(_not_finite(value) or str(error)) from None
+    except TypeError as error:
+        raise SchemaError(f"it holds what JSON cannot: {error}"[:200]) from None
 
 
-def kinds_of(declared: type[Any]) -> dict[str, str]:
-    """The fields of a dataclass, and the kind of each as it is written there."""
-    return {field.name: str(field.type) for field in fields(declared)}
+@functools.lru_cache(maxsize=256)
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
 
 
-def _is_list(value: Any, fits: Any) -> bool:
-    return isinstance(value, list | tuple) and all(fits(item) for item in value)
+def _misfit(error: msgspec.ValidationError) -> SchemaError:
+    what, place = _PLACE.match(str(error)).groups()  # type: ignore[union-attr]
+    what = what.replace("`", "").replace("\n", " ")
+    return SchemaError(f"{place or 'it'}: {what[:1].lower()}{what[1:]}"[:300])
 
 
-def _refuse(name: str) -> float:
-    raise SchemaError(f"it holds {name}; expected finite numbers")
-
-
-def _finite(text: str) -> float:
-    if math.isfinite(number := float(text)):
-        return number
-    return _refuse(text[:20])
+def _not_finite(value: object, place: str = "") -> str:
+    """Says where there is a number that is not finite."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{place or 'it'}: {value} is not finite"
+    if isinstance(value, dict):
+        parts = [(f"{place}.{key!s:.40}", item) for key, item in value.items()]
+    elif isinstance(value, list | tuple):
+        parts = [(f"{place}[{i}]", item) for i, item in enumerate(value)]
+    else:
+        return ""
+    return next(filter(None, (_not_finite(item, key.lstrip(".")) for key, item in parts)), "")

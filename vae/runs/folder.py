@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Required, TypedDict, get_type_hints
 
 from filelock import lock_descriptor
 
 from ..config import ConfigError, Fields, VAEConfig
 from ..files import write_file
-from ..schema import SchemaError, check_fields, kinds_of, parse_json
+from ..schema import Count, Number, Positive, SchemaError, convert, decode
 from ..training.config import TrainingConfig
 
 __all__ = [
@@ -48,30 +48,36 @@ __all__ = [
 
 _PROBE = threading.Lock()  # two watchers must not take each other for the holder
 LIVE = ("waiting", "starting", "running", "paused", "finishing")
-_ENDED = ("finished", "stopped", "failed", "interrupted")
 FILES = (  # the last one marks the folder as a run's
     *("status.json", "metrics.jsonl", "control.json", "changes.jsonl", "state.safetensors"),
     *("model.safetensors", "codes.safetensors", "card.json", "log.txt", "run.lock"),
     "config.json",
 )
-_MODEL = kinds_of(VAEConfig) | dict.fromkeys(("image_shape", "channels", "hidden"), "list[int]")
-_CHANGE = {"step": "int", "beta": "float | None", "learning_rate": "float | None"}
-_ROW = {
-    "step": "int",
-    "epoch": "float",
-    "seconds": "float",
-    "images_per_second": "float",
-    "beta": "float",
-    "learning_rate": "float",
-    "active_units": "int | None",
-    "kl_per_dimension": "list[float] | None",
-    "heldout_squared_error": "float | None",
-    **{
-        f"{part}{term}": "float | None"
-        for part in ("", "heldout_")
-        for term in ("reconstruction", "kl", "elbo")
-    },
-}
+_MODEL = TypedDict("_MODEL", get_type_hints(VAEConfig), total=False)
+
+
+class _Change(TypedDict):
+    step: Count
+    beta: Number | None
+    learning_rate: Number | None
+
+
+class _Row(TypedDict, total=False):
+    step: Required[Count]
+    epoch: Number
+    seconds: Number
+    images_per_second: Number
+    beta: Number
+    learning_rate: Number
+    active_units: Count | None
+    kl_per_dimension: list[Number] | None
+    reconstruction: Number | None
+    kl: Number | None
+    elbo: Number | None
+    heldout_reconstruction: Number | None
+    heldout_kl: Number | None
+    heldout_elbo: Number | None
+    heldout_squared_error: Number | None
 
 
 class RunError(ValueError):
@@ -114,7 +120,7 @@ class RunConfig(Fields):
         if unknown := sorted(set(self.model) - set(VAEConfig.__dataclass_fields__)):
             raise ConfigError(f"model has unknown fields {unknown}; expected those of VAEConfig.")
         try:
-            check_fields(self.model, _MODEL)
+            convert(self.model, _MODEL)
         except SchemaError as error:
             raise ConfigError(f"model: {error}.") from error
         self._number("threads", 1, 1024, whole=True)
@@ -152,35 +158,22 @@ class Status:
         pid: of the process.
     """
 
-    state: str = "starting"
+    state: Literal[
+        *("waiting", "starting", "running", "paused", "finishing"),
+        *("finished", "stopped", "failed", "interrupted"),
+    ]
     message: str = ""
-    step: int = 0
-    steps: int = 0
-    epoch: float = 0.0
-    epochs: int = 0
-    images_per_second: float = 0.0
-    seconds_left: float | None = None
-    beta: float | None = None
-    learning_rate: float | None = None
-    parameters: int = 0
-    heartbeat: float = 0.0
-    pid: int = 0
-
-    @classmethod
-    def from_dict(cls, fields: Any) -> Status:
-        """Reads what `asdict` gives.
-
-        Raises:
-            SchemaError: names the field, what was found and what was expected.
-        """
-        found = check_fields(fields, kinds_of(cls), required=("state",))
-        state = found["state"]
-        if state not in (*LIVE, *_ENDED):
-            raise SchemaError(f"state is {state!r:.40}; expected one of {LIVE + _ENDED}")
-        for name, value in found.items():
-            if isinstance(value, int | float) and value < 0:
-                raise SchemaError(f"{name} is {value}; expected a number from 0 on")
-        return cls(**found)
+    step: Count = 0
+    steps: Count = 0
+    epoch: Positive = 0.0
+    epochs: Count = 0
+    images_per_second: Positive = 0.0
+    seconds_left: Positive | None = None
+    beta: Positive | None = None
+    learning_rate: Positive | None = None
+    parameters: Count = 0
+    heartbeat: Positive = 0.0
+    pid: Count = 0
 
     @property
     def live(self) -> bool:
@@ -200,9 +193,9 @@ class Control:
     """
 
     action: str = "run"
-    single: int = 0
-    beta: float | None = None
-    learning_rate: float | None = None
+    single: Count = 0
+    beta: Number | None = None
+    learning_rate: Number | None = None
 
 
 @dataclass(frozen=True)
@@ -233,7 +226,7 @@ def read_config(source: str | Path) -> RunConfig:
     if not file.is_file():
         file /= "config.json"
     try:
-        return RunConfig.from_dict(parse_json(file.read_bytes()))
+        return RunConfig.from_dict(decode(file.read_bytes()))
     except (FileNotFoundError, NotADirectoryError):
         if Path(source).is_dir():
             raise RunError(f"{source} holds no run: {file.name} is missing.") from None
@@ -250,12 +243,12 @@ def read_status(folder: str | Path) -> Status:
     folder, damage = Path(folder), ""
     file = folder / "status.json"
     try:
-        status = Status.from_dict(parse_json(file.read_bytes()))
+        status = decode(file.read_bytes(), Status)
     except FileNotFoundError:
-        status = Status()
+        status = Status("starting")
     except (OSError, SchemaError) as error:
         damage = f"{file} cannot be read ({_what(error)})."
-        status = Status(message=f"{damage} The run goes on, and writes it again.")
+        status = Status("starting", f"{damage} The run goes on, and writes it again.")
     if status.live and not is_alive(folder):
         if not damage and status.state == "starting" and _age(folder / "config.json") < 90:
             return status
@@ -354,7 +347,7 @@ def read_metrics(
     rows, damaged = [], 0 if fresh else after.damaged
     for line in whole.split(b"\n")[:-1]:
         try:
-            rows.append(_check_row(parse_json(line)))
+            rows.append(_check_row(decode(line, _Row)))
         except SchemaError:
             damaged += 1
     position = Position(found.st_ino, offset + len(whole), damaged)
@@ -364,8 +357,7 @@ def read_metrics(
 def read_control(folder: str | Path) -> Control:
     """Reads what watchers want; anything unusable counts as nothing wanted."""
     try:
-        fields = parse_json((Path(folder) / "control.json").read_bytes())
-        wanted = Control(**check_fields(fields, kinds_of(Control)))
+        wanted = decode((Path(folder) / "control.json").read_bytes(), Control)
     except (OSError, SchemaError):
         return Control()
     beta, rate = wanted.beta, wanted.learning_rate
@@ -386,7 +378,7 @@ def read_changes(folder: str | Path) -> list[dict[str, Any]]:
     file = Path(folder) / "changes.jsonl"
     try:
         lines = file.read_bytes().splitlines()
-        return [check_fields(parse_json(line), _CHANGE, required=_CHANGE) for line in lines]
+        return [decode(line, _Change) for line in lines]
     except FileNotFoundError:
         return []
     except (OSError, SchemaError) as error:
@@ -433,8 +425,7 @@ def write_json(file: Path, value: Any) -> None:
     write_file(file, json.dumps(value, indent=1, allow_nan=False).encode() + b"\n")
 
 
-def _check_row(row: Any) -> dict[str, Any]:
-    found = check_fields(row, _ROW, required=("step",))
+def _check_row(found: _Row) -> _Row:
     if found["step"] < 1:
         raise SchemaError(f"step is {found['step']}; expected a number from 1 on")
     terms = [found.get(f"heldout_{term}") for term in ("reconstruction", "kl", "elbo")]

@@ -259,7 +259,9 @@ def _ticket(kind: str) -> Iterator[Ticket]:
 
 def _launch(folder: Path, ticket: Ticket) -> None:
     control(folder, "run")
-    write_json(folder / "status.json", asdict(Status(message="Starting.", heartbeat=time.time())))
+    write_json(
+        folder / "status.json", asdict(Status("starting", "Starting.", heartbeat=time.time()))
+    )
     command = ["--resume", "--queue", "--out", str(folder.resolve())]
     with (folder / "log.txt").open("ab") as log:
         _children[:] = [child for child in _children if child.poll() is None]

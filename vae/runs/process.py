@@ -67,7 +67,9 @@ def run(
             config = _plan(folder, config, resume)  # nobody else can change it now
             if not (folder / "config.json").exists() or read_config(folder) != config:
                 write_json(folder / "config.json", config.to_dict())
-            reporter = Reporter(folder, Status(epochs=config.training.epochs, pid=os.getpid()))
+            reporter = Reporter(
+                folder, Status("starting", epochs=config.training.epochs, pid=os.getpid())
+            )
             with reporter.heartbeat(), _turn(reporter, stop, queue) as begins:
                 if begins:
                     from .worker import lead

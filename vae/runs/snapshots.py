@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from ..datasets import Dataset
 from ..datasets.base import checksum
 from ..model import VAE
 from ..projection import fit_discriminants, fit_pca
-from ..schema import SchemaError, check_fields
+from ..schema import SchemaError, convert
 from ..training.config import TrainingConfig
 
 __all__ = [
@@ -39,16 +39,20 @@ _TAKEN = {
 }
 
 
-def read_shared(folder: str | Path) -> dict[str, Any]:
+class _Shared(TypedDict, total=False):
+    classes: list[str] | None
+    images: int
+
+
+def read_shared(folder: str | Path) -> _Shared:
     """Reads what is known of the images whose pictures and codes a run keeps.
 
     Returns:
         `classes`, their names or None, and `images`, a checksum; empty where there is no snapshot
         or an early version wrote it.
     """
-    kinds = {"classes": "list[str] | None", "images": "int"}
     try:
-        return check_fields(read_tensors(snapshot_file(folder, None))[1], kinds)
+        return convert(read_tensors(snapshot_file(folder, None))[1], _Shared)
     except (CheckpointError, SchemaError):
         return {}
 

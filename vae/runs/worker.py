@@ -10,7 +10,7 @@ import time
 import traceback
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 
@@ -26,7 +26,7 @@ from ..checkpoint import (
 from ..codes import write_reference
 from ..files import write_file
 from ..model import VAE
-from ..schema import SchemaError, check_fields
+from ..schema import Count, Number, Positive, SchemaError, convert
 from ..training.data import in_memory, steps_per_epoch
 from ..training.distributed import Group, join, leave
 from ..training.loop import Progress, TrainingState, train
@@ -80,7 +80,7 @@ def follow(folder: Path, device: str) -> Status:
         config = group.object_from_first(None)
         if config is None:
             return Status("failed", "The first process did not begin; its message says why.")
-        reporter = Reporter(folder, Status(epochs=config.training.epochs))
+        reporter = Reporter(folder, Status("starting", epochs=config.training.epochs))
         return _Trainer(config, group, reporter, threading.Event()).run()
     finally:
         leave(group)
@@ -93,25 +93,31 @@ def dismiss(device: str) -> None:
     leave(group)
 
 
+class _Reached(TypedDict):
+    """What a saved state says beside its tensors."""
+
+    step: Count
+    seconds: Positive
+    beta: Number | None
+    learning_rate: Number | None
+
+
 def _check_state(
     file: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, Any], model: VAE
-) -> dict[str, Any]:
+) -> _Reached:
     """Refuses a saved state that is not this network's, before it takes the place of anything."""
     expected = {f"model.{name}": value.shape for name, value in model.state_dict().items()}
     for i, parameter in enumerate(model.parameters()):
         expected |= {f"{kind}.{i:03d}": parameter.shape for kind in ("exp_avg", "exp_avg_sq")}
-    kinds = dict.fromkeys(("beta", "learning_rate"), "float | None")
-    kinds = {"step": "int", "seconds": "float", **kinds}
     try:
-        found = check_fields(metadata, kinds, required=kinds)
+        found = convert(metadata, _Reached)
         wrong = [name for name in tensors if name not in expected]
         for name, shape in expected.items():
             tensor = tensors.get(name)
             if tensor is None or tensor.shape != shape or not tensor.is_floating_point():
                 wrong.append(name)
-        if wrong or found["step"] < 0:
-            what = f"tensor {wrong[0]}" if wrong else f"step {found['step']}"
-            raise SchemaError(f"{what} is not this network's")
+        if wrong:
+            raise SchemaError(f"tensor {wrong[0]} is not this network's")
     except SchemaError as error:
         raise RunError(
             f"{file} cannot be used ({error}). Put the file back as it was, or remove it to begin "

@@ -12,7 +12,8 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.components import schema
-from pages.ui.components.schema import Heard, MessageError
+from pages.ui.components.schema import Heard
+from vae.schema import SchemaError, convert
 
 __all__ = ["Component", "bundle"]
 
@@ -61,8 +62,8 @@ class Component:
             **on_answer: by the answer's name, told of each new one that fits.
         """
         try:
-            schema.check(data, self.data, self.name)
-        except MessageError as error:
+            convert(data, self.data)
+        except SchemaError as error:
             _log.error("Nothing was sent to the component %s: %s", self.name, error)
             st.error(
                 "This part of the page cannot be drawn: something in it is missing, or is not a "

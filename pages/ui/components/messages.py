@@ -1,13 +1,15 @@
 """What the app and its components tell each other: what each is sent, and what it answers.
 
-`schema` holds every message against its declaration here, on its way out and on its way in.
+Every message is held against its declaration here, on its way out and on its way in.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NotRequired, TypedDict
+from typing import Annotated, Literal
 
-from pages.ui.components.schema import Synced, Within
+from msgspec import UNSET, Meta, UnsetType, field
+
+from pages.ui.components.schema import Message, Synced
 from vae.latent import LARGEST_CODE
 
 __all__ = [
@@ -36,7 +38,7 @@ Packed = str
 """Numbers of 32 bits, little-endian, in base 64."""
 
 
-class Picture(TypedDict):
+class Picture(Message):
     """A picture by its address, and what it shows."""
 
     url: str
@@ -47,7 +49,7 @@ Chosen = list[str]
 """Answered by the gallery: the keys of what is chosen, in the order of the clicks."""
 
 
-class GalleryItem(TypedDict):
+class GalleryItem(Message):
     """One button of a gallery."""
 
     key: str
@@ -56,7 +58,7 @@ class GalleryItem(TypedDict):
     alt: str
 
 
-class GalleryData(TypedDict):
+class GalleryData(Message):
     """Sent to the gallery."""
 
     label: str
@@ -68,14 +70,14 @@ class GalleryData(TypedDict):
     pixelated: bool
 
 
-class DecodedViewData(TypedDict):
+class DecodedViewData(Message):
     """Sent to the enlarged view, which answers nothing."""
 
     view: str
     invitation: str
 
 
-class JensenData(TypedDict):
+class JensenData(Message):
     """Sent to the curve of the logarithm, which answers nothing."""
 
     weights: list[float]
@@ -84,7 +86,7 @@ class JensenData(TypedDict):
     gap: str
 
 
-class MapPin(TypedDict):
+class MapPin(Message):
     """A pin as the map draws it."""
 
     kind: Literal["real", "upload", "sample", "generated"]
@@ -94,16 +96,16 @@ class MapPin(TypedDict):
     variance: list[float] | None
 
 
-class MapFamily(TypedDict):
+class MapFamily(Message):
     """How places of a map become codes: on a plane, or from the nearest codes."""
 
     kind: Literal["linear", "nearest"]
-    origin: NotRequired[list[float]]
-    u: NotRequired[list[float]]
-    v: NotRequired[list[float]]
+    origin: list[float] | UnsetType = UNSET
+    u: list[float] | UnsetType = UNSET
+    v: list[float] | UnsetType = UNSET
 
 
-class MapAtlas(TypedDict):
+class MapAtlas(Message):
     """The sheet of small pictures of all reference images."""
 
     url: str
@@ -111,7 +113,7 @@ class MapAtlas(TypedDict):
     columns: int
 
 
-class MapData(TypedDict):
+class MapData(Message):
     """Sent to the latent map."""
 
     base: str
@@ -136,17 +138,17 @@ class MapData(TypedDict):
     groups: Synced[dict[str, list[int]]]
 
 
-class MapPinned(TypedDict):
+class MapPinned(Message):
     """Answered by the map: a click on a real image, or on a place that was decoded."""
 
     model: str
     kind: Literal["real", "generated"]
     row: int
-    z: list[Annotated[float, Within(-LARGEST_CODE, LARGEST_CODE)]]
+    z: list[Annotated[float, Meta(ge=-LARGEST_CODE, le=LARGEST_CODE)]]
     approximate: bool
 
 
-class MapGroup(TypedDict):
+class MapGroup(Message):
     """Answered by the map: a lasso around codes."""
 
     model: str
@@ -154,14 +156,14 @@ class MapGroup(TypedDict):
     rows: list[int]
 
 
-_Part = Annotated[float, Within(0, 1)]
+_Part = Annotated[float, Meta(ge=0, le=1)]
 PlanePlace = tuple[_Part, _Part]
 """Answered by the planes: a place, as parts of their width and height from the lower left."""
 PlaneGaussian = tuple[float, float, float, float]
 """Answered by a plane with a Gaussian: its mean, then its standard deviation."""
 
 
-class PlaneField(TypedDict):
+class PlaneField(Message):
     """A quantity over a plane."""
 
     values: Packed
@@ -173,7 +175,7 @@ class PlaneField(TypedDict):
     digits: int
 
 
-class PlaneEllipse(TypedDict):
+class PlaneEllipse(Message):
     """A Gaussian on a plane."""
 
     mean: list[float]
@@ -183,7 +185,7 @@ class PlaneEllipse(TypedDict):
     dashed: bool
 
 
-class PlanePanel(TypedDict):
+class PlanePanel(Message):
     """One plane."""
 
     title: str
@@ -198,7 +200,7 @@ class PlanePanel(TypedDict):
     note: str
 
 
-class PlaneData(TypedDict):
+class PlaneData(Message):
     """Sent to the planes: either a place or a Gaussian."""
 
     base: str
@@ -206,19 +208,19 @@ class PlaneData(TypedDict):
     panels: list[PlanePanel]
     legend: list[str]
     layout: str
-    at: NotRequired[Synced[PlanePlace]]
-    gaussian: NotRequired[Synced[PlaneGaussian]]
-    colour: NotRequired[str]
-    noise: NotRequired[list[tuple[float, float]]]
+    at: Synced[PlanePlace] | UnsetType = UNSET
+    gaussian: Synced[PlaneGaussian] | UnsetType = UNSET
+    colour: str | UnsetType = UNSET
+    noise: list[tuple[float, float]] | UnsetType = UNSET
 
 
 NOISE_REACH = 3.5
-_Reached = Annotated[float, Within(-NOISE_REACH, NOISE_REACH)]
+_Reached = Annotated[float, Meta(ge=-NOISE_REACH, le=NOISE_REACH)]
 Noise = tuple[_Reached, _Reached]
 """Answered by the noise pad: ε in the two dimensions that it shows."""
 
 
-class NoisePadData(TypedDict):
+class NoisePadData(Message):
     """Sent to the noise pad."""
 
     base: str
@@ -241,7 +243,7 @@ Pixel = tuple[int, int]
 """Answered by the pixel inspector: row and column."""
 
 
-class PixelReading(TypedDict):
+class PixelReading(Message):
     """What one likelihood says of every pixel."""
 
     title: str
@@ -252,7 +254,7 @@ class PixelReading(TypedDict):
     total: str
 
 
-class PixelData(TypedDict):
+class PixelData(Message):
     """Sent to the pixel inspector."""
 
     size: tuple[int, int]
@@ -260,7 +262,7 @@ class PixelData(TypedDict):
     readings: list[PixelReading]
 
 
-class ChartData(TypedDict):
+class ChartData(Message):
     """Sent to the chart, which answers nothing; the figure is Plotly's JSON."""
 
     base: str
@@ -274,14 +276,14 @@ Values = list[float]
 """Answered by the sliders: θ, a number for each of them."""
 
 
-class SliderBase(TypedDict):
+class SliderBase(Message):
     """A picture that the sliders change."""
 
     title: str
     z: list[float]
 
 
-class SliderKnob(TypedDict):
+class SliderKnob(Message):
     """One slider."""
 
     label: str
@@ -292,20 +294,23 @@ class SliderKnob(TypedDict):
     unit: str
 
 
-class TrackPictures(TypedDict):
+class TrackPictures(Message, tag_field="kind", tag="pictures"):
     """A row of pictures below the slider of a path."""
 
-    kind: Literal["pictures"]
     label: str
     items: list[Picture]
 
 
-TrackBand = TypedDict(  # `from` is a word of Python's
-    "TrackBand", {"name": str, "from": float, "to": float, "colour": str}
-)
+class TrackBand(Message):
+    """A part of a path that stands out, with its name."""
+
+    name: str
+    start: float = field(name="from")
+    to: float
+    colour: str
 
 
-class TrackCurve(TypedDict):
+class TrackCurve(Message):
     """A line over the positions of a path, left out where it has no value."""
 
     name: str
@@ -316,10 +321,9 @@ class TrackCurve(TypedDict):
     area: bool
 
 
-class TrackCurves(TypedDict):
+class TrackCurves(Message, tag_field="kind", tag="curves"):
     """A diagram below the slider of a path."""
 
-    kind: Literal["curves"]
     label: str
     at: list[float]
     curves: list[TrackCurve]
@@ -331,14 +335,14 @@ class TrackCurves(TypedDict):
     empty: str
 
 
-class NearestImages(TypedDict):
+class NearestImages(Message):
     """Which picture is the nearest real image, for positions along a path."""
 
     which: list[int]
     items: list[Picture]
 
 
-class SliderData(TypedDict):
+class SliderData(Message):
     """Sent to the sliders."""
 
     base: str
@@ -358,6 +362,6 @@ class SliderData(TypedDict):
     play: bool
     steps: int
     crossfade: bool
-    tracks: NotRequired[list[TrackPictures | TrackCurves]]
-    outside: NotRequired[list[tuple[float, float]]]
-    nearest: NotRequired[NearestImages]
+    tracks: list[TrackPictures | TrackCurves] | UnsetType = UNSET
+    outside: list[tuple[float, float]] | UnsetType = UNSET
+    nearest: NearestImages | UnsetType = UNSET
