@@ -20,7 +20,6 @@ from .runs.folder import RunConfig, RunError, is_alive, read_config, write_json
 from .runs.presets import PRESETS
 from .runs.process import run
 from .runs.queue import ESTIMATE, wait_for_turn
-from .schema import kinds_of
 from .training.config import PRECISIONS, TrainingConfig
 from .training.memory import keep_memory
 
@@ -98,12 +97,11 @@ def _add_fields(
     """Adds a flag for each field; the class's docstring has the sentence that explains it."""
     text = inspect.cleandoc(config.__doc__ or "").partition("Args:")[2].partition("\n\n")[0]
     about = dict(re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", text, re.MULTILINE))
-    kinds = kinds_of(config)
     for field in fields(config):
         if field.name in leave_out:
             continue
         sentence = " ".join(about.get(field.name, "").split()).rstrip(".")
-        kind = kinds[field.name]
+        kind = str(field.type)
         widths = kind.startswith("tuple")
         default: Any = field.default
         shown = ",".join(map(str, default)) if widths else default
