@@ -6,14 +6,13 @@ import functools
 import json
 import math
 import re
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 __all__ = ["Count", "Number", "Positive", "SchemaError", "convert", "decode"]
 
-_T = TypeVar("_T")
 _LARGEST = 3.5e38  # what 32 bits hold
 Number = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
 Positive = Annotated[float, Meta(ge=0, le=_LARGEST)]
@@ -26,7 +25,7 @@ class SchemaError(ValueError):
     """Something else than was declared: says where, what was found and what was expected."""
 
 
-def decode(content: bytes | str, kind: type[_T] = Any) -> _T:
+def decode(content: bytes | str, kind: Any = Any) -> Any:
     """Reads JSON, whose numbers are all finite.
 
     Args:
@@ -48,7 +47,7 @@ def decode(content: bytes | str, kind: type[_T] = Any) -> _T:
         raise SchemaError(_DEEP) from None
 
 
-def convert(value: object, kind: type[_T]) -> _T:
+def convert(value: object, kind: Any) -> Any:
     """Holds what JSON can hold, and tuples, against what it should be.
 
     Args:

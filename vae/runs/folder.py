@@ -53,7 +53,7 @@ FILES = (  # the last one marks the folder as a run's
     *("model.safetensors", "codes.safetensors", "card.json", "log.txt", "run.lock"),
     "config.json",
 )
-_MODEL = TypedDict("_MODEL", get_type_hints(VAEConfig), total=False)
+_MODEL = TypedDict("_MODEL", get_type_hints(VAEConfig), total=False)  # type: ignore[misc]
 
 
 class _Change(TypedDict):
@@ -159,8 +159,15 @@ class Status:
     """
 
     state: Literal[
-        *("waiting", "starting", "running", "paused", "finishing"),
-        *("finished", "stopped", "failed", "interrupted"),
+        "waiting",
+        "starting",
+        "running",
+        "paused",
+        "finishing",
+        "finished",
+        "stopped",
+        "failed",
+        "interrupted",
     ]
     message: str = ""
     step: Count = 0
@@ -425,7 +432,7 @@ def write_json(file: Path, value: Any) -> None:
     write_file(file, json.dumps(value, indent=1, allow_nan=False).encode() + b"\n")
 
 
-def _check_row(found: _Row) -> _Row:
+def _check_row(found: dict[str, Any]) -> dict[str, Any]:
     if found["step"] < 1:
         raise SchemaError(f"step is {found['step']}; expected a number from 1 on")
     terms = [found.get(f"heldout_{term}") for term in ("reconstruction", "kl", "elbo")]

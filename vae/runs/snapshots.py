@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -44,7 +44,7 @@ class _Shared(TypedDict, total=False):
     images: int
 
 
-def read_shared(folder: str | Path) -> _Shared:
+def read_shared(folder: str | Path) -> dict[str, Any]:
     """Reads what is known of the images whose pictures and codes a run keeps.
 
     Returns:

@@ -104,7 +104,7 @@ class _Reached(TypedDict):
 
 def _check_state(
     file: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, Any], model: VAE
-) -> _Reached:
+) -> dict[str, Any]:
     """Refuses a saved state that is not this network's, before it takes the place of anything."""
     expected = {f"model.{name}": value.shape for name, value in model.state_dict().items()}
     for i, parameter in enumerate(model.parameters()):
