@@ -210,6 +210,7 @@ def add_bounds(
     *,
     limit: int | None = None,
     quadrature: bool = False,
+    evidence: bool = True,
     decodes: int = 2_000,
     tell: Callable[[int, int], None] = lambda done, count: None,
 ) -> None:
@@ -224,6 +225,7 @@ def add_bounds(
         limit: ends after so many of the first images.
         quadrature: log p(x) by adding up p(x, z) over the plane of a model of two dimensions,
             instead of sampling.
+        evidence: False estimates the ELBO alone, in a tenth of the time or less.
         decodes: codes that each estimate decodes at most.
         tell: told how many of how many images are done.
 
@@ -236,18 +238,21 @@ def add_bounds(
     codes |= {name: codes.get(name, np.full(count, UNKNOWN)) for name in BOUNDS}
     lattice = decode_grid(model) if quadrature else None
     saved = time.monotonic()
+    needed = "log_evidence_error" if evidence else "elbo_error"
     for row in range(count if limit is None else min(limit, count)):
-        if codes["log_evidence_error"][row] >= 0:
+        if codes[needed][row] >= 0:
             continue
         x = dataset.images[int(codes["index"][row])]
-        found = estimate_elbo(model, x, decodes=decodes)
-        if lattice is None:
-            evidence = estimate_evidence(model, x, decodes=decodes)
-        else:
-            evidence = Estimate(true_posterior(lattice, x).log_evidence, _QUADRATURE_ERROR)
-        codes["elbo"][row], codes["elbo_error"][row] = found.elbo.value, found.elbo.error
-        codes["log_evidence"][row] = evidence.value
-        codes["log_evidence_error"][row] = evidence.error
+        if codes["elbo_error"][row] < 0:
+            elbo = estimate_elbo(model, x, decodes=decodes).elbo
+            codes["elbo"][row], codes["elbo_error"][row] = elbo.value, elbo.error
+        if evidence:
+            if lattice is None:
+                found = estimate_evidence(model, x, decodes=decodes)
+            else:
+                found = Estimate(true_posterior(lattice, x).log_evidence, _QUADRATURE_ERROR)
+            codes["log_evidence"][row] = found.value
+            codes["log_evidence_error"][row] = found.error
         if time.monotonic() > saved + 60:
             save_codes(folder, codes)
             saved = time.monotonic()

@@ -155,6 +155,10 @@ def test_the_command_adds_bounds_and_goes_on_where_it_ended(checkpoint, monkeypa
     assert half["elbo"][4] == before["elbo"][4]
     half["elbo"][0] = -1
     save_codes(checkpoint, half)
+    assert main(["bounds", str(checkpoint), "--decodes", "500", "--elbo-only"]) == 0
+    elbo = load_codes(checkpoint)
+    assert (elbo["elbo_error"] >= 0).all()
+    assert np.array_equal(elbo["log_evidence_error"], half["log_evidence_error"])
     assert main(["bounds", str(checkpoint), "--decodes", "500"]) == 0
     whole = load_codes(checkpoint)
     assert whole["elbo"][0] == -1, "what is known is left as it is"

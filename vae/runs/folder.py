@@ -31,6 +31,7 @@ __all__ = [
     "Position",
     "RunConfig",
     "RunError",
+    "State",
     "Status",
     "check_files",
     "control",
@@ -53,6 +54,17 @@ FILES = (  # the last one marks the folder as a run's
     *("model.safetensors", "codes.safetensors", "card.json", "log.txt", "run.lock"),
     "config.json",
 )
+State = Literal[
+    "waiting",
+    "starting",
+    "running",
+    "paused",
+    "finishing",
+    "finished",
+    "stopped",
+    "failed",
+    "interrupted",
+]
 _MODEL = TypedDict("_MODEL", get_type_hints(VAEConfig), total=False)  # type: ignore[misc]
 
 
@@ -158,17 +170,7 @@ class Status:
         pid: of the process.
     """
 
-    state: Literal[
-        "waiting",
-        "starting",
-        "running",
-        "paused",
-        "finishing",
-        "finished",
-        "stopped",
-        "failed",
-        "interrupted",
-    ]
+    state: State
     message: str = ""
     step: Count = 0
     steps: Count = 0

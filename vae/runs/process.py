@@ -17,6 +17,7 @@ from ..files import OutputError, check_output_folder, is_unfinished, remove_unfi
 from .folder import (
     RunConfig,
     RunError,
+    State,
     Status,
     check_files,
     is_run,
@@ -94,7 +95,7 @@ class Reporter:
     def __init__(self, folder: Path, status: Status) -> None:
         self.folder, self.status = folder, status
 
-    def say(self, state: str, message: str, **fields: Any) -> None:
+    def say(self, state: State, message: str, **fields: Any) -> None:
         """Changes the status; the heartbeat writes it."""
         self.status = replace(self.status, state=state, message=message, **fields)
 

@@ -152,15 +152,17 @@ def show_bounds(space: LatentSpace, pin: Pin, slot: DeltaGenerator | None) -> No
     found = space.bounds(pin.row) if pin.row >= 0 else None
     x = original(space, pin)
     kept = _estimated(space, x if pin.row < 0 else pin.row)
-    if found is None and not kept:
+    whole = found is not None and found.evidence is not None
+    if not whole and not kept:
+        shown = bounds_in_words(found) if found else {}
         try:
-            with EVIDENCE.turn(lambda ahead: _write(slot, {})):
+            with EVIDENCE.turn(lambda ahead: _write(slot, shown)):
                 if not kept:
-                    kept.append(_estimate(space, x, slot))
+                    kept.append(_estimate(space, x, slot, found))
         except BusyError as problem:
             _write(slot, dict.fromkeys(_HELP, "–"), str(problem))
             return
-    _write(slot, bounds_in_words(found or kept[0]))
+    _write(slot, bounds_in_words(found if whole else kept[0]))
 
 
 @cache.shared(4_096)
@@ -169,11 +171,11 @@ def _estimated(space: LatentSpace, image: int | Tensor) -> list[Bounds]:
     return []
 
 
-def _estimate(space: LatentSpace, x: Tensor, slot: DeltaGenerator) -> Bounds:
-    """Estimates in parts, so that the next click need not wait for the last one."""
+def _estimate(space: LatentSpace, x: Tensor, slot: DeltaGenerator, found: Bounds | None) -> Bounds:
+    """Estimates what is not found, in parts: the next click need not wait for the last one."""
     shown: dict[str, str] = {}
     options = {"decodes": _DECODES, "tell": lambda: _write(slot, shown)}
-    found = estimate_elbo(space.model, x, **options)
+    found = found or estimate_elbo(space.model, x, **options)
     shown = bounds_in_words(found)
     return replace(found, evidence=estimate_evidence(space.model, x, **options))
 

@@ -166,8 +166,8 @@ def points_csv(space: LatentSpace, projection: str, axes: tuple[int, int]) -> by
     if space.kl is not None:
         columns |= {"kl": space.kl, "elbo": space.elbo}
         for name, values in space.estimates.items():  # empty where nothing was estimated
-            known = [space.bounds(row) is not None for row in range(len(space))]
-            columns[name] = [v if k else "" for v, k in zip(values, known, strict=True)]
+            errors = space.estimates[name if name.endswith("_error") else f"{name}_error"]
+            columns[name] = [v if e >= 0 else "" for v, e in zip(values, errors, strict=True)]
     columns |= {f"z{k + 1}": space.mean[:, k] for k in range(space.mean.shape[1])}
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")

@@ -162,14 +162,15 @@ class LatentSpace:
         return classifier if fits else None
 
     def bounds(self, row: int) -> Bounds | None:
-        """ELBO and log p(x) of a reference image, if they were estimated with the codes."""
+        """ELBO of a reference image, and perhaps log p(x), if estimated with the codes."""
         if not self.estimates:
             return None
         error, evidence, its_error = (float(self.estimates[name][row]) for name in BOUNDS)
-        if error < 0 or its_error < 0:
+        if error < 0:
             return None
         elbo = Estimate(float(self.elbo[row]), error)
-        return Bounds(float(self.kl[row]), elbo, Estimate(evidence, its_error))
+        known = Estimate(evidence, its_error) if its_error >= 0 else None
+        return Bounds(float(self.kl[row]), elbo, known)
 
     def image(self, row: int) -> Tensor:
         """One reference image `(C, H, W)` in [0, 1]."""
