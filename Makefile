@@ -59,4 +59,4 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint req
 docs: .venv/uv requirements-docs.txt requirements.lock mkdocs.yml
 	$(BIN)/uv venv --quiet --allow-existing .venv/docs
 	$(BIN)/uv pip install --quiet --python .venv/docs --constraint requirements.lock -r requirements-docs.txt
-	.venv/docs/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 .venv/docs/bin/mkdocs build --strict --quiet

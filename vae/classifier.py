@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -107,25 +108,32 @@ def load_classifier(dataset: str) -> Classifier | None:
     return model.eval().requires_grad_(False)
 
 
-def save_classifier(model: Classifier, file: str | Path, *, overwrite: bool = False) -> None:
+def save_classifier(
+    model: Classifier,
+    file: str | Path,
+    *,
+    overwrite: bool = False,
+    about: dict[str, Any] | None = None,
+) -> None:
     """Writes a classifier, its weights rounded to 16 bits.
 
     Args:
         model: any.
         file: a new one; its folder is made if missing.
         overwrite: whether to replace a file that is there.
+        about: how it was made, kept in the file's header.
 
     Raises:
         OutputError: if the file has no name, is a folder, or is there already.
     """
     file = check_output_file(file, lambda file: overwrite)
-    about = {
+    described = {
         "image_shape": model.image_shape,
         "names": model.names,
         "exclusive": model.exclusive,
     }
     tensors = {k: v.detach().half().contiguous() for k, v in model.state_dict().items()}
-    write_tensors(file, tensors, {"classifier": about})
+    write_tensors(file, tensors, {"classifier": described, "built": about or {}})
 
 
 def train_classifier(data: Dataset, *, epochs: int = 8, seed: int = 0) -> Classifier:

@@ -116,13 +116,22 @@ def read_band(preset: Preset) -> dict[str, Any] | None:
     """How far runs of a preset with other seeds lay apart, or None if none are shipped.
 
     Returns:
-        `epoch`, and for each curve `{"epoch": […], "low": […], "high": […]}`, in nats per image.
+        For each curve `{"epoch": […], "low": […], "high": […]}`, in nats per image.
     """
     file = _BANDS / f"{preset.key}.json"
-    return json.loads(file.read_bytes()) if file.exists() else None
+    if not file.exists():
+        return None
+    found = json.loads(file.read_bytes())
+    return {curve: found[curve] for curve in _CURVES}
 
 
-def build_band(preset: Preset, folders: list[str | Path], points: int = 120) -> Path:
+def build_band(
+    preset: Preset,
+    folders: list[str | Path],
+    points: int = 120,
+    *,
+    folder: str | Path = _BANDS,
+) -> Path:
     """Writes the band of some runs of a preset, which differ in their seeds alone.
 
     Where they were stopped early, the band ends there, too.
@@ -131,6 +140,10 @@ def build_band(preset: Preset, folders: list[str | Path], points: int = 120) -> 
         preset: what they did.
         folders: the runs'.
         points: kept of each curve.
+        folder: where the file is written.
+
+    Returns:
+        The file.
     """
     runs = [read_metrics(folder)[0] for folder in folders]
     band: dict[str, Any] = {}
@@ -144,7 +157,7 @@ def build_band(preset: Preset, folders: list[str | Path], points: int = 120) -> 
             "low": [round(min(v), 2) for v in values],
             "high": [round(max(v), 2) for v in values],
         }
-    file = _BANDS / f"{preset.key}.json"
-    file.parent.mkdir(exist_ok=True)
+    file = Path(folder) / f"{preset.key}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(band) + "\n")
     return file

@@ -1,0 +1,220 @@
+"""Rebuilds what is shipped: `python checkpoints/train.py NAME …`; `--list` prints the names.
+
+A model is trained by `python -m vae train`, in one stage or several, measured, and put in the
+place of the shipped one; a classifier and a preset's band likewise. Each keeps the command, the
+seed, how long it took and the versions it was made with: a model in its card, a classifier in its
+header, a band under `built`. The same versions on the same processor give the same weights; others
+differ by rounding, and their figures as those of two seeds do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))  # runs from any folder, installed or not
+
+from vae.runs.presets import PRESETS, build_band  # noqa: E402
+
+BAND_SEEDS = (1, 2, 3)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is made.
+
+    Args:
+        stages: options of `train`; each stage starts from the weights of the one before it.
+        bounds: options of `bounds`; None where the shipped codes hold none.
+        measured: whether the card holds the figures of `evaluate`.
+        card: what else it says.
+    """
+
+    stages: tuple[str, ...]
+    bounds: str | None = None
+    measured: bool = True
+    card: dict[str, Any] = field(default_factory=dict)
+
+
+DIGITS = "--dataset digits --channels 32,64 --batch-size 128 --learning-rate 2e-3 --seed 0"
+FACES = (
+    "--dataset faces --likelihood gaussian --latent-dim 40 --channels 24,48,96,128 --hidden 256 "
+    "--batch-size 64 --learning-rate 2e-3 --variance-weighting 1 --seed 0"
+)
+FASHION = (
+    "--dataset fashion --likelihood continuous_bernoulli --latent-dim 16 --channels 32,64 "
+    "--hidden 256 --epochs 10 --batch-size 128 --learning-rate 1.5e-3 --seed 0"
+)
+LAB = (
+    "--dataset digits --channels 16,32 --epochs 15 --batch-size 64 --learning-rate 2e-3 "
+    "--threads 1 --seed 0"
+)
+# Alike but for noise and KL, for the lesson on autoencoders.
+TWIN = f"{DIGITS} --hidden 128 --latent-dim 16 --epochs 50 --threads 1"
+MODELS = {
+    "digits": Recipe(
+        (f"{DIGITS} --hidden 256,64 --latent-dim 2 --epochs 120 --beta-warmup 5",), "--quadrature"
+    ),
+    "digits-16": Recipe((f"{DIGITS} --hidden 256 --latent-dim 16 --epochs 50",)),
+    "digits-autoencoder": Recipe(
+        (f"{DIGITS} --hidden 256,64 --latent-dim 2 --epochs 80 --autoencoder",)
+    ),
+    "fashion": Recipe((FASHION,)),
+    "faces": Recipe(
+        (
+            f"{FACES} --sigma-warmup-epochs 2 --epochs 3 --beta 24",
+            f"{FACES} --epochs 51 --beta 8",
+            f"{FACES} --epochs 10 --beta 32",
+        ),
+        card={
+            "note": "3 epochs at beta 24, which gives each attribute dimensions of its own, then "
+            "51 at beta 8 and 10 at beta 32"
+        },
+    ),
+    "faces-autoencoder": Recipe((f"{FACES} --sigma-warmup-epochs 2 --epochs 24 --autoencoder",)),
+    **{
+        f"lab/digits-beta-{beta}": Recipe(
+            (f"{LAB} --latent-dim 2 --hidden 64 --beta {beta}",), measured=False
+        )
+        for beta in ("0", "0.1", "1", "4", "20")
+    },
+    **{
+        f"lab/digits-{kind.replace('_', '-')}": Recipe(
+            (f"{LAB} --latent-dim 8 --hidden 48 --sigma-warmup-epochs 4 --likelihood {kind}",),
+            measured=False,
+        )
+        for kind in ("bernoulli", "continuous_bernoulli", "gaussian")
+    },
+    "lab/digits-16-autoencoder": Recipe((f"{TWIN} --autoencoder",), measured=False),
+    "lab/digits-16-variational": Recipe((TWIN,), measured=False),
+}
+
+
+def command(name: str) -> str:
+    """What rebuilds it, as a card says."""
+    return f"python checkpoints/train.py {name}"
+
+
+def built(name: str, seed: Any, began: float) -> dict[str, Any]:
+    """What a card says of how it was made."""
+    packages = ("torch", "torchvision", "numpy", "scikit-learn", "openTSNE")
+    return {
+        "command": command(name),
+        "seed": seed,
+        "seconds": round(time.monotonic() - began, 1),
+        "versions": {
+            "python": platform.python_version(),
+            **{package: version(package) for package in packages},
+        },
+        "processor": platform.machine(),
+    }
+
+
+def vae(*arguments: str) -> None:
+    """Runs a command of the library's."""
+    subprocess.run([sys.executable, "-m", "vae", *arguments], check=True, cwd=HERE.parent)
+
+
+def build_model(name: str, out: Path, epochs: int | None = None) -> None:
+    """Trains, measures and saves a model."""
+    from vae.checkpoint import load_card, load_checkpoint, load_codes, save_checkpoint, save_codes
+
+    recipe, began = MODELS[name], time.monotonic()
+    with tempfile.TemporaryDirectory() as place:
+        start: list[str] = []
+        for number, stage in enumerate(recipe.stages):
+            run = str(Path(place, str(number)))
+            fewer = [] if epochs is None else ["--epochs", str(epochs)]
+            vae("train", *stage.split(), *fewer, *start, "--out", run)
+            start = ["--from", run]
+        card = load_card(run) | recipe.card
+        save_checkpoint(load_checkpoint(run), out / name, card, half=True, overwrite=True)
+        save_codes(out / name, load_codes(run))
+    if recipe.measured:
+        vae("evaluate", str(out / name), "--save", "--json")
+    if recipe.bounds is not None:
+        vae("bounds", str(out / name), *recipe.bounds.split())
+    _note(out / name / "card.json", built(name, 0, began))
+
+
+def build_classifier(name: str, out: Path, epochs: int | None = None) -> None:
+    """Trains the independent classifier of a dataset."""
+    from vae.classifier import accuracy, save_classifier, train_classifier
+    from vae.datasets import load_dataset
+
+    began, dataset = time.monotonic(), name.removeprefix("classifier/")
+    model = train_classifier(load_dataset(dataset, "train"), epochs=epochs or 8, seed=0)
+    print(json.dumps(accuracy(model, load_dataset(dataset, "test"))))
+    file = out / dataset / "classifier.safetensors"
+    save_classifier(model, file, overwrite=True, about=built(name, 0, began))
+
+
+def build_preset_band(name: str, out: Path, epochs: int | None = None) -> None:
+    """Trains a preset with several seeds and keeps how far they lie apart."""
+    began, key = time.monotonic(), name.removeprefix("band/")
+    preset = next(preset for preset in PRESETS if preset.key == key)
+    with tempfile.TemporaryDirectory() as place:
+        runs: list[str | Path] = [Path(place, str(seed)) for seed in BAND_SEEDS]
+        fewer = [] if epochs is None else ["--epochs", str(epochs)]
+        for run, seed in zip(runs, BAND_SEEDS, strict=True):
+            vae("train", key, *fewer, "--seed", str(seed), "--out", str(run))
+        shipped = HERE.parent / "vae" / "runs" / "bands"
+        file = build_band(preset, runs, folder=shipped if out == HERE else out / "bands")
+    _note(file, {"built": built(name, list(BAND_SEEDS), began)})
+
+
+def _note(file: Path, fields: dict[str, Any]) -> None:
+    indent = 1 if file.name == "card.json" else None
+    file.write_text(json.dumps(json.loads(file.read_bytes()) | fields, indent=indent) + "\n")
+
+
+BUILDERS: dict[str, Callable[..., None]] = {
+    **{name: partial(build_model, name) for name in MODELS},
+    **{
+        f"classifier/{dataset}": partial(build_classifier, f"classifier/{dataset}")
+        for dataset in ("digits", "fashion", "faces")
+    },
+    **{
+        f"band/{preset.key}": partial(build_preset_band, f"band/{preset.key}")
+        for preset in PRESETS
+    },
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Rebuilds what is named, one at a time."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="what to rebuild; all for all")
+    parser.add_argument("--list", action="store_true", help="print the names, and end")
+    parser.add_argument(
+        "--out", type=Path, default=HERE, help="a folder to write into instead of checkpoints/"
+    )
+    parser.add_argument(
+        "--epochs", type=int, metavar="N", help="train each stage for N epochs, to try it out"
+    )
+    options = parser.parse_args(arguments)
+    unknown = set(options.names) - set(BUILDERS) - {"all"}
+    if options.list or unknown or not options.names:
+        print("\n".join(BUILDERS))
+        if unknown:
+            print(f"Nothing is called {', '.join(sorted(unknown))}: choose from these.")
+        return 0 if options.list else 2
+    for name in BUILDERS if "all" in options.names else options.names:
+        BUILDERS[name](options.out.resolve(), options.epochs)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
