@@ -1,37 +1,31 @@
-"""Amortised inference: one network guesses every image's posterior, at once and a little wrong.
+"""Amortised inference: one network predicts every image's posterior, in one pass and imperfectly.
 
-A visitor draws a digit and sees its code; a search by gradient steps shows what the guess costs.
+A visitor draws a digit and sees its code; optimisation of q shows what the prediction loses.
 """
 
 import streamlit as st
 
 from pages.ui.learn import amortised, layout
-from pages.ui.shared import formatting, images, model_picker, plot_style, scatter, url_state
+from pages.ui.learn.texts import lesson
+from pages.ui.shared import formatting, images, model_picker, scatter, url_state
 from pages.ui.shared.foreign_text import plain
 
-HERE = "learn_amortised.py"
-
-layout.begin(
-    HERE,
-    "The encoder has learnt to guess "
-    f"{plot_style.coloured('posterior', 'q(z|x)')} for images it has never seen, in one pass. "
-    "Optimising μ and σ for one image alone takes hundreds of passes and ends higher: the "
-    f"difference is the {plot_style.coloured('gap', 'amortisation gap')}.",
-)
+text = lesson("amortised")
+layout.begin(text)
+counts = text.number("steps")
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    space = model_picker.choose_model()
+    space = model_picker.choose_model(lesson("frame")("model"))
     if not space.variational or space.mean.shape[1] < 2:
-        st.info("This page needs a variational model of two dimensions or more: choose another.")
+        st.info(text("needs"))
         st.stop()
     steps = st.select_slider(
-        "Gradient steps of the search",
-        amortised.STEPS,
-        100 if max(space.shape[1:]) <= 32 else 50,
+        text("steps.label"),
+        counts,
+        text.number("first_steps")[max(space.shape[1:]) > 32],
         key="steps",
-        bind=url_state.bind_choice("steps", map(str, amortised.STEPS)),
+        bind=url_state.bind_choice("steps", map(str, counts)),
         width=260,
-        help="Of Adam, with 8 draws each, on μ and σ of this one image. The decoder stays as it "
-        "is.",
+        help=text("steps.help"),
     )
     seed = layout.seed()
 model_picker.show_notices(space)
@@ -42,12 +36,12 @@ with left:
 guess = amortised.encode_now(space, x)
 with middle:
     seen = images.data_url(space.model.observe(x[None])[0], 224)
-    st.image(seen, f"{plain(title)}, as the model sees it", 160, alt=plain(title, "text"))
-    st.metric("Encoded in", formatting.milliseconds(guess.seconds))
+    st.image(seen, text("image.input", name=plain(title)), 160, alt=plain(title, "text"))
+    st.metric(text("code.time"), formatting.milliseconds(guess.seconds))
     code = ", ".join(
         f"{guess.mean[k]:.2f} ± {guess.sigma[k]:.2f}" for k in scatter.first_axes(space)
     )
-    st.metric("Code, μ ± σ" if len(space.order) == 2 else "First two of its code", code)
+    st.metric(text("code.whole" if len(space.order) == 2 else "code.part"), code)
 with right:
     chart = st.empty()
 with chart:
@@ -55,29 +49,17 @@ with chart:
 result = st.container()
 columns = st.columns([3, 2], gap="medium")
 with columns[0]:
-    layout.formula(
-        plot_style.term("gap", r"\text{gap}")
-        + r" = \max_{\mu,\,\sigma}\; \mathrm{ELBO}(x;\, \mu, \sigma) - "
-        + r"\mathrm{ELBO}(x;\, "
-        + plot_style.term("posterior", r"\mu(x), \sigma(x)")
-        + ")",
-        ("posterior", r"\mu(x), \sigma(x)", "one network's guess for this image"),
-        ("gap", r"\text{gap}", "what the guess gives away, in nats"),
-    )
+    layout.formula(text)
 with columns[1]:
-    layout.to_try(
-        "Draw an ordinary 1, then a crossed 7: which one does the encoder guess well?",
-        "Scribble: the code is still there at once, and the gap grows.",
-        "Take 400 steps from the prior: does the search reach the encoder's answer?",
-    )
-with result, st.spinner("Optimising μ and σ for this image…", show_time=True):
+    layout.to_try(text)
+with result, st.spinner(text("search.running"), show_time=True):
     found = amortised.search(space, x, steps, seed)
 with chart:
     amortised.show_map(space, guess, found)
 with result:
     amortised.show_search(space, guess, found)
-st.subheader("What a code costs", anchor=False)
+st.subheader(text("cost.title"), anchor=False)
 amortised.encoder_cost(space, guess, found)
-with layout.details("How it is computed"):
-    st.markdown(amortised.ABOUT)
-layout.end(HERE)
+with layout.details(text("measured.title")):
+    st.markdown(text("measured.text"))
+layout.end(text)

@@ -1,6 +1,6 @@
-"""Reparameterisation: how a gradient gets through a random draw.
+"""Reparameterisation: how a gradient flows through a random draw.
 
-A visitor drags ε and sees z and its picture move; every slope is computed for that very draw.
+A visitor drags ε, and z and its picture move; all gradients are computed for that very draw.
 """
 
 import numpy as np
@@ -8,22 +8,16 @@ import streamlit as st
 
 from pages.ui.components.noise_pad import noise_pad
 from pages.ui.learn import layout, reparameterisation
+from pages.ui.learn.texts import lesson
 from pages.ui.shared import model_picker, scatter, url_state
-from pages.ui.shared.plot_style import coloured
 
-HERE = "learn_reparameterisation.py"
-
-layout.begin(
-    HERE,
-    "A draw from q(z|x) is written as a formula: the noise "
-    f"{coloured('noise', 'ε')} is drawn, z is only computed from it. So z has a slope by "
-    f"{coloured('mean', 'μ')} and by {coloured('deviation', 'σ')}, and the encoder "
-    "can learn from what the decoder says.",
-)
+text = lesson("reparameterisation")
+layout.begin(text)
+widenings = text.number("widenings")
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    space = model_picker.choose_model()
+    space = model_picker.choose_model(lesson("frame")("model"))
     if not space.variational or space.mean.shape[1] < 2:
-        st.info("This page needs a variational model of two dimensions or more: choose another.")
+        st.info(text("needs"))
         st.stop()
     row = layout.choose_image(space)
     seed = layout.seed()
@@ -39,18 +33,18 @@ def take_noise(dragged: list[float]) -> None:
 
 @st.fragment
 def hold_noise() -> None:
-    """The pad and its slopes: letting go reruns only this."""
+    """The pad and its gradients: releasing it reruns only this."""
     model_picker.rerun_if_changed(space)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         noise = reparameterisation.choose_noise(axes)
         times = st.select_slider(
-            "σ, times the encoder's",
-            reparameterisation.WIDENINGS,
+            text("widen.label"),
+            widenings,
             reparameterisation.visible_widening(space),
             key="widen",
-            bind=url_state.bind_choice("widen", map(str, reparameterisation.WIDENINGS)),
+            bind=url_state.bind_choice("widen", map(str, widenings)),
             width=260,
-            help="At 1 the ellipses are q(z|x) itself, often too narrow to be seen.",
+            help=text("widen.help"),
         )
     epsilon = np.zeros(len(mean))
     epsilon[list(axes)] = noise
@@ -62,19 +56,14 @@ def hold_noise() -> None:
     )  # fmt: skip
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        reparameterisation.reparameterisation_formula()
-        reparameterisation.show_slopes(found, epsilon)
+        layout.formula(text)
+        reparameterisation.show_gradients(found, epsilon)
     with right:
-        layout.to_try(
-            "Drag ε: z makes the same move, stretched by σ and begun at μ.",
-            "Put ε at 0: z is μ, and σ has no slope at all.",
-            "Widen σ: the same ε goes further, and other digits come into reach.",
-            "Follow the arrow: L rises. Where the slopes vanish, no step of z fits better.",
-        )
+        layout.to_try(text)
 
 
 hold_noise()
-names = ["Against the score function", "What detaching breaks"]
+names = [text("estimators.tab"), text("detached.tab")]
 views = st.tabs(names, key="view", on_change="rerun", bind=url_state.bind_choice("view", names))
 if views[0].open:
     with views[0]:
@@ -82,6 +71,6 @@ if views[0].open:
 if views[1].open:
     with views[1]:
         reparameterisation.compare_graphs(space, row, seed)
-with layout.details("How it is computed"):
-    st.markdown(reparameterisation.ABOUT_GRADIENTS)
-layout.end(HERE)
+with layout.details(text("measured.title")):
+    st.markdown(text("measured.text"))
+layout.end(text)

@@ -1,4 +1,4 @@
-"""One image's posterior twice: guessed by the encoder, and searched for by gradient steps."""
+"""One image's posterior twice: predicted by the encoder, and optimised by gradient steps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from torch import Tensor
 from pages.ui.components import digit_canvas, pickers
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import layout
-from pages.ui.shared import cache, images, plot_style, scatter, url_state
+from pages.ui.learn.texts import lesson, numbers
+from pages.ui.shared import cache, images, scatter, url_state
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.formatting import figure_of, milliseconds
 from pages.ui.shared.latent_space import LatentSpace
@@ -29,8 +30,6 @@ from vae.theory.amortisation import (
 )
 
 __all__ = [
-    "ABOUT",
-    "STEPS",
     "Guess",
     "Search",
     "choose_image",
@@ -41,25 +40,9 @@ __all__ = [
     "show_search",
 ]
 
-STEPS = (50, 100, 200, 400)
-COUNTS = (1, 100, 10_000)
-STARTS = {"prior": "Search from the prior", "encoder": "Search from the encoder's answer"}
+STARTS = ("prior", "encoder")
 COLOURS = {"prior": "evidence", "encoder": "elbo"}
-SOURCES = {"draw": "Draw", "real": "Real image", "upload": "Upload"}
-ABOUT = """
-- The search is Adam on μ and log σ, 8 reparameterised draws a step, its rate falling to 0. It
-  starts twice: at the prior, as one would without any encoder, and at the encoder's answer.
-- Its curve is the ELBO on 64 draws that the search does not see. The table's figures use 500
-  further draws, the same for every q; ± is the standard error of the difference.
-- The time of the search is that of its steps; measuring the curve does not count.
-- The ellipses are at two standard deviations. With more than two dimensions, the two that carry
-  most are shown.
-- A drawing is cropped, scaled to 20 of 28 pixels and centred by its mass, as MNIST's digits were.
-- The gap is only one part of what separates the ELBO from log p(x): the rest is that no normal
-  distribution with independent dimensions need fit the true posterior.
-
-References: Inference suboptimality in variational autoencoders (Cremer, Li and Duvenaud, 2018).
-"""
+SOURCES = ("draw", "real", "upload")
 _ELLIPSE = 2.0  # standard deviations
 
 
@@ -102,12 +85,14 @@ def choose_image(space: LatentSpace) -> tuple[Tensor, str]:
     Returns:
         `(C, H, W)` in [0, 1], and what to call it.
     """
+    text = lesson("amortised")
     sources = [s for s in SOURCES if s != "draw" or digit_canvas.can_draw(space)]
     if st.session_state.get("from", sources[0]) not in sources:
         del st.session_state["from"]  # another page counts images under this name
+    names = {s: text(f"source.{s}") for s in sources}
     source = st.segmented_control(
-        "Image", sources, default=sources[0], required=True, format_func=SOURCES.get, key="from",
-        bind=url_state.bind_choice("from", map(SOURCES.get, sources)),
+        text("image.label"), sources, default=sources[0], required=True, format_func=names.get,
+        key="from", bind=url_state.bind_choice("from", names.values()),
     )  # fmt: skip
     row = int(st.session_state.get("image", 0))
     if source == "real":
@@ -115,16 +100,15 @@ def choose_image(space: LatentSpace) -> tuple[Tensor, str]:
     if source == "draw":
         drawn = digit_canvas.draw_digit(space, key="canvas")
         if drawn is not None:
-            return drawn, "Your drawing, scaled and centred"
+            return drawn, text("image.drawing")
     if source == "upload":
         pin = pickers.choose_upload(space, key="amortised")
         if pin is not None and pin.image is not None:
-            return pin.image, "Your picture"
+            return pin.image, text("image.upload")
     row = min(row, len(space) - 1)
     if source != "real":
-        what = "draw" if source == "draw" else "upload something"
-        st.caption(f"Until you {what}, this is real image {plain(space.title(row))}.")
-    return space.image(row), f"Real image {space.title(row)}"
+        st.caption(text(f"image.until_{source}", name=plain(space.title(row))))
+    return space.image(row), text("image.real", name=space.title(row))
 
 
 @torch.no_grad()
@@ -154,12 +138,13 @@ def search(space: LatentSpace, x: Tensor, steps: int, seed: int) -> Search:
 
 
 def show_map(space: LatentSpace, guess: Guess, found: Search | None) -> None:
-    """Draws q among the codes: the encoder's, and the one that was found, with its way there."""
+    """Draws q among the codes: the encoder's, and the optimised one with its path."""
+    text = lesson("amortised")
     axes = list(scatter.first_axes(space))
     codes = space.mean[:: -(-len(space) // 1_000)][:, axes]
     figure = go.Figure()
     figure.add_scattergl(
-        x=codes[:, 0], y=codes[:, 1], mode="markers", name="codes of real images",
+        x=codes[:, 0], y=codes[:, 1], mode="markers", name=text("map.codes"),
         marker={"size": 4, "color": TERMS["prior"], "opacity": 0.35}, hoverinfo="skip",
     )  # fmt: skip
     if found is not None:
@@ -172,9 +157,9 @@ def show_map(space: LatentSpace, guess: Guess, found: Search | None) -> None:
             )  # fmt: skip
         run = found.runs[found.best]
         _add_ellipse(
-            figure, "found by the search", "elbo", run[-1].mean[0], run[-1].sigma[0], axes
+            figure, text("map.optimised"), "elbo", run[-1].mean[0], run[-1].sigma[0], axes
         )
-    _add_ellipse(figure, "q(z|x) of the encoder", "posterior", guess.mean, guess.sigma, axes)
+    _add_ellipse(figure, text("map.encoder"), "posterior", guess.mean, guess.sigma, axes)
     figure.update_layout(
         height=330,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
@@ -184,7 +169,7 @@ def show_map(space: LatentSpace, guess: Guess, found: Search | None) -> None:
         uirevision=space.name,
     )
     key = "q-map" if found is None else "q-map-searched"
-    chart(figure, key=key, alt="q(z|x) among real codes")
+    chart(figure, key=key, alt=text("map.alt"))
 
 
 def _add_ellipse(
@@ -203,17 +188,18 @@ def _add_ellipse(
 
 
 def show_search(space: LatentSpace, guess: Guess, found: Search) -> None:
-    """Puts encoder and search side by side: time, nats, and the gap between them."""
-    figure = go.Figure()
+    """Compares encoder and optimisation: time, nats, and the gap between them."""
+    text, figure = lesson("amortised"), go.Figure()
     for start, colour in COLOURS.items():
         run = found.runs[start][1:]
         figure.add_scatter(
-            x=[1e3 * r.seconds for r in run], y=[r.elbo.item() for r in run], name=STARTS[start],
+            x=[1e3 * r.seconds for r in run], y=[r.elbo.item() for r in run],
+            name=text(f"search.{start}"),
             line={"color": TERMS[colour], "width": 2},
         )  # fmt: skip
     gap = found.gaps[found.best]
     figure.add_scatter(
-        x=[1e3 * guess.seconds], y=[gap.encoder.item()], mode="markers", name="Encoder",
+        x=[1e3 * guess.seconds], y=[gap.encoder.item()], mode="markers", name=text("search.point"),
         marker={"color": TERMS["posterior"], "size": 11},
     )  # fmt: skip
     figure.add_hline(gap.encoder.item(), line={"color": TERMS["posterior"], "dash": "dot"})
@@ -221,73 +207,67 @@ def show_search(space: LatentSpace, guess: Guess, found: Search) -> None:
         height=300,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-        xaxis={"title": "milliseconds of computing", "type": "log", "dtick": 1},
-        yaxis_title="ELBO of this image, nats",
+        xaxis={"title": text("search.x"), "type": "log", "dtick": 1},
+        yaxis_title=text("search.y"),
     )
     left, right = st.columns([3, 2], gap="medium", vertical_alignment="center")
     with left:
-        alt = "ELBO against computing time: the encoder at once, the search step by step"
-        chart(figure, key="search-curves", alt=alt)
-    rows = [("Encoder, one pass", guess.seconds, gap.encoder, "")]
-    for start, name in STARTS.items():
+        chart(figure, key="search-curves", alt=text("search.alt"))
+    rows = [(text("search.pass"), guess.seconds, gap.encoder, "")]
+    for start in STARTS:
         one = found.gaps[start]
         gain = f"{one.nats.item():+.1f} ± {one.error.item():.1f}".replace("-", "−")
-        rows.append((name, found.runs[start][-1].seconds, one.optimised, gain))
+        rows.append((text(f"search.{start}"), found.runs[start][-1].seconds, one.optimised, gain))
     right.table(
         {
-            "": [r[0] for r in rows],
-            "Time": [milliseconds(r[1]) for r in rows],
-            "ELBO, nats": [f"{r[2].item():,.1f}".replace("-", "−") for r in rows],
-            "Gained": [r[3] for r in rows],
+            text("search.method"): [r[0] for r in rows],
+            text("search.time"): [milliseconds(r[1]) for r in rows],
+            text("search.elbo"): [f"{r[2].item():,.1f}".replace("-", "−") for r in rows],
+            text("search.gain"): [r[3] for r in rows],
         },
         hide_index=True,
     )
     nats = max(gap.nats.item(), 0.0)
     times = found.runs[found.best][-1].seconds / guess.seconds
-    right.markdown(
-        f"Amortisation gap of this image: {plot_style.coloured('gap', f'{nats:.1f} nats')}. The "
-        f"search took {figure_of(times)} times as long as the encoder."
-    )
+    right.markdown(text("search.gap", nats=f"{nats:.1f}", times=figure_of(times)))
     worst = min(found.gaps.values(), key=lambda g: g.optimised.item())
     if worst.nats.item() < -3 * worst.error.item() - 1:
-        right.caption(
-            "A search from the prior can get stuck in another mode, below the encoder: the gap is "
-            "taken from the better of the two."
-        )
+        right.caption(text("search.stuck"))
     both = torch.stack([guess.mean, found.runs[found.best][-1].mean[0]])
     pictures = decode(space.model, both)
     with right, st.container(horizontal=True):
-        for picture, name in zip(
-            pictures, ("Decoded from the encoder's μ", "Decoded from the μ found"), strict=True
-        ):
+        for picture, which in zip(pictures, ("encoder", "optimised"), strict=True):
+            name = text(f"search.decoded_{which}")
             st.image(images.data_url(picture, 224), name, 112, alt=name)
 
 
 @cache.shared(16)
 def _encoding_seconds(space: LatentSpace) -> dict[int, float]:
     rows = torch.from_numpy(space.index[:250])
-    return encoding_seconds(space.model, space.dataset.images[rows], COUNTS)
+    return encoding_seconds(
+        space.model, space.dataset.images[rows], numbers("amortised")["counts"]
+    )
 
 
 def encoder_cost(space: LatentSpace, guess: Guess, found: Search | None) -> None:
     """Shows what codes cost for one, a hundred and ten thousand images."""
+    text = lesson("amortised")
+    counts = text.number("counts")
     small = int(np.prod(space.shape)) <= 1_024
-    if not small and not st.toggle("Measure 10,000 images: takes a while", key="measure"):
+    if not small and not st.toggle(text("cost.measure"), key="measure"):
         return
-    with st.spinner("Encoding 10,000 images…", show_time=True):
+    with st.spinner(text("cost.encoding"), show_time=True):
         seconds = _encoding_seconds(space)
     table = {
-        "Images": [f"{n:,}" for n in COUNTS],
-        "Encoder": [milliseconds(seconds[n]) for n in COUNTS],
-        "Encoder, for each": [milliseconds(seconds[n] / n) for n in COUNTS],
+        text("cost.images"): [f"{n:,}" for n in counts],
+        text("cost.encoder"): [milliseconds(seconds[n]) for n in counts],
+        text("cost.each"): [milliseconds(seconds[n] / n) for n in counts],
     }
     if found is not None:
         one = found.runs["prior"][-1].seconds
-        table["Search, one after the other"] = [
-            milliseconds(one * n) + ("" if n == 1 else " (reckoned)") for n in COUNTS
+        times = {n: milliseconds(one * n) for n in counts}
+        table[text("cost.search")] = [
+            time if n == 1 else text("cost.extrapolated", time=time) for n, time in times.items()
         ]
     st.table(table, hide_index=True)
-    st.caption(
-        "Measured once on this server, one thread, in batches of 250. The encoder's cost was "
-        "paid in training: that is what amortised means."
-    )
+    st.caption(text("cost.caption"))

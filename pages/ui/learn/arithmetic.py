@@ -1,4 +1,4 @@
-"""Latent arithmetic for the Learn page: one pair, many, and the same in the twin model."""
+"""The lesson on latent arithmetic: one pair, many, and the same in a standard autoencoder."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pages.ui.components.plotly_chart import chart
 from pages.ui.components.sliders import Slider, live_sliders
+from pages.ui.learn.texts import lesson, numbers
 from pages.ui.shared import cache, formatting, images, labels, url_state
 from pages.ui.shared.classifier import predictions
 from pages.ui.shared.foreign_text import plain
@@ -25,7 +26,6 @@ from vae.concepts.vectors import cosines, split_by_attribute
 from vae.latent import evenly
 
 __all__ = [
-    "ABOUT",
     "STAGES",
     "choose_concept",
     "from_many",
@@ -36,26 +36,7 @@ __all__ = [
     "two_models",
 ]
 
-STAGES = {
-    "pair": "1 · One pair",
-    "add": "2 · Add it to others",
-    "many": "3 · From many",
-    "models": "4 · Without a prior",
-}
-ABOUT = """
-- Vectors are made from every other reference image, and tried on the rest.
-- *Same person*: each drawn face is drawn a second time with the concept and nothing else changed;
-  both are encoded, and the differences averaged. *Strangers*: the mean code of some who have it
-  less the mean code of as many others who have not.
-- *Success*: an independent classifier, which never saw a decoded picture, sees the concept after
-  the edit. *Leakage*: of all other attributes, the share of people for whom the one most often
-  changed flips.
-- Two models have codes of different scale, so strengths are in units of each model's own vector.
-"""
-PAIRS = (("faces", "faces-autoencoder"), ("digits", "digits-autoencoder"))
-COUNTS = (1, 3, 10, 30, 100)
-STRENGTHS = (0.5, 1.0, 1.5)
-_TRIED = 60  # held-out images that each vector is tried on
+STAGES = ("pair", "add", "many", "models")
 
 
 @dataclass(frozen=True)
@@ -78,11 +59,13 @@ class Outcome:
 def open_models() -> tuple[LatentSpace, LatentSpace | None]:
     """Opens the faces, or digits where there are none, and their standard autoencoder.
 
-    Says in a sentence what is missing; stops the page where nothing can be shown.
+    A message names what is missing; the page stops where nothing can be shown.
     """
+    text = lesson("arithmetic")
+    pairs = text.number("models")
     known = {c.name for c in list_checkpoints()}
     missing = []
-    for names in PAIRS:
+    for names in pairs:
         opened = []
         for name in names:
             try:
@@ -91,27 +74,26 @@ def open_models() -> tuple[LatentSpace, LatentSpace | None]:
                 opened.append(None)
         if opened[0] is not None:
             if missing:
-                st.info(
-                    f"There is no model “{missing[0]}” here, so “{names[0]}” stands in. Of "
-                    "digits one can add a class, but no pair shows the same digit twice."
-                )
+                st.info(text("models.missing", missing=missing[0], shown=names[0]))
             return opened[0], opened[1]
         missing.append(names[0])
-    st.info(f"This page needs the model “{PAIRS[0][0]}” or “{PAIRS[1][0]}”: neither is here.")
+    st.info(text("models.none", first=missing[0], second=missing[1]))
     st.stop()
 
 
 def choose_concept(space: LatentSpace) -> str:
     """Lets the visitor choose an attribute or a class that the model's images have."""
+    text = lesson("arithmetic")
+    first = text.number("concept")
     fit = labels.fit_rows(space)
     names = [k for k, v in labels.table(space).items() if 4 <= v[fit].sum() < fit.sum()]
     if not names:
-        st.info("The images of this model have no labels, so nothing can be added by name.")
+        st.info(text("models.no_labels"))
         st.stop()
     return st.selectbox(
-        "Concept",
+        text("concept"),
         names,
-        names.index("glasses") if "glasses" in names else 0,
+        names.index(first) if first in names else 0,
         format_func=formatting.option,
         key="concept",
         bind=url_state.bind_choice("concept", map(formatting.option, names)),
@@ -152,20 +134,22 @@ def _pair(
 
 def one_pair(space: LatentSpace, name: str, seed: int) -> None:
     """Step 1: two pictures, two codes, one difference."""
-    word = formatting.words(name).lower()
+    text, word = lesson("arithmetic"), formatting.words(name).lower()
     without, shown, z0, z1 = _pair(space, name, seed)
     vector = z1 - z0
     decoded = decode(space.model, np.stack([z0, z1]))
     left, right = st.columns([2, 3], gap="medium", vertical_alignment="center")
     with left:
-        images.pictures([(f"without {word}", without), (f"with {word}", shown)], 140)
-        images.pictures([("decoded: without", decoded[0]), ("decoded: with", decoded[1])], 140)
+        named = (("pair.without", without), ("pair.with", shown))
+        images.pictures([(text(key, concept=word), x) for key, x in named], 140)
+        named = zip(("pair.decoded_without", "pair.decoded_with"), decoded, strict=True)
+        images.pictures([(text(key), x) for key, x in named], 140)
     order = space.order[: min(len(vector), 32)]
     figure = go.Figure()
     for label, values, colour in (
-        ("without", z0, "prior"),
-        ("with", z1, "mean"),
-        ("with − without", vector, "gap"),
+        (text("pair.bar_without"), z0, "prior"),
+        (text("pair.bar_with"), z1, "mean"),
+        (text("pair.difference"), vector, "gap"),
     ):
         figure.add_bar(
             x=[f"z{k + 1}" for k in order], y=values[order], name=label,
@@ -175,35 +159,33 @@ def one_pair(space: LatentSpace, name: str, seed: int) -> None:
         height=340,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-        yaxis_title="code",
+        yaxis_title=text("pair.y"),
         bargap=0.25,
     )
     with right:
-        alt = "Two codes and their difference, dimension by dimension"
-        chart(figure, key="pair-codes", alt=alt)
+        chart(figure, key="pair-codes", alt=text("pair.alt"))
     same, scale, usual = space.dataset.name == "faces", space.neighbour_distances, ""
     if scale.judged:
-        usual = f"; codes lie about {scale.usual:.2f} from their nearest neighbour"
-    st.caption(
-        f"{'The same person, drawn twice' if same else 'Two different images'}; seed {seed}. The "
-        f"difference has length {np.linalg.norm(vector):.2f}{usual}."
-    )
+        usual = text("pair.usual", distance=f"{scale.usual:.2f}")
+    norm = f"{np.linalg.norm(vector):.2f}"
+    st.caption(text("pair.same" if same else "pair.other", seed=seed, norm=norm, usual=usual))
 
 
 def on_another(space: LatentSpace, name: str, seed: int) -> None:
     """Step 2: the difference of that one pair, added to others by a slider."""
-    vector = _pair(space, name, seed)[3] - _pair(space, name, seed)[2]
+    text, pair = lesson("arithmetic"), _pair(space, name, seed)
+    vector = pair[3] - pair[2]
     rows = labels.held_out(space, name)[1][:3]
     live_sliders(
         space,
         [(real_pin(space, int(r)).title, space.mean[r]) for r in rows],
         vector[None],
-        [Slider(f"{formatting.words(name)} of the pair, times", -1, 2, 1, 0.05)],
+        [Slider(text("add.slider", concept=formatting.words(name)), -1, 2, 1, 0.05)],
         key=f"add-{space.name}-{name}-{seed}",
         before=True,
         size=150,
     )
-    _say_outcome(space, name, outcome(space, name, vector))
+    _show_outcome(space, name, outcome(space, name, vector))
 
 
 @cache.shared(256)
@@ -212,7 +194,7 @@ def outcome(space: LatentSpace, name: str, step: np.ndarray) -> Outcome | None:
     classifier, rows = space.classifier, labels.held_out(space, name)[1]
     if classifier is None or not len(rows) or name not in classifier.names:
         return None
-    rows = evenly(rows, _TRIED)
+    rows = evenly(rows, numbers("arithmetic")["tried"])
     before = predictions(space, rows)
     effect = effect_on_many(space.model, classifier, space.mean[rows], step, before)
     worst = effect.leakage({name, *labels.excluded(space, name)})
@@ -220,47 +202,47 @@ def outcome(space: LatentSpace, name: str, step: np.ndarray) -> Outcome | None:
     return Outcome(effect.n, effect.success({name: True}), leakage, leaks_into)
 
 
-def _say_outcome(space: LatentSpace, name: str, found: Outcome | None) -> None:
+def _show_outcome(space: LatentSpace, name: str, found: Outcome | None) -> None:
+    text = lesson("arithmetic")
     if found is None:
-        st.caption("There is no classifier for these images, so nobody counts how often it works.")
+        st.caption(text("add.uncounted"))
         return
-    leak = ""
+    concept, success = formatting.mention(name), f"{found.success:.0%}"
+    parts = [text("add.outcome", count=found.n, concept=concept, success=success)]
     if found.leakage:
-        beside = formatting.mention(found.leaks_into)
-        leak = f" What changes most beside it is “{beside}”, for {found.leakage:.0%}."
+        other, leakage = formatting.mention(found.leaks_into), f"{found.leakage:.0%}"
+        parts.append(text("add.leak", other=other, leakage=leakage))
     elif found.leakage == 0:
-        leak = " Nothing else changes."
-    st.markdown(
-        f"Added once to {found.n} others who have none, a classifier then sees "
-        f"“{formatting.mention(name)}” in **{found.success:.0%}** of them.{leak}"
-    )
+        parts.append(text("add.clean"))
+    st.markdown(" ".join(parts))
 
 
 @cache.shared(64)
 def _vectors_of_many(
     space: LatentSpace, name: str, seed: int
 ) -> dict[str, list[tuple[int, np.ndarray]]]:
-    """Vectors `(D,)` with the number of their examples, by who those are."""
+    """Vectors `(D,)` with the number of their examples: "same" people, or "strangers"."""
+    all_counts = numbers("arithmetic")["counts"]
     with_it, without = _examples(space, name, seed)
-    most = min(len(with_it), len(without), COUNTS[-1])
-    counts = [n for n in COUNTS if n <= most]
+    most = min(len(with_it), len(without), all_counts[-1])
+    counts = [n for n in all_counts if n <= most]
     strangers = [
         (n, concept_vector(space.mean[with_it[:n]], space.mean[without[:n]])) for n in counts
     ]
-    found = {"Strangers": strangers}
+    found = {"strangers": strangers}
     twins = _twins(space, without[:most], name)
     if twins is not None:
         steps = twins[1] - space.mean[without[:most]]
-        found = {"Same person": [(n, steps[:n].mean(0)) for n in counts]} | found
+        found = {"same": [(n, steps[:n].mean(0)) for n in counts]} | found
     return found
 
 
 def from_many(space: LatentSpace, name: str, seed: int) -> None:
     """Step 3: success, leakage and agreement of vectors from more and more examples."""
-    vectors = _vectors_of_many(space, name, seed)
+    text, vectors = lesson("arithmetic"), _vectors_of_many(space, name, seed)
     tries = [(kind, n, v) for kind, made in vectors.items() for n, v in made]
     outcomes = {}
-    words = "Trying each vector on images that it was not made from…"
+    words = text("many.trying")
     bar = st.progress(0.0, words)
     for k, (kind, n, vector) in enumerate(tries, 1):
         outcomes[kind, n] = outcome(space, name, vector)
@@ -279,26 +261,27 @@ def from_many(space: LatentSpace, name: str, seed: int) -> None:
                 figure.add_scatter(
                     x=[str(n) for n, _ in made],
                     y=[100 * v for v in values],
-                    name=f"{kind}: {what}",
+                    name=text(f"many.{what}", kind=text(f"many.{kind}")),
                     line={"color": TERMS[colour], "dash": dash, "width": 2},
                 )
     figure.update_layout(
         height=320,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-        xaxis={"title": "pairs, or examples on each side", "type": "category"},
-        yaxis={"title": "% of held-out images", "range": [-3, 103]},
+        xaxis={"title": text("many.x"), "type": "category"},
+        yaxis={"title": text("many.y"), "range": [-3, 103]},
     )
     left, right = st.columns([3, 2], gap="medium", vertical_alignment="center")
     with left:
-        alt = "Success and leakage of vectors from more and more examples"
-        chart(figure, key="from-many", alt=alt)
+        chart(figure, key="from-many", alt=text("many.alt"))
     right.table(
         {
-            "Made from": [f"{kind}: {n}" for kind, n, *_ in rows],
-            "Success": [_percent(o and o.success) for *_, o, _ in rows],
-            "Leakage": [_leak(o) for *_, o, _ in rows],
-            "Cosine to the last": [f"{c:.2f}" for *_, c in rows],
+            text("many.made"): [
+                text("many.row", kind=text(f"many.{kind}"), count=n) for kind, n, *_ in rows
+            ],
+            text("many.column_success"): [_percent(o and o.success) for *_, o, _ in rows],
+            text("many.column_leakage"): [_leak(o) for *_, o, _ in rows],
+            text("many.column_cosine"): [f"{c:.2f}" for *_, c in rows],
         },
         hide_index=True,
     )
@@ -316,14 +299,16 @@ def _percent(share: float | None) -> str:
 
 def two_models(refs: Sequence[LatentSpace | None], name: str, seed: int) -> None:
     """Step 4: the same arithmetic in the variational model and in its standard autoencoder."""
-    found: list[dict[float, Outcome | None]] = []
+    text, found = lesson("arithmetic"), []
+    strengths = text.number("strengths")
     for column, space, title in zip(
-        st.columns(2, gap="medium"), refs, ("Variational", "Standard autoencoder"), strict=True
+        st.columns(2, gap="medium"), refs, ("variational", "autoencoder"), strict=True
     ):
+        title = text(f"twins.{title}")
         with column, st.container(border=True):
             if space is None:
                 st.markdown(f"**{title}**")
-                st.info("This model is not here, so there is nothing to compare with yet.")
+                st.info(text("twins.none"))
                 continue
             st.markdown(f"**{title}** · {plain(space.name)}")
             vector = _mean_difference(space, name)
@@ -337,13 +322,15 @@ def two_models(refs: Sequence[LatentSpace | None], name: str, seed: int) -> None
                 before=True,
                 size=150,
             )
-            with st.spinner("Trying it on held-out images…"):
-                found.append({s: outcome(space, name, s * vector) for s in STRENGTHS})
+            with st.spinner(text("twins.trying")):
+                found.append({s: outcome(space, name, s * vector) for s in strengths})
             st.table(
                 {
-                    "Strength": [f"{s:.1f}" for s in STRENGTHS],
-                    "Success": [_percent(o and o.success) for o in found[-1].values()],
-                    "Leakage": [_leak(o) for o in found[-1].values()],
+                    text("twins.strength"): [f"{s:.1f}" for s in strengths],
+                    text("many.column_success"): [
+                        _percent(o and o.success) for o in found[-1].values()
+                    ],
+                    text("many.column_leakage"): [_leak(o) for o in found[-1].values()],
                 },
                 hide_index=True,
             )
@@ -366,13 +353,16 @@ def _verdict(ours: dict[float, Outcome], theirs: dict[float, Outcome]) -> str:
     (s0, a), (s1, b) = best(ours), best(theirs)
     gain = (a.success - (a.leakage or 0)) - (b.success - (b.leakage or 0))
     error = 2 * (0.5 / min(a.n, b.n)) ** 0.5  # twice the standard error of two shares, at most
-    said = (
-        "the two do equally well, as far as so few images can tell"
-        if abs(gain) < error
-        else f"the {'variational model' if gain > 0 else 'standard autoencoder'} does better"
-    )
-    return (
-        f"Each at its best strength ({s0:.1f} and {s1:.1f}), success less leakage: {said} "
-        f"({a.success:.0%} less {_percent(a.leakage)}, against {b.success:.0%} less "
-        f"{_percent(b.leakage)}; {a.n} images)."
+    text = lesson("arithmetic")
+    result = "equal" if abs(gain) < error else "first" if gain > 0 else "second"
+    return text(
+        "twins.verdict",
+        s0=f"{s0:.1f}",
+        s1=f"{s1:.1f}",
+        result=text(f"twins.{result}"),
+        success0=f"{a.success:.0%}",
+        leakage0=_percent(a.leakage),
+        success1=f"{b.success:.0%}",
+        leakage1=_percent(b.leakage),
+        count=a.n,
     )

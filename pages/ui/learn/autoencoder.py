@@ -10,6 +10,7 @@ from torch import Tensor
 from pages.ui.components.latent_planes import Field, Panel, live_planes
 from pages.ui.components.pickers import draw_samples
 from pages.ui.learn import layout
+from pages.ui.learn.texts import lesson
 from pages.ui.shared import cache, images, plot_style, url_state
 from pages.ui.shared.classifier import confidence, threshold
 from pages.ui.shared.foreign_text import message
@@ -33,11 +34,7 @@ __all__ = [
     "walk",
 ]
 
-FIELDS = {
-    "none": "Nothing",
-    "distance": "Distance to the nearest code",
-    "confidence": "How sure the classifier is",
-}
+FIELDS = ("none", "distance", "confidence")
 
 
 def open_model(name: str) -> LatentSpace:
@@ -54,11 +51,8 @@ def open_model(name: str) -> LatentSpace:
 
 
 def open_twins(autoencoder: str, variational: str) -> dict[str, LatentSpace]:
-    """Opens two models that differ in noise and KL alone, by what a page calls them."""
-    return {
-        "Autoencoder": open_model(autoencoder),
-        "Variational autoencoder": open_model(variational),
-    }
+    """Opens two models that differ in noise and KL alone: "autoencoder" and "variational"."""
+    return {"autoencoder": open_model(autoencoder), "variational": open_model(variational)}
 
 
 def bounds_of(space: LatentSpace, margin: float = 0.06) -> tuple[float, float, float, float]:
@@ -74,17 +68,16 @@ def field(space: LatentSpace, kind: str, colour: str, steps: int = 45) -> Field 
 
     Args:
         space: the model.
-        kind: a key of `FIELDS`.
+        kind: one of `FIELDS`.
         colour: of the tint, #rrggbb.
         steps: places along each axis.
     """
     if kind not in (("distance", "confidence") if space.classifier else ("distance",)):
         return None
     values = _field_values(space, kind, steps)
-    if kind == "distance":
-        name = "distance to the nearest code, in deviations of all codes"
-        return Field(values, name, colour, 0.05, 0.7)
-    return Field(values, "the classifier's surest class", colour, 0.4, 1.0)
+    name = lesson("autoencoder")(f"planes.{kind}")
+    low, high = (0.05, 0.7) if kind == "distance" else (0.4, 1.0)
+    return Field(values, name, colour, low, high)
 
 
 @cache.shared(32)
@@ -165,100 +158,101 @@ def show_samples(twins: dict[str, LatentSpace], distribution: str, seed: int) ->
     """Shows draws of each model, and how many of 1,000 the classifier takes for digits.
 
     Args:
-        twins: models by what they are called.
+        twins: models, as `open_twins` names them.
         distribution: "prior" or "fitted".
         seed: of the draws.
     """
-    words = {"prior": "from N(0, I)", "fitted": "from a Gaussian fitted to its own codes"}
+    text = lesson("autoencoder")
     for column, (name, space) in zip(st.columns(2, gap="medium"), twins.items(), strict=True):
-        with column, st.spinner("Drawing 1,000 codes…"):
+        with column, st.spinner(text("samples.drawing")):
             drawn = samples(space, distribution, seed)
         with column:
-            st.markdown(f"**{name}**, decoded {words[distribution]}")
+            model = text(f"model.{name}")
+            st.markdown(text(f"samples.{distribution}", model=model))
             st.image(
                 images.data_url(images.sheet(drawn["shown"], 10), 224),
                 width="stretch",
-                alt=f"Samples of the {name.lower()} {words[distribution]}",
+                alt=text("samples.alt", model=model),
             )
             if drawn["clear"] is not None:
                 with st.container(horizontal=True):
-                    st.metric("look like a digit, of 1,000", f"{drawn['clear']:,}")
+                    st.metric(text("samples.clear"), f"{drawn['clear']:,}")
+                    number, of = f"{drawn['kinds']:.1f}", len(space.classes)
                     st.metric(
-                        "kinds of digit among those",
-                        f"{drawn['kinds']:.1f} of {len(space.classes)}",
-                        help="As if they were spread evenly over so many kinds.",
+                        text("samples.classes"),
+                        text("samples.classes_value", number=number, all=of),
+                        help=text("samples.classes_help"),
                     )
 
 
 def show_fitted(twins: dict[str, LatentSpace], seed: int) -> None:
-    """Says how the models compare where their own codes lie, and shows it on demand."""
+    """Compares the models where their own codes lie, and shows draws on demand."""
+    text = lesson("autoencoder")
     counts = {name: samples(space, "fitted", seed)["clear"] for name, space in twins.items()}
     if None not in counts.values():
-        st.markdown(
-            "**What is not so different.** Decoded from a Gaussian that is fitted to each "
-            f"network's own codes, {_in_words(counts)}. Where its codes lie the autoencoder "
-            "decodes nearly as well. Noise and KL have changed where that is: near $N(0, I)$, so "
-            "nothing has to be fitted before one can draw."
-        )
-    with layout.details("Draws from each network's own Gaussian"):
+        st.markdown(text("fitted.text", counts=_in_words(counts)))
+    with layout.details(text("fitted.title")):
         show_samples(twins, "fitted", seed)
 
 
 def _in_words(counts: dict[str, int]) -> str:
-    told = " and ".join(f"{count:,} of the {name.lower()}'s" for name, count in counts.items())
-    return f"{told} 1,000 pictures look like a digit"
+    numbers = {name: f"{count:,}" for name, count in counts.items()}
+    return lesson("autoencoder")("samples.counts", **numbers)
 
 
 def show_walk(twins: dict[str, LatentSpace], seed: int) -> None:
     """Shows the straight line between two images' codes for each model, and counts midpoints.
 
     Args:
-        twins: models by what they are called.
+        twins: models, as `open_twins` names them.
         seed: of the pairs whose midpoints are counted.
     """
+    text = lesson("autoencoder")
     first = next(iter(twins.values()))
     with st.container(horizontal=True):
-        a = layout.choose_image(first, key="from", default=3, width=64)
-        b = layout.choose_image(first, key="to", default=10, width=64)
+        a = layout.choose_image(first, key="from", default=text.number("from"), width=64)
+        b = layout.choose_image(first, key="to", default=text.number("to"), width=64)
     for name, space in twins.items():
         decoded, sure = walk(space, a, b)
-        least = "" if sure is None else f"; the classifier's least sure step: {sure.min():.0%}"
+        model = text(f"model.{name}")
+        caption = text("walk.caption", model=model)
+        if sure is not None:
+            caption = text("walk.caption_judged", model=model, confidence=f"{sure.min():.0%}")
         st.image(
             images.data_url(images.sheet(decoded, len(decoded)), 84),
-            caption=f"{name}, on the straight line between the two codes{least}",
-            alt=f"{name}: a walk between two images",
+            caption=caption,
+            alt=text("walk.alt", model=model),
         )
     counts = {name: halfway(space, seed) for name, space in twins.items()}
     if None not in counts.values():
-        st.markdown(
-            f"Half-way between two images of different classes, {_in_words(counts)}: "
-            "here, too, the two hardly differ. Noise and KL do not fill all that lies between."
-        )
+        st.markdown(text("walk.text", counts=_in_words(counts)))
 
 
 def show_planes(twins: dict[str, LatentSpace]) -> None:
     """Shows the planes of two 2-D models under one pointer, and a quantity behind the codes.
 
     Args:
-        twins: models by what they are called.
+        twins: models, as `open_twins` names them.
     """
+    text = lesson("autoencoder")
+    names = {kind: text(f"behind.{kind}") for kind in FIELDS}
     behind = st.segmented_control(
-        "Behind the codes",
+        text("planes.behind"),
         list(FIELDS),
-        format_func=FIELDS.get,
+        format_func=names.get,
         default="distance",
         required=True,
         key="behind",
-        bind=url_state.bind_choice("behind", FIELDS.values()),
+        bind=url_state.bind_choice("behind", names.values()),
     )
     if behind == "confidence" and any(space.classifier is None for space in twins.values()):
-        st.info("No classifier is shipped for these images, so there is no confidence to show.")
+        st.info(text("planes.no_classifier"))
     colour = plot_style.TERMS["gap" if behind == "distance" else "elbo"]
-    start = (0.42, 0.55)
+    start = tuple(text.number("start"))
     at = live_planes(
         [
             Panel(
-                name,
+                text(f"model.{name}"),
                 bounds_of(space),
                 space.name,
                 space.mean,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pages.ui.learn import texts
+
 __all__ = ["STEPS", "Step"]
 
 
@@ -12,59 +14,35 @@ class Step:
     """One page of the lecture.
 
     Args:
-        file: in `pages/`; its stem is the page's address.
-        title: of the page.
+        name: of the lesson, whose words are in a file of this name.
         icon: a Material icon's name.
-        about: what it shows, in one sentence.
     """
 
-    file: str
-    title: str
+    name: str
     icon: str
-    about: str
+
+    @property
+    def file(self) -> str:
+        """The page's file in `pages/`; its stem is the page's address."""
+        return f"learn_{self.name}.py"
+
+    @property
+    def title(self) -> str:
+        """The title in the visitor's language."""
+        return texts.lesson(self.name)("title")
+
+    @property
+    def about(self) -> str:
+        """What the page shows, in one sentence."""
+        return texts.lesson(self.name)("about")
 
 
 STEPS = (
-    Step(
-        "learn_autoencoder.py",
-        "Autoencoder or variational?",
-        "compare",
-        "The same network with and without noise: gaps, continuity, samples.",
-    ),
-    Step(
-        "learn_elbo.py",
-        "The ELBO is a bound",
-        "vertical_align_bottom",
-        "Below the evidence by exactly the distance between q and the true posterior.",
-    ),
-    Step(
-        "learn_terms.py",
-        "Two terms pulling",
-        "swap_horiz",
-        "Reconstruction against KL, and what beta does to the latent space.",
-    ),
-    Step(
-        "learn_likelihoods.py",
-        "What the decoder says",
-        "blur_on",
-        "Three likelihoods for one pixel, why pictures blur, and why sums are of logs.",
-    ),
-    Step(
-        "learn_reparameterisation.py",
-        "Reparameterisation",
-        "conversion_path",
-        "How a gradient gets through a random draw.",
-    ),
-    Step(
-        "learn_amortised.py",
-        "Amortised inference",
-        "bolt",
-        "One network guesses every posterior: how fast, and how far off.",
-    ),
-    Step(
-        "learn_arithmetic.py",
-        "Latent arithmetic",
-        "calculate",
-        "With glasses minus without: a direction, and how good it is.",
-    ),
+    Step("autoencoder", "compare"),
+    Step("elbo", "vertical_align_bottom"),
+    Step("terms", "swap_horiz"),
+    Step("likelihoods", "blur_on"),
+    Step("reparameterisation", "conversion_path"),
+    Step("amortised", "bolt"),
+    Step("arithmetic", "calculate"),
 )

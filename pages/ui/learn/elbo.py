@@ -12,6 +12,7 @@ import torch
 from pages.ui.components.latent_planes import Ellipse, Field, Panel
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import layout
+from pages.ui.learn.texts import lesson
 from pages.ui.shared import cache, plot_style, url_state
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.progress import with_progress
@@ -67,7 +68,7 @@ class Bound:
 def grid(space: LatentSpace) -> DecodedGrid:
     """The lattice of a 2-D model, decoded once."""
     return with_progress(
-        "Decoding the latent plane, once for all images…",
+        lesson("elbo")("bound.decoding"),
         lambda tell: decode_grid(space.model, progress=tell),
     )
 
@@ -105,7 +106,7 @@ def curve(
         K of one run, thinned; its value; and the expected bound with its standard error by K.
     """
     found = with_progress(
-        f"Drawing {most:,} codes from q and decoding them…",
+        lesson("elbo")("bound.drawing", count=f"{most:,}"),
         lambda tell: log_weights(
             space.model, space.image(row), most, torch.Generator().manual_seed(seed), tell
         ),
@@ -154,7 +155,7 @@ def posterior_panel(space: LatentSpace, row: int) -> Panel:
     top = float(values.max())
     tint = Field(values, "log p(z|x)", plot_style.TERMS["evidence"], top - 12, top, 1)
     q = [Ellipse(mean, sigma, plot_style.TERMS["posterior"], radius) for radius in (1.0, 2.0)]
-    title = "True posterior (tint) and q (ellipses: 1 and 2 σ)"
+    title = lesson("elbo")("bound.posterior")
     return Panel(title, bounds, space.name, field=tint, ellipses=q)
 
 
@@ -166,24 +167,29 @@ def bound_figure(found: Bound, run: tuple, row: int) -> go.Figure:
         run: as `curve` gives it.
         row: keeps the view while the image stays.
     """
+    text = lesson("elbo")
     ks, values, expected = run
     sizes = list(expected)
     figure = go.Figure()
     colour = plot_style.TERMS["deviation"]
     figure.add_scatter(
-        x=ks, y=values, mode="lines", name="one run", line={"color": colour, "width": 1.5}
+        x=ks,
+        y=values,
+        mode="lines",
+        name=text("bound.one_run"),
+        line={"color": colour, "width": 1.5},
     )
     figure.add_scatter(
         x=sizes,
         y=[expected[k][0] for k in sizes],
         error_y={"array": [expected[k][1] for k in sizes], "thickness": 1.2},
         mode="markers",
-        name="expected, with standard error",
+        name=text("bound.expected"),
         marker={"color": colour, "size": 9},
     )
     for level, name, tone, dash in (
-        (found.evidence, "log p(x), quadrature", plot_style.TERMS["evidence"], "solid"),
-        (found.mixture, f"mixture proposal, {MIXTURE} samples", plot_style.TERMS["noise"], "dot"),
+        (found.evidence, text("bound.quadrature"), plot_style.TERMS["evidence"], "solid"),
+        (found.mixture, text("bound.mixture", count=MIXTURE), plot_style.TERMS["noise"], "dot"),
         (found.elbo, "ELBO", plot_style.TERMS["elbo"], "dash"),
     ):
         figure.add_scatter(
@@ -199,8 +205,8 @@ def bound_figure(found: Bound, run: tuple, row: int) -> go.Figure:
     figure.update_layout(
         height=430,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        xaxis={"type": "log", "dtick": 1, "title": "samples of q, K"},
-        yaxis={"title": "nats", "range": [low - room, high + room]},
+        xaxis={"type": "log", "dtick": 1, "title": text("bound.samples")},
+        yaxis={"title": text("bound.nats"), "range": [low - room, high + room]},
         legend={"orientation": "h", "y": -0.22},
         uirevision=str(row),
     )
@@ -209,22 +215,20 @@ def bound_figure(found: Bound, run: tuple, row: int) -> go.Figure:
 
 def linear_gaussian() -> None:
     """The model in which all is exact, with a q to be set by hand."""
-    st.markdown(
-        "One number for a code, one for a picture: $z \\sim N(0, 1)$ and "
-        "$x \\mid z \\sim N(wz, \\sigma^2)$. Everything has a closed form, and the ELBO "
-        "touches the evidence exactly where q is the true posterior."
-    )
+    text = lesson("elbo")
+    st.markdown(text("linear.text"))
     left, right = st.columns([1, 2], gap="medium")
     with left:
         slope, noise, x, mean, sigma = (
-            st.slider(label, low, high, value, key=key, bind=url_state.bind_number(key, low, high))
-            for label, low, high, value, key in (
-                ("Slope of the decoder, w", 0.1, 3.0, 1.5, "w"),
-                ("Noise of the decoder, σ", 0.1, 2.0, 0.7, "noise"),
-                ("Observed x", -4.0, 4.0, 2.0, "x"),
-                ("Mean of q", -3.0, 3.0, 0.3, "q-mean"),
-                ("Deviation of q", 0.05, 2.0, 0.9, "q-sigma"),
+            st.slider(
+                text(f"linear.slider.{key}"),
+                low,
+                high,
+                value,
+                key=key,
+                bind=url_state.bind_number(key, low, high),
             )
+            for key, (low, high, value) in text.number("sliders").items()
         )
     model = LinearGaussian(slope, noise)
     true = model.posterior(x)
@@ -232,8 +236,8 @@ def linear_gaussian() -> None:
     z = np.linspace(-4, 4, 401)
     figure = go.Figure()
     for name, (m, s), tone in (
-        ("prior p(z)", (0, 1), "prior"),
-        ("true posterior p(z|x)", true, "evidence"),
+        (text("linear.prior"), (0, 1), "prior"),
+        (text("linear.posterior"), true, "evidence"),
         ("q(z)", (mean, sigma), "posterior"),
     ):
         density = np.exp(-0.5 * ((z - m) / s) ** 2) / (s * np.sqrt(2 * np.pi))
@@ -243,15 +247,12 @@ def linear_gaussian() -> None:
         height=260, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title="z", uirevision="lg"
     )
     with right:
-        alt = "Densities of the prior, the true posterior and q in a linear model"
-        chart(figure, key="linear", alt=alt)
+        chart(figure, key="linear", alt=text("linear.alt"))
         layout.balance(
             ("evidence", r"\log p(x)", model.log_evidence(x)),
             ("elbo", r"\mathrm{ELBO}", reconstruction - kl),
             ("gap", r"\mathrm{KL}(q \| p(z|x))", model.gap(x, mean, sigma)),
             digits=4,
         )
-        st.caption(
-            f"The true posterior has mean {true[0]:.3f} and deviation {true[1]:.3f}: set q to "
-            "these, and the gap is 0."
-        )
+        mean, sigma = (f"{value:.3f}" for value in true)
+        st.caption(text("linear.caption", mean=mean, sigma=sigma))

@@ -11,6 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui.learn.contents import STEPS
+from pages.ui.learn.texts import Lesson, lesson
 from pages.ui.shared import images, url_state
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -28,23 +29,23 @@ __all__ = [
 ]
 
 
-def begin(file: str, sentences: str) -> None:
+def begin(text: Lesson) -> None:
     """Writes the head of a page: which step it is, the ways on, and what it is about.
 
     Args:
-        file: the page's, as in `STEPS`.
-        sentences: two.
+        text: the lesson's words, with "title" and "intro".
     """
-    number = [step.file for step in STEPS].index(file)
+    number, frame = _number(text), lesson("frame")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.header(f"{number + 1} · {STEPS[number].title}", anchor=False, width="stretch")
-        for by, label, key in ((-1, "Previous", "P"), (1, "Next", "N")):
+        st.header(f"{number + 1} · {text('title')}", anchor=False, width="stretch")
+        ways = ((-1, frame("previous"), "P", "left"), (1, frame("next"), "N", "right"))
+        for by, label, key, side in ways:
             target = number + by
             missing = not _exists(target)
             if st.button(
                 label,
                 icon=f":material/arrow_{'back' if by < 0 else 'forward'}:",
-                icon_position="left" if by < 0 else "right",
+                icon_position=side,
                 shortcut=key,
                 disabled=missing,
                 help=None if missing else STEPS[target].title,
@@ -52,12 +53,12 @@ def begin(file: str, sentences: str) -> None:
                 width="content",
             ):
                 st.switch_page(STEPS[target].file, query_params={})
-    st.markdown(sentences)
+    st.markdown(text("intro"))
 
 
-def end(file: str) -> None:
+def end(text: Lesson) -> None:
     """Writes the foot of a page: links to its neighbours, which open in a new tab as well."""
-    number = [step.file for step in STEPS].index(file)
+    number = _number(text)
     st.divider()
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         for target, way in ((number - 1, "back"), (number + 1, "forward")):
@@ -71,17 +72,11 @@ def end(file: str) -> None:
                 )
 
 
-def formula(latex: str, *words: tuple[str, str, str]) -> None:
-    r"""Writes a formula, and below it what its terms mean.
-
-    Args:
-        latex: with terms coloured by `term`.
-        words: name of the colour, the term's LaTeX, and what it is in plain words.
-    """
+def formula(text: Lesson) -> None:
+    """Writes the lesson's formula, and below it what its terms mean."""
     with st.container(border=True):
-        st.latex(latex)
-        if words:
-            st.caption("  ·  ".join(f"${term(name, tex)}$ {text}" for name, tex, text in words))
+        st.latex(text("formula.latex"))
+        st.caption("  ·  ".join(text.all("formula.legend")))
 
 
 def balance(
@@ -111,10 +106,11 @@ def balance(
     st.latex(" = ".join(sides))
 
 
-def to_try(*things: str) -> None:
+def to_try(text: Lesson) -> None:
     """Lists what a visitor might do next, each in one sentence."""
     with st.container(border=True):
-        st.markdown("**What to try**\n" + "".join(f"\n- {thing}" for thing in things))
+        things = "".join(f"\n- {thing}" for thing in text.all("try"))
+        st.markdown(f"**{lesson('frame')('try')}**\n{things}")
 
 
 def details(title: str, icon: str = "unfold_more") -> AbstractContextManager[object]:
@@ -129,10 +125,20 @@ def seed(key: str = "seed", help: str | None = None) -> int:
         key: of the widget and in the address.
         help: what is drawn from it.
     """
-    text = help or "All random numbers on this page come from it: the same seed, the same page."
+    frame = lesson("frame")
     bind = url_state.bind_number(key, 0, 9_999, whole=True)
     with st.container(width=140):
-        return int(st.number_input("Seed", 0, 9_999, 0, key=key, bind=bind, help=text))
+        return int(
+            st.number_input(
+                frame("seed.label"),
+                0,
+                9_999,
+                0,
+                key=key,
+                bind=bind,
+                help=help or frame("seed.help"),
+            )
+        )
 
 
 def choose_image(
@@ -149,24 +155,29 @@ def choose_image(
     Returns:
         A row of `space.mean`.
     """
+    frame = lesson("frame")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content"):
         row = st.number_input(
-            "Real image",
+            frame("image.label"),
             0,
             len(space) - 1,
             min(default, len(space) - 1),
             key=key,
             bind=url_state.bind_number(key, 0, len(space) - 1, whole=True),
             width=150,
-            help="Images that training never saw. The number is part of the address.",
+            help=frame("image.help"),
         )
         row = int(row)
         st.image(
             images.data_url(space.image(row), 2 * width),
             width=width,
-            alt=f"Real image {plain(space.title(row), 'text')}",
+            alt=frame("image.alt", name=plain(space.title(row), "text")),
         )
     return row
+
+
+def _number(text: Lesson) -> int:
+    return [step.name for step in STEPS].index(text.name)
 
 
 def _exists(number: int) -> bool:

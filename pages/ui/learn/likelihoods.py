@@ -15,8 +15,8 @@ from torch import Tensor
 from pages.ui.components.pixel_inspector import Reading, live_pixels
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import autoencoder
+from pages.ui.learn.texts import lesson
 from pages.ui.shared import cache, images, plot_style, url_state
-from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from vae.codes import decode
 from vae.latent import neighbours
@@ -26,25 +26,20 @@ __all__ = [
     "KINDS",
     "averaging",
     "blur",
-    "forgiveness",
+    "evaluate_pixels",
     "read_pixels",
-    "said",
+    "spread_figure",
     "underflow",
 ]
 
-KINDS = {
-    "bernoulli": "Bernoulli",
-    "continuous_bernoulli": "Continuous Bernoulli",
-    "gaussian": "Gaussian, a variance for every pixel",
-}
+KINDS = ("bernoulli", "continuous_bernoulli", "gaussian")
 PRECISIONS = {"float16": np.float16, "float32": np.float32, "float64": np.float64}
-_WHITE = 0.5  # the deviation that is drawn white: that of a Bernoulli at ½
 _TONES = {"float16": "gap", "float32": "kl", "float64": "elbo"}
 
 
 @dataclass(frozen=True, eq=False)
-class Said:
-    """What a decoder says of an image at the mean of its posterior.
+class PixelLikelihood:
+    """The likelihood of an image, decoded at the mean of its posterior, pixel by pixel.
 
     Args:
         x: the image as the likelihood sees it, `(H, W)`.
@@ -67,7 +62,7 @@ def model(kind: str) -> LatentSpace:
 
 
 @torch.no_grad()
-def said(space: LatentSpace, x: Tensor) -> Said:
+def evaluate_pixels(space: LatentSpace, x: Tensor) -> PixelLikelihood:
     """Encodes one image `(C, H, W)`, decodes it, and reads the likelihood pixel by pixel."""
     own = space.model
     z = own.encoder(x[None]).mean
@@ -75,42 +70,36 @@ def said(space: LatentSpace, x: Tensor) -> Said:
     seen = own.observe(x[None])
     found = (seen, pixels.mean, pixels.stddev, pixels.log_prob(seen))
     seen, mean, deviation, log_p = (v[0, 0].numpy() for v in found)
-    return Said(seen, mean, deviation, log_p, own.decoder.network(z)[0].numpy())
+    return PixelLikelihood(seen, mean, deviation, log_p, own.decoder.network(z)[0].numpy())
 
 
 def read_pixels(x: Tensor) -> tuple[int, int]:
-    """Shows the three likelihoods under one pointer, and gives the pixel last clicked."""
+    """Shows the three likelihoods under one pointer, and returns the pixel last clicked."""
+    text = lesson("likelihoods")
+    white = text.number("white")
     tones = {"m": plot_style.TERMS["mean"], "s": plot_style.TERMS["deviation"]}
     readings = []
-    for kind, title in KINDS.items():
-        s = said(model(kind), x)
+    for kind in KINDS:
+        s = evaluate_pixels(model(kind), x)
         values = {"x": s.x, "m": s.mean, "s": s.deviation, "p": s.log_p}
-        pictures = [("what it sees", s.x), ("mean", s.mean)]
-        pictures.append((f"deviation (white: {_WHITE})", s.deviation / _WHITE))
+        pictures = [(text("pixel.input"), s.x), (text("pixel.mean"), s.mean)]
+        pictures.append((text("pixel.deviation", white=white), s.deviation / white))
         if kind == "bernoulli":
             values |= {"q": 1 - s.mean, "y": 1 - s.x}
-            lines = ["x = {x}, mean m = {m}, deviation {s}", "x·log m + (1 − x)·log(1 − m)"]
-            lines.append("= {x}·log {m} + {y}·log {q}")
-            unit = "a probability"
         elif kind == "continuous_bernoulli":
             logit = torch.from_numpy(s.raw[0])
             softplus = F.softplus(logit).numpy()
             values |= {"l": s.raw[0], "f": softplus, "c": s.log_p - s.x * s.raw[0] + softplus}
-            lines = ["x = {x}, λ = {l}, mean {m}, deviation {s}", "x·λ − softplus(λ) + log C(λ)"]
-            lines.append("= {x}·{l} − {f} + {c}")
-            unit = "a density"
         else:
             values |= {
                 "e": -0.5 * ((s.x - s.mean) / s.deviation) ** 2,
                 "w": -np.log(s.deviation),
                 "t": np.full_like(s.x, 0.5 * math.log(2 * math.pi)),
             }
-            lines = ["x = {x}, mean m = {m}, deviation σ = {s}"]
-            lines += ["−½((x − m) / σ)² − log σ − ½ log 2π", "= {e} + {w} − {t}"]
-            unit = "a density"
-        lines.append("log p(x | z) = {p} nats")
-        total = f"All {s.x.size} pixels: {s.log_p.sum():.1f} nats, the log of {unit}"
-        readings.append(Reading(title, pictures, lines, values, tones, total))
+        lines = list(text.all(f"pixel.{kind}"))
+        unit = "probability" if kind == "bernoulli" else "density"
+        total = text(f"pixel.{unit}", count=s.x.size, total=f"{s.log_p.sum():.1f}")
+        readings.append(Reading(text(f"kind.{kind}"), pictures, lines, values, tones, total))
     worst = np.abs(s.x - s.mean).argmax()  # where the Gaussian errs most there is most to see
     first = url_state.read_numbers("pixel", 2, 0, 1_000) or np.unravel_index(worst, s.x.shape)
     start = (int(first[0]), int(first[1]))
@@ -120,26 +109,30 @@ def read_pixels(x: Tensor) -> tuple[int, int]:
     return at
 
 
-def forgiveness(x: Tensor, pixel: tuple[int, int]) -> go.Figure:
-    """The Gaussian's log density of one pixel against its deviation, all else as it is."""
-    s = said(model("gaussian"), x)
+def spread_figure(x: Tensor, pixel: tuple[int, int]) -> go.Figure:
+    """The Gaussian's log density of one pixel against its standard deviation."""
+    text = lesson("likelihoods")
+    s = evaluate_pixels(model("gaussian"), x)
     own = model("gaussian").model.config
     error = abs(float(s.x[pixel] - s.mean[pixel]))
     chosen = float(s.deviation[pixel])
     sigma = np.geomspace(own.sigma_floor, 1, 200)
     figure = go.Figure()
     parts = (
-        ("what the error costs, −½(e/σ)²", -0.5 * (error / sigma) ** 2, "mean", "dot"),
-        ("what the width costs, −log σ − ½ log 2π", -np.log(sigma * math.sqrt(2 * math.pi)),
+        (text("spread.error"), -0.5 * (error / sigma) ** 2, "mean", "dot"),
+        (text("spread.width"), -np.log(sigma * math.sqrt(2 * math.pi)),
          "deviation", "dot"),
-        ("log p(x), their sum",
+        (text("spread.sum"),
          -0.5 * (error / sigma) ** 2 - np.log(sigma * math.sqrt(2 * math.pi)), "elbo", "solid"),
     )  # fmt: skip
     for name, values, tone, dash in parts:
         line = {"color": plot_style.TERMS[tone], "dash": dash}
         figure.add_scatter(x=sigma, y=values, name=name, mode="lines", line=line)
     best = max(error, own.sigma_floor)
-    for at, name, symbol in ((chosen, "the decoder's σ", "circle"), (best, "the best σ", "star")):
+    for at, name, symbol in (
+        (chosen, text("spread.chosen"), "circle"),
+        (best, text("spread.best"), "star"),
+    ):
         level = -0.5 * (error / at) ** 2 - math.log(at * math.sqrt(2 * math.pi))
         marker = {"size": 12, "symbol": symbol, "color": plot_style.TERMS["evidence"]}
         figure.add_scatter(x=[at], y=[level], name=name, mode="markers", marker=marker)
@@ -150,30 +143,31 @@ def forgiveness(x: Tensor, pixel: tuple[int, int]) -> go.Figure:
             "type": "log",
             "dtick": "D2",
             "tickformat": "~g",
-            "title": "deviation σ of this pixel",
+            "title": text("spread.x"),
         },
-        yaxis={"title": "nats", "range": [-8, 4.5]},
+        yaxis={"title": text("spread.y"), "range": [-8, 4.5]},
         legend={"orientation": "h", "y": -0.25},
     )
     return figure
 
 
 @torch.no_grad()
-def blur(space: LatentSpace, row: int, count: int = 24) -> None:
-    """Shows that a decoder answers with the mean of the images that share a code.
+def blur(space: LatentSpace, row: int) -> None:
+    """Shows that a decoder predicts the mean of the images that share a code.
 
     Args:
         space: a model with few latent dimensions.
         row: of the image.
-        count: neighbours that are averaged.
     """
+    text = lesson("likelihoods")
+    count = text.number("neighbours")
     rows, _ = neighbours(space.mean, space.mean[row], count)
     near = torch.stack([space.image(int(k)) for k in rows])
     decoded = decode(space.model, space.mean[row][None])[0]
     shown = (
-        ("the image", space.image(row)),
-        (f"mean of the {count} images with the nearest codes", near.mean(0)),
-        ("decoded", decoded),
+        (text("blur.image"), space.image(row)),
+        (text("blur.mean", count=count), near.mean(0)),
+        (text("blur.decoded"), decoded),
     )
     st.image(
         [images.data_url(picture, 252) for _, picture in shown],
@@ -181,7 +175,7 @@ def blur(space: LatentSpace, row: int, count: int = 24) -> None:
         width=128,
         alt=[words for words, _ in shown],
     )
-    st.image(images.data_url(images.sheet(near[:12], 6), 112), caption="some of these images")
+    st.image(images.data_url(images.sheet(near[:12], 6), 112), caption=text("blur.some"))
 
 
 def _tiled(log_p: np.ndarray, copies: int = 20) -> np.ndarray:
@@ -194,7 +188,7 @@ def _ends(products: np.ndarray) -> tuple[str, int] | None:
     if not gone.any():
         return None
     first = int(gone.argmax())
-    return ("exactly 0" if products[first] == 0 else "infinite"), first + 1
+    return ("zero" if products[first] == 0 else "infinite"), first + 1
 
 
 @cache.shared(16)
@@ -210,26 +204,27 @@ def shares(space: LatentSpace, count: int = 500) -> dict[str, tuple[int, int]]:
     return {k: (int((v == 0).sum()), int((~np.isfinite(v)).sum())) for k, v in last.items()}
 
 
-def underflow(space: LatentSpace, x: Tensor, count: int = 500) -> None:
+def underflow(space: LatentSpace, x: Tensor) -> None:
     """Multiplies the probabilities of an image's pixels one by one, in three precisions.
 
     Args:
         space: a Bernoulli model.
         x: one image `(C, H, W)`.
-        count: images of which it is said how many products vanish.
     """
-    names = {k: v for k, v in KINDS.items() if k != "continuous_bernoulli"}
+    text = lesson("likelihoods")
+    count = text.number("counted")
+    names = {k: text(f"kind.{k}") for k in KINDS if k != "continuous_bernoulli"}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.segmented_control(
-            "Multiply", list(names), format_func=names.get, default="bernoulli", required=True,
-            key="multiply", bind=url_state.bind_choice("multiply", names.values()),
+            text("product.choose"), list(names), format_func=names.get, default="bernoulli",
+            required=True, key="multiply", bind=url_state.bind_choice("multiply", names.values()),
         )  # fmt: skip
         pixels = int(
-            st.slider("Pixels multiplied so far", 1, 784, 784, key="pixels-so-far",
+            st.slider(text("product.pixels"), 1, 784, 784, key="pixels-so-far",
                       bind=url_state.bind_number("pixels-so-far", 1, 784, whole=True))
         )  # fmt: skip
     space = space if kind == "bernoulli" else model(kind)
-    log_p = said(space, x).log_p
+    log_p = evaluate_pixels(space, x).log_p
     order = _tiled(log_p)
     figure = go.Figure()
     for column, (name, dtype) in zip(st.columns(3), PRECISIONS.items(), strict=True):
@@ -246,43 +241,43 @@ def underflow(space: LatentSpace, x: Tensor, count: int = 500) -> None:
         if end and end[1] <= size:
             figure.add_scatter(
                 x=[end[1]], y=[heights[alive][-1] if alive.any() else 0], mode="markers+text",
-                text=[f"{name}: {end[0]}"], textposition="middle right", showlegend=False,
+                text=[text("product.mark", precision=name, end=text(f"product.{end[0]}"))],
+                textposition="middle right", showlegend=False,
                 marker={"symbol": "x", "size": 11, "color": plot_style.TERMS[_TONES[name]]},
                 cliponaxis=False,
             )  # fmt: skip
         value = float(products[pixels - 1])
-        column.metric(name, "exactly 0" if value == 0 else f"{value:.3g}")
+        column.metric(name, text("product.zero") if value == 0 else f"{value:.3g}")
         if end:
-            pictures = f" ({end[1] / size:.1f} such pictures)" if end[1] > size else ""
-            column.caption(f"{end[0]} after {end[1]:,} pixels{pictures}")
+            key = "product.after_pictures" if end[1] > size else "product.after"
+            values = {"pixels": f"{end[1]:,}", "pictures": f"{end[1] / size:.1f}"}
+            column.caption(text(key, end=text(f"product.{end[0]}"), **values))
         zero, infinite = shares(space, count)[name]
-        column.caption(f"0 in {zero}, infinite in {infinite} of {count} images")
+        column.caption(text("product.shares", zero=zero, infinite=infinite, count=count))
     sums = np.cumsum(log_p.ravel().astype(np.float64)) / math.log(10)
     figure.add_scatter(
-        x=np.arange(1, log_p.size + 1), y=sums, mode="lines", name="sum of logs",
+        x=np.arange(1, log_p.size + 1), y=sums, mode="lines", name=text("product.sum"),
         line={"color": plot_style.TERMS["prior"], "dash": "dash"},
     )  # fmt: skip
     figure.add_vline(x=pixels, line={"color": plot_style.TERMS["prior"], "width": 1})
     figure.update_layout(
         height=360,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        xaxis={"title": "pixels multiplied, row by row"},
-        yaxis={"title": "log₁₀ of the product"},
+        xaxis={"title": text("product.x")},
+        yaxis={"title": text("product.y")},
         legend={"orientation": "h", "y": -0.22},
     )
-    chart(figure, key="products", alt="Products of probabilities and sums of their logs")
+    chart(figure, key="products", alt=text("product.alt"))
     logs = float(log_p.ravel()[:pixels].sum())
-    st.caption(
-        f"The sum of logs after {pixels} pixels: {logs:.2f} nats. The readings at the top come "
-        f"from models with more dimensions; this is {plain(space.name)}, with "
-        f"{space.mean.shape[1]}."
-    )
+    dimensions = space.mean.shape[1]
+    st.caption(text("product.caption", pixels=pixels, logs=f"{logs:.2f}", dimensions=dimensions))
 
 
 @torch.no_grad()
-def averaging(space: LatentSpace, x: Tensor, seed: int, count: int = 100) -> None:
+def averaging(space: LatentSpace, x: Tensor, seed: int) -> None:
     """Averages likelihoods of one image over draws of q, as written and by log-sum-exp."""
-    own = space.model
+    text, own = lesson("likelihoods"), space.model
+    count = text.number("draws")
     posterior = own.encoder(x[None])
     noise = torch.randn((count, own.latent_dim), generator=torch.Generator().manual_seed(seed))
     z = posterior.mean + posterior.base_dist.scale * noise
@@ -292,14 +287,11 @@ def averaging(space: LatentSpace, x: Tensor, seed: int, count: int = 100) -> Non
         naive, stable = average_likelihood(log_p, dtype)
         rows.append(
             {
-                "precision": name,
-                "log(mean(exp(l)))": f"{naive:.3f}".replace("-inf", "−∞"),
-                "log-sum-exp": f"{stable:.3f}",
+                text("average.precision"): name,
+                text("average.naive"): f"{naive:.3f}".replace("-inf", "−∞"),
+                text("average.stable"): f"{stable:.3f}",
             }
         )
     st.table(rows)
-    st.caption(
-        f"{count} draws of q; their log likelihoods l lie between {log_p.min():.1f} and "
-        f"{log_p.max():.1f} nats. Log-sum-exp takes the largest, m, out first: "
-        "m + log(mean(exp(l − m)))."
-    )
+    low, high = (f"{value:.1f}".replace("-", "−") for value in (log_p.min(), log_p.max()))
+    st.caption(text("average.caption", count=count, low=low, high=high))

@@ -10,6 +10,7 @@ import torch
 from pages.ui.components.latent_planes import Ellipse, Panel, live_gaussian, live_planes
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import autoencoder, layout
+from pages.ui.learn.texts import lesson, numbers
 from pages.ui.shared import cache, images, plot_style, url_state
 from pages.ui.shared.latent_space import LatentSpace
 from vae.bounds import estimate_elbo
@@ -20,13 +21,13 @@ from vae.theory.gradients import gradient_norms
 
 __all__ = ["gradients", "move_posterior", "rate_distortion", "sweep"]
 
-BETAS = ("0", "0.1", "1", "4", "20")
 _ELLIPSES = 110  # posteriors that are drawn, spread evenly over the images
 _BATCH = 128  # images whose gradients are averaged
 
 
 def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
-    """Lets the visitor move and widen q for one image, and says what each term makes of it."""
+    """Lets the visitor move and widen q for one image, and shows both terms."""
+    text = lesson("terms")
     x, mean, sigma = space.image(row), space.mean[row], np.sqrt(space.variance[row])
     tries = st.session_state.setdefault("tries", 0)
     # A link leads to a q once: another image, or the way back, starts at the encoder's.
@@ -41,7 +42,7 @@ def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
         half = float(np.abs(space.mean).max()) * 1.05
         found, width = live_gaussian(
             Panel(
-                "Drag q, or its rim",
+                text("q.title"),
                 (-half, half, -half, half),
                 space.name,
                 space.mean,
@@ -73,10 +74,10 @@ def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
         chart(
             _terms(own, now),
             key="terms",
-            alt="KL and reconstruction of your q and of the encoder's",
+            alt=text("q.alt"),
         )
         st.button(
-            "Back to the encoder's q",
+            text("q.reset"),
             icon=":material/undo:",
             key="again",
             on_click=lambda: st.session_state.update(tries=tries + 1),
@@ -86,15 +87,15 @@ def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
 
 def _terms(own: tuple[float, float], now: tuple[float, float]) -> go.Figure:
     """What each q loses, in nats: the two bars add up to −ELBO."""
-    figure = go.Figure()
-    names = ["your q", "the encoder's q"]
+    text, figure = lesson("terms"), go.Figure()
+    names = [text("q.yours"), text("q.encoder")]
     for term, k, sign in (("reconstruction", 0, -1), ("kl", 1, 1)):
         values = [sign * pair[k] for pair in (now, own)]
         figure.add_bar(
             y=names,
             x=values,
             orientation="h",
-            name={"reconstruction": "−reconstruction", "kl": "KL"}[term],
+            name=text(f"q.{term}"),
             marker_color=plot_style.TERMS[term],
             text=[f"{v:.1f}" for v in values],
             textposition="auto",
@@ -103,7 +104,7 @@ def _terms(own: tuple[float, float], now: tuple[float, float]) -> go.Figure:
         barmode="stack",
         height=230,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        xaxis={"title": "nats lost: the less, the better", "rangemode": "tozero"},
+        xaxis={"title": text("q.nats"), "rangemode": "tozero"},
         yaxis={"autorange": "reversed"},
         legend={"orientation": "h", "y": 1.2},
     )
@@ -111,17 +112,18 @@ def _terms(own: tuple[float, float], now: tuple[float, float]) -> go.Figure:
 
 
 def _models() -> dict[str, LatentSpace]:
-    return {beta: autoencoder.open_model(f"lab/digits-beta-{beta}") for beta in BETAS}
+    name, betas = (numbers("terms")[key] for key in ("swept", "betas"))
+    return {beta: autoencoder.open_model(name.replace("{beta}", beta)) for beta in betas}
 
 
 def sweep(row: int, seed: int) -> None:
-    """Shows the aggregate posterior for each beta, and one image given back by each model.
+    """Shows the aggregate posterior for each beta, and one image reconstructed by each model.
 
     Args:
         row: of the image, as the flagship counts.
         seed: of the draws.
     """
-    panels = []
+    text, panels = lesson("terms"), []
     models = _models()
     for beta, space in models.items():
         some = evenly(np.arange(len(space)), _ELLIPSES)
@@ -139,29 +141,32 @@ def sweep(row: int, seed: int) -> None:
                 classes=space.class_of[some],
                 ellipses=ellipses,
                 rings=True,
-                note=f"KL {space.kl.mean():.1f} · reconstruction "
-                f"{(space.elbo + space.kl).mean():.0f} nats",
+                note=text(
+                    "sweep.note",
+                    kl=f"{space.kl.mean():.1f}",
+                    reconstruction=f"{(space.elbo + space.kl).mean():.0f}",
+                ),
             )
         )
     live_planes(panels, key="sweep", legend=next(iter(models.values())).classes)
     x = autoencoder.open_model("digits").image(row)
-    given_back = torch.cat(
+    reconstructed = torch.cat(
         [decode(space.model, space.model.encoder(x[None]).mean) for space in models.values()]
     )
     z = torch.randn((8, 2), generator=torch.Generator().manual_seed(seed))
     drawn = {beta: decode(space.model, z) for beta, space in models.items()}
-    for column, beta, back in zip(st.columns(len(BETAS)), BETAS, given_back, strict=True):
+    for column, beta, back in zip(st.columns(len(models)), models, reconstructed, strict=True):
         sheet = images.sheet(torch.cat([x[None], back[None], drawn[beta]]), 5)
         column.image(
             images.data_url(sheet, 112),
-            caption=f"β = {beta}: image, given back, 8 draws",
-            alt=f"Beta {beta}: the image, its reconstruction and eight samples of the prior",
+            caption=text("sweep.caption", beta=beta),
+            alt=text("sweep.alt", beta=beta),
         )
 
 
 def rate_distortion() -> go.Figure:
     """Nats spent on the code against nats lost in the image, one point for each beta."""
-    models = _models()
+    text, models = lesson("terms"), _models()
     rate = [float(space.kl.mean()) for space in models.values()]
     distortion = [float(-(space.elbo + space.kl).mean()) for space in models.values()]
     figure = go.Figure()
@@ -169,7 +174,7 @@ def rate_distortion() -> go.Figure:
         x=rate,
         y=distortion,
         mode="lines+markers+text",
-        text=[f"β = {beta}" for beta in BETAS],
+        text=[f"β = {beta}" for beta in models],
         textposition="top right",
         marker={"size": 11, "color": plot_style.TERMS["elbo"]},
         line={"color": plot_style.TERMS["prior"], "dash": "dot"},
@@ -178,8 +183,8 @@ def rate_distortion() -> go.Figure:
     figure.update_layout(
         height=330,
         margin={"l": 10, "r": 70, "t": 30, "b": 10},
-        xaxis={"title": "rate: KL, nats per image", "rangemode": "tozero"},
-        yaxis={"title": "distortion: −reconstruction, nats"},
+        xaxis={"title": text("rate.x"), "rangemode": "tozero"},
+        yaxis={"title": text("rate.y")},
         showlegend=False,
     )
     return figure
@@ -196,17 +201,17 @@ def _norms(space: LatentSpace, seed: int) -> dict[tuple[str, str], float]:
 
 def gradients(space: LatentSpace, seed: int) -> go.Figure:
     """Norms of the gradients that each term sends to each network."""
-    norms = _norms(space, seed)
+    text, norms = lesson("terms"), _norms(space, seed)
     figure = go.Figure()
     networks = ("encoder", "decoder")
     for term in ("reconstruction", "kl"):
         values = [norms[term, network] for network in networks]
         figure.add_bar(
-            x=[f"to the {network}" for network in networks],
+            x=[text(f"gradients.{network}") for network in networks],
             y=values,
-            name={"reconstruction": "from the reconstruction", "kl": "from the KL"}[term],
+            name=text(f"gradients.{term}"),
             marker_color=plot_style.TERMS[term],
-            text=["exactly 0" if v == 0 else f"{v:.3g}" for v in values],
+            text=[text("gradients.zero") if v == 0 else f"{v:.3g}" for v in values],
             textposition="outside",
             cliponaxis=False,
         )
@@ -214,7 +219,7 @@ def gradients(space: LatentSpace, seed: int) -> go.Figure:
         barmode="group",
         height=330,
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
-        yaxis={"title": "norm of the gradient"},
+        yaxis={"title": text("gradients.y")},
         legend={"orientation": "h", "y": 1.15},
     )
     return figure

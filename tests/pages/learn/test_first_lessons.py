@@ -11,7 +11,8 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.learn import autoencoder, contents, elbo, likelihoods, terms
+from pages.ui.learn import autoencoder, contents, elbo, likelihoods
+from pages.ui.learn.texts import numbers
 from pages.ui.shared import cache, classifier, plot_style
 from vae import elbo as bound
 from vae import list_checkpoints, load_dataset
@@ -19,6 +20,7 @@ from vae.locations import list_lab_checkpoints
 
 ROOT = Path(__file__).resolve().parents[3]
 TWINS = ("lab/digits-16-autoencoder", "lab/digits-16-variational")
+BETAS = numbers("terms")["betas"]
 FILES = [step.file for step in contents.STEPS[:4]]
 
 
@@ -93,7 +95,7 @@ def test_colours_of_terms_can_be_read_on_both_pages():
 
 def test_small_models_are_small_and_in_no_picker():
     found = list_lab_checkpoints()
-    assert {c.name for c in found} >= {f"lab/digits-beta-{beta}" for beta in terms.BETAS}
+    assert {c.name for c in found} >= {f"lab/digits-beta-{beta}" for beta in BETAS}
     for checkpoint in found:
         most = 2_000_000 if checkpoint.name in TWINS else 500_000
         assert sum(f.stat().st_size for f in checkpoint.folder.iterdir()) <= most
@@ -101,7 +103,7 @@ def test_small_models_are_small_and_in_no_picker():
 
 
 def test_beta_trades_distortion_for_rate_until_collapse():
-    models = [cache.latent_space(f"lab/digits-beta-{beta}") for beta in terms.BETAS]
+    models = [cache.latent_space(f"lab/digits-beta-{beta}") for beta in BETAS]
     rate = [float(space.kl.mean()) for space in models]
     distortion = [float(-(space.elbo + space.kl).mean()) for space in models]
     assert rate == sorted(rate, reverse=True)
@@ -240,7 +242,7 @@ def test_nonsense_from_the_browser_is_not_taken():
 @pytest.mark.parametrize("kind", likelihoods.KINDS)
 def test_a_pixels_numbers_add_up_to_its_log_probability(kind):
     x = cache.latent_space("digits").image(3)
-    s = likelihoods.said(likelihoods.model(kind), x)
+    s = likelihoods.evaluate_pixels(likelihoods.model(kind), x)
     if kind == "bernoulli":
         assert set(np.unique(s.x)) <= {0.0, 1.0}
         written = s.x * np.log(s.mean) + (1 - s.x) * np.log1p(-s.mean)

@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui.components import digit_canvas, messages, schema
 from pages.ui.learn import amortised, arithmetic
+from pages.ui.learn.texts import lesson, numbers
 from pages.ui.shared import cache, formatting
 from vae import load_dataset
 
@@ -194,24 +195,26 @@ def only(monkeypatch):
     """A function that leaves the page these pairs of models alone."""
 
     def leave(*pairs):
-        monkeypatch.setattr(arithmetic, "PAIRS", pairs)
+        monkeypatch.setitem(numbers("arithmetic"), "models", pairs)
 
     return leave
 
 
-@pytest.mark.parametrize("stage", arithmetic.STAGES.values())
+@pytest.mark.parametrize(
+    "stage", [lesson("arithmetic")(f"stage.{key}") for key in arithmetic.STAGES]
+)
 def test_every_step_of_the_arithmetic_opens(only, stage):
     only(("absent", "absent"), ("tiny-plane", "tiny-autoencoder"))
     at = visit("learn_arithmetic.py", stage=stage)
     assert not at.exception and not at.error
-    assert "no model “absent”" in at.info[0].value
+    assert "“absent” is not available" in at.info[0].value
 
 
 def test_a_missing_twin_gets_a_sentence(only):
     only(("tiny-plane", "absent"))
-    at = visit("learn_arithmetic.py", stage=arithmetic.STAGES["models"])
+    at = visit("learn_arithmetic.py", stage=lesson("arithmetic")("stage.models"))
     assert not at.exception
-    assert "not here" in at.info[0].value
+    assert "not available" in at.info[0].value
 
 
 def test_without_any_model_the_page_says_what_it_needs(only):

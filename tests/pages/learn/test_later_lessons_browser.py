@@ -78,7 +78,7 @@ def test_the_same_draw_can_be_held_at_either_end(noise):
 
 def test_letting_go_moves_the_fields_the_address_and_the_slopes(noise):
     page = noise(e1=0, e2=0)
-    page.get_by_text("Largest disagreement").wait_for()
+    page.get_by_text("Largest difference").wait_for()
     table = page.locator("[data-testid=stTable]").first
     before = table.inner_text()
     drag(page, ".noise-space", (0.5, 0.5), (0.65, 0.6))

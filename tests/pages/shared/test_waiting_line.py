@@ -52,7 +52,7 @@ def test_few_work_few_wait_and_the_next_is_refused():
         thread.start()
         while len(line._line) <= number:
             pass
-    with pytest.raises(BusyError, match="3 visitors wait"), line.turn():
+    with pytest.raises(BusyError, match="3 visitors are already waiting"), line.turn():
         pass
     end.set()
     for thread in threads:
