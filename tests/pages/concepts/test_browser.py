@@ -13,7 +13,7 @@ def concepts(page, app):
     """The page of a tiny model of digits, ready to edit."""
     page.set_default_timeout(60_000)
     page.goto(f"{app}/concepts?model=tiny-plane")
-    page.wait_for_selector(".live-decoder[data-ready]")
+    page.wait_for_selector(".live-decoder[data-ready][data-decoded]")
     return page
 
 
@@ -45,6 +45,6 @@ def test_a_slider_changes_the_picture_while_it_is_held(concepts):
     page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + box["height"] / 2)
     page.mouse.down()
     page.mouse.move(box["x"] + 0.05 * box["width"], box["y"] + box["height"] / 2, steps=5)
-    page.wait_for_timeout(300)
+    page.wait_for_selector(".live-decoder[data-decoded]")
     assert canvas.evaluate(PIXELS) != before
     page.mouse.up()

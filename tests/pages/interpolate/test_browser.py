@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 NOW = ".live-now canvas"
+DECODED = ".live-decoder[data-decoded]"  # all pictures belong to where the sliders stand
+READY = f".live-decoder[data-ready]{DECODED.removeprefix('.live-decoder')}"
 
 PIXELS = """canvas => {
     return Array.from(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data)
@@ -27,11 +29,11 @@ WATCH = """canvas => {
 
 @pytest.fixture
 def visit(page, app):
-    """A function that opens the page and waits until the decoder runs in the browser."""
+    """A function that opens the page and waits until the browser has decoded all pictures."""
 
     def open_page(query: str = "a=3&b=8"):
         page.goto(f"{app}/interpolate?model=tiny-gaussian&{query}")
-        page.wait_for_selector(".live-decoder[data-ready]")
+        page.wait_for_selector(READY)
         assert page.get_attribute(".live-decoder", "data-exact") == "true"
         return page
 
@@ -46,8 +48,16 @@ def pixels(page, selector: str) -> list[int]:
     return page.locator(selector).evaluate(PIXELS)
 
 
+def shows(page, selector: str, wanted: list[int]) -> None:
+    """Waits until a canvas shows these pixels."""
+    page.wait_for_function(
+        f"([canvas, wanted]) => ({PIXELS})(canvas).join() === wanted.join()",
+        arg=[page.locator(selector).element_handle(), wanted],
+    )
+
+
 def drag(page, start: float, end: float) -> None:
-    """Drags the slider between two parts of its track, and lets go."""
+    """Holds the slider and drags it between two parts of its track, a picture at each step."""
     box = page.locator(".live-row input[type=range]").bounding_box()
     at = [box["x"] + 8 + part * (box["width"] - 16) for part in (start, end)]
     y = box["y"] + box["height"] / 2
@@ -55,20 +65,18 @@ def drag(page, start: float, end: float) -> None:
     page.mouse.down()
     for x in np.linspace(*at, 40):
         page.mouse.move(x, y)
-        page.wait_for_timeout(25)
+        page.wait_for_selector(DECODED)
 
 
 def test_the_picture_moves_while_the_slider_is_dragged_without_the_server(visit):
     page = visit()
-    page.wait_for_timeout(500)
+    page.wait_for_load_state("networkidle")
     requests, frames = [], []
     page.on("request", lambda request: requests.append(request.url))
     page.on("websocket", lambda socket: frames.append(socket.url))
     page.locator(NOW).evaluate(WATCH)
     drag(page, 0.5, 0.95)
-    page.wait_for_timeout(300)
-    seen = page.evaluate("window.seen.size")
-    assert seen > 10
+    page.wait_for_function("window.seen.size > 10")
     assert not [url for url in requests if not url.startswith("data:")], requests
     assert not frames
     assert address(page)["at"] == "0.5", "nothing is told to the server while dragging"
@@ -86,7 +94,6 @@ def test_it_says_why_the_server_decodes(page, app):
 
 def test_the_ends_of_the_path_are_the_ends_of_the_strip(visit):
     page = visit("a=3&b=8&at=0")
-    page.wait_for_timeout(300)
     first = pixels(page, NOW)
     strip = "section:nth-of-type(1)"
     assert pixels(page, ".live-row .live-strip canvas:first-child") == first
@@ -94,11 +101,8 @@ def test_the_ends_of_the_path_are_the_ends_of_the_strip(visit):
     last = pixels(page, ".live-row .live-strip canvas:last-child")
     assert last != first
     page.get_by_role("button", name="Swap").click()
-    for _ in range(50):
-        page.wait_for_timeout(100)
-        if pixels(page, NOW) == last:
-            break
-    assert pixels(page, NOW) == last
+    page.wait_for_url("**a=8&b=3**")
+    shows(page, NOW, last)
     assert (address(page)["a"], address(page)["b"]) == ("8", "3")
 
 
@@ -129,8 +133,7 @@ def test_a_link_restores_all_that_was_chosen(visit):
     link = page.locator("[data-testid=stCode]").inner_text().strip()
     page.goto("about:blank")
     page.goto(link)
-    page.wait_for_selector(".live-decoder[data-ready]")
-    page.wait_for_timeout(300)
+    page.wait_for_selector(READY)
     assert page.locator(".live-row output").inner_text() == "1.25"
     assert pixels(page, NOW) == before
 
@@ -146,14 +149,13 @@ def test_the_film_strip_is_taken_away(visit):
 
 def test_the_square_follows_the_pointer_and_has_the_pictures_in_its_corners(visit):
     page = visit("walk=Four+corners&a=3&b=8&c=11&d=4")
-    page.wait_for_timeout(500)
     box = page.locator(".live-square").bounding_box()
     corners = set()
     for x, y in ((0, 0), (1, 0), (0, 1), (1, 1)):
         page.mouse.move(
             box["x"] + 1 + x * (box["width"] - 2), box["y"] + 1 + y * (box["height"] - 2)
         )
-        page.wait_for_timeout(200)
+        page.wait_for_selector(DECODED)
         corners.add(tuple(pixels(page, NOW)))
     assert len(corners) == 4
     page.mouse.click(box["x"] + 0.25 * box["width"], box["y"] + 0.75 * box["height"])
@@ -165,11 +167,11 @@ def test_the_square_follows_the_pointer_and_has_the_pictures_in_its_corners(visi
 
 def test_a_traversal_moves_one_direction(visit):
     page = visit("walk=Traversals&a=3")
-    page.wait_for_timeout(500)
     before = pixels(page, NOW)
     assert pixels(page, ".live-still canvas") == before
     box = page.locator(".live-row input[type=range]").first.bounding_box()
     page.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2)
     page.wait_for_url("**at=2.*")
+    page.wait_for_selector(DECODED)
     assert pixels(page, NOW) != before
     assert pixels(page, ".live-still canvas") == before

@@ -30,15 +30,13 @@ def stage(page, k: int, x: float, y: float) -> tuple[float, float]:
 
 
 def settle(page, k: int, before: str | None) -> str:
-    """Waits until the picture of a plane belongs to another place than before."""
+    """Waits until a plane shows the picture of its mark, which is elsewhere than before."""
     view = page.locator(".plane-stage").nth(k)
-    for _ in range(200):
-        found = view.get_attribute("data-decoded")
-        if found and found != before:
-            page.wait_for_timeout(150)
-            return view.get_attribute("data-decoded")
-        page.wait_for_timeout(50)
-    raise AssertionError("nothing was decoded")
+    page.wait_for_function(
+        "([stage, before]) => stage.dataset.decoded && stage.dataset.decoded !== before",
+        arg=[view.element_handle(), before],
+    )
+    return view.get_attribute("data-decoded")
 
 
 def test_one_pointer_moves_both_planes_without_the_server(page, app):
@@ -58,14 +56,7 @@ def test_one_pointer_moves_both_planes_without_the_server(page, app):
     assert moved[0] != moved[1]
     assert not [url for url in requests if "/live/" in url]
     page.mouse.move(*stage(page, 1, 0.62, 0.55))
-    page.wait_for_timeout(400)
-    near = [
-        [
-            float(v)
-            for v in page.locator(".plane-stage").nth(k).get_attribute("data-decoded").split(",")
-        ]
-        for k in (0, 1)
-    ]
+    near = [[float(v) for v in settle(page, k, None).split(",")] for k in (0, 1)]
     for place, again in zip(moved, near, strict=True):
         then = [float(v) for v in place.split(",")]
         assert again == pytest.approx(then, abs=0.02 * (1 + max(map(abs, then))))
@@ -120,17 +111,18 @@ def test_dragging_the_weights_together_closes_jensens_gap(page, app):
 
 def test_the_posterior_is_decoded_under_the_pointer(page, app):
     open_planes(page, app, "learn_elbo?image=3")
+    place = settle(page, 0, None)
     before = pictures(page, ".plane-screen canvas")
     page.locator(".plane-stage").scroll_into_view_if_needed()
     page.mouse.move(*stage(page, 0, 0.15, 0.2))
-    settle(page, 0, None)
-    page.wait_for_timeout(300)
+    settle(page, 0, place)
     assert pictures(page, ".plane-screen canvas") != before
     assert page.locator(".plane-screen figcaption").inner_text().count("log p(z|x)") == 1
 
 
 def test_q_is_dragged_and_widened_and_python_answers(page, app):
     open_planes(page, app, "learn_terms?image=3")
+    page.wait_for_selector(".plane-draws[data-decoded]")
     first = pictures(page, ".plane-draws canvas")
     assert len(first) == 8
     all_formulas = (
@@ -143,7 +135,7 @@ def test_q_is_dragged_and_widened_and_python_answers(page, app):
     page.mouse.down()
     page.mouse.move(*stage(page, 0, 0.35, 0.4), steps=4)
     settle(page, 0, before)
-    page.wait_for_timeout(300)
+    page.wait_for_selector(".plane-draws[data-decoded]")
     assert pictures(page, ".plane-draws canvas") != first, "draws follow while q is dragged"
     page.mouse.up()
     page.wait_for_function(f"before => {all_formulas} !== before", arg=numbers)

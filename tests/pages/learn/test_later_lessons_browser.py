@@ -56,8 +56,10 @@ def test_z_and_the_picture_follow_the_noise_before_it_is_let_go(noise):
     requests = []
     page.on("request", lambda request: requests.append(request.url))
     drag(page, ".noise-space", (0.5, 0.5), (0.8, 0.3))
-    page.wait_for_timeout(300)
     moved = where(page)
+    page.wait_for_selector(
+        f".noise-pad[data-decoded='{page.locator('.noise-pad').get_attribute('data-z')}']"
+    )
     assert moved["noise"] == pytest.approx([0.3 * 7.4, 0.2 * 7.4], abs=0.1)
     assert pixels(page) != picture
     assert not [url for url in requests if "/live/" in url], "the browser decodes"

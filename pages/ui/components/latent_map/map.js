@@ -170,6 +170,7 @@ export class LatentMap {
     this.family = family.kind === "linear"
       ? linearFamily(family, pinned)
       : nearestFamily(this.grid, this.codes, dimensions)
+    this.root.dataset.keep = keep
   }
 
   // Moves the view to what Python placed, where that lies out of sight.

@@ -187,18 +187,22 @@ export class Planes {
     if (!this.ready) return
     const codes = this.codes()
     this.views.forEach(({ picture, stage }, i) => {
+      delete stage.dataset.decoded // until what is shown belongs to where the mark is
       this.ready.get(this.data.panels[i].model)?.latest(Float32Array.from(codes[i]), (found) => {
         put(picture, found.mean)
-        stage.dataset.decoded = codes[i].join(",")
+        if (String(this.codes()[i]) === String(codes[i])) stage.dataset.decoded = codes[i].join(",")
       })
     })
     if (!this.gaussian) return
     const { noise, panels } = this.data
     const [mx, my, sx, sy] = this.gaussian
+    const drawn = this.gaussian.join()
+    delete this.draws.dataset.decoded
     const flat = Float32Array.from(noise.flatMap(([a, b]) => [mx + sx * a, my + sy * b]))
     this.ready.get(panels[0].model)?.latestMany(flat, noise.length, (pictures) => {
       const canvases = this.draws.querySelectorAll("canvas")
       pictures.forEach((picture, k) => put(canvases[k], picture.mean))
+      if (this.gaussian?.join() === drawn) this.draws.dataset.decoded = drawn
     })
   }
 

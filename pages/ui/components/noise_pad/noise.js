@@ -184,10 +184,11 @@ export class NoisePad {
     if (!this.decoder) return
     const { mean, axes } = this.data
     const code = Float32Array.from(mean)
+    const place = this.z().join()
     this.z().forEach((v, k) => { code[axes[k]] = v })
     this.decoder.latest(code, ({ mean: picture }) => {
       put(this.canvas, picture)
-      this.root.dispatchEvent(new CustomEvent("decoded"))
+      this.root.dataset.decoded = place
     })
   }
 

@@ -20,6 +20,7 @@ export class LiveDecoder {
       (at) => this.move(at, -1), () => this.synced.release())
     this.status = new StatusLine(root.querySelector(".live-status"))
     this.decoders = new Decoders(root, this.status)
+    this.asked = new Map() // what is to be painted → the newest request for it
     this.update(data)
   }
 
@@ -43,11 +44,10 @@ export class LiveDecoder {
     if (!decoders) return
     this.decoder = decoders[0]
     this.shown = data.model
-    this.drawStills()
-    await this.drawEnds()
+    await Promise.all([this.drawStills(), this.drawEnds()])
     if (this.data !== data) return // a newer rerun takes over
     this.moved(-1)
-    if (data.weighting === "bilinear") this.square.draw(this.decoder, data)
+    if (data.weighting === "bilinear") await this.square.draw(this.decoder, data)
     this.root.dataset.ready = data.layout
   }
 
@@ -217,6 +217,7 @@ export class LiveDecoder {
   }
 
   // Decodes where the sliders stand now. The newest wins; strips follow after the large pictures.
+  // `data-decoded` says which values all pictures belong to, and is missing while they do not.
   moved(k) {
     if (!this.decoder) return
     const codes = codesAt(this.data, this.values)
@@ -225,10 +226,12 @@ export class LiveDecoder {
       put(this.live[i].mean, picture.mean)
       if (this.live[i].sigma && picture.deviation) put(this.live[i].sigma, picture.deviation)
     }
+    delete this.root.dataset.decoded
     if (codes.length === 1) {
+      const painted = this.ask("large")
       this.decoder.latest(codes[0], (picture) => {
         paint(picture, 0)
-        this.root.dispatchEvent(new CustomEvent("decoded", { detail: { values: this.values } }))
+        painted()
       })
     }
     const zs = []
@@ -246,13 +249,25 @@ export class LiveDecoder {
     if (!zs.length) return
     const flat = new Float32Array(zs.length * zs[0].length)
     zs.forEach((z, i) => flat.set(z, i * z.length))
+    const painted = this.ask("many")
     this.decoder.latestMany(flat, zs.length, (pictures) => {
       pictures.forEach((picture, i) => {
         const canvas = canvases[i]
         if (Array.isArray(canvas)) paint(picture, canvas[0])
         else put(canvas, picture.mean)
       })
+      painted()
     })
+  }
+
+  // Notes that pictures are asked for; gives the function to call once they are painted.
+  ask(what) {
+    const ticket = {}
+    this.asked.set(what, ticket)
+    return () => {
+      if (this.asked.get(what) === ticket) this.asked.delete(what)
+      if (!this.asked.size) this.root.dataset.decoded = this.values.join()
+    }
   }
 
   async drawStills() {
