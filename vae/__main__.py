@@ -17,6 +17,7 @@ from typing import Any
 from .config import LIKELIHOODS, Fields, VAEConfig
 from .files import OutputError, check_output_file
 from .runs.folder import RunConfig, RunError, is_alive, read_config, write_json
+from .runs.options import RunOptions
 from .runs.presets import PRESETS
 from .runs.process import run
 from .runs.queue import ESTIMATE, wait_for_turn
@@ -65,6 +66,12 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
     _add_device(parser)
     parser.add_argument("--queue", action="store_true", help="wait until the app has room for it")
+    parser.add_argument(
+        "--no-tsne",
+        dest="tsne",
+        action="store_false",
+        help="fit no t-SNE map at the end; for thousands of codes that takes a minute",
+    )
     data = parser.add_argument_group("data")
     data.add_argument("--dataset", help="digits, fashion, faces, …, or a folder or zip of images")
     data.add_argument(
@@ -138,7 +145,12 @@ def _train(options: argparse.Namespace) -> int:
     if hasattr(os, "nice"):
         os.nice(10)  # the app, and whoever else is at this machine, go first
     status = run(
-        options.out, config, resume=options.resume, queue=options.queue, device=options.device
+        options.out,
+        config,
+        resume=options.resume,
+        queue=options.queue,
+        device=options.device,
+        options=RunOptions(tsne=options.tsne),
     )
     if os.environ.get("RANK", "0") != "0":  # one process speaks for all
         return 0 if status.state in ("finished", "stopped") else 1

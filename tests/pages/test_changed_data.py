@@ -11,6 +11,7 @@ import pytest
 import torch
 from pictures import fill
 from PIL import Image
+from small_run import train
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.interpolate import endpoints
@@ -20,7 +21,6 @@ from vae import VAE, DatasetError, VAEConfig
 from vae.checkpoint import load_codes, save_card, save_checkpoint, save_codes
 from vae.codes import write_reference
 from vae.datasets import load_dataset
-from vae.runs import process, worker
 from vae.runs.folder import RunConfig
 from vae.training.loop import TrainingConfig
 
@@ -214,11 +214,7 @@ def test_the_training_page_says_that_pictures_changed_and_what_was_left_out(mine
         TrainingConfig(epochs=1, batch_size=60),
         threads=1,
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            worker, "write_reference", lambda *known: write_reference(*known, tsne=False)
-        )
-        assert process.run(tmp_path / "runs" / "one", config, device="cpu").state == "finished"
+    assert train(tmp_path / "runs" / "one", config).state == "finished"
     at = show("train", run="one")
     assert not at.exception and not at.warning
     told = " ".join(c.value.replace("\\", "") for c in at.caption)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from vae.runs import process, worker
+from vae.runs import process
 from vae.runs.folder import RunConfig, read_metrics
+from vae.runs.options import RunOptions
 from vae.runs.snapshots import read_snapshot
 from vae.training.config import TrainingConfig
-from vae.training.distributed import Group
 
 MODELS = {
     "dense": {"likelihood": "bernoulli", "channels": [], "hidden": [8]},
@@ -30,10 +30,12 @@ def config(model: dict) -> RunConfig:
     return RunConfig("digits", model | {"latent_dim": 3}, training, threads=1)
 
 
-def run(folder, device, monkeypatch, asked, **options):
+OPTIONS = RunOptions(heldout=250, tsne=False)
+
+
+def run(folder, device, asked, **how):
     """Runs as a process on the device would."""
-    monkeypatch.setattr(worker, "join", lambda name: Group(device=device))
-    status = process.run(folder, asked, **options)
+    status = process.run(folder, asked, device=device, options=OPTIONS, **how)
     assert status.state == "finished", (status.message, (folder / "log.txt").exists())
     return read_metrics(folder)[0]
 

@@ -6,14 +6,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from PIL import Image
+from small_run import train
 
 from vae import VAE, VAEConfig, save_checkpoint
-from vae.codes import write_reference
 from vae.concepts.files import Concept, pack
-from vae.runs import process, worker
 from vae.runs.folder import RunConfig, write_json
 from vae.training.config import TrainingConfig
 
@@ -61,10 +59,8 @@ def make(data: Path) -> None:
         },
     )
     config = RunConfig(str(source), model, TrainingConfig(epochs=1, batch_size=54), threads=1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "write_reference", lambda *a: write_reference(*a, tsne=False))
-        for name in (MODEL + "-run", FAILED):
-            assert process.run(data / "runs" / name, config, device="cpu").state == "finished"
+    for name in (MODEL + "-run", FAILED):
+        assert train(data / "runs" / name, config).state == "finished"
     status = data / "runs" / FAILED / "status.json"
     known = json.loads(status.read_text())
     write_json(status, known | {"state": "failed", "message": NASTY[0]})

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
 
-from vae.runs.folder import RunConfig
+from vae.runs import process
+from vae.runs.folder import Control, RunConfig, Status
+from vae.runs.options import RunOptions
 from vae.training.config import TrainingConfig
 
 MODEL = {"latent_dim": 2, "channels": [], "hidden": [8]}
 CONFIG = RunConfig("digits", MODEL, TrainingConfig(epochs=2, batch_size=500), threads=1)
+QUICK = RunOptions(tsne=False)  # which takes longer than all the rest
+
+
+def train(
+    folder: Path,
+    config: RunConfig | None = None,
+    *,
+    control: Callable[[int], Control] | None = None,
+    **how,
+) -> Status:
+    """Runs in this process, without a t-SNE map."""
+    options = replace(QUICK, control=control)
+    return process.run(folder, config, device="cpu", options=options, **how)
 
 
 def tensors(folder: Path) -> dict[str, np.ndarray]:

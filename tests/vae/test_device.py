@@ -11,7 +11,6 @@ import pytest
 import torch
 from device_runs import MODELS, check, config, run
 
-from vae.runs import worker
 from vae.training.distributed import Group, join
 
 
@@ -26,9 +25,8 @@ def test_all_is_well_on_a_simulated_device():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="Needs a CUDA device: none is here.")
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-def test_trains_on_cuda(tmp_path, monkeypatch, model):
-    monkeypatch.setattr(worker, "write_reference", lambda *known: None)
-    check(tmp_path, run(tmp_path, torch.device("cuda", 0), monkeypatch, config(model)))
+def test_trains_on_cuda(tmp_path, model):
+    check(tmp_path, run(tmp_path, torch.device("cuda", 0), config(model)))
 
 
 @pytest.mark.parametrize("size", [1, 2])

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..files import OutputError, check_output_folder, is_unfinished, remove_unfinished
 from .folder import (
@@ -27,7 +27,11 @@ from .folder import (
     read_status,
     write_json,
 )
+from .options import RunOptions
 from .queue import TRAIN, wait_for_turn
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Reporter", "hold", "run"]
 
@@ -38,7 +42,8 @@ def run(
     *,
     resume: bool = False,
     queue: bool = False,
-    device: str = "auto",
+    device: str | torch.device = "auto",
+    options: RunOptions | None = None,
 ) -> Status:
     """Trains until the end, a stop or a failure, and leaves a checkpoint.
 
@@ -47,7 +52,8 @@ def run(
         config: what to do; None reads it from the folder.
         resume: goes on from what the folder holds.
         queue: waits until the server allows one more run (`$LATENT_RUNS`, 1 by default).
-        device: `cpu`, `cuda` or `auto`.
+        device: `cpu`, `cuda`, `auto`, or another of torch's.
+        options: how the process goes about it, if not as usual.
 
     Returns:
         How it ended.
@@ -57,10 +63,11 @@ def run(
             full.
         OutputError: the folder has no name, is a file, or holds something else.
     """
+    options = options or RunOptions()
     if os.environ.get("RANK", "0") != "0":
         from .worker import follow
 
-        return follow(Path(folder), device)
+        return follow(Path(folder), device, options)
     stop = threading.Event()
     try:
         _plan(folder, config, resume)  # what cannot be done is refused before a file is written
@@ -75,7 +82,7 @@ def run(
                 if begins:
                     from .worker import lead
 
-                    return lead(config, reporter, stop, device)
+                    return lead(config, reporter, stop, device, options)
                 reporter.say("stopped", "Stopped while it was waiting.")
     except (RunError, OutputError):
         _dismiss(device)
@@ -200,7 +207,7 @@ def _turn(reporter: Reporter, stop: threading.Event, queue: bool) -> AbstractCon
     )
 
 
-def _dismiss(device: str) -> None:
+def _dismiss(device: str | torch.device) -> None:
     """Tells the other processes of several that there is nothing to do."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         from .worker import dismiss

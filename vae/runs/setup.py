@@ -93,12 +93,14 @@ def describe_data(data: Dataset, before: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def estimate(config: RunConfig, device: str = "auto", batches: int = 5) -> dict[str, float]:
+def estimate(
+    config: RunConfig, device: str | torch.device = "auto", batches: int = 5
+) -> dict[str, float]:
     """Measures a few steps.
 
     Args:
         config: what would be trained.
-        device: `cpu`, `cuda` or `auto`.
+        device: `cpu`, `cuda`, `auto`, or another of torch's.
         batches: to measure, after two that warm up.
 
     Returns:

@@ -41,6 +41,7 @@ from .folder import (
     read_metrics,
     write_json,
 )
+from .options import RunOptions
 from .process import Reporter
 from .setup import describe_data, explain, prepare, threads
 from .snapshots import Snapshots, list_snapshots, snapshot_file
@@ -48,18 +49,23 @@ from .snapshots import Snapshots, list_snapshots, snapshot_file
 __all__ = ["dismiss", "follow", "lead"]
 
 _LINES = 2_000  # of metrics a run leaves, whatever its length
-_HELDOUT = 2_000  # images measured after each epoch
-_SAVE = 5.0  # seconds between checkpoints
 
 
-def lead(config: RunConfig, reporter: Reporter, stop: threading.Event, device: str) -> Status:
+def lead(
+    config: RunConfig,
+    reporter: Reporter,
+    stop: threading.Event,
+    device: str | torch.device,
+    options: RunOptions,
+) -> Status:
     """Trains in the one process that writes, and tells the others of several what to do.
 
     Args:
         config: what to do.
         reporter: of the run.
         stop: set to end it in order.
-        device: `cpu`, `cuda` or `auto`.
+        device: `cpu`, `cuda`, `auto`, or another of torch's.
+        options: how it goes about it.
     """
     try:
         group = join(device)
@@ -68,12 +74,12 @@ def lead(config: RunConfig, reporter: Reporter, stop: threading.Event, device: s
         return reporter.status
     try:
         group.object_from_first(config)
-        return _Trainer(config, group, reporter, stop).run()
+        return _Trainer(config, group, reporter, stop, options).run()
     finally:
         leave(group)
 
 
-def follow(folder: Path, device: str) -> Status:
+def follow(folder: Path, device: str | torch.device, options: RunOptions) -> Status:
     """Trains in one of the other processes, once the first has said what to do."""
     group = join(device)
     try:
@@ -81,12 +87,12 @@ def follow(folder: Path, device: str) -> Status:
         if config is None:
             return Status("failed", "The first process did not begin; its message says why.")
         reporter = Reporter(folder, Status("starting", epochs=config.training.epochs))
-        return _Trainer(config, group, reporter, threading.Event()).run()
+        return _Trainer(config, group, reporter, threading.Event(), options).run()
     finally:
         leave(group)
 
 
-def dismiss(device: str) -> None:
+def dismiss(device: str | torch.device) -> None:
     """Tells the other processes that the first one does not begin."""
     group = join(device)
     group.object_from_first(None)
@@ -134,10 +140,16 @@ class _Trainer:
     """One process's share of a run; the first process alone writes."""
 
     def __init__(
-        self, config: RunConfig, group: Group, reporter: Reporter, stop: threading.Event
+        self,
+        config: RunConfig,
+        group: Group,
+        reporter: Reporter,
+        stop: threading.Event,
+        options: RunOptions,
     ) -> None:
         self.folder, self.config, self.group = reporter.folder, config, group
         self.stop, self.reporter, self.say = stop, reporter, reporter.say
+        self.options = options
         self.state = TrainingState()
         self.seconds = 0.0  # spent training, over all resumptions
         self._pace = 0.0  # seconds a step
@@ -211,7 +223,7 @@ class _Trainer:
             model,
             images,
             training,
-            heldout=heldout.images[:_HELDOUT] if group.writes else None,
+            heldout=heldout.images[: self.options.heldout] if group.writes else None,
             state=self.state,
             group=group,
             workers=workers,
@@ -233,14 +245,14 @@ class _Trainer:
                 if ended or progress.step % every == 0:
                     self._write_metrics(progress)
                     first = ended and not (self.folder / "state.safetensors").exists()
-                    if first or time.monotonic() - self._saved > _SAVE:
+                    if first or time.monotonic() - self._saved > self.options.save_every:
                         self._save(model)
                 if ended and snapshots is not None:
                     snapshots.take(model, progress.step // per_epoch)
         if group.writes:
             self._save(model)
             self.say("finishing", "Drawing the map of codes.", seconds_left=None)
-            write_reference(load_checkpoint(self.folder), self.folder, heldout)
+            write_reference(load_checkpoint(self.folder), self.folder, heldout, self.options.tsne)
         reason = self._read_card().get("no_tsne")
         sentences = ["Finished.", *self._card["notices"], *([reason] if reason else [])]
         self.say("finished", " ".join(sentences), seconds_left=0.0)
@@ -343,6 +355,8 @@ class _Trainer:
         return action, beta, rate
 
     def _control(self) -> Control:
+        if self.options.control:
+            return self.options.control(self.state.step)
         try:
             changed = (self.folder / "control.json").stat().st_mtime_ns
         except OSError:

@@ -63,12 +63,15 @@ class Group:
         return values[0]
 
 
-def join(device: str = "auto") -> Group:
+def join(device: str | torch.device = "auto") -> Group:
     """Joins the processes that `torchrun` started: NCCL where there are GPUs, else gloo.
 
     Args:
-        device: `cpu`, `cuda`, or `auto`, which takes a GPU where there is one.
+        device: `cpu`; `cuda`; `auto`, which takes a GPU where there is one; or a device of
+            torch's, for a process that is alone.
     """
+    if isinstance(device, torch.device):
+        return Group(device=device)
     cuda = torch.cuda.is_available() if device == "auto" else device == "cuda"
     size = int(os.environ.get("WORLD_SIZE", "1"))
     chosen = torch.device("cpu")

@@ -211,7 +211,8 @@ def map_figure(
 
 def _curve(rows: list[dict[str, Any]], key: str) -> tuple[list[float], list[float]]:
     found = [row for row in rows if row.get(key) is not None]
-    found = found[:: -(-len(found) // _POINTS) or 1] + found[-1:]
+    step = -(-len(found) // _POINTS) or 1
+    found = found[::-step][::-1]  # counted from the last, which is always there
     return [row["epoch"] for row in found], [row[key] for row in found]
 
 

@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from damage import damages
-from small_run import CONFIG
+from small_run import CONFIG, train
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.server import routes
 from pages.ui.shared import cache
-from vae.codes import write_reference
 from vae.locations import Checkpoint
-from vae.runs import process, worker
 
 torch.set_num_threads(1)
 PAGES = Path(__file__).resolve().parents[3] / "pages"
@@ -31,14 +29,8 @@ UNSEEN = (("changes.jsonl", "empty"), ("metrics.jsonl", "half"))  # as a run may
 def trained(tmp_path_factory) -> Path:
     """A data folder with one whole run."""
     data = tmp_path_factory.mktemp("data")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            worker,
-            "write_reference",
-            lambda *known: write_reference(*known, tsne=False, limit=50),
-        )
-        run = data / "runs" / "whole"
-        assert process.run(run, CONFIG, device="cpu").state == "finished"
+    run = data / "runs" / "whole"
+    assert train(run, CONFIG).state == "finished"
     (run / "changes.jsonl").write_text('{"step": 9, "beta": 2.5, "learning_rate": null}\n')
     (run / "control.json").write_text("{}")
     (run / "log.txt").write_text("")

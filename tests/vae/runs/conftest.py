@@ -6,10 +6,7 @@ import os
 
 import pytest
 import torch
-from small_run import CONFIG
-
-from vae.codes import write_reference
-from vae.runs import process, worker
+from small_run import CONFIG, train
 
 torch.set_num_threads(1)
 
@@ -22,17 +19,7 @@ def data_folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def quick(monkeypatch):
-    """Leaves t-SNE out, which takes longer than all the rest."""
-
-    def write(model, folder, dataset):
-        return write_reference(model, folder, dataset, tsne=False, limit=100)
-
-    monkeypatch.setattr(worker, "write_reference", write)
-
-
-@pytest.fixture
-def finished(tmp_path, quick):
+def finished(tmp_path):
     folder = tmp_path / "data" / "runs" / "one"
-    assert process.run(folder, CONFIG, device="cpu").state == "finished"
+    assert train(folder, CONFIG).state == "finished"
     return folder

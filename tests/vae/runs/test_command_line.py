@@ -82,10 +82,10 @@ def test_a_preset_is_named_by_its_key(tmp_path):
     assert read_config(file).preset is None and read_config(file).model["latent_dim"] == 5
 
 
-def test_a_run_from_a_file(tmp_path, quick):
+def test_a_run_from_a_file(tmp_path):
     file, out = tmp_path / "settings.json", tmp_path / "run"
     write_json(file, CONFIG.to_dict())
-    command = ["train", str(file), "--device", "cpu", "--out", str(out)]
+    command = ["train", str(file), "--device", "cpu", "--no-tsne", "--out", str(out)]
     assert main([*command, "--epochs", "1"]) == 0
     assert read_status(out).step == 8 and read_config(out).model == CONFIG.model
     assert main([*command, "--epochs", "1", "--resume"]) == 0  # the same settings

@@ -11,12 +11,12 @@ from typing import Any, TypedDict
 
 import pytest
 from damage import TEXTS, damages
+from small_run import train
 
 from vae import CheckpointError, list_checkpoints, load_checkpoint
 from vae.__main__ import main
 from vae.checkpoint import load_card, load_codes
 from vae.files import OutputError
-from vae.runs import process
 from vae.runs.folder import (
     Position,
     RunError,
@@ -98,7 +98,7 @@ def test_commands_end_with_a_sentence(run, name, what, capsys):
         return  # tensors have no fields
     damage(run / name)
     for command in (
-        ["train", "--resume", "--device", "cpu", "--out", str(run)],
+        ["train", "--resume", "--device", "cpu", "--no-tsne", "--out", str(run)],
         ["encode", str(run), "--dataset", "digits", "--out", str(run.parent / "c.safetensors")],
     ):
         status = main(command)
@@ -115,7 +115,10 @@ def test_a_damaged_state_is_named_and_nothing_is_lost(run, capsys):
         if what.endswith((" zero", " -1", "e+38", "null")):  # as it might be
             continue
         damage(file)
-        assert main(["train", "--resume", "--device", "cpu", "--out", str(run)]) in (1, 2), what
+        assert main(["train", "--resume", "--device", "cpu", "--no-tsne", "--out", str(run)]) in (
+            1,
+            2,
+        ), what
         assert "state.safetensors" in capsys.readouterr().err, what
         assert (run / "model.safetensors").read_bytes() == weights
         restore(file, whole)
@@ -127,7 +130,7 @@ def test_a_damaged_status_is_named_and_the_run_can_be_resumed(run):
         status = read_status(run)
         assert status.state == "interrupted" and "Resume" in status.message
         assert "status.json cannot be read" in status.message
-    assert process.run(run, None, resume=True, device="cpu").state == "finished"
+    assert train(run, resume=True).state == "finished"
     assert read_status(run).state == "finished"
 
 
@@ -169,7 +172,7 @@ def test_a_folder_in_place_of_a_file_is_named_before_a_run_goes_on(run):
         (run / name).unlink()
         (run / name).mkdir()
         with pytest.raises((RunError, OutputError), match=name):
-            process.run(run, None, resume=True, device="cpu")
+            train(run, resume=True)
         with pytest.raises((RunError, OutputError)):
             resume_run(run)
         (run / name).rmdir()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_run import CONFIG, MODEL, same_weights, tensors
+from small_run import CONFIG, MODEL, same_weights, tensors, train
 
 from vae import load_checkpoint
 from vae.__main__ import main
@@ -32,36 +32,36 @@ from vae.runs.snapshots import list_snapshots
 from vae.training.config import TrainingConfig
 
 
-def test_a_killed_run_ends_with_the_same_weights(tmp_path, quick):
+def test_a_killed_run_ends_with_the_same_weights(tmp_path):
     config = replace(CONFIG, training=TrainingConfig(epochs=25, batch_size=200))
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     write_json(killed / "config.json", config.to_dict())
-    command = [sys.executable, "-c", KILLABLE, "--resume", "--device", "cpu", "--out", str(killed)]
+    command = [sys.executable, "-c", KILLABLE, str(killed)]
     child = subprocess.Popen(command)
     until(lambda: child.poll() is not None or read_status(killed).step >= 60)
     assert child.poll() is None
     child.kill()  # without warning
     child.wait()
     assert read_status(killed).state == "interrupted"
-    assert process.run(killed, None, resume=True, device="cpu").state == "finished"
-    assert process.run(whole, config, device="cpu").state == "finished"
+    assert train(killed, resume=True).state == "finished"
+    assert train(whole, config).state == "finished"
     assert same_weights(whole, killed)
     rows = [read_metrics(folder)[0] for folder in (whole, killed)]
     assert [row["step"] for row in rows[0]] == [row["step"] for row in rows[1]]
     assert rows[0][-1]["heldout_elbo"] == rows[1][-1]["heldout_elbo"]
 
 
-def test_a_run_killed_at_any_write_ends_with_the_same_weights(tmp_path, quick):
+def test_a_run_killed_at_any_write_ends_with_the_same_weights(tmp_path):
     """Again and again, before and after files take their names, with a line of metrics torn."""
     config = replace(CONFIG, training=TrainingConfig(epochs=5, batch_size=500))
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert process.run(whole, config, device="cpu").state == "finished"
+    assert train(whole, config).state == "finished"
     write_json(killed / "config.json", config.to_dict())
     command = [sys.executable, "-c", DYING, str(killed), "1 -2 25 -26 11 -33"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     steps = [int(step) for step in done.stdout.split()]
     assert steps == sorted(steps) and len(set(steps)) > 3 and 20 < steps[-1] < 40
-    assert process.run(killed, None, resume=True, device="cpu").state == "finished"
+    assert train(killed, resume=True).state == "finished"
     assert same_weights(whole, killed)
     rows = [read_metrics(folder)[0] for folder in (whole, killed)]
     assert [row["elbo"] for row in rows[0]] == [row["elbo"] for row in rows[1]]
@@ -72,11 +72,9 @@ def test_a_run_killed_at_any_write_ends_with_the_same_weights(tmp_path, quick):
 # negative, just before; prints the step that is saved then.
 DYING = """
 import os, pathlib, signal, sys, threading
-from vae.runs import process, worker
 from vae.checkpoint import read_tensors
-worker.write_reference = lambda *known: None
-worker._SAVE = 0.0
-os.nice = lambda more: 0
+from vae.runs import process
+from vae.runs.options import RunOptions
 folder = pathlib.Path(sys.argv[1])
 state = folder / "state.safetensors"
 
@@ -95,7 +93,8 @@ def run_until(count, after):
         if len(seen) == count:
             die()
     os.replace = rename
-    process.run(folder, None, resume=True, device="cpu")
+    options = RunOptions(save_every=0.0, tsne=False)
+    process.run(folder, resume=True, device="cpu", options=options)
 
 for count in map(int, sys.argv[2].split()):
     child = os.fork()
@@ -108,15 +107,12 @@ for count in map(int, sys.argv[2].split()):
 
 
 KILLABLE = """
-import os
 import sys
-from vae.runs import worker
-from vae.__main__ import main
+from vae.runs import process
+from vae.runs.options import RunOptions
 from vae.training.distributed import end
-worker.write_reference = lambda *arguments: None
-worker._SAVE = 0.5
-os.nice = lambda more: 0
-end(main(["train", *sys.argv[1:]]))
+options = RunOptions(save_every=0.5, tsne=False)
+end(process.run(sys.argv[1], resume=True, device="cpu", options=options).state != "finished")
 """
 
 
@@ -196,16 +192,16 @@ def torchrun(script: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize("precision", ["float32", "auto"])
-def test_two_processes_reach_what_one_does(tmp_path, quick, precision):
+def test_two_processes_reach_what_one_does(tmp_path, precision):
     """The same curve; in 32 bits, where sums of parts are those of the whole, the same weights."""
     training = TrainingConfig(epochs=1, batch_size=501, free_bits=0.5, precision=precision)
     config = replace(CONFIG, training=training, model=MODEL | {"channels": [4]})
     one, two = tmp_path / "one", tmp_path / "two"
-    assert process.run(one, config, device="cpu").state == "finished"
+    assert train(one, config).state == "finished"
     write_json(two / "config.json", config.to_dict())
     script = tmp_path / "killable.py"
     script.write_text(KILLABLE)
-    done = torchrun(script, "--resume", "--device", "cpu", "--out", str(two))
+    done = torchrun(script, str(two))
     assert done.returncode == 0, done.stderr
     for a, b in zip(read_metrics(one)[0], read_metrics(two)[0], strict=True):
         assert a["elbo"] == pytest.approx(b["elbo"], abs=0.02)
@@ -219,5 +215,5 @@ def test_the_process_holds_its_folder(finished):
     with lock(finished / "run.lock") as held:
         assert held and is_alive(finished)
         with pytest.raises(RunError, match="Another process"):
-            process.run(finished, None, resume=True)
+            process.run(finished, resume=True)
     assert not is_alive(finished)

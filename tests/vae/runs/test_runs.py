@@ -7,6 +7,7 @@ import io
 import json
 import time
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 import safetensors.numpy
 import torch
 from pictures import fill, png
-from small_run import CONFIG, MODEL, same_weights, tensors
+from small_run import CONFIG, MODEL, same_weights, tensors, train
 
 from vae import list_checkpoints, load_checkpoint, load_dataset
 from vae.__main__ import main
@@ -55,13 +56,13 @@ def test_what_was_left_out_is_said_when_a_run_ends_and_on_its_card(tmp_path):
     assert card["images"] == 20
 
 
-def test_a_run_knows_which_images_it_encoded_and_when_they_changed(tmp_path, quick):
+def test_a_run_knows_which_images_it_encoded_and_when_they_changed(tmp_path):
     pictures = {f"{i:03}.png": png(2 * i) for i in range(80)}
     fill(tmp_path / "mine", dict(list(pictures.items())[:60]))
     training = replace(CONFIG.training, batch_size=9)
     config = replace(CONFIG, dataset=str(tmp_path / "mine"), training=training)
     one = tmp_path / "one"
-    assert process.run(one, config, device="cpu").state == "finished"
+    assert train(one, config).state == "finished"
     data = load_dataset(config.dataset, "test")
     codes, card = load_codes(one), load_card(one)
     assert np.array_equal(codes["checksum"], data.images.checksums(codes["index"]))
@@ -69,7 +70,7 @@ def test_a_run_knows_which_images_it_encoded_and_when_they_changed(tmp_path, qui
     originals = read_snapshot(one)["originals"]
     assert list_snapshots(one) == [0, 1, 2]
     fill(tmp_path / "mine", pictures)
-    status = process.run(one, None, resume=True, device="cpu")
+    status = train(one, resume=True)
     assert status.state == "finished" and "changed while this run was stopped" in status.message
     assert list_snapshots(one) == [2]  # those before showed other images
     assert not np.array_equal(read_snapshot(one)["originals"], originals)
@@ -113,45 +114,45 @@ def test_a_runs_folder_is_a_checkpoint(finished):
     assert card["dataset"] == "digits" and card["split"] == "test" and "MNIST" in card["licence"]
 
 
-def test_stops_and_goes_on_exactly_with_what_was_changed(tmp_path, quick, monkeypatch):
+def test_stops_and_goes_on_exactly_with_what_was_changed(tmp_path):
     """Beta is changed at step 5, the rate at 9; one run stops later, one is set back to before."""
     folders = [tmp_path / name for name in ("whole", "late", "early")]
     for folder, stop in zip(folders, (None, 12, None), strict=True):
-        change_at(monkeypatch, {5: Control(beta=3.0), 9: Control("run", 0, 3.0, 4e-3)}, stop)
-        state = process.run(folder, CONFIG, device="cpu").state
+        wanted = changes({5: Control(beta=3.0), 9: Control("run", 0, 3.0, 4e-3)}, stop)
+        state = train(folder, CONFIG, control=wanted).state
         assert state == ("stopped" if stop else "finished")
     # Early: the process died at step 9, but its last checkpoint is older than both changes.
     (folders[2] / "state.safetensors").unlink()
     for folder in folders[1:]:
-        change_at(monkeypatch, {0: Control("run", 0, 3.0, 4e-3)}, None)
-        assert process.run(folder, None, resume=True, device="cpu").state == "finished"
+        wanted = changes({0: Control("run", 0, 3.0, 4e-3)})
+        assert train(folder, resume=True, control=wanted).state == "finished"
         assert same_weights(folders[0], folder)
         betas = [row["beta"] for row in read_metrics(folder)[0]]
         assert betas == [1.0] * 5 + [3.0] * 11
 
 
-def test_a_run_keeps_the_precision_that_it_began_with(tmp_path, quick, monkeypatch):
-    change_at(monkeypatch, {}, 3)
+def test_a_run_keeps_the_precision_that_it_began_with(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    assert process.run(tmp_path, CONFIG, device="cpu").state == "stopped"
+    assert train(tmp_path, CONFIG, control=changes({}, stop=3)).state == "stopped"
     assert read_config(tmp_path).training.precision == "bfloat16"
     before = tensors(tmp_path)
-    change_at(monkeypatch, {}, None)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {})
-    status = process.run(tmp_path, CONFIG, resume=True, device="cpu")
+    status = train(tmp_path, CONFIG, resume=True)
     assert status.state == "failed" and "precision is bfloat16" in status.message
     assert all(np.array_equal(before[name], tensor) for name, tensor in tensors(tmp_path).items())
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    assert process.run(tmp_path, CONFIG, resume=True, device="cpu").state == "finished"
+    assert train(tmp_path, CONFIG, resume=True).state == "finished"
 
 
-def change_at(monkeypatch, wanted: dict[int, Control], stop: int | None) -> None:
-    def read(self: worker._Trainer) -> Control:
-        found = [c for step, c in wanted.items() if step <= self.state.step]
+def changes(wanted: dict[int, Control], stop: int | None = None) -> Callable[[int], Control]:
+    """What is wanted from some steps on, and a stop."""
+
+    def at(step: int) -> Control:
+        found = [control for start, control in wanted.items() if start <= step]
         last = found[-1] if found else Control()
-        return replace(last, action="stop") if self.state.step == stop else last
+        return replace(last, action="stop") if step == stop else last
 
-    monkeypatch.setattr(worker._Trainer, "_control", read)
+    return at
 
 
 def test_readers_leave_out_a_torn_line_and_read_only_what_is_new(tmp_path):
@@ -185,20 +186,20 @@ def test_a_damaged_log_of_changes_is_named(finished, text):
     (finished / "changes.jsonl").write_text(text)
     with pytest.raises(RunError, match="cannot be read"):
         read_changes(finished)
-    status = process.run(finished, None, resume=True, device="cpu")
+    status = train(finished, resume=True)
     assert status.state == "failed" and "changes.jsonl" in status.message
 
 
-def test_failures_are_sentences(tmp_path, quick, monkeypatch):
-    status = process.run(tmp_path / "a", replace(CONFIG, dataset="nonsense"), device="cpu")
+def test_failures_are_sentences(tmp_path, monkeypatch):
+    status = train(tmp_path / "a", replace(CONFIG, dataset="nonsense"))
     assert status.state == "failed" and "no dataset" in status.message
     wrong = replace(CONFIG, model={"latent_dim": 0})
-    status = process.run(tmp_path / "a", wrong, device="cpu")  # a failed start may be replaced
+    status = train(tmp_path / "a", wrong)  # a failed start may be replaced
     assert status.state == "failed" and "latent_dim is 0" in status.message
     assert read_status(tmp_path / "a") == replace(status, heartbeat=read_heartbeat(tmp_path / "a"))
 
     rate = replace(CONFIG, model=MODEL | {"likelihood": "gaussian_fixed", "sigma": 1e-30})
-    status = process.run(tmp_path / "b", rate, device="cpu")
+    status = train(tmp_path / "b", rate)
     assert status.state == "failed" and "not finite" in status.message
 
 
@@ -215,9 +216,7 @@ def read_heartbeat(folder: Path) -> float:
         (KeyError("x"), "unexpectedly"),
     ],
 )
-def test_the_last_good_checkpoint_outlives_a_failure(
-    tmp_path, quick, monkeypatch, error, sentence
-):
+def test_the_last_good_checkpoint_outlives_a_failure(tmp_path, monkeypatch, error, sentence):
     save, saved = worker.write_tensors, []
 
     def fail_later(file, *rest):
@@ -227,15 +226,15 @@ def test_the_last_good_checkpoint_outlives_a_failure(
         saved.append(1)
 
     monkeypatch.setattr(worker, "write_tensors", fail_later)
-    status = process.run(tmp_path, CONFIG, device="cpu")
+    status = train(tmp_path, CONFIG)
     assert status.state == "failed" and sentence in status.message
     assert "checkpoint is kept" in status.message
     assert load_card(tmp_path)["step"] == 8  # the end of the first epoch
     monkeypatch.setattr(worker, "write_tensors", save)
-    assert process.run(tmp_path, None, resume=True, device="cpu").state == "finished"
+    assert train(tmp_path, resume=True).state == "finished"
 
 
-def test_a_broken_picture_is_named(tmp_path, quick):
+def test_a_broken_picture_is_named(tmp_path):
     from PIL import Image
 
     (tmp_path / "pictures").mkdir()
@@ -244,7 +243,7 @@ def test_a_broken_picture_is_named(tmp_path, quick):
     whole = (tmp_path / "pictures" / "7.png").read_bytes()
     (tmp_path / "pictures" / "7.png").write_bytes(whole[:-30])
     config = replace(CONFIG, dataset=str(tmp_path / "pictures"), model=MODEL)
-    status = process.run(tmp_path / "run", config, device="cpu")
+    status = train(tmp_path / "run", config)
     assert status.state == "failed" and "7.png" in status.message
 
 
@@ -309,21 +308,43 @@ def test_an_interrupted_run_says_so(finished):
     assert isinstance(read_status(finished), Status)
 
 
-def test_command_line(tmp_path, quick, capsys):
+def test_command_line(tmp_path, capsys):
     small = ["--dataset", "digits", "--latent-dim", "2", "--channels", "none", "--hidden", "8"]
-    small += ["--epochs", "1", "--batch-size", "500", "--device", "cpu", "--threads", "1"]
+    small += [
+        "--epochs",
+        "1",
+        "--batch-size",
+        "500",
+        "--device",
+        "cpu",
+        "--no-tsne",
+        "--threads",
+        "1",
+    ]
     out = str(tmp_path / "run")
     assert main(["train", *small, "--out", out]) == 0
     assert "Finished" in capsys.readouterr().out
+    assert "tsne" not in load_codes(out)
     assert main(["train", *small, "--out", out]) == 2
     assert "--resume" in capsys.readouterr().err
     assert main(["train", *small, "--out", out, "--resume", "--epochs", "3"]) == 2
     assert "other settings" in capsys.readouterr().err
-    assert main(["train", "--out", out, "--resume", "--device", "cpu", "--json"]) == 0
+    assert main(["train", "--out", out, "--resume", "--device", "cpu", "--no-tsne", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["state"] == "finished"
     assert main(["train", *small[:2], "--estimate", "--json", *small[2:]]) == 0
     assert json.loads(capsys.readouterr().out)["seconds_per_epoch"] > 0
-    start = ["train", "--dataset", "digits", "--from", out, "--epochs", "1", "--device", "cpu"]
+    start = [
+        "train",
+        "--dataset",
+        "digits",
+        "--from",
+        out,
+        "--epochs",
+        "1",
+        "--device",
+        "cpu",
+        "--no-tsne",
+    ]
     start += ["--batch-size", "500", "--out", str(tmp_path / "second")]
     assert main(start) == 0
     first = read_metrics(tmp_path / "second")[0][0]["elbo"]
@@ -346,12 +367,12 @@ def test_estimate_measures_the_network_that_is_asked_for():
 
 
 @pytest.mark.parametrize("variational", [True, False])
-def test_one_held_out_picture_is_enough(tmp_path, quick, variational):
+def test_one_held_out_picture_is_enough(tmp_path, variational):
     fill(tmp_path / "mine", {f"{i}.png": png(60 * i) for i in range(3)})
     config = replace(
         CONFIG, dataset=str(tmp_path / "mine"), model=MODEL | {"variational": variational}
     )
-    assert process.run(tmp_path / "one", config, device="cpu").state == "finished"
+    assert train(tmp_path / "one", config).state == "finished"
     assert len(load_codes(tmp_path / "one")["mean"]) == 1
     rows = read_metrics(tmp_path / "one")[0]
     assert {row["active_units"] for row in rows if "active_units" in row} == {None}
