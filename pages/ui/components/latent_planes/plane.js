@@ -190,7 +190,7 @@ export class Planes {
       delete stage.dataset.decoded // until what is shown belongs to where the mark is
       this.ready.get(this.data.panels[i].model)?.latest(Float32Array.from(codes[i]), (found) => {
         put(picture, found.mean)
-        if (String(this.codes()[i]) === String(codes[i])) stage.dataset.decoded = codes[i].join(",")
+        if (this.codes()[i].join() === codes[i].join()) stage.dataset.decoded = codes[i].join()
       })
     })
     if (!this.gaussian) return

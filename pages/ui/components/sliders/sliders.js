@@ -67,7 +67,8 @@ export class LiveDecoder {
       this.live.push({
         mean: screen("live-now", before ? "now · generated" : title, `${title}, decoded now`),
         sigma: gaussian && bases.length === 1
-          ? screen("live-sigma", "standard deviation", "Predicted standard deviation of every pixel")
+          ? screen("live-sigma", "standard deviation",
+            "Predicted standard deviation of every pixel")
           : null,
       })
     }
