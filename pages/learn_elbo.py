@@ -20,8 +20,8 @@ space = autoencoder.open_model(text.number("model"))
 def next_missed() -> None:
     """Goes to the image whose posterior q misses next worst."""
     order = elbo.missed(space).argsort()[::-1][:20].tolist()
-    now = st.session_state.get("image", -1)
-    st.session_state["image"] = order[(order.index(now) + 1) % 20 if now in order else 0]
+    now = layout.shown_image()
+    layout.show_image(order[(order.index(now) + 1) % 20 if now in order else 0])
 
 
 with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -26,11 +26,6 @@ axes = scatter.first_axes(space)
 mean, sigma = reparameterisation.posterior_of(space, row)
 
 
-def take_noise(dragged: list[float]) -> None:
-    """What was dragged becomes the state of the two fields, and so of the address."""
-    st.session_state["e1"], st.session_state["e2"] = (round(float(v), 2) for v in dragged)
-
-
 @st.fragment
 def hold_noise() -> None:
     """The pad and its gradients: releasing it reruns only this."""
@@ -52,7 +47,7 @@ def hold_noise() -> None:
     draws = np.random.default_rng(seed).standard_normal((120, 2))
     noise_pad(
         space, mean, times * sigma, axes, tuple(noise), key="noise-pad", draws=draws,
-        slope=found.wrt_z.numpy(), on_release=take_noise,
+        slope=found.wrt_z.numpy(), on_release=reparameterisation.take_noise,
     )  # fmt: skip
     left, right = st.columns([3, 2], gap="medium")
     with left:

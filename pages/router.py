@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui.learn.contents import STEPS
+from pages.ui.shared import visitor
 
 PAGES = (  # file, title, icon, what the page is for
     (
@@ -43,6 +44,7 @@ sections = {
 # The first page lies at the root; its own name leads to it as well.
 sections[""].append(st.Page(here / "map.py", title="Map", url_path="map", visibility="hidden"))
 page = st.navigation(sections, position="top")
-if st.session_state.get("page") != page.url_path:  # whoever reads the address asks for this
-    st.session_state.update({"page": page.url_path, "arrived": True})
+address = visitor.current().address
+if address.page != page.url_path:
+    address.page, address.arrived = page.url_path, True
 page.run()

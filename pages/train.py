@@ -5,7 +5,7 @@ A separate process trains; this page reads its files and sends it what visitors 
 
 import streamlit as st
 
-from pages.ui.shared import url_state
+from pages.ui.shared import url_state, visitor
 from pages.ui.shared.foreign_text import message
 from pages.ui.train.form import show_form
 from pages.ui.train.monitor import show_controls, show_run
@@ -15,7 +15,8 @@ from vae.runs.manager import list_runs
 
 runs = list_runs()
 states = {run.name: read_status(run.folder) for run in runs}
-started = st.session_state.pop("go-to-run", None)
+state = visitor.current().train
+started, state.opened = state.opened, None
 if started in states:  # a run that this visitor has just begun
     st.session_state["run"] = started
     st.session_state["train-view"] = "watch"
@@ -38,8 +39,9 @@ if view != "watch" or not runs:
     show_form()
     st.stop()
 
-if deleted := st.session_state.pop("deleted", None):
-    st.toast(message(deleted), icon=":material/delete:")
+if state.deleted:
+    st.toast(message(state.deleted), icon=":material/delete:")
+    state.deleted = None
 if st.session_state.get("run", runs[0].name) not in states:  # deleted meanwhile
     st.session_state["run"] = runs[0].name
 live = [run.name for run in runs if states[run.name].live]

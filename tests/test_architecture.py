@@ -78,6 +78,59 @@ def test_the_library_knows_no_app(file):
     assert not roots & {"streamlit", "plotly", "starlette", "uvicorn", "app", "pages"}
 
 
+def state_keys(tree: ast.Module) -> tuple[set[str], set[str]]:
+    """Keys of the session's state that a module writes out, and those of widgets it makes.
+
+    Left out are keys that a function is given: whoever calls it makes the widget.
+    """
+    state, widgets = set(), set()
+    given = {
+        arg.arg
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        for arg in (*node.args.args, *node.args.kwonlyargs)
+    }
+
+    def is_state(node: ast.AST) -> bool:
+        return isinstance(node, ast.Attribute) and node.attr == "session_state"
+
+    def note(keys: set[str], node: ast.expr) -> None:
+        if not (isinstance(node, ast.Name) and node.id in given):
+            keys.add(ast.unparse(node))
+
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript) and is_state(node.value):
+            note(state, node.slice)
+        elif isinstance(node, ast.Compare) and any(map(is_state, node.comparators)):
+            note(state, node.left)
+        elif isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Attribute) and is_state(node.func.value) and node.args:
+                note(state, node.args[0])
+            widgets |= {ast.unparse(word.value) for word in node.keywords if word.arg == "key"}
+    return state, widgets
+
+
+def test_a_widget_s_state_is_known_to_the_module_that_makes_it_alone():
+    """All else that is kept of a visitor lies in one object, under one key of one module."""
+    for file in FILES:
+        if file == Path("pages/ui/shared/visitor.py"):
+            continue
+        source = (ROOT / file).read_text(encoding="utf-8")
+        state, widgets = state_keys(ast.parse(source))
+        assert state <= widgets, f"{file} uses the state {state - widgets} of no widget of its own"
+
+
+def test_a_key_of_the_state_is_seen_however_it_is_used():
+    source = """
+st.session_state["a"] = st.session_state.get("b")
+if "c" not in st.session_state:
+    st.slider(key=f"{x}-d")
+def use(key):
+    del st.session_state[key]
+"""
+    assert state_keys(ast.parse(source)) == ({"'a'", "'b'", "'c'"}, {"f'{x}-d'"})
+
+
 def test_an_arrow_that_turns_is_seen():
     assert "pages.ui.shared.pins" in imports(Path("pages/ui/map/pin_details.py"))
     assert layer("pages.ui.map.scatter") == ("page", "map")

@@ -87,7 +87,7 @@ def test_a_map_without_tsne_says_why(models):
 
 def test_an_autoencoder_has_no_nats():
     space = cache.latent_space("tiny-autoencoder")
-    at = visit(space.name, pins=[real_pin(space, 3)])
+    at = visit(space.name, visitor=visitor.Visitor(pins=[real_pin(space, 3)]))
     assert not at.exception
     assert not metrics(at)
     assert not {"KL (nats)", "ELBO (nats)"} & set(at.selectbox(key="colour").options)
@@ -96,7 +96,7 @@ def test_an_autoencoder_has_no_nats():
 
 def test_a_pinned_image_shows_its_nats():
     space = cache.latent_space("tiny-plane")
-    at = visit(space.name, pins=[real_pin(space, 3)])
+    at = visit(space.name, visitor=visitor.Visitor(pins=[real_pin(space, 3)]))
     assert not at.exception
     shown = metrics(at)
     kl = elbo(space.model, space.image(3)[None]).kl.item()
@@ -109,21 +109,21 @@ def test_a_pinned_image_shows_its_nats():
 
 def test_a_generated_place_has_no_evidence():
     pin = Pin("tiny-plane", "generated", np.zeros(2, np.float32), "a place")
-    at = visit(pins=[pin])
+    at = visit(visitor=visitor.Visitor(pins=[pin]))
     assert not at.exception and not metrics(at)
     assert any("nearest code" in c.value for c in at.caption)
 
 
 def test_a_deviation_is_shown_with_its_floor():
     space = cache.latent_space("tiny-gaussian")
-    at = visit(space.name, pins=[real_pin(space, 0)])
+    at = visit(space.name, visitor=visitor.Visitor(pins=[real_pin(space, 0)]))
     floor = f"{space.model.config.sigma_floor:.3f}"
     assert any(floor in c.value for c in at.caption)
 
 
 def test_pins_are_the_visitors_own():
     space = cache.latent_space("tiny-plane")
-    first = visit(space.name, pins=[real_pin(space, 3)])
+    first = visit(space.name, visitor=visitor.Visitor(pins=[real_pin(space, 3)]))
     assert metrics(first)
     assert not metrics(visit(space.name))
 
@@ -220,10 +220,10 @@ def test_pins_are_bounded_and_an_image_is_kept_once():
 
     at = AppTest.from_function(script, default_timeout=30).run()
     assert not at.exception
-    rows = [p.row for p in at.session_state["pins"]]
+    rows = [p.row for p in at.session_state["visitor"].pins]
     assert len(rows) == visitor.MOST_PINS and rows[-1] == 15 and rows.count(15) == 1
-    assert len({p.number for p in at.session_state["pins"]}) == len(rows)
-    assert at.session_state["groups"]["tiny-plane", "A"] == [1, 2]
+    assert len({p.number for p in at.session_state["visitor"].pins}) == len(rows)
+    assert at.session_state["visitor"].groups["tiny-plane", "A"] == [1, 2]
 
 
 def test_the_table_of_points_names_every_image():
@@ -313,7 +313,7 @@ def test_a_picture_unlike_the_data_is_called_so():
     assert sum(space.is_foreign(x) for x in unseen) < 10
     for x, warned in ((noise, True), (space.image(5), False)):
         pin = Pin(space.name, "upload", np.zeros(2, np.float32), "mine.png", image=x)
-        assert bool(visit(pins=[pin]).warning) == warned
+        assert bool(visit(visitor=visitor.Visitor(pins=[pin])).warning) == warned
 
 
 def test_the_atlas_shows_each_image_at_its_place():

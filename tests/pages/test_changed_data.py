@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.interpolate import endpoints
 from pages.ui.shared import cache, model_picker, visitor
 from pages.ui.shared.pins import original, real_pin
+from pages.ui.shared.visitor import PathsState, Visitor
 from vae import VAE, DatasetError, VAEConfig
 from vae.checkpoint import load_codes, save_card, save_checkpoint, save_codes
 from vae.codes import write_reference
@@ -128,10 +129,12 @@ def test_pictures_that_are_gone_are_left_out_with_what_the_visitor_kept_of_them(
     kept = [1, *range(3, len(before))]
     assert after.index.tolist() == kept and torch.equal(pictures(after), shown[kept])
     assert "2 of the 6 that it encoded are gone" in after.notices[0]
-    at = show("map", pins=pins, groups=groups, ends={"model": ends})
+    at = show(
+        "map", visitor=Visitor(pins=pins, groups=groups, paths=PathsState(ends={"model": ends}))
+    )
     assert not at.exception and "are gone" in warnings(at)
     with monkeypatch.context() as patch:
-        patch.setattr("streamlit.session_state", {"pins": pins, "groups": groups})
+        patch.setattr("streamlit.session_state", {"visitor": Visitor(pins=pins, groups=groups)})
         left, group = visitor.pins(after), visitor.group(after, "A")
     for pin in left:
         row = int(after.index[pin.row])
@@ -139,9 +142,9 @@ def test_pictures_that_are_gone_are_left_out_with_what_the_visitor_kept_of_them(
         np.testing.assert_array_equal(pin.z, before.mean[row])
     assert [pin.number for pin in left] == [2, 4, 5, 6]
     assert group.tolist() == [0]
-    at = show("interpolate", ends={"model": ends})
+    at = show("interpolate", visitor=Visitor(paths=PathsState(ends={"model": ends})))
     assert not at.exception
-    for pin in at.session_state["ends"]["model"].values():
+    for pin in at.session_state["visitor"].paths.ends["model"].values():
         np.testing.assert_array_equal(pin.z, after.mean[pin.row])
 
 

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.shared import cache, scatter
 from pages.ui.shared.concepts import NamedConcept
 from pages.ui.shared.pins import Pin, real_pin
+from pages.ui.shared.visitor import Visitor
 from vae.checkpoint import load_codes, save_codes
 from vae.concepts.files import Concept
 from vae.latent import UNJUDGED
@@ -62,9 +63,11 @@ def test_the_map_opens_and_says_what_cannot_be_judged(model):
     space = cache.latent_space(model)
     place = Pin(model, "generated", space.mean[0] + 0.1, "a place")
     own = Pin(model, "upload", space.mean[0], "mine", image=1 - space.image(0))
-    assert any(UNJUDGED in text for text in said(visit("map.py", model, pins=[place])))
-    assert not visit("map.py", model, pins=[own]).warning
-    visit("map.py", model, pins=[real_pin(space, 0)], card=True)
+    assert any(
+        UNJUDGED in text for text in said(visit("map.py", model, visitor=Visitor(pins=[place])))
+    )
+    assert not visit("map.py", model, visitor=Visitor(pins=[own])).warning
+    visit("map.py", model, visitor=Visitor(pins=[real_pin(space, 0)]), card=True)
     for colour in scatter.colours(space):
         for projection in scatter.projections(space):
             figure = cache.map_figure(space, projection, scatter.first_axes(space), colour)
@@ -87,7 +90,7 @@ def test_an_edit_says_what_cannot_be_judged(model, view):
     concept = Concept("x", np.ones(d, np.float32))
     made = NamedConcept(concept, space.mean[:1], space.mean[-1:] - 1, paired=True)
     state = {
-        "vectors": {(model, "x"): made},
+        "visitor": Visitor(vectors={(model, "x"): made}),
         f"concepts-{model}": ["x"],
         "concept-view": view,
     }

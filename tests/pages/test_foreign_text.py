@@ -20,6 +20,7 @@ from pages.ui.shared import cache, scatter
 from pages.ui.shared.concepts import NamedConcept
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.pins import Pin, real_pin
+from pages.ui.shared.visitor import ConceptsState, Visitor
 
 ROOT = Path(__file__).resolve().parents[2]
 JOINER = "\u2060"
@@ -185,7 +186,7 @@ def test_the_map_shows_foreign_names_as_text(visit):
     space = cache.latent_space(foreign.MODEL)
     upload = Pin(space.name, "upload", space.mean[0], foreign.NASTY[1], image=space.image(0))
     for pin in (real_pin(space, 0), upload):
-        at = visit("map.py", card=True, place=True, place_what="real", pins=[pin])
+        at = visit("map.py", card=True, place=True, place_what="real", visitor=Visitor(pins=[pin]))
         shown = check(at)
         assert foreign.NASTY[0] in shown and html.unescape(pin.title[:30]) in shown
 
@@ -218,7 +219,9 @@ def test_concepts_show_foreign_names_as_text(visit, view):
         none = np.empty((0, 3), np.float32)
         own[space.name, concept.name] = NamedConcept(concept, none, none, foreign.NASTY[0])
     chosen = {f"concepts-{space.name}": [name for _, name in own]}
-    at = visit("concepts.py", vectors=own, concept_view=view, make_open=True, **chosen)
+    at = visit(
+        "concepts.py", visitor=Visitor(vectors=own), concept_view=view, make_open=True, **chosen
+    )
     assert foreign.NASTY[2][:60] in check(at)
     for how in ("pairs", "groups", "sum", "files"):
         at.segmented_control(key="make-how").set_value(how).run()
@@ -228,7 +231,11 @@ def test_concepts_show_foreign_names_as_text(visit, view):
 
 @pytest.mark.parametrize("lesson", ["examples", "confounding", "limits"])
 def test_lessons_show_foreign_names_as_text(visit, lesson):
-    at = visit("concepts.py", concept_view="lessons", lesson=lesson)
+    at = visit(
+        "concepts.py",
+        concept_view="lessons",
+        visitor=Visitor(concepts=ConceptsState(pitfall=lesson)),
+    )
     check(at)
 
 

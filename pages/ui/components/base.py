@@ -6,6 +6,7 @@ import functools
 import logging
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import streamlit as st
 
 from pages.ui.components import schema
 from pages.ui.components.schema import Heard
+from pages.ui.shared import visitor
 from vae.schema import SchemaError, convert
 
 __all__ = ["Component", "bundle"]
@@ -72,9 +74,12 @@ class Component:
             return
 
         def tell(name: str) -> None:
-            value = self.heard(key, name).value
-            if value is not None and name in on_answer:
-                on_answer[name](value)
+            # One that was away and comes back says once more what it said last.
+            heard, told = self._said(key, name), visitor.current().told
+            if heard.count > told.get((key, name), 0):
+                told[key, name] = heard.count
+                if heard.value is not None and name in on_answer:
+                    on_answer[name](heard.value)
 
         callbacks = {f"on_{name}_change": functools.partial(tell, name) for name in self.answers}
         # In a dict Streamlit would look for data frames, and import pandas for it.
@@ -87,6 +92,11 @@ class Component:
             key: of the component.
             name: of the answer.
         """
+        heard = self._said(key, name)
+        told = visitor.current().told.get((key, name), 0)
+        return replace(heard, count=max(heard.count, told))
+
+    def _said(self, key: str, name: str) -> Heard:
         state = st.session_state.get(key)
         message = state.get(name) if isinstance(state, Mapping) else None
         return schema.heard(self.answers[name], message, f"{self.name}.{name}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import streamlit as st
+from torch import Tensor
 
 from pages.ui.components.gallery import Picture, choose_picture, choose_pictures
 from pages.ui.shared import formatting, images, visitor
@@ -18,13 +19,17 @@ from vae.codes import decode
 __all__ = [
     "DISTRIBUTIONS",
     "SOURCES",
+    "OnChoose",
     "choose_item",
     "choose_real",
     "choose_sample",
     "choose_upload",
     "draw_samples",
+    "take_photograph",
     "tick_real",
 ]
+
+OnChoose = Callable[[Pin], object]
 
 
 _PAGE = 60  # pictures of the dataset shown at once
@@ -39,28 +44,79 @@ DISTRIBUTIONS = {
 }
 
 
-def choose_real(space: LatentSpace, *, key: str, label: str = "Choose a real image") -> int | None:
-    """As `tick_real`, for one.
-
-    Returns:
-        A row of `space.mean`, None while nothing is chosen.
-    """
-    rows = tick_real(space, key=key, label=label, sheet=None)
-    return rows[-1] if rows else None
-
-
-def tick_real(space: LatentSpace, *, key: str, label: str, sheet: int | None = 0) -> list[int]:
-    """Shows a model's reference images with filters and a search.
+def choose_real(
+    space: LatentSpace,
+    *,
+    key: str,
+    label: str = "Choose a real image",
+    shown: Pin | None = None,
+    on_choose: OnChoose | None = None,
+) -> Pin | None:
+    """Shows a model's reference images with filters and a search, of which one can be chosen.
 
     Args:
         space: the model.
         key: prefix of all widgets.
         label: of the gallery.
-        sheet: another number gives a gallery without ticks; None lets only one be chosen.
+        shown: what is shown as chosen; None for the one that was clicked last.
+        on_choose: told of each choice.
 
     Returns:
-        Rows of `space.mean`; ticks stay while filters and pages change.
+        The one that was clicked last, None while none was.
     """
+
+    def tell(answer: str) -> None:
+        if on_choose is not None:
+            on_choose(real_pin(space, int(answer)))
+
+    pictures = _real_pictures(space, key)
+    if not pictures:
+        return None
+    answer = choose_picture(
+        pictures,
+        key=f"{key}-real",
+        label=label,
+        pixelated=space.shape[1] <= 32,
+        chosen=None if shown is None else [str(shown.row)],
+        on_choose=tell,
+    )
+    return None if answer is None else real_pin(space, int(answer))
+
+
+def tick_real(
+    space: LatentSpace,
+    *,
+    key: str,
+    label: str,
+    ticked: Sequence[int],
+    on_tick: Callable[[list[int]], None],
+) -> None:
+    """Shows a model's reference images with filters and a search, of which many can be ticked.
+
+    Args:
+        space: the model.
+        key: prefix of all widgets.
+        label: of the gallery.
+        ticked: rows of `space.mean`; they stay ticked while filters and pages change.
+        on_tick: told of all ticked rows at each click.
+    """
+
+    def tell(answers: list[str]) -> None:
+        on_tick([int(k) for k in answers if k.isdecimal() and int(k) < len(space)])
+
+    if pictures := _real_pictures(space, key):
+        choose_pictures(
+            pictures,
+            key=f"{key}-real-{space.name}",
+            label=label,
+            pixelated=space.shape[1] <= 32,
+            chosen=[str(row) for row in ticked],
+            on_choose=tell,
+        )
+
+
+def _real_pictures(space: LatentSpace, key: str) -> list[Picture]:
+    """Filters and a search, and one page of the reference images that are left."""
     keep = np.ones(len(space), dtype=bool)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if space.classes:
@@ -101,19 +157,12 @@ def tick_real(space: LatentSpace, *, key: str, label: str, sheet: int | None = 0
     if pages > 1:
         page = int(st.number_input(f"Page, 1 to {pages}", 1, pages, key=f"{key}-page", width=140))
     shown = rows[(page - 1) * _PAGE : page * _PAGE]
-    pictures = [
+    return [
         Picture(
             str(r), images.data_url(space.image(r)), space.title(r), f"Real image {space.title(r)}"
         )
         for r in map(int, shown)
     ]
-    hard = space.shape[1] <= 32
-    if sheet is None:
-        answer = choose_picture(pictures, key=f"{key}-real", label=label, pixelated=hard)
-        return [] if answer is None else [int(answer)]
-    sheet_key = f"{key}-real-{space.name}-{sheet}"
-    chosen = choose_pictures(pictures, key=sheet_key, label=label, pixelated=hard)
-    return [int(k) for k in chosen if k.isdecimal() and int(k) < len(space)]
 
 
 def draw_samples(space: LatentSpace, distribution: str, count: int, seed: int) -> np.ndarray:
@@ -132,41 +181,83 @@ def draw_samples(space: LatentSpace, distribution: str, count: int, seed: int) -
 
 
 def choose_sample(
-    space: LatentSpace, *, key: str, count: int = 12, label: str = "Choose a sample"
+    space: LatentSpace, *, key: str, on_choose: OnChoose | None = None, count: int = 12
 ) -> Pin | None:
-    """Shows random samples of a distribution that the visitor chooses."""
+    """Shows random samples of a distribution that the visitor chooses.
+
+    Args:
+        space: the model.
+        key: prefix of all widgets.
+        on_choose: told of each choice.
+        count: how many.
+
+    Returns:
+        The one that was clicked last, None while none of this sheet was.
+    """
+    seeds = visitor.current().seeds
+
+    def draw_again() -> None:
+        seeds[key] = seeds.get(key, 0) + 1
+
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         options = list(DISTRIBUTIONS) if space.variational else ["fitted"]
         distribution = st.selectbox(
             "Distribution", options, format_func=DISTRIBUTIONS.get, key=f"{key}-from", width=260
         )
-        st.session_state.setdefault(f"{key}-seed", 0)
-        if st.button("Draw again", icon=":material/casino:", key=f"{key}-again"):
-            st.session_state[f"{key}-seed"] += 1
-    seed = st.session_state[f"{key}-seed"]
+        st.button("Draw again", icon=":material/casino:", key=f"{key}-again", on_click=draw_again)
+    seed = seeds.get(key, 0)
     codes = draw_samples(space, distribution, count, seed)
     decoded = decode(space.model, codes)
     pictures = [
         Picture(f"{distribution}-{seed}-{k}", images.data_url(x), "", f"Generated sample {k + 1}")
         for k, x in enumerate(decoded)
     ]
-    hard = space.shape[1] <= 32
-    answer = choose_picture(
-        pictures, key=f"{key}-sample", label=label, tile=64, pixelated=hard, height=340
-    )
-    if answer is None:
-        return None
-    k = int(answer.rpartition("-")[2])
     title = f"Sample of the {'prior' if distribution == 'prior' else 'fitted Gaussian'}"
-    return Pin(space.name, "sample", codes[k], title)
+
+    def pin_of(answer: str) -> Pin:
+        return Pin(space.name, "sample", codes[int(answer.rpartition("-")[2])], title)
+
+    answer = choose_picture(
+        pictures,
+        key=f"{key}-sample",
+        label="Choose a sample",
+        tile=64,
+        pixelated=space.shape[1] <= 32,
+        height=340,
+        on_choose=lambda answer: on_choose and on_choose(pin_of(answer)),
+    )
+    return None if answer is None else pin_of(answer)
 
 
-def choose_upload(space: LatentSpace, *, key: str) -> Pin | None:
-    """Lets the visitor upload a picture and encodes it; a bad file gets an error message."""
+def choose_upload(
+    space: LatentSpace, *, key: str, on_choose: OnChoose | None = None
+) -> Pin | None:
+    """Lets the visitor upload a picture and encodes it; a bad file gets an error message.
+
+    Args:
+        space: the model.
+        key: prefix of all widgets.
+        on_choose: told of each new picture.
+
+    Returns:
+        The picture, None without one that can be read.
+    """
+
+    def tell() -> None:
+        file = st.session_state.get(f"{key}-upload")
+        if on_choose is not None and file is not None:
+            try:
+                x = images.read_upload(file, space.shape)
+            except DatasetError:
+                return  # the page says why
+            turned = _is_dark_on_light(space, x) and st.session_state.get(f"{key}-invert", True)
+            on_choose(upload_pin(space, 1 - x if turned else x, file.name[-40:]))
+
     file = st.file_uploader(
         "Your picture",
         type=["png", "jpg", "jpeg", "webp", "bmp", "gif"],
         key=f"{key}-upload",
+        on_change=tell,
         help=f"It is cropped to a square, scaled to {space.shape[1]}×{space.shape[2]} pixels, and "
         "kept for this session only.",
     )
@@ -177,22 +268,59 @@ def choose_upload(space: LatentSpace, *, key: str) -> Pin | None:
     except DatasetError as problem:
         st.error(message(problem))
         return None
-    dark = space.shape[0] == 1 and x.mean() > 0.5
-    if dark and st.toggle(
-        "Invert brightness", value=True, key=f"{key}-invert",
+    if _is_dark_on_light(space, x) and st.toggle(
+        "Invert brightness", value=True, key=f"{key}-invert", on_change=tell,
         help="This model was trained on light strokes on a dark background.",
     ):  # fmt: skip
         x = 1 - x
     return upload_pin(space, x, file.name[-40:])
 
 
-def choose_item(space: LatentSpace, *, key: str, label: str = "Start from") -> Pin | None:
+def _is_dark_on_light(space: LatentSpace, x: Tensor) -> bool:
+    return space.shape[0] == 1 and bool(x.mean() > 0.5)
+
+
+def take_photograph(space: LatentSpace, *, key: str, on_choose: OnChoose) -> None:
+    """Lets the visitor take a picture with the camera.
+
+    Args:
+        space: the model.
+        key: prefix of the widget.
+        on_choose: told of each picture, encoded.
+    """
+
+    def tell() -> None:
+        if (file := st.session_state.get(f"{key}-camera")) is not None:
+            try:
+                x = images.read_upload(file, space.shape)
+            except DatasetError:
+                return  # the page says why
+            on_choose(upload_pin(space, x, "Photograph"))
+
+    file = st.camera_input("Take a picture", key=f"{key}-camera", on_change=tell)
+    if file is not None:
+        try:
+            images.read_upload(file, space.shape)
+        except DatasetError as problem:
+            st.error(message(problem))
+
+
+def choose_item(
+    space: LatentSpace,
+    *,
+    key: str,
+    label: str = "Start from",
+    shown: Pin | None = None,
+    on_choose: OnChoose | None = None,
+) -> Pin | None:
     """Lets the visitor choose a point of the latent space: an image, pin, sample or upload.
 
     Args:
         space: the model.
         key: prefix of all widgets.
         label: of the choice.
+        shown: what is shown as chosen; None for what was clicked last.
+        on_choose: told of each choice.
 
     Returns:
         A pin that is not yet among the visitor's pins, or one that is; None while none is chosen.
@@ -203,18 +331,21 @@ def choose_item(space: LatentSpace, *, key: str, label: str = "Start from") -> P
         label, options, default="real", format_func=SOURCES.get, key=f"{key}-source"
     )
     if source == "pin":
-        decoded = _pin_pictures(space, own)
-        hard = space.shape[1] <= 32
+        by_number = {str(p.number): p for p in own}
         answer = choose_picture(
-            decoded, key=f"{key}-pin", label="Choose one of your pins", pixelated=hard
+            _pin_pictures(space, own),
+            key=f"{key}-pin",
+            label="Choose one of your pins",
+            pixelated=space.shape[1] <= 32,
+            chosen=None if shown is None else [str(shown.number)],
+            on_choose=lambda answer: on_choose and on_choose(by_number[answer]),
         )
-        return next((p for p in own if str(p.number) == answer), None)
+        return None if answer is None else by_number[answer]
     if source == "sample":
-        return choose_sample(space, key=key)
+        return choose_sample(space, key=key, on_choose=on_choose)
     if source == "upload":
-        return choose_upload(space, key=key)
-    row = choose_real(space, key=key)
-    return None if row is None else real_pin(space, row)
+        return choose_upload(space, key=key, on_choose=on_choose)
+    return choose_real(space, key=key, shown=shown, on_choose=on_choose)
 
 
 def _pin_pictures(space: LatentSpace, pins: Sequence[Pin]) -> list[Picture]:

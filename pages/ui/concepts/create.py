@@ -93,7 +93,7 @@ def _keep(concept: NamedConcept) -> None:
             "others."
         )
         return
-    st.session_state["concept-new"] = concept
+    visitor.current().concepts.made = concept
     st.rerun()
 
 
@@ -157,8 +157,9 @@ def _from_labels(space: LatentSpace) -> None:
 
 
 def _from_pairs(space: LatentSpace) -> None:
-    mine = st.session_state.setdefault("concept-pairs", {}).setdefault(space.name, [])
-    half = st.session_state.setdefault("concept-half-pair", {}).setdefault(space.name, {})
+    state = visitor.current().concepts
+    mine = state.pairs.setdefault(space.name, [])
+    half = state.half_pairs.setdefault(space.name, {})
     now = [(refound(space, a), refound(space, b), twin) for a, b, twin in mine]
     mine[:] = [pair for pair in now if pair[0] and pair[1]]
     for side in [side for side, pin in half.items() if not refound(space, pin)]:
@@ -235,12 +236,17 @@ def _from_groups(space: LatentSpace) -> None:
         "Positives in group A, negatives in group B. Tick pictures here, or use a lasso on the "
         "map."
     )
-    sheet = st.session_state.setdefault("ticks-sheet", 0)
-    ticked = pickers.tick_real(space, key="ticks", label="Images for a group", sheet=sheet)
+    state = visitor.current().concepts
+
+    def tick(rows: list[int]) -> None:
+        state.ticked[space.name] = rows
+
+    ticked = [row for row in state.ticked.get(space.name, ()) if row < len(space)]
+    pickers.tick_real(space, key="ticks", label="Images for a group", ticked=ticked, on_tick=tick)
 
     def fill(group: str) -> None:
         visitor.set_group(space, group, [*visitor.group(space, group).tolist(), *ticked])
-        st.session_state["ticks-sheet"] += 1
+        tick([])
 
     def empty() -> None:
         for group in "AB":
@@ -339,7 +345,7 @@ def _from_sum(space: LatentSpace) -> None:
     if place:
         images.pictures([(text[:40], decode(space.model, found[None])[0])])
         if st.button("Start from this picture", key="sum-start", icon=":material/person_search:"):
-            st.session_state["concept-start"] = Pin(space.name, "generated", found, text[:40])
+            selection.set_start(Pin(space.name, "generated", found, text[:40]))
             st.rerun()
         return
     name = _name_and_make(space, "sum", text.strip()[:40])

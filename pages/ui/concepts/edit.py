@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import streamlit as st
 import torch
 from torch import Tensor
 
-from pages.ui.shared import cache, labels
+from pages.ui.shared import cache, labels, visitor
 from pages.ui.shared.classifier import predictions
 from pages.ui.shared.concepts import NamedConcept
 from pages.ui.shared.latent_space import LatentSpace
@@ -121,14 +120,17 @@ class EditResult:
         space, step, rows = self.edit.space, self.edit.step, self.others
         if space.classifier is None or len(rows) < _FEWEST:
             return None
-        everybody = st.session_state.get("effect-on-all") == (space.name, step.tobytes())
+        everybody = visitor.current().concepts.tried_on_all == (
+            space.name,
+            step.tobytes(),
+        )
         rows = rows if everybody else evenly(rows, _MANY)
         return _effect(space, step, rows, self.truth is not None, everybody)
 
     def try_on_all(self) -> None:
         """Has `effect` computed on all others from the next run on."""
         edit = self.edit
-        st.session_state["effect-on-all"] = (edit.space.name, edit.step.tobytes())
+        visitor.current().concepts.tried_on_all = (edit.space.name, edit.step.tobytes())
 
     @functools.cached_property
     def region(self) -> Tensor:

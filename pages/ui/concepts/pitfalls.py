@@ -10,7 +10,7 @@ import streamlit as st
 from torch import Tensor
 
 from pages.ui.concepts.edit import EditResult
-from pages.ui.shared import cache, concepts, formatting, images, labels
+from pages.ui.shared import cache, concepts, formatting, images, labels, visitor
 from pages.ui.shared.classifier import predictions
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -41,15 +41,18 @@ def show_lessons(result: EditResult) -> None:
         return
     with st.container(horizontal=True):
         for key, (title, icon) in _LESSONS.items():
-            if st.button(title, icon=icon, key=f"lesson-{key}"):
-                st.session_state["lesson"] = key
-    lesson = st.session_state.get("lesson")
+            st.button(title, icon=icon, key=f"lesson-{key}", on_click=_choose, args=(key,))
+    lesson = visitor.current().concepts.pitfall
     if lesson == "examples":
         _examples(space)
     elif lesson == "confounding":
         _confounding(space)
     elif lesson == "limits":
         _limits(space)
+
+
+def _choose(lesson: str) -> None:
+    visitor.current().concepts.pitfall = lesson
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +95,7 @@ def _target(space: LatentSpace) -> str:
 def _examples(space: LatentSpace) -> None:
     target = _target(space)
     word = formatting.mention(target)
-    seed = st.session_state.setdefault("lesson-seed", 0)
+    seed = visitor.current().concepts.pitfall_seed
     with st.spinner("Estimating vectors from few and from many examples…"):
         tried = _few_and_many(space, target, seed)
 
@@ -111,9 +114,13 @@ def _examples(space: LatentSpace) -> None:
         else f"A vector “{word}” from one positive and one negative image contains everything "
         "else in which the two differ. With more images those differences average out."
     )
-    if st.button("Draw other examples", icon=":material/casino:", key="lesson-again"):
-        st.session_state["lesson-seed"] = seed + 1
-        st.rerun(scope="fragment")
+    st.button(
+        "Draw other examples", icon=":material/casino:", key="lesson-again", on_click=_draw_again
+    )
+
+
+def _draw_again() -> None:
+    visitor.current().concepts.pitfall_seed += 1
 
 
 @cache.shared(32)

@@ -6,17 +6,16 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.components import pickers
-from pages.ui.shared import formatting, images
+from pages.ui.shared import formatting, visitor
 from pages.ui.shared.concepts import NamedConcept, concepts, keep_concept
-from pages.ui.shared.foreign_text import message
 from pages.ui.shared.labels import fit_rows, table
 from pages.ui.shared.latent_space import LatentSpace
-from pages.ui.shared.pins import Pin, real_pin, refound, upload_pin
-from vae import DatasetError
+from pages.ui.shared.pins import Pin, real_pin, refound
 
 __all__ = [
     "choose_concepts",
     "choose_start",
+    "set_start",
     "start",
 ]
 
@@ -28,7 +27,8 @@ def choose_concepts(space: LatentSpace) -> list[NamedConcept]:
     """Lets the visitor choose which concepts are added."""
     key = f"concepts-{space.name}"
     # A new one takes the first slider: its widget can only be set before it is drawn.
-    new = st.session_state.pop("concept-new", None)
+    state = visitor.current().concepts
+    new, state.made = state.made, None
     if new is not None:
         keep_concept(space, new)
         now = [n for n in st.session_state.get(key, []) if n != new.name]
@@ -56,8 +56,8 @@ def choose_concepts(space: LatentSpace) -> list[NamedConcept]:
 
 def start(space: LatentSpace) -> Pin:
     """The picture that is edited: the visitor's choice, or a real image without the concepts."""
-    chosen = st.session_state.get("concept-start")
-    if isinstance(chosen, Pin) and chosen.model == space.name and (now := refound(space, chosen)):
+    chosen = visitor.current().concepts.start
+    if chosen is not None and chosen.model == space.name and (now := refound(space, chosen)):
         return now
     shown = table(space)
     bare = ~fit_rows(space)
@@ -80,23 +80,14 @@ def choose_start(space: LatentSpace) -> None:
         label_visibility="collapsed",
     )
     if camera == "camera":
-        chosen = _photograph(space)
+        pickers.take_photograph(space, key="start", on_choose=set_start)
     else:
-        chosen = pickers.choose_item(space, key="start", label="Start from")
-    mark = None if chosen is None else (space.name, chosen.kind, chosen.row, chosen.z.tobytes())
-    if mark is not None and st.session_state.get("concept-start-mark") != mark:
-        st.session_state["concept-start-mark"] = mark
-        st.session_state["concept-start"] = chosen
-        st.rerun()
+        shown = visitor.current().concepts.start
+        pickers.choose_item(
+            space, key="start", label="Start from", shown=shown, on_choose=set_start
+        )
 
 
-def _photograph(space: LatentSpace) -> Pin | None:
-    file = st.camera_input("Take a picture", key="start-camera")
-    if file is None:
-        return None
-    try:
-        x = images.read_upload(file, space.shape)
-    except DatasetError as problem:
-        st.error(message(problem))
-        return None
-    return upload_pin(space, x, "Photograph")
+def set_start(pin: Pin) -> None:
+    """Lets concepts act on a picture from now on."""
+    visitor.current().concepts.start = pin

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 from collections.abc import Callable, Sequence
 from urllib.parse import urlencode
 
@@ -49,7 +50,7 @@ _LETTERS = {"g": "generated", "s": "sample", "u": "upload"}
 
 def ends(space: LatentSpace) -> dict[str, Pin]:
     """The four chosen pictures of a model, by name; at first those of the address, or any."""
-    kept = st.session_state.setdefault("ends", {})
+    kept = visitor.current().paths.ends
     now = {name: refound(space, pin) for name, pin in kept.get(space.name, {}).items()}
     if not now or None in now.values():
         found = dict(zip(NAMES, _any_images(space, len(NAMES), 5), strict=True))
@@ -60,15 +61,14 @@ def ends(space: LatentSpace) -> dict[str, Pin]:
                 "the number of an image of this model, or a code written by this page",
             )
             found[name] = wanted or found[name]
-        st.session_state["ends"] = kept | {space.name: found}
+        kept[space.name] = found
         return found
     return now
 
 
 def set_end(space: LatentSpace, name: str, pin: Pin) -> None:
     """Puts a picture at an end."""
-    kept = ends(space) | {name: pin}
-    st.session_state["ends"] = st.session_state["ends"] | {space.name: kept}
+    visitor.current().paths.ends[space.name] = ends(space) | {name: pin}
 
 
 def swap(space: LatentSpace) -> None:
@@ -77,14 +77,12 @@ def swap(space: LatentSpace) -> None:
     a, b = now["A"], now["B"]
     set_end(space, "A", b)
     set_end(space, "B", a)
-    _forget_choices()
 
 
 def shuffle(space: LatentSpace, names: Sequence[str]) -> None:
     """Puts other real images at these ends, of different classes where there are classes."""
     for name, pin in zip(names, _any_images(space, len(names), None), strict=True):
         set_end(space, name, pin)
-    _forget_choices()
 
 
 def _any_images(space: LatentSpace, count: int, seed: int | None) -> list[Pin]:
@@ -96,11 +94,6 @@ def _any_images(space: LatentSpace, count: int, seed: int | None) -> list[Pin]:
     else:
         rows = rng.choice(len(space), count, replace=len(space) < count)
     return [real_pin(space, int(r)) for r in rows]
-
-
-def _forget_choices() -> None:
-    # The galleries remember what was clicked in them; under new keys they start afresh.
-    st.session_state["ends-round"] = st.session_state.get("ends-round", 0) + 1
 
 
 # In the address ---------------------------------------------------------------------------------
@@ -140,19 +133,18 @@ def from_text(space: LatentSpace, text: str) -> Pin | None:
 
 def stand(space: LatentSpace, view: str, default: Sequence[float]) -> list[float]:
     """Where the sliders of a view stand: as the visitor left them, else as the address says."""
-    kept = st.session_state.setdefault("stands", {})
-    if (space.name, view) in kept:
-        return kept[space.name, view]
-    if st.session_state.setdefault("stand-read", False):
+    paths = visitor.current().paths
+    if (space.name, view) in paths.positions:
+        return paths.positions[space.name, view]
+    if paths.position_read:
         return list(default)
-    st.session_state["stand-read"] = True
+    paths.position_read = True
     return list(url_state.read_numbers("at", len(default), -_FURTHEST, _FURTHEST) or default)
 
 
 def keep_stand(space: LatentSpace, view: str, values: Sequence[float]) -> None:
     """Remembers where the sliders of a view stand."""
-    kept = st.session_state.get("stands", {})
-    st.session_state["stands"] = kept | {(space.name, view): [float(v) for v in values]}
+    visitor.current().paths.positions[space.name, view] = [float(v) for v in values]
 
 
 def write_address(space: LatentSpace, names: Sequence[str], at: Sequence[float]) -> None:
@@ -177,17 +169,17 @@ def choose_end(space: LatentSpace, name: str, width: int = 96) -> Pin:
     """Shows one end and lets the visitor choose another picture for it."""
     with st.container(key=f"end-{name}", width=width + 34, gap="small"):
         shown = st.container(gap="small")
-        key = f"end-{name}-{st.session_state.get('ends-round', 0)}"
         with st.popover(
             f"Choose {name}", key=f"open-{name}", on_change="rerun", width="stretch"
         ) as popover:
             if popover.open:
-                chosen = pickers.choose_item(space, key=key, label=f"Picture {name}")
-                # A rerun for another reason must not choose the same again.
-                mark = None if chosen is None else (space.name, chosen.kind, chosen.z.tobytes())
-                if mark is not None and st.session_state.get(f"{key}-mark") != mark:
-                    st.session_state[f"{key}-mark"] = mark
-                    set_end(space, name, chosen)
+                pickers.choose_item(
+                    space,
+                    key=f"end-{name}",
+                    label=f"Picture {name}",
+                    shown=ends(space)[name],
+                    on_choose=functools.partial(set_end, space, name),
+                )
         pin = ends(space)[name]
         with shown:
             kind, colour, icon = KIND_BADGES[pin.kind]

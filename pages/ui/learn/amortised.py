@@ -94,7 +94,7 @@ def choose_image(space: LatentSpace) -> tuple[Tensor, str]:
         text("image.label"), sources, default=sources[0], required=True, format_func=names.get,
         key="from", bind=url_state.bind_choice("from", names.values()),
     )  # fmt: skip
-    row = int(st.session_state.get("image", 0))
+    row = layout.shown_image() or 0
     if source == "real":
         row = layout.choose_image(space, width=252)
     if source == "draw":

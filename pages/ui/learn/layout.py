@@ -25,6 +25,8 @@ __all__ = [
     "end",
     "formula",
     "seed",
+    "show_image",
+    "shown_image",
     "to_try",
 ]
 
@@ -174,6 +176,17 @@ def choose_image(
             alt=frame("image.alt", name=plain(space.title(row), "text")),
         )
     return row
+
+
+def shown_image(key: str = "image") -> int | None:
+    """The row that `choose_image` shows, or showed last on this page; None before."""
+    row = st.session_state.get(key)
+    return None if row is None else int(row)
+
+
+def show_image(row: int, key: str = "image") -> None:
+    """Has `choose_image` show a row from the next run on."""
+    st.session_state[key] = row
 
 
 def _number(text: Lesson) -> int:

@@ -29,6 +29,7 @@ __all__ = [
     "posterior_of",
     "pull_at",
     "show_gradients",
+    "take_noise",
     "visible_widening",
 ]
 
@@ -37,6 +38,7 @@ _TONES = {
     "score_function": "deviation",
     "score_function_baseline": "evidence",
 }
+_NOISE = ("e1", "e2")  # keys of the fields for ε
 
 
 def posterior_of(space: LatentSpace, row: int) -> tuple[np.ndarray, np.ndarray]:
@@ -66,8 +68,14 @@ def choose_noise(axes: tuple[int, int]) -> list[float]:
             width=130,
             bind=url_state.bind_number(key, -REACH, REACH),
         )
-        for d, start, key in zip(axes, first, ("e1", "e2"), strict=True)
+        for d, start, key in zip(axes, first, _NOISE, strict=True)
     ]
+
+
+def take_noise(dragged: list[float]) -> None:
+    """What was dragged becomes the state of the two fields, and so of the address."""
+    for key, value in zip(_NOISE, dragged, strict=True):
+        st.session_state[key] = round(float(value), 2)
 
 
 @cache.shared(256)

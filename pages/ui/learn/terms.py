@@ -11,7 +11,7 @@ from pages.ui.components.latent_planes import Ellipse, Panel, live_gaussian, liv
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import autoencoder, layout
 from pages.ui.learn.texts import lesson, numbers
-from pages.ui.shared import cache, images, plot_style, url_state
+from pages.ui.shared import cache, images, plot_style, url_state, visitor
 from pages.ui.shared.latent_space import LatentSpace
 from vae.bounds import estimate_elbo
 from vae.codes import decode
@@ -29,12 +29,12 @@ def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
     """Lets the visitor move and widen q for one image, and shows both terms."""
     text = lesson("terms")
     x, mean, sigma = space.image(row), space.mean[row], np.sqrt(space.variance[row])
-    tries = st.session_state.setdefault("tries", 0)
+    known = visitor.current()
+    tries = known.posterior_tries
     # A link leads to a q once: another image, or the way back, starts at the encoder's.
-    opened = st.session_state.setdefault(
-        "q-link", (row, url_state.read_numbers("q", 4, -100, 100))
-    )
-    start = opened[1] if opened[0] == row and tries == 0 else None
+    if known.posterior_start is None:
+        known.posterior_start = row, url_state.read_numbers("q", 4, -100, 100)
+    start = known.posterior_start[1] if known.posterior_start[0] == row and tries == 0 else None
     start = start or (*mean.tolist(), *sigma.tolist())
     noise = np.random.default_rng(seed).standard_normal((8, 2))
     left, right = st.columns([3, 2], gap="medium")
@@ -57,8 +57,8 @@ def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
         )
     moved = not np.allclose([*found, *width], [*mean, *sigma], atol=2e-3)
     url_state.write_numbers("q", [*found, *width] if moved else None)
-    known = space.bounds(row) or estimate_elbo(space.model, x)
-    own = (known.elbo.value + known.kl, known.kl)
+    bounds = space.bounds(row) or estimate_elbo(space.model, x)
+    own = (bounds.elbo.value + bounds.kl, bounds.kl)
     now = own
     if moved:
         q = (torch.tensor(v, dtype=torch.float32) for v in (found, width))
@@ -80,9 +80,13 @@ def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
             text("q.reset"),
             icon=":material/undo:",
             key="again",
-            on_click=lambda: st.session_state.update(tries=tries + 1),
+            on_click=_put_back,
             disabled=not moved,
         )
+
+
+def _put_back() -> None:
+    visitor.current().posterior_tries += 1
 
 
 def _terms(own: tuple[float, float], now: tuple[float, float]) -> go.Figure:

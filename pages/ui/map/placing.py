@@ -39,10 +39,10 @@ def pin_first(space: LatentSpace) -> None:
     The dimensions that the map does not show are kept from it. It is pinned once: a visitor who
     removes it, or came with pins, keeps what is left.
     """
-    opened = st.session_state.setdefault("opened", frozenset())
+    opened = visitor.current().opened
     if space.name in opened:
         return
-    st.session_state["opened"] = opened | {space.name}
+    opened.add(space.name)
     if space.high_dimensional and not visitor.pins(space):
         visitor.add_pin(replace(real_pin(space, space.typical), automatic=True))
 
@@ -97,17 +97,11 @@ def place_controls(space: LatentSpace) -> None:
         label_visibility="collapsed",
     )
     if what == "upload":
-        chosen = pickers.choose_upload(space, key="place")
+        pickers.choose_upload(space, key="place", on_choose=visitor.add_pin)
     elif what == "real":
-        row = pickers.choose_real(space, key="place")
-        chosen = None if row is None else real_pin(space, row)
+        pickers.choose_real(space, key="place", on_choose=visitor.add_pin)
     else:
-        chosen = pickers.choose_sample(space, key="place")
-    # A rerun for another reason must not place the same thing again.
-    mark = None if chosen is None else (space.name, chosen.kind, chosen.row, chosen.z.tobytes())
-    if mark is not None and st.session_state.get("placed") != mark:
-        st.session_state["placed"] = mark
-        visitor.add_pin(chosen)
+        pickers.choose_sample(space, key="place", on_choose=visitor.add_pin)
 
 
 def own_things(space: LatentSpace, projection: str, axes: tuple[int, int]) -> None:

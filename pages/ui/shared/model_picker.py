@@ -5,12 +5,15 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from pages.ui.shared import visitor
 from pages.ui.shared.cache import latent_space
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
 from vae import CheckpointError, DatasetError, list_checkpoints
 
 __all__ = ["choose_model", "follow_model", "rerun_if_changed", "show_notices"]
+
+_KEY = "model"  # of the select box
 
 
 def choose_model(label: str = "Model") -> LatentSpace:
@@ -29,13 +32,14 @@ def choose_model(label: str = "Model") -> LatentSpace:
             "There are no models yet. Train one on the Train page, or with python -m vae train."
         )
         st.stop()
-    state = st.session_state
+    known = visitor.current()
     arrived, asked = _asked(names[0])
     if arrived:  # the select box of another page is gone, and what it said
-        state["model"] = asked if asked in names else state.get("chosen-model", state.get("model"))
-    if state.get("model") not in names:  # none yet, or deleted meanwhile
-        state["model"] = names[0]
-    name = state["chosen-model"] = st.selectbox(label, names, key="model")
+        last = known.model or st.session_state.get(_KEY)
+        st.session_state[_KEY] = asked if asked in names else last
+    if st.session_state.get(_KEY) not in names:  # none yet, or deleted meanwhile
+        st.session_state[_KEY] = names[0]
+    name = known.model = st.selectbox(label, names, key=_KEY)
     if asked not in (None, *names):
         st.toast(
             f"This link asks for the model “{plain(asked)}”, which does not exist here. "
@@ -79,10 +83,11 @@ def follow_model(key: str, default: str) -> None:
         key: of the widget.
         default: the option that the shown model starts with.
     """
-    last = st.session_state.get(f"{key}-default", default)
+    defaults = visitor.current().defaults
+    last = defaults.get(key, default)
     if last != default and st.session_state.get(key, last) == last:
         st.session_state[key] = default
-    st.session_state[f"{key}-default"] = default
+    defaults[key] = default
 
 
 def _asked(default: str) -> tuple[bool, str | None]:
@@ -92,22 +97,21 @@ def _asked(default: str) -> tuple[bool, str | None]:
     may still carry the old one. An address without a model is where the navigation leads, and
     asks for nothing, unless it is one that showed the default and the visitor comes back to it.
     """
-    state, context = st.session_state, get_script_run_ctx()
+    address, context = visitor.current().address, get_script_run_ctx()
     back = context is not None and context.is_history_navigation
-    if not (state.pop("arrived", "chosen-model" not in state) or back):
+    arrived, address.arrived = address.arrived, False
+    if not (arrived or back):
         return False, None
     asked = st.query_params.get("model")
-    if not asked and back and state.get("page") in state.get("default-pages", ()):
+    if not asked and back and address.page in address.without_model:
         asked = default
     return True, str(asked) if asked else None
 
 
 def _write(name: str, default: str) -> None:
     """Writes the model into the address; the default one only in place of another."""
-    state = st.session_state
-    page, pages = state.get("page"), state.get("default-pages", frozenset())
-    written = st.query_params.get("model")
+    address, written = visitor.current().address, st.query_params.get("model")
     if written is None and name == default:
-        state["default-pages"] = pages | {page}
+        address.without_model.add(address.page)
     elif written != name:
         st.query_params["model"] = name

@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 
 import streamlit as st
 
+from pages.ui.shared import visitor
 from pages.ui.shared.foreign_text import plain
 
 __all__ = [
@@ -51,12 +52,13 @@ def read(name: str, parse: Callable[[str], T | None], expected: str) -> T | None
     Returns:
         The value; None where the address has none, several, or none that can be used.
     """
-    known = st.session_state.setdefault("address-read", set())
-    first, found = _place(name) not in known, st.query_params.get_all(name)
-    known.add(_place(name))
+    address = visitor.current().address
+    place = (address.page, name)
+    first, found = place not in address.read, st.query_params.get_all(name)
+    address.read.add(place)
     value = parse(found[0]) if len(found) == 1 and found[0] else None
     if first and found and value is None:
-        st.session_state.setdefault("address-refused", set()).add(_place(name))
+        address.refused.add(place)
         del st.query_params[name]
         if any(found):  # an empty one asks for nothing
             _notice(name, ", ".join(found), expected)
@@ -146,12 +148,8 @@ def bind_choice(name: str, options: Iterable[str]) -> Literal["query-params"] | 
 
 def _bind(name: str) -> Literal["query-params"] | None:
     # Streamlit keeps the address that a visitor came with, and would read from it again.
-    refused = _place(name) in st.session_state.get("address-refused", ())
-    return None if refused else "query-params"
-
-
-def _place(name: str) -> tuple[str, str]:
-    return str(st.session_state.get("page", "")), name
+    address = visitor.current().address
+    return None if (address.page, name) in address.refused else "query-params"
 
 
 def _number(text: str) -> float:

@@ -1,9 +1,13 @@
-"""What one visitor carries from page to page: pins, groups and concept vectors."""
+"""What the app keeps of one visitor: one object, under one key of the session.
+
+It lasts as long as the browser's tab. Widgets keep their own values, each under a key that only
+the module that makes it knows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,11 +18,19 @@ from pages.ui.shared.pins import Pin, refound
 
 if TYPE_CHECKING:
     from pages.ui.shared.concepts import NamedConcept
+    from vae.runs.folder import RunConfig
+    from vae.runs.manager import Run
 
 __all__ = [
     "MOST_PINS",
+    "Address",
+    "ConceptsState",
+    "PathsState",
+    "TrainState",
+    "Visitor",
     "add_pin",
     "add_vector",
+    "current",
     "group",
     "pins",
     "remove_pin",
@@ -28,68 +40,184 @@ __all__ = [
     "vectors",
 ]
 
-
 MOST_PINS = 12
+
+
+@dataclass
+class Address:
+    """What has been read from the address, and what is written into it.
+
+    Args:
+        page: the page that is shown, as in its address.
+        arrived: the visitor has just come to it, so its address is still to be read.
+        read: which values have been read, by page and name.
+        refused: which of them could not be used.
+        without_model: pages whose address shows the default model without naming it.
+    """
+
+    page: str = ""
+    arrived: bool = True
+    read: set[tuple[str, str]] = field(default_factory=set)
+    refused: set[tuple[str, str]] = field(default_factory=set)
+    without_model: set[str] = field(default_factory=set)
+
+
+@dataclass
+class PathsState:
+    """What the page with paths, corners and traversals keeps.
+
+    Args:
+        ends: the chosen pictures by model and name.
+        positions: where the sliders stand, by model and view.
+        position_read: whether the address has been asked for them.
+    """
+
+    ends: dict[str, dict[str, Pin]] = field(default_factory=dict)
+    positions: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    position_read: bool = False
+
+
+@dataclass
+class ConceptsState:
+    """What the page of concepts keeps.
+
+    Args:
+        start: the picture that concepts act on, once one has been chosen.
+        made: a concept that the next run adds, and gives a slider.
+        pairs: by model, pictures that show something, those that do not, and the attribute that
+            was drawn.
+        half_pairs: by model, the one picture of a pair that has been chosen, by its side.
+        ticked: rows ticked for a group, by model.
+        tried_on_all: the model, and the step `(D,)` as bytes, to be tried on all images.
+        pitfall: the lesson that is shown.
+        pitfall_seed: of its examples.
+    """
+
+    start: Pin | None = None
+    made: NamedConcept | None = None
+    pairs: dict[str, list[tuple[Pin, Pin, str | None]]] = field(default_factory=dict)
+    half_pairs: dict[str, dict[str, Pin]] = field(default_factory=dict)
+    ticked: dict[str, list[int]] = field(default_factory=dict)
+    tried_on_all: tuple[str, bytes] | None = None
+    pitfall: str | None = None
+    pitfall_seed: int = 0
+
+
+@dataclass
+class TrainState:
+    """What the training page keeps.
+
+    Args:
+        started: the settings of the run that this visitor started last, and the run.
+        opened: name of a run that the page is to show next.
+        seen: what the controls depended on when they were last drawn.
+        estimate: settings, and how long they take.
+        deleted: a sentence on the run that has just been deleted.
+    """
+
+    started: tuple[RunConfig, Run] | None = None
+    opened: str | None = None
+    seen: tuple[str, str, float | None, float | None] | None = None
+    estimate: tuple[RunConfig, str] | None = None
+    deleted: str | None = None
+
+
+@dataclass
+class Visitor:
+    """All that is kept of one visitor.
+
+    Args:
+        model: name of the chosen model, on every page; None before the first.
+        language: that the lessons are shown in, such as "en"; None for the default one.
+        pins: newest last, at most `MOST_PINS`, of all models.
+        opened: models whose first pin has been placed.
+        groups: ids of reference images by model and "A" or "B". Ids, because rows move up where
+            an image that was encoded is gone.
+        vectors: concept vectors made so far, by model and name.
+        seeds: how often samples have been drawn again, by sheet.
+        defaults: what a widget with another default for each model last started with, by key.
+        told: the count of the last change that was heard of, by component's key and answer.
+        posterior_start: of the lesson on the two terms: the image that a link names, and its q.
+        posterior_tries: of that lesson: how often q has been put back.
+        address: what the address says.
+        paths: of the page with paths.
+        concepts: of the page of concepts.
+        train: of the training page.
+    """
+
+    model: str | None = None
+    language: str | None = None
+    pins: list[Pin] = field(default_factory=list)
+    opened: set[str] = field(default_factory=set)
+    groups: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    vectors: dict[tuple[str, str], NamedConcept] = field(default_factory=dict)
+    seeds: dict[str, int] = field(default_factory=dict)
+    defaults: dict[str, str] = field(default_factory=dict)
+    told: dict[tuple[str, str], int] = field(default_factory=dict)
+    posterior_start: tuple[int, tuple[float, ...] | None] | None = None
+    posterior_tries: int = 0
+    address: Address = field(default_factory=Address)
+    paths: PathsState = field(default_factory=PathsState)
+    concepts: ConceptsState = field(default_factory=ConceptsState)
+    train: TrainState = field(default_factory=TrainState)
+
+
+def current() -> Visitor:
+    """The visitor in whose session this code runs."""
+    return st.session_state.setdefault("visitor", Visitor())
 
 
 def pins(space: LatentSpace) -> list[Pin]:
     """The visitor's pins of a model, newest last, without images that are no longer there."""
-    own = [refound(space, p) for p in _all_pins() if p.model == space.name]
+    own = [refound(space, p) for p in current().pins if p.model == space.name]
     return [p for p in own if p is not None]
-
-
-def _all_pins() -> list[Pin]:
-    return st.session_state.setdefault("pins", [])
 
 
 def add_pin(pin: Pin) -> Pin:
     """Keeps a pin; the same image again only moves to the end. The oldest go first."""
-    kept = [p for p in _all_pins() if not (p.automatic and p.model == pin.model)]
+    visitor = current()
+    kept = [p for p in visitor.pins if not (p.automatic and p.model == pin.model)]
     number = 1 + max((p.number for p in kept), default=0)
     same = [p for p in kept if pin.row >= 0 and (p.model, p.row) == (pin.model, pin.row)]
     pin = replace(pin, number=same[0].number if same else number)
     kept = [p for p in kept if p.number != pin.number]
-    st.session_state["pins"] = [*kept, pin][-MOST_PINS:]
+    visitor.pins = [*kept, pin][-MOST_PINS:]
     return pin
 
 
 def remove_pin(number: int) -> None:
     """Forgets one pin."""
-    st.session_state["pins"] = [p for p in _all_pins() if p.number != number]
+    current().pins = [p for p in current().pins if p.number != number]
 
 
 def select_pin(number: int) -> None:
     """Moves a pin to the end: the newest is the one that pages show."""
-    st.session_state["pins"] = sorted(_all_pins(), key=lambda p: p.number == number)
+    current().pins = sorted(current().pins, key=lambda p: p.number == number)
 
 
 def group(space: LatentSpace, name: str) -> np.ndarray:
     """Rows of a model's reference images that the visitor put in group "A" or "B"."""
-    numbers = st.session_state.setdefault("groups", {}).get((space.name, name), [])
-    return np.flatnonzero(np.isin(space.index, numbers))
+    ids = current().groups.get((space.name, name), [])
+    return np.flatnonzero(np.isin(space.index, ids))
 
 
 def set_group(space: LatentSpace, name: str, rows: Sequence[int]) -> None:
     """Sets group "A" or "B"; rows that the model does not have are left out."""
     wanted = sorted({int(r) for r in rows if isinstance(r, int) and 0 <= r < len(space)})
-    groups = st.session_state.setdefault("groups", {})
-    # By number, because rows move up where an image that was encoded is gone.
-    st.session_state["groups"] = groups | {(space.name, name): space.index[wanted].tolist()}
+    current().groups[space.name, name] = space.index[wanted].tolist()
 
 
 def vectors(model: str) -> dict[str, NamedConcept]:
     """The concept vectors that the visitor made for a model, by name."""
-    kept = st.session_state.setdefault("vectors", {})
+    kept = current().vectors
     return {name: concept for (owner, name), concept in kept.items() if owner == model}
 
 
 def add_vector(model: str, name: str, concept: NamedConcept) -> None:
     """Keeps a concept vector under a name."""
-    kept = st.session_state.setdefault("vectors", {})
-    st.session_state["vectors"] = kept | {(model, name): concept}
+    current().vectors[model, name] = concept
 
 
 def remove_vector(model: str, name: str) -> None:
     """Forgets a concept vector of the visitor's."""
-    kept = st.session_state.get("vectors", {})
-    st.session_state["vectors"] = {k: v for k, v in kept.items() if k != (model, name)}
+    current().vectors.pop((model, name), None)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages.ui.shared import cache
+from pages.ui.shared import cache, visitor
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.formatting import time_words
 from vae import ConfigError, DatasetError, list_checkpoints
@@ -50,13 +50,13 @@ def show_form() -> None:
     if config != preset.config and not preset.describes(config):
         config = replace(config, preset=None)
     with st.container(horizontal=True, vertical_alignment="center"):
+        state = visitor.current().train
         if st.button("Start", icon=":material/play_arrow:", type="primary", key="start"):
             _start(config)
         if st.button("Estimate the duration", icon=":material/timer:", key="estimate"):
-            st.session_state["estimated"] = (config, _estimate(config))
-        known, duration = st.session_state.get("estimated", (None, ""))
-        if known == config:
-            st.markdown(duration)
+            state.estimate = config, _estimate(config)
+        if state.estimate and state.estimate[0] == config:
+            st.markdown(state.estimate[1])
 
 
 def _details(preset: RunConfig) -> RunConfig:
@@ -168,8 +168,9 @@ def _own_images(key: str) -> str:
 
 def _start(config: RunConfig) -> None:
     """Starts a run; a second click goes to the first one's run while that has not ended."""
-    started = st.session_state.setdefault("started", {})
-    if started.get("config") == config and read_status(started["run"].folder).live:
+    state = visitor.current().train
+    last, run = state.started or (None, None)
+    if last == config and read_status(run.folder).live:
         st.toast("This run has already been started. Change the seed to start another one.")
     else:
         try:
@@ -177,9 +178,8 @@ def _start(config: RunConfig) -> None:
         except RunError as problem:
             st.error(message(problem))
             return
-        # Changed in place: the click that interrupts this one shall find it.
-        started.update(config=config, run=run)
-    st.session_state["go-to-run"] = started["run"].name
+        state.started = config, run
+    state.opened = run.name
     st.rerun()
 
 

@@ -10,10 +10,11 @@ import streamlit as st
 import torch
 
 from pages.ui.components.plotly_chart import chart
-from pages.ui.shared import cache, formatting, images
+from pages.ui.shared import cache, formatting, images, visitor
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.formatting import time_words
 from pages.ui.train import plots
+from pages.ui.train.metrics import read_so_far
 from vae import CheckpointError, DatasetError
 from vae.runs.folder import (
     RunConfig,
@@ -23,7 +24,6 @@ from vae.runs.folder import (
     read_changes,
     read_config,
     read_control,
-    read_metrics,
     read_status,
 )
 from vae.runs.manager import Run
@@ -31,7 +31,6 @@ from vae.runs.presets import PRESETS, read_band
 from vae.runs.snapshots import list_snapshots, read_pictures, read_shared
 
 __all__ = [
-    "metrics_of",
     "show_controls",
     "show_run",
 ]
@@ -48,27 +47,6 @@ _ICONS = {
     "interrupted": ":material/power_off:",
 }
 _RATES = [0.00001, 0.00003, 0.0001, 0.0002, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.01]
-
-
-def metrics_of(folder: Path) -> list[dict[str, Any]]:
-    """All rows of a run's metrics, of which only the new ones are read each time.
-
-    Raises:
-        RunError: something else lies in the file's place.
-    """
-    return _metrics_of(folder)[0]
-
-
-def _metrics_of(folder: Path) -> tuple[list[dict[str, Any]], int]:
-    """The rows, and how many damaged lines were left out."""
-    kept = st.session_state.setdefault("train-metrics", {})
-    rows, position, lost = kept.get(str(folder), ([], None, 0))
-    new, position, again = read_metrics(folder, position)
-    drawn = [row for row in new if "epoch" in row and "seconds" in row]
-    lost = len(new) - len(drawn) + (0 if again else lost)
-    rows = drawn if again else rows + drawn
-    st.session_state["train-metrics"] = {**kept, str(folder): (rows, position, lost)}
-    return rows, lost + position.damaged
 
 
 def show_controls(run: Run) -> None:
@@ -146,7 +124,7 @@ def _tell(folder: Path, *action: str, **wanted: Any) -> None:
 
 def _steer(run: Run, name: str, key: str) -> None:
     _tell(run.folder, **{name: st.session_state[key]})
-    st.session_state["train-seen"] = _seen(run)  # this visitor's own change is no news
+    visitor.current().train.seen = _seen(run)  # this visitor's own change is no news
 
 
 def _seen(run: Run) -> tuple[str, str, float | None, float | None]:
@@ -157,8 +135,9 @@ def _seen(run: Run) -> tuple[str, str, float | None, float | None]:
 
 def show_run(run: Run) -> None:
     """Everything there is to see of a run, as it is now."""
-    before, now = st.session_state.get("train-seen"), _seen(run)
-    st.session_state["train-seen"] = now
+    state = visitor.current().train
+    before, now = state.seen, _seen(run)
+    state.seen = now
     _show_run(run)
     # Only now: what is not drawn before a rerun would vanish for a moment.
     if before is not None and before[0] == run.name and before != now:
@@ -172,7 +151,7 @@ def _show_run(run: Run) -> None:
     with head:
         _show_status(status, config)
         _show_notices(run, status)
-    rows, damaged = _metrics_of(run.folder)
+    rows, damaged = read_so_far(run.folder)
     with head:
         if damaged:
             lines = "1 line" if damaged == 1 else f"{damaged:,} lines"

@@ -8,11 +8,11 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.components.plotly_chart import chart
-from pages.ui.shared import formatting
+from pages.ui.shared import formatting, visitor
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.formatting import time_words
 from pages.ui.train import plots
-from pages.ui.train.monitor import metrics_of
+from pages.ui.train.metrics import metrics_of
 from vae.runs.folder import RunConfig, RunError, read_changes, read_config, read_status
 from vae.runs.manager import Run, delete_run, export_run, resume_run, save_run
 from vae.runs.setup import describe_damage
@@ -57,12 +57,13 @@ def show_actions(run: Run) -> None:
                 label = f"Delete {plain(run.name)} permanently"
                 if st.button(label, key="delete", type="primary"):
                     left = delete_run(run.folder)
-                    st.session_state["deleted"] = f"{run.name} is deleted."
+                    words = f"{run.name} is deleted."
                     if left:
-                        st.session_state["deleted"] = (
-                            f"{run.name} is deleted. Its folder stays, because it holds other "
-                            f"files: {', '.join(left[:3])}{'…' if left[3:] else ''}"
+                        words += (
+                            " Its folder stays, because it holds other files: "
+                            f"{', '.join(left[:3])}{'…' if left[3:] else ''}"
                         )
+                    visitor.current().train.deleted = words
                     st.rerun()
     except RunError as problem:
         st.error(message(problem))

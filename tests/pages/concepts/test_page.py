@@ -23,6 +23,7 @@ from pages.ui.learn import arithmetic
 from pages.ui.shared import cache, concepts, labels
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
+from pages.ui.shared.visitor import ConceptsState, Visitor
 from vae import VAE, VAEConfig, load_checkpoint, save_checkpoint
 from vae.classifier import Classifier
 from vae.codes import decode
@@ -92,7 +93,7 @@ def test_every_view_of_every_model(model, view):
 def test_every_lesson(model, lesson):
     at = visit(model, concept_view="lessons")
     fine(at.button(key=f"lesson-{lesson}").click().run())
-    assert at.session_state["lesson"] == lesson
+    assert at.session_state["visitor"].concepts.pitfall == lesson
 
 
 @pytest.mark.parametrize("how", create._WAYS)
@@ -110,7 +111,7 @@ def test_a_concept_from_labels_gets_the_first_slider(estimator):
     fine(at.button(key="label-make").click().run())
     name = f"Hat ({estimator})"
     assert acting(at)[0] == name
-    made = at.session_state["vectors"]["tiny-faces", name]
+    made = at.session_state["visitor"].vectors["tiny-faces", name]
     assert made.target == "hat" and made.vector.shape == (6,)
 
 
@@ -122,25 +123,25 @@ def test_a_twin_is_drawn_and_encoded_on_the_spot():
     assert halves["without"].row == row
     assert halves["with"].image.shape == space.shape
     assert not torch.equal(halves["with"].image, space.image(row))
-    at = visit(make_open=True, make_how="pairs", concept_pairs={})
-    at.session_state["concept-pairs"] = {
-        space.name: [(halves["with"], halves["without"], "glasses")]
-    }
-    at.run()
+    pairs = {space.name: [(halves["with"], halves["without"], "glasses")]}
+    at = visit(
+        make_open=True, make_how="pairs", visitor=Visitor(concepts=ConceptsState(pairs=pairs))
+    )
     fine(at.button(key="pairs-make").click().run())
-    made = at.session_state["vectors"]["tiny-faces", acting(at)[0]]
+    made = at.session_state["visitor"].vectors["tiny-faces", acting(at)[0]]
     assert made.paired and made.target == "glasses" and row in made.rows
     assert np.allclose(made.vector, halves["with"].z - halves["without"].z, atol=1e-5)
 
 
 def test_two_groups_make_a_concept():
-    at = visit(make_open=True, make_how="groups", groups={("tiny-faces", "A"): [0, 2]})
+    known = Visitor(groups={("tiny-faces", "A"): [0, 2]})
+    at = visit(make_open=True, make_how="groups", visitor=known)
     assert at.button(key="groups-make").disabled
-    at.session_state["groups"] = {("tiny-faces", "A"): [0, 2], ("tiny-faces", "B"): [1]}
+    known.groups["tiny-faces", "B"] = [1]
     at.run()
     fine(at.button(key="groups-make").click().run())
     space = cache.latent_space("tiny-faces")
-    made = at.session_state["vectors"]["tiny-faces", "A − B"]
+    made = at.session_state["visitor"].vectors["tiny-faces", "A − B"]
     expected = space.mean[[0, 2]].mean(0) - space.mean[1]
     assert np.allclose(made.vector, expected, atol=1e-5)
 
@@ -150,13 +151,13 @@ def test_sums_make_concepts_and_places_and_mistakes_are_explained():
     at.text_input(key="sum").set_value("0.5·hat − long_hair").run()
     fine(at.button(key="sum-make").click().run())
     known = concepts.concepts(cache.latent_space("tiny-faces"))
-    made = at.session_state["vectors"]["tiny-faces", acting(at)[0]]
+    made = at.session_state["visitor"].vectors["tiny-faces", acting(at)[0]]
     expected = 0.5 * known["Hat"].vector - known["Long hair"].vector
     assert np.allclose(made.vector, expected, atol=1e-5)
 
     at.text_input(key="sum").set_value("start + hat").run()
     fine(at.button(key="sum-start").click().run())
-    assert at.session_state["concept-start"].kind == "generated"
+    assert at.session_state["visitor"].concepts.start.kind == "generated"
 
     at.text_input(key="sum").set_value("0.5·hta").run()
     assert not at.exception
@@ -173,7 +174,9 @@ def test_the_largest_vector_breaks_no_view(view):
     none = np.empty((0, len(vector)), np.float32)
     made = concepts.NamedConcept(Concept("far", vector), none, none, "hat")
     own = {(space.name, "far"): made}
-    at = visit(vectors=own, concept_view=view, **{f"concepts-{space.name}": ["far"]})
+    at = visit(
+        visitor=Visitor(vectors=own), concept_view=view, **{f"concepts-{space.name}": ["far"]}
+    )
     shown = [text.value for part in (at.markdown, at.caption, at.metric) for text in part]
     assert not re.search(r"\b(nan|inf)\b", " ".join(shown))
 
@@ -268,12 +271,12 @@ def test_a_sheet_frames_the_unchanged_column_and_a_gif_moves():
 def test_an_own_concept_can_be_forgotten():
     at = visit(make_open=True)
     fine(at.button(key="label-make").click().run())
-    (name,) = (n for _, n in at.session_state["vectors"])
+    (name,) = (n for _, n in at.session_state["visitor"].vectors)
     at.session_state["make-how"] = "files"
     at.run()
     fine(at.button(key=f"forget-{name}").click().run())
     assert name not in acting(at)
-    assert not at.session_state["vectors"]
+    assert not at.session_state["visitor"].vectors
 
 
 def test_an_edit_is_tried_on_all_when_asked(monkeypatch):
@@ -307,7 +310,7 @@ def test_a_release_decodes_each_code_once(monkeypatch, view, start):
         return draw(person)
 
     monkeypatch.setattr(faces, "draw", counted)
-    at = visit(concept_view=view, concept_start=pin)
+    at = visit(concept_view=view, visitor=Visitor(concepts=ConceptsState(start=pin)))
     drawn.clear()
     hook = space.model.decoder.register_forward_pre_hook(lambda _, given: decoded.extend(given))
     release(at, [0.8, -0.7])

@@ -17,6 +17,7 @@ from pages.ui.interpolate import endpoints, path, traversals
 from pages.ui.shared import cache, concepts, images
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
+from pages.ui.shared.visitor import PathsState, Visitor
 from vae.classifier import Classifier
 from vae.codes import decode
 from vae.latent import lerp, neighbours, slerp
@@ -46,7 +47,7 @@ def visit(model: str = "tiny-gaussian", query: dict[str, str] | None = None, **s
 
 
 def chosen(at: AppTest, model: str = "tiny-gaussian") -> dict[str, Pin]:
-    return at.session_state["ends"][model]
+    return at.session_state["visitor"].paths.ends[model]
 
 
 def address(at: AppTest) -> dict[str, str]:
@@ -91,7 +92,7 @@ def test_swap_exchanges_the_ends_and_shuffle_brings_other_classes():
 def test_a_pin_is_kept_where_the_slider_stands():
     at = press(visit(query={"a": "3", "b": "8", "at": "0.25"}), "Pin this point")
     space = cache.latent_space("tiny-gaussian")
-    (pin,) = at.session_state["pins"]
+    (pin,) = at.session_state["visitor"].pins
     rows = [int(np.flatnonzero(space.index == i)[0]) for i in (3, 8)]
     np.testing.assert_allclose(pin.z, lerp(*space.mean[rows], np.array([0.25]))[0], atol=1e-6)
 
@@ -157,6 +158,7 @@ def a_classifier(monkeypatch, exclusive: bool) -> Classifier:
     names = tuple("0123456789") if exclusive else ("hat", "scarf")
     classifier = Classifier((1, 28, 28), names, exclusive).eval()
     monkeypatch.setattr(LatentSpace, "classifier", property(lambda space: classifier))
+    path.facts.clear()  # what another classifier said
     return classifier
 
 
@@ -201,7 +203,7 @@ def test_a_path_far_from_the_data_is_said_to_have_left_them(monkeypatch):
     for name, b in (("stays", space.mean[3]), ("leaves", far)):
         pins = {n: Pin(space.name, "generated", space.mean[3], n) for n in endpoints.NAMES}
         pins["B"] = Pin(space.name, "generated", b, "B")
-        at = visit(ends={space.name: pins})
+        at = visit(visitor=Visitor(paths=PathsState(ends={space.name: pins})))
         texts[name] = " ".join(c.value for c in at.caption)
     assert "stays inside the data" in texts["stays"]
     assert "leaves the data" in texts["leaves"]

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.learn import contents, texts
+from pages.ui.shared.visitor import Visitor
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = [step.name for step in contents.STEPS]
@@ -207,7 +208,7 @@ def parts(block: object) -> Iterator[Message]:
 @pytest.mark.parametrize("step", contents.STEPS, ids=NAMES)
 def test_with_another_language_no_english_text_is_left(step, other_language):
     at = AppTest.from_file(ROOT / "pages" / "router.py", default_timeout=240)
-    at.session_state["language"] = other_language
+    at.session_state["visitor"] = Visitor(language=other_language)
     at = at.run().switch_page(step.file).run()
     assert not at.exception
     left = set()

@@ -14,6 +14,7 @@ from pages.ui.map import placing
 from pages.ui.shared import cache
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import real_pin
+from pages.ui.shared.visitor import Visitor
 from vae.checkpoint import load_codes
 from vae.codes import decode
 from vae.projection import fit_pca
@@ -54,12 +55,12 @@ def captions(at: AppTest) -> str:
 
 def test_it_opens_pinned_on_a_usual_image_and_says_so():
     at = visit()
-    (pin,) = at.session_state["pins"]
+    (pin,) = at.session_state["visitor"].pins
     assert (pin.kind, pin.row) == ("real", cache.latent_space(DEEP).typical)
     assert at.selectbox(key="keep").value == "pinned"
     assert "Pinned automatically" in captions(at)
     assert "ELBO" in {m.label for m in at.metric}
-    assert not visit("tiny-plane").session_state["pins"]
+    assert not visit("tiny-plane").session_state["visitor"].pins
     assert visit("tiny-autoencoder").selectbox(key="keep").value == "mean"
 
 
@@ -69,7 +70,7 @@ def test_a_visitor_who_removes_the_pin_gets_the_mean_and_a_sentence():
     at.button(key="unpin-1").click().run()
     assert placing.NOTHING_PINNED in captions(at)
     at.run()
-    assert not at.session_state["pins"], "it is pinned once"
+    assert not at.session_state["visitor"].pins, "it is pinned once"
 
 
 def test_a_pin_of_the_visitors_takes_the_place_of_the_first_one():
@@ -86,13 +87,13 @@ def test_a_pin_of_the_visitors_takes_the_place_of_the_first_one():
 
     at = AppTest.from_function(script, default_timeout=60).run()
     assert not at.exception
-    assert [p.row for p in at.session_state["pins"]] == [5, 7, 8]
-    assert len({p.number for p in at.session_state["pins"]}) == 3
+    assert [p.row for p in at.session_state["visitor"].pins] == [5, 7, 8]
+    assert len({p.number for p in at.session_state["visitor"].pins}) == 3
 
 
 def test_pins_that_a_visitor_brings_stay_as_they_are():
-    at = visit(pins=[real_pin(cache.latent_space(DEEP), 3)])
-    assert [p.row for p in at.session_state["pins"]] == [3]
+    at = visit(visitor=Visitor(pins=[real_pin(cache.latent_space(DEEP), 3)]))
+    assert [p.row for p in at.session_state["visitor"].pins] == [3]
     assert "Pinned automatically" not in captions(at)
 
 

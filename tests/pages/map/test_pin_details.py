@@ -15,6 +15,7 @@ from pages.ui.learn import elbo
 from pages.ui.map import pin_details
 from pages.ui.shared import cache
 from pages.ui.shared.pins import real_pin
+from pages.ui.shared.visitor import Visitor
 from vae.checkpoint import load_card, load_codes, save_codes
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -32,7 +33,7 @@ def models(tmp_path_factory):
 def visit(model: str, pin) -> dict[str, str]:
     at = AppTest.from_file(ROOT / "pages" / "map.py", default_timeout=120)
     at.session_state["model"] = model
-    at.session_state["pins"] = [pin]
+    at.session_state["visitor"] = Visitor(pins=[pin])
     at.run()
     assert not at.exception
     return {m.label: m.value for m in at.metric}

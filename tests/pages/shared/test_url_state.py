@@ -75,7 +75,7 @@ def visit(place: str, query: dict[str, str | list[str]]) -> AppTest:
 
 def names(at: AppTest) -> set[str]:
     """The parameters that a page has read."""
-    return {name for _, name in at.session_state["address-read"]}
+    return {name for _, name in at.session_state["visitor"].address.read}
 
 
 def notices(at: AppTest) -> str:

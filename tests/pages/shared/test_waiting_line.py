@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.shared.cache import latent_space
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import real_pin
+from pages.ui.shared.visitor import Visitor
 from pages.ui.shared.waiting_line import EVIDENCE, BusyError, WaitingLine
 
 MAP = Path(__file__).resolve().parents[3] / "pages" / "map.py"
@@ -94,7 +95,7 @@ def test_a_visitor_is_told_when_too_many_wait(monkeypatch):
     at = AppTest.from_file(MAP, default_timeout=60)
     at.run()
     name = at.selectbox(key="model").value
-    at.session_state["pins"] = [real_pin(latent_space(name), 11)]
+    at.session_state["visitor"] = Visitor(pins=[real_pin(latent_space(name), 11)])
     at.run()
     assert not at.exception
     assert any("Try again in a moment" in caption.value for caption in at.caption)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,8 @@ def choose_pictures(
     height: int = 356,
     pixelated: bool = False,
     multiple: bool = True,
+    chosen: Sequence[str] | None = None,
+    on_choose: Callable[[list[str]], None] | None = None,
 ) -> list[str]:
     """Shows pictures as buttons.
 
@@ -63,12 +65,14 @@ def choose_pictures(
         height: from which the gallery scrolls, in CSS pixels.
         pixelated: enlarges with hard pixels.
         multiple: each click ticks one more, or takes its tick away.
+        chosen: keys that are shown as chosen; None for those that were clicked last.
+        on_choose: told of the chosen keys at each click.
 
     Returns:
         The chosen pictures' keys, in the order of the clicks; they may have been shown before.
     """
     heard = _GALLERY.heard(key, "chosen")
-    chosen = heard.value or []
+    last = heard.value or []
     _GALLERY.show(
         {
             "label": label,
@@ -76,23 +80,41 @@ def choose_pictures(
                 vars(p) | {"caption": plain(p.caption, "text"), "alt": plain(p.alt, "text")}
                 for p in pictures
             ],
-            "chosen": heard.answer(chosen),
+            "chosen": heard.answer(last if chosen is None else list(chosen)),
             "multiple": multiple,
             "tile": tile,
             "height": height,
             "pixelated": pixelated,
         },
         key=key,
+        chosen=on_choose or (lambda keys: None),
     )
-    return chosen
+    return last
 
 
-def choose_picture(pictures: Sequence[Picture], *, key: str, **options: Any) -> str | None:
+def choose_picture(
+    pictures: Sequence[Picture],
+    *,
+    key: str,
+    on_choose: Callable[[str], None] | None = None,
+    **options: Any,
+) -> str | None:
     """As `choose_pictures`, for one.
+
+    Args:
+        pictures: to choose from.
+        key: of the component.
+        on_choose: told of the chosen key at each click.
+        **options: as of `choose_pictures`.
 
     Returns:
         The chosen picture's key, None while nothing is chosen that is among them.
     """
-    chosen = choose_pictures(pictures, key=key, multiple=False, **options)
     known = {p.key for p in pictures}
+
+    def tell(keys: list[str]) -> None:
+        if on_choose is not None and keys and keys[-1] in known:
+            on_choose(keys[-1])
+
+    chosen = choose_pictures(pictures, key=key, multiple=False, on_choose=tell, **options)
     return chosen[-1] if chosen and chosen[-1] in known else None

@@ -15,9 +15,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
-
-from pages.ui.shared import plot_style
+from pages.ui.shared import plot_style, visitor
 
 __all__ = [
     "DEFAULT",
@@ -87,8 +85,8 @@ def languages() -> tuple[str, ...]:
 
 
 def language() -> str:
-    """The visitor's language: what `st.session_state["language"]` says, if it is one of ours."""
-    chosen = st.session_state.get("language", DEFAULT)
+    """The visitor's language, if it is one of ours; else the default one."""
+    chosen = visitor.current().language
     return chosen if chosen in languages() else DEFAULT
 
 
