@@ -1,4 +1,4 @@
-"""The command line: `python -m vae train | encode | bounds | evaluate`."""
+"""The command line: `python -m vae train | encode | bounds | fit-codes | evaluate`."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_train(commands.add_parser("train", help="train a model, or go on with one"))
     _add_encode(commands.add_parser("encode", help="compute the codes of a dataset's images"))
     _add_bounds(commands.add_parser("bounds", help="estimate ELBO and log p(x) of each image"))
+    _add_fit_codes(commands.add_parser("fit-codes", help="learn where a model's codes lie"))
     _add_evaluate(commands.add_parser("evaluate", help="measure a checkpoint"))
     options = parser.parse_args(arguments)
     try:
@@ -338,6 +339,49 @@ def _bounds(options: argparse.Namespace) -> int:
         decodes=options.decodes,
         tell=tell,
     )
+    return 0
+
+
+def _add_fit_codes(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_fit_codes)
+    parser.description = (
+        "Fits a distribution to the codes of a checkpoint's training images and keeps it with the "
+        "checkpoint: draws, paths and how usual a code is come from it. About four minutes on two "
+        "cores."
+    )
+    parser.add_argument("folder", help="a checkpoint's folder or name")
+    parser.add_argument(
+        "--images",
+        type=int,
+        default=16_000,
+        metavar="N",
+        help="training images whose codes it is fitted to, 16000 at most by default",
+    )
+    parser.add_argument(
+        "--steps", type=int, default=9_000, metavar="N", help="at most, 9000 by default"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and noise")
+
+
+def _fit_codes(options: argparse.Namespace) -> int:
+    from .code_distribution import fit_checkpoint
+
+    began, shown = time.monotonic(), 0
+
+    def tell(share: float) -> None:
+        nonlocal shown
+        if (percent := int(10 * share) * 10) > shown:
+            shown = percent
+            print(f"{percent} %, {time.monotonic() - began:,.0f} s", file=sys.stderr)
+
+    found = fit_checkpoint(
+        options.folder,
+        images=options.images,
+        steps=options.steps,
+        seed=options.seed,
+        progress=tell,
+    )
+    print(json.dumps(found.about, indent=1))
     return 0
 
 

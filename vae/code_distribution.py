@@ -17,17 +17,35 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .checkpoint import CheckpointError, read_tensors, write_tensors
+from .checkpoint import (
+    CheckpointError,
+    find_checkpoint,
+    load_card,
+    load_checkpoint,
+    load_codes,
+    read_tensors,
+    write_tensors,
+)
+from .codes import encode
+from .datasets import load_dataset
+from .flow import (
+    EXACT,
+    STEPS,
+    AggregatePosterior,
+    VelocityField,
+    back_with_trace,
+    follow,
+    train_flow,
+)
 from .latent import slerp
 
 __all__ = [
     "ENOUGH",
     "FILE",
-    "STEPS",
     "CodeDistribution",
-    "VelocityField",
+    "fit_checkpoint",
     "fit_codes",
     "load_code_distribution",
     "save_code_distribution",
@@ -35,51 +53,7 @@ __all__ = [
 
 FILE = "code-distribution.safetensors"
 ENOUGH = 200  # codes; fewer are described by the fitted Gaussian
-STEPS = 16  # of Heun's method from noise to code; more change nothing that can be seen
-_EXACT = 64  # dimensions up to which the trace of the Jacobian is computed exactly
-_FREQUENCIES = 8
-_BATCH = 512
-_DECAY = 0.999  # of the running average of the weights
-_CHECKS = 12  # times during a fit that held-out codes are asked
 _WHITE_FLOOR = 1e-6  # smallest variance of a direction, beside that of the widest
-
-
-class VelocityField(nn.Module):
-    r"""Predicts the velocity dx/dt of whitened codes at a time between noise and code.
-
-    A residual network: `x` and sines of `t` in, `blocks` times SiLU, linear, SiLU, linear, out.
-
-    Args:
-        dim: D.
-        width: of the hidden layers.
-        blocks: residual blocks.
-    """
-
-    def __init__(self, dim: int, width: int = 384, blocks: int = 3) -> None:
-        super().__init__()
-        self.dim, self.width = dim, width
-        self.inward = nn.Linear(dim + 2 * _FREQUENCIES, width)
-        self.blocks = nn.ModuleList(
-            nn.Sequential(nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
-            for _ in range(blocks)
-        )
-        self.outward = nn.Linear(width, dim)
-        nn.init.zeros_(self.outward.weight)
-        nn.init.zeros_(self.outward.bias)
-        self.frequencies: Tensor
-        self.register_buffer("frequencies", math.pi * 2.0 ** torch.arange(_FREQUENCIES) / 2)
-
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        """The velocity `(B, D)` at `x` `(B, D)` and times `t` `(B,)` in 0…1."""
-        h = self.enter(x, t)
-        for block in self.blocks:
-            h = h + block(h)
-        return self.outward(nn.functional.silu(h))
-
-    def enter(self, x: Tensor, t: Tensor) -> Tensor:
-        """The first layer's answer `(B, width)` to codes and times."""
-        angles = t[:, None] * self.frequencies
-        return self.inward(torch.cat([x, angles.sin(), angles.cos()], 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,12 +112,12 @@ class CodeDistribution:
         Returns:
             `(N, D)`, in whitened coordinates.
         """
-        return self._integrate(self.whiten(z), 1.0, 1.0 - _level(level))
+        return self._follow(self.whiten(z), 1.0, 1.0 - _level(level))
 
     def from_noise(self, u: np.ndarray, level: float = 1.0) -> np.ndarray:
         """Takes noise `(N, D)` of a level, as `to_noise` gives it, to codes `(N, D)`."""
         u = np.atleast_2d(np.asarray(u, dtype=np.float32))
-        return self.unwhiten(self._integrate(u, 1.0 - _level(level), 1.0))
+        return self.unwhiten(self._follow(u, 1.0 - _level(level), 1.0))
 
     def path(
         self, a: np.ndarray, b: np.ndarray, frames: int | np.ndarray, level: float = 0.5
@@ -197,8 +171,8 @@ class CodeDistribution:
             return _standard_normal(x) - spread
         generator = torch.Generator().manual_seed(seed)
         parts = []
-        for part in x.split(max(1, 8_192 // min(self.dim, _EXACT))):
-            u, gained = _back_with_trace(self.field, part, steps, generator)
+        for part in x.split(max(1, 8_192 // min(self.dim, EXACT))):
+            u, gained = back_with_trace(self.field, part, steps, generator)
             parts.append(_standard_normal(u) - gained.double().numpy())
         return np.concatenate(parts) - spread
 
@@ -212,15 +186,10 @@ class CodeDistribution:
             raise ValueError("This distribution was fitted without held-out codes to compare.")
         return np.searchsorted(self.held_out, self.log_density(z)) / len(self.held_out)
 
-    @torch.no_grad()
-    def _integrate(self, x: np.ndarray, start: float, end: float) -> np.ndarray:
+    def _follow(self, x: np.ndarray, start: float, end: float) -> np.ndarray:
         if self.field is None or start == end:
             return x
-        steps = max(1, math.ceil(STEPS * abs(end - start)))
-        h, state = (end - start) / steps, torch.from_numpy(np.ascontiguousarray(x, np.float32))
-        for k in range(steps):
-            state = _heun(self.field, state, start + k * h, h)
-        return state.numpy()
+        return follow(self.field, torch.from_numpy(np.ascontiguousarray(x)), start, end).numpy()
 
 
 def fit_codes(
@@ -268,12 +237,66 @@ def fit_codes(
     if len(mean) < ENOUGH:
         return _with_figures(gaussian, mean, asked, about | {"kind": "gaussian"})
     inverse = torch.from_numpy(np.linalg.inv(root.astype(np.float64)).astype(np.float32))
-    sampler = _Posterior(mean, variance, centre, inverse)
-    judge = _Posterior(asked, asked_variance, centre, inverse) if len(asked) else sampler
+    sampler = AggregatePosterior(mean, variance, centre, inverse)
+    judge = AggregatePosterior(asked, asked_variance, centre, inverse) if len(asked) else sampler
     steps = min(steps, 600 + len(mean) * 2)
-    field, found = _train(sampler, judge, mean.shape[1], steps, seed, progress)
+    field, found = train_flow(sampler, judge, mean.shape[1], steps, seed, progress)
     flow = CodeDistribution(centre, root, field)
     return _with_figures(flow, mean, asked, about | {"kind": "flow"} | found)
+
+
+def fit_checkpoint(
+    folder: str | Path,
+    *,
+    images: int = 16_000,
+    steps: int = 9_000,
+    seed: int = 0,
+    progress: Callable[[float], object] = lambda share: None,
+) -> CodeDistribution:
+    """Fits the distribution of a checkpoint's codes and keeps it beside them.
+
+    It is fitted to the codes of training images; the checkpoint's reference codes are held out.
+
+    Args:
+        folder: the checkpoint's, or its name.
+        images: of the training split, at most.
+        steps: as in `fit_codes`.
+        seed: as in `fit_codes`.
+        progress: told the share that is done, 0…1.
+
+    Raises:
+        CheckpointError: there is no model, there are no codes, or the card names no dataset.
+        DatasetError: its images cannot be had.
+    """
+    folder = find_checkpoint(folder)
+    model, card, codes = load_checkpoint(folder), load_card(folder), load_codes(folder)
+    name = card.get("dataset")
+    if not name:
+        raise CheckpointError(f"{folder}: the card names no dataset, so there are no images.")
+    data = load_dataset(name, "train", image_shape=model.config.image_shape)
+    count = min(images, len(data.images))
+    encoding = 0.2  # of the time
+
+    def tell(done: int) -> None:
+        progress(encoding * done / count)
+
+    found = encode(
+        model,
+        data.images,
+        limit=count,
+        bound=False,
+        progress=tell,
+    )
+    distribution = fit_codes(
+        found["mean"],
+        found["variance"],
+        held_out=(codes["mean"], codes["variance"]),
+        steps=steps,
+        seed=seed,
+        progress=lambda share: progress(encoding + (1 - encoding) * share),
+    )
+    save_code_distribution(folder, distribution)
+    return distribution
 
 
 def save_code_distribution(folder: str | Path, distribution: CodeDistribution) -> None:
@@ -336,73 +359,6 @@ def load_code_distribution(folder: str | Path) -> CodeDistribution | None:
     )
 
 
-# The fit ---
-
-
-class _Posterior:
-    """Draws whitened codes from the aggregate posterior."""
-
-    def __init__(
-        self, mean: np.ndarray, variance: np.ndarray, centre: np.ndarray, inverse: Tensor
-    ) -> None:
-        self.mean = torch.from_numpy(mean - centre)
-        self.deviation = torch.from_numpy(np.sqrt(variance))
-        self.inverse = inverse
-
-    def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        rows = torch.randint(len(self.mean), (n,), generator=generator)
-        noise = torch.randn((n, self.mean.shape[1]), generator=generator)
-        return (self.mean[rows] + self.deviation[rows] * noise) @ self.inverse.T
-
-
-def _train(
-    sampler: _Posterior,
-    judge: _Posterior,
-    dim: int,
-    steps: int,
-    seed: int,
-    progress: Callable[[float], object],
-) -> tuple[VelocityField, dict[str, Any]]:
-    generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        field = VelocityField(dim)
-    average = VelocityField(dim)
-    average.load_state_dict(field.state_dict())
-    average.requires_grad_(False)
-    optimiser = torch.optim.Adam(field.parameters(), lr=1e-3, betas=(0.9, 0.99))
-    best: tuple[float, int, dict[str, Tensor]] = (math.inf, 0, {})
-    every = max(1, steps // _CHECKS)
-    for step in range(1, steps + 1):
-        for group in optimiser.param_groups:
-            group["lr"] = 1e-3 * 0.5 * (1 + math.cos(math.pi * (step - 1) / steps))
-        loss = _loss(field, sampler.draw(_BATCH, generator), generator)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        decay = min(_DECAY, step / (step + 10))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(average.parameters()), list(field.parameters()), 1 - decay)
-        if step % every == 0 or step == steps:
-            asked = torch.Generator().manual_seed(seed + 1)  # the same draws every time
-            with torch.no_grad():
-                found = float(_loss(average, judge.draw(8_192, asked), asked))
-            if found < best[0]:
-                best = found, step, {k: v.clone() for k, v in average.state_dict().items()}
-        progress(step / steps)
-    average.load_state_dict(best[2])
-    average.eval()
-    return average, {"steps": steps, "best_step": best[1], "held_out_loss": best[0]}
-
-
-def _loss(field: VelocityField, codes: Tensor, generator: torch.Generator) -> Tensor:
-    """Flow matching on straight lines from noise to code, with logit-normal times."""
-    noise = torch.randn(codes.shape, generator=generator)
-    t = torch.randn(len(codes), generator=generator).sigmoid()
-    x = (1 - t[:, None]) * noise + t[:, None] * codes
-    return (field(x, t) - (codes - noise)).square().mean()
-
-
 def _with_figures(
     distribution: CodeDistribution, mean: np.ndarray, asked: np.ndarray, about: dict[str, Any]
 ) -> CodeDistribution:
@@ -461,62 +417,6 @@ def _level(level: float) -> float:
     if not 0 <= level <= 1:
         raise ValueError(f"level is {level!r}; expected a number from 0 to 1.")
     return float(level)
-
-
-# The flow ---
-
-
-def _heun(field: VelocityField, x: Tensor, t: float, h: float) -> Tensor:
-    first = field(x, x.new_full((len(x),), t))
-    second = field(x + h * first, x.new_full((len(x),), t + h))
-    return x + h / 2 * (first + second)
-
-
-def _back_with_trace(
-    field: VelocityField, x: Tensor, steps: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Noise `(N, D)` of whitened codes and the integral `(N,)` of the trace on the way."""
-    h, gained = -1.0 / steps, torch.zeros(len(x))
-    for k in range(steps):
-        t = 1.0 + k * h
-        direction = None
-        if x.shape[1] > _EXACT:
-            direction = torch.randn(x.shape, generator=generator).sign()
-        first, trace = _velocity_and_trace(field, x, t, direction)
-        second, trace_after = _velocity_and_trace(field, x + h * first, t + h, direction)
-        x = x + h / 2 * (first + second)
-        gained = gained - h / 2 * (trace + trace_after)
-    return x, gained
-
-
-@torch.no_grad()
-def _velocity_and_trace(
-    field: VelocityField, x: Tensor, t: float, direction: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Velocity `(N, D)` and the trace `(N,)` of its Jacobian, along one direction if it is given.
-
-    The derivative goes forward with the values, for all directions at once, by the chain rule.
-    """
-    time = x.new_full((len(x),), t)
-    if direction is None:
-        directions = torch.eye(x.shape[1]).expand(len(x), -1, -1)  # (N, K, D)
-    else:
-        directions = direction[:, None]
-    h, dh = field.enter(x, time), directions @ field.inward.weight[:, : x.shape[1]].T
-    for block in field.blocks:
-        first, second = (layer for layer in block.children() if isinstance(layer, nn.Linear))
-        inner = first(nn.functional.silu(h))
-        d_inner = (dh * _silu_slope(h)[:, None]) @ first.weight.T
-        dh = dh + (d_inner * _silu_slope(inner)[:, None]) @ second.weight.T
-        h = h + second(nn.functional.silu(inner))
-    velocity = field.outward(nn.functional.silu(h))
-    derivative = (dh * _silu_slope(h)[:, None]) @ field.outward.weight.T
-    return velocity, (derivative * directions).sum((1, 2))
-
-
-def _silu_slope(h: Tensor) -> Tensor:
-    gate = h.sigmoid()
-    return gate * (1 + h * (1 - gate))
 
 
 def _standard_normal(u: Tensor) -> np.ndarray:

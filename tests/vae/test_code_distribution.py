@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
 import pytest
 import torch
 
-from vae import CheckpointError, code_distribution
+from vae import VAE, CheckpointError, VAEConfig, code_distribution, load_dataset
+from vae.__main__ import main
+from vae.checkpoint import save_card, save_checkpoint, save_codes
 from vae.code_distribution import (
     ENOUGH,
     FILE,
     CodeDistribution,
-    VelocityField,
+    fit_checkpoint,
     fit_codes,
     load_code_distribution,
     save_code_distribution,
 )
+from vae.codes import encode
+from vae.flow import VelocityField
 
 
 def ring(n: int, seed: int = 0) -> np.ndarray:
@@ -96,7 +101,7 @@ def test_many_dimensions_are_estimated_without_bias(monkeypatch):
     flow = random_flow(70)
     z = flow.unwhiten(np.random.default_rng(2).standard_normal((1, 70)))
     found = np.array([flow.log_density(z, seed=seed)[0] for seed in range(40)])
-    monkeypatch.setattr(code_distribution, "_EXACT", 70)
+    monkeypatch.setattr(code_distribution, "EXACT", 70)
     exact = flow.log_density(z)[0]
     assert abs(found.mean() - exact) < 4 * found.std() / math.sqrt(len(found)) + 1e-3
 
@@ -168,3 +173,21 @@ def test_equal_codes_are_no_failure():
         np.isfinite(found.sample(10)).all()
         and np.isfinite(found.log_density(np.ones((1, 3)))).all()
     )
+
+
+def test_the_command_fits_a_checkpoint(tmp_path, capsys):
+    torch.manual_seed(1)
+    model = VAE(VAEConfig((1, 28, 28), 3, channels=(), hidden=(16,)))
+    folder = save_checkpoint(model, tmp_path / "small", {"dataset": "digits", "split": "test"})
+    with pytest.raises(CheckpointError, match=r"codes\.safetensors"):
+        fit_checkpoint(folder)
+    save_codes(folder, encode(model, load_dataset("digits", "test").images, limit=300))
+    command = ["fit-codes", str(folder), "--images", "500", "--steps", "20"]
+    assert main(command) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert (about["kind"], about["codes"], about["held_out_codes"]) == ("flow", 500, 300)
+    learned = load_code_distribution(folder)
+    assert learned.learned and learned.sample(5).shape == (5, 3)
+    save_card(folder, {})
+    assert main(command) == 2
+    assert "names no dataset" in capsys.readouterr().err
