@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import json
 import os
-import re
 import sys
-import time
 from contextlib import nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from .config import LIKELIHOODS, Fields, VAEConfig
+from .arguments import build_parser
+from .config import VAEConfig
 from .files import OutputError, check_output_file
 from .runs.folder import RunConfig, RunError, is_alive, read_config, write_json
 from .runs.options import RunOptions
 from .runs.presets import PRESETS
 from .runs.process import run
 from .runs.queue import ESTIMATE, wait_for_turn
-from .training.config import PRECISIONS, TrainingConfig
+from .terminal import Display
+from .training.config import TrainingConfig
 from .training.memory import keep_memory
 
 # torch and what needs it are imported where they are used: a process that waits does without.
@@ -29,16 +28,14 @@ from .training.memory import keep_memory
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; its exit status is 0 if all went well."""
-    parser = argparse.ArgumentParser(prog="python -m vae", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_train(commands.add_parser("train", help="train a model, or go on with one"))
-    _add_encode(commands.add_parser("encode", help="compute the codes of a dataset's images"))
-    _add_bounds(commands.add_parser("bounds", help="estimate ELBO and log p(x) of each image"))
-    _add_fit_codes(commands.add_parser("fit-codes", help="learn where a model's codes lie"))
-    _add_evaluate(commands.add_parser("evaluate", help="measure a checkpoint"))
+    parser = build_parser(
+        train=_train, encode=_encode, bounds=_bounds, fit_codes=_fit_codes, evaluate=_evaluate
+    )
     options = parser.parse_args(arguments)
+    quiet = options.quiet or os.environ.get("RANK", "0") != "0"  # one process speaks for all
     try:
-        return options.command(options)
+        with Display(quiet) as options.display:
+            return options.command(options)
     except ValueError as error:  # all that the library raises on purpose
         print(f"{error}", file=sys.stderr)
         return 2
@@ -47,88 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
 
         print(explain(error), file=sys.stderr)
         return 2
-
-
-def _add_train(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=_train)
-    parser.add_argument(
-        "config",
-        nargs="?",
-        metavar="CONFIG",
-        help="a JSON file of settings (- for stdin), a run whose settings to take, or the name of "
-        f"a preset: {', '.join(preset.key for preset in PRESETS)}; flags change single settings",
-    )
-    parser.add_argument("--out", metavar="FOLDER", help="where the run is kept")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    parser.add_argument("--estimate", action="store_true", help="only measure how long it takes")
-    parser.add_argument(
-        "--save-config", metavar="FILE", help="only write the settings to a file, for CONFIG"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
-    _add_device(parser)
-    parser.add_argument("--queue", action="store_true", help="wait until the app has room for it")
-    parser.add_argument(
-        "--no-tsne",
-        dest="tsne",
-        action="store_false",
-        help="fit no t-SNE map at the end; for thousands of codes that takes a minute",
-    )
-    data = parser.add_argument_group("data")
-    data.add_argument("--dataset", help="digits, fashion, faces, …, or a folder or zip of images")
-    data.add_argument(
-        "--from",
-        dest="start",
-        metavar="CHECKPOINT",
-        help="start from its network and weights instead of random ones",
-    )
-    data.add_argument(
-        "--threads", type=int, metavar="N", help="processor threads; half of the cores by default"
-    )
-    network = parser.add_argument_group("network")
-    _add_fields(network, VAEConfig, leave_out=("image_shape", "variational"))
-    network.add_argument(
-        "--variational", action="store_true", default=None, help="a VAE, as by default"
-    )
-    network.add_argument(
-        "--autoencoder",
-        dest="variational",
-        action="store_false",
-        default=None,
-        help="a standard autoencoder: no noise, no KL, points as codes",
-    )
-    _add_fields(parser.add_argument_group("training"), TrainingConfig)
-
-
-def _add_fields(
-    parser: argparse._ArgumentGroup, config: type[Fields], leave_out: tuple[str, ...] = ()
-) -> None:
-    """Adds a flag for each field; the class's docstring has the sentence that explains it."""
-    text = inspect.cleandoc(config.__doc__ or "").partition("Args:")[2].partition("\n\n")[0]
-    about = dict(re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", text, re.MULTILINE))
-    for field in fields(config):
-        if field.name in leave_out:
-            continue
-        sentence = " ".join(about.get(field.name, "").split()).rstrip(".")
-        kind = str(field.type)
-        widths = kind.startswith("tuple")
-        default: Any = field.default
-        shown = ",".join(map(str, default)) if widths else default
-        parser.add_argument(
-            f"--{field.name.replace('_', '-')}",
-            type=_widths if widths else {"int": int, "float": float, "str": str}[kind],
-            choices={"likelihood": LIKELIHOODS, "precision": PRECISIONS}.get(field.name),
-            metavar={"int": "N", "float": "X", "str": None}.get(kind, "N,N"),
-            help=f"{sentence}{'; `none` for none' if widths else ''} (default: {shown})",
-        )
-
-
-def _add_device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--device",
-        choices=("auto", "cpu", "cuda"),
-        default="auto",
-        help="where to compute; auto takes a GPU where there is one",
-    )
+    except KeyboardInterrupt:
+        print(options.interrupted, file=sys.stderr)
+        return 130
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -152,6 +70,7 @@ def _train(options: argparse.Namespace) -> int:
         queue=options.queue,
         device=options.device,
         options=RunOptions(tsne=options.tsne),
+        watch=options.display.status,
     )
     if os.environ.get("RANK", "0") != "0":  # one process speaks for all
         return 0 if status.state in ("finished", "stopped") else 1
@@ -209,10 +128,15 @@ def _read_stdin() -> RunConfig:
 def _estimate(config: RunConfig | None, options: argparse.Namespace) -> int:
     if config is None:
         raise RunError("There is nothing to estimate: name a --dataset or a CONFIG.")
-    waiting = wait_for_turn(ESTIMATE, _log, lambda: False) if options.queue else nullcontext()
+    waiting = (
+        wait_for_turn(ESTIMATE, options.display.log, lambda: False)
+        if options.queue
+        else nullcontext()
+    )
     with waiting:
         from .runs.setup import estimate
 
+        options.display.log("Training for some seconds, to see how long it takes.")
         found = estimate(config, options.device)
     if options.json:
         print(json.dumps(found))
@@ -224,15 +148,6 @@ def _estimate(config: RunConfig | None, options: argparse.Namespace) -> int:
             f"{found['parameters']:,} parameters)"
         )
     return 0
-
-
-def _add_encode(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=_encode)
-    parser.add_argument("folder", help="a checkpoint's folder or name")
-    parser.add_argument("--dataset", required=True, help="a name, or a folder or zip of images")
-    parser.add_argument("--split", default="test", help="train or test")
-    parser.add_argument("--out", required=True, metavar="FILE.safetensors")
-    _add_device(parser)
 
 
 def _encode(options: argparse.Namespace) -> int:
@@ -249,8 +164,15 @@ def _encode(options: argparse.Namespace) -> int:
     group = join(options.device)
     try:
         model = load_checkpoint(options.folder).to(group.device)
-        data = load_dataset(options.dataset, options.split, image_shape=model.config.image_shape)
-        codes = encode(model, data.images, group=group, workers=2)
+        shape, display = model.config.image_shape, options.display
+        data = load_dataset(options.dataset, options.split, display.share, image_shape=shape)
+        display.log(f"Encoding {len(data):,} images.")
+        count = -(-len(data) // group.size)  # this process's share
+
+        def tell(done: int) -> None:
+            display.progress(done, count)
+
+        codes = encode(model, data.images, group=group, workers=2, progress=tell)
         if group.writes:
             header = {"checkpoint": options.folder, "dataset": options.dataset}
             codes["checksum"] = data.images.checksums(codes["index"])
@@ -269,34 +191,6 @@ def _is_codes_file(file: Path) -> bool:
         return {"checkpoint", "dataset", "split"} == read_tensors(file)[1].keys()
     except CheckpointError:
         return False
-
-
-def _add_bounds(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=_bounds)
-    parser.description = (
-        "Estimates ELBO and log p(x) of a checkpoint's reference images so well that what the app "
-        "prints of them is true to the last digit, and keeps them with the codes. Goes on where "
-        "it ended the last time."
-    )
-    parser.add_argument("folder", help="a checkpoint's folder or name")
-    parser.add_argument("--images", type=int, metavar="N", help="only the first N")
-    parser.add_argument(
-        "--decodes",
-        type=int,
-        default=2_000,
-        metavar="N",
-        help="codes that each estimate decodes at most, 2000 by default",
-    )
-    parser.add_argument(
-        "--elbo-only",
-        action="store_true",
-        help="leave log p(x) until it is asked for; takes a tenth of the time or less",
-    )
-    parser.add_argument(
-        "--quadrature",
-        action="store_true",
-        help="log p(x) by adding up over the plane, for models of two dimensions",
-    )
 
 
 def _bounds(options: argparse.Namespace) -> int:
@@ -318,17 +212,12 @@ def _bounds(options: argparse.Namespace) -> int:
     shape = model.config.image_shape
 
     def load(split: str) -> Dataset:
-        return load_dataset(name, split, image_shape=shape)
+        return load_dataset(name, split, options.display.share, image_shape=shape)
 
     data, _, notices = find_reference(card, load_codes(folder), load)
     for notice in notices:
         raise CheckpointError(f"{folder}: {notice}")
-    began = time.monotonic()
-
-    def tell(done: int, count: int) -> None:
-        if done % 100 == 0:
-            print(f"{done:,} of {count:,}, {time.monotonic() - began:,.0f} s", file=sys.stderr)
-
+    options.display.log(f"Estimating the bounds of {folder}.")
     add_bounds(
         model,
         folder,
@@ -337,62 +226,26 @@ def _bounds(options: argparse.Namespace) -> int:
         quadrature=options.quadrature,
         evidence=not options.elbo_only,
         decodes=options.decodes,
-        tell=tell,
+        tell=options.display.progress,
     )
     return 0
-
-
-def _add_fit_codes(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=_fit_codes)
-    parser.description = (
-        "Fits a distribution to the codes of a checkpoint's training images and keeps it with the "
-        "checkpoint: draws, paths and how usual a code is come from it. About four minutes on two "
-        "cores."
-    )
-    parser.add_argument("folder", help="a checkpoint's folder or name")
-    parser.add_argument(
-        "--images",
-        type=int,
-        default=16_000,
-        metavar="N",
-        help="training images whose codes it is fitted to, 16000 at most by default",
-    )
-    parser.add_argument(
-        "--steps", type=int, default=9_000, metavar="N", help="at most, 9000 by default"
-    )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and noise")
 
 
 def _fit_codes(options: argparse.Namespace) -> int:
     from .code_distribution import fit_checkpoint
 
-    began, shown = time.monotonic(), 0
-
-    def tell(share: float) -> None:
-        nonlocal shown
-        if (percent := int(10 * share) * 10) > shown:
-            shown = percent
-            print(f"{percent} %, {time.monotonic() - began:,.0f} s", file=sys.stderr)
-
+    options.display.log(f"Fitting a distribution to codes of {options.folder}.")
     found = fit_checkpoint(
         options.folder,
         images=options.images,
         steps=options.steps,
         seed=options.seed,
-        progress=tell,
+        progress=lambda share: options.display.progress(
+            round(options.steps * share), options.steps, "step"
+        ),
     )
     print(json.dumps(found.about, indent=1))
     return 0
-
-
-def _add_evaluate(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=_evaluate)
-    parser.add_argument("folder", help="a checkpoint's folder or name")
-    parser.add_argument("--concepts", action="store_true", help="measure its concept vectors")
-    parser.add_argument("--dataset", help="by default the one that the card names")
-    parser.add_argument("--images", type=int, metavar="N", help="only the first N held-out images")
-    parser.add_argument("--save", action="store_true", help="write the figures into the card too")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -408,24 +261,20 @@ def _evaluate(options: argparse.Namespace) -> int:
             "--concepts takes none of --save, --dataset and --images: it measures what the card "
             "names, and prints it."
         )
+    display = options.display
     if options.concepts:
-        found = evaluate_concepts(folder, log=_log)
+        found = evaluate_concepts(folder, log=display.log, progress=display.progress)
     else:
         found = evaluate(
-            folder, dataset=options.dataset, images=options.images, save=options.save, log=_log
+            folder,
+            dataset=options.dataset,
+            images=options.images,
+            save=options.save,
+            log=display.log,
+            progress=display.progress,
         )
     print(json.dumps(found) if options.json else json.dumps(found, indent=2))
     return 0
-
-
-def _log(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
-
-
-def _widths(text: str) -> list[int]:
-    if text in ("", "none", "0"):
-        return []
-    return [int(part) for part in text.split(",")]
 
 
 if __name__ == "__main__":

@@ -239,25 +239,28 @@ def add_bounds(
     lattice = decode_grid(model) if quadrature else None
     saved = time.monotonic()
     needed = "log_evidence_error" if evidence else "elbo_error"
-    for row in range(count if limit is None else min(limit, count)):
-        if codes[needed][row] >= 0:
-            continue
-        x = dataset.images[int(codes["index"][row])]
-        if codes["elbo_error"][row] < 0:
-            elbo = estimate_elbo(model, x, decodes=decodes).elbo
-            codes["elbo"][row], codes["elbo_error"][row] = elbo.value, elbo.error
-        if evidence:
-            if lattice is None:
-                found = estimate_evidence(model, x, decodes=decodes)
-            else:
-                found = Estimate(true_posterior(lattice, x).log_evidence, _QUADRATURE_ERROR)
-            codes["log_evidence"][row] = found.value
-            codes["log_evidence_error"][row] = found.error
-        if time.monotonic() > saved + 60:
-            save_codes(folder, codes)
-            saved = time.monotonic()
-        tell(row + 1, count)
-    save_codes(folder, codes)
+    last = count if limit is None else min(limit, count)
+    try:
+        for row in range(last):
+            if codes[needed][row] >= 0:
+                continue
+            x = dataset.images[int(codes["index"][row])]
+            if codes["elbo_error"][row] < 0:
+                elbo = estimate_elbo(model, x, decodes=decodes).elbo
+                codes["elbo"][row], codes["elbo_error"][row] = elbo.value, elbo.error
+            if evidence:
+                if lattice is None:
+                    found = estimate_evidence(model, x, decodes=decodes)
+                else:
+                    found = Estimate(true_posterior(lattice, x).log_evidence, _QUADRATURE_ERROR)
+                codes["log_evidence"][row] = found.value
+                codes["log_evidence_error"][row] = found.error
+            if time.monotonic() > saved + 60:
+                save_codes(folder, codes)
+                saved = time.monotonic()
+            tell(row + 1, last)
+    finally:  # an interruption costs the image that it fell on
+        save_codes(folder, codes)
 
 
 def change_since(card: dict[str, Any], name: str, fingerprint: str) -> str:

@@ -31,6 +31,7 @@ _SAMPLES = 1_000  # drawn for precision and recall
 _BATCH = 250
 
 Log = Callable[[str], None]
+Progress = Callable[[int, int], None]
 
 
 def psnr(x: Tensor, y: Tensor) -> Tensor:
@@ -104,6 +105,7 @@ def evaluate(
     seed: int = 0,
     save: bool = False,
     log: Log = lambda sentence: None,
+    progress: Progress = lambda done, count: None,
 ) -> dict[str, Any]:
     """Measures a checkpoint on held-out images.
 
@@ -116,6 +118,7 @@ def evaluate(
         seed: of all noise.
         save: also writes the figures into the card, under `metrics`.
         log: told what is being done.
+        progress: told how many of how many images that is done for.
 
     Returns:
         `elbo`, `reconstruction`, `kl`, `log_evidence` (nats per image), the standard errors
@@ -154,6 +157,7 @@ def evaluate(
         means.append(posterior.mean)
         variances.append(posterior.variance)
         pictures.append(y)
+        progress(start + len(x), n)
     codes, y = torch.cat(means), torch.cat(pictures)
     report: dict[str, Any] = dict.fromkeys(
         ("elbo", "elbo_error", "reconstruction", "kl", "log_evidence", "log_evidence_error")
@@ -169,7 +173,10 @@ def evaluate(
     if model.config.variational and evidence_images:
         x = data.images[: min(evidence_images, n)]
         log(f"Estimating log p(x) of {len(x)} images with {evidence_samples} samples each.")
-        found = [estimate_evidence(model, image, decodes=evidence_samples) for image in x]
+        found = []
+        for image in x:
+            found.append(estimate_evidence(model, image, decodes=evidence_samples))
+            progress(len(found), len(x))
         report["log_evidence"] = sum(f.value for f in found) / len(found)
         # Errors average out, but not how far lower bounds lie below.
         even = math.hypot(*(f.error for f in found if not f.is_lower_bound))

@@ -27,6 +27,7 @@ _TRAIN = 5_000  # training images that vectors are estimated from
 _ACCURATE, _SURVIVES = 0.99, 0.95  # what makes an attribute judged
 
 Log = Callable[[str], None]
+Progress = Callable[[int, int], None]
 
 
 def evaluate_concepts(
@@ -35,6 +36,7 @@ def evaluate_concepts(
     images: int | None = None,
     seed: int = 0,
     log: Log = lambda sentence: None,
+    progress: Progress = lambda done, count: None,
 ) -> dict[str, Any]:
     """Adds every attribute to held-out images that lack it and has a classifier look.
 
@@ -52,6 +54,7 @@ def evaluate_concepts(
         images: how many test images, all by default.
         seed: of the halves and of the random directions.
         log: told what is being done.
+        progress: told how many of how many images that is done for.
 
     Returns:
         `attributes`: by judged attribute `n` (people edited), `success` (the share for whom it
@@ -79,12 +82,17 @@ def evaluate_concepts(
         return report | {"n": 0, "reason": f"{name} {why}, so that no edit can be judged."}
     train = load_dataset(name, "train")
     log(f"Estimating vectors from {min(_TRAIN, len(train)):,} training images.")
-    codes = encode(model, train.images, limit=_TRAIN, bound=False)
+    first = min(_TRAIN, len(train))
+    codes = encode(
+        model, train.images, limit=first, bound=False, progress=lambda done: progress(done, first)
+    )
     table = attribute_table(train, codes["index"])
     vectors = adjusted_vectors(codes["mean"], table)
     n = min(images or len(data), len(data))
     log(f"Encoding {n:,} test images.")
-    heldout = encode(model, data.images, limit=n, bound=False)["mean"]
+    heldout = encode(
+        model, data.images, limit=n, bound=False, progress=lambda done: progress(done, n)
+    )["mean"]
     bench = EditBench(model, classifier, data, heldout)
     judged, report["not_judged"] = _judged(classifier, data, bench.unedited)
     rng = np.random.default_rng(seed)

@@ -122,7 +122,7 @@ def measure(config: RunConfig) -> Iterator[Measurement]:
     Raises:
         RunError: the queue is full.
     """
-    command = ["-", "--estimate", "--json", "--queue"]
+    command = ["-", "--quiet", "--estimate", "--json", "--queue"]
     with TemporaryFile() as out, TemporaryFile() as errors:
         with _ticket(ESTIMATE) as ticket:
             process = _start(command, ticket, stdin=subprocess.PIPE, stdout=out, stderr=errors)
@@ -262,7 +262,7 @@ def _launch(folder: Path, ticket: Ticket) -> None:
     write_json(
         folder / "status.json", asdict(Status("starting", "Starting.", heartbeat=time.time()))
     )
-    command = ["--resume", "--queue", "--out", str(folder.resolve())]
+    command = ["--quiet", "--resume", "--queue", "--out", str(folder.resolve())]
     with (folder / "log.txt").open("ab") as log:
         _children[:] = [child for child in _children if child.poll() is None]
         _children.append(

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -44,6 +44,7 @@ def run(
     queue: bool = False,
     device: str | torch.device = "auto",
     options: RunOptions | None = None,
+    watch: Callable[[Status], None] = lambda status: None,
 ) -> Status:
     """Trains until the end, a stop or a failure, and leaves a checkpoint.
 
@@ -54,6 +55,7 @@ def run(
         queue: waits until the server allows one more run (`$LATENT_RUNS`, 1 by default).
         device: `cpu`, `cuda`, `auto`, or another of torch's.
         options: how the process goes about it, if not as usual.
+        watch: told whenever something changes.
 
     Returns:
         How it ended.
@@ -76,7 +78,9 @@ def run(
             if not (folder / "config.json").exists() or read_config(folder) != config:
                 write_json(folder / "config.json", config.to_dict())
             reporter = Reporter(
-                folder, Status("starting", epochs=config.training.epochs, pid=os.getpid())
+                folder,
+                Status("starting", epochs=config.training.epochs, pid=os.getpid()),
+                watch,
             )
             with reporter.heartbeat(), _turn(reporter, stop, queue) as begins:
                 if begins:
@@ -97,14 +101,18 @@ class Reporter:
     Args:
         folder: the run's.
         status: to begin with.
+        watch: told whenever it changes.
     """
 
-    def __init__(self, folder: Path, status: Status) -> None:
-        self.folder, self.status = folder, status
+    def __init__(
+        self, folder: Path, status: Status, watch: Callable[[Status], None] = lambda status: None
+    ) -> None:
+        self.folder, self.status, self._watch = folder, status, watch
 
     def say(self, state: State, message: str, **fields: Any) -> None:
         """Changes the status; the heartbeat writes it."""
         self.status = replace(self.status, state=state, message=message, **fields)
+        self._watch(self.status)
 
     @contextmanager
     def heartbeat(self) -> Iterator[None]:
