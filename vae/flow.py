@@ -93,6 +93,19 @@ def train_flow(
     seed: int,
     progress: Callable[[float], object],
 ) -> tuple[VelocityField, dict[str, Any]]:
+    """Trains a flow from noise to the whitened codes that a sampler draws.
+
+    Args:
+        sampler: draws the codes to train on.
+        judge: draws the codes that it is judged on.
+        dim: D.
+        steps: how many to take at most.
+        seed: of weights and noise.
+        progress: told how far it is, 0…1.
+
+    Returns:
+        The field, and what is known of its training.
+    """
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -135,7 +148,17 @@ def _loss(field: VelocityField, codes: Tensor, generator: torch.Generator) -> Te
 
 @torch.no_grad()
 def follow(field: VelocityField, x: Tensor, start: float, end: float) -> Tensor:
-    """Carries whitened codes `(N, D)` along the flow from one time to another by Heun's method."""
+    """Carries whitened codes along the flow from one time to another by Heun's method.
+
+    Args:
+        field: the flow's velocity.
+        x: `(N, D)`.
+        start: time in 0…1, where 0 is noise.
+        end: likewise.
+
+    Returns:
+        `(N, D)`.
+    """
     steps = max(1, math.ceil(STEPS * abs(end - start)))
     h = (end - start) / steps
     for k in range(steps):
@@ -152,7 +175,17 @@ def _heun(field: VelocityField, x: Tensor, t: float, h: float) -> Tensor:
 def back_with_trace(
     field: VelocityField, x: Tensor, steps: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Noise `(N, D)` of whitened codes and the integral `(N,)` of the trace on the way."""
+    """Carries whitened codes back to noise, with the trace of the Jacobian on the way.
+
+    Args:
+        field: the flow's velocity.
+        x: `(N, D)`.
+        steps: of Heun's method.
+        generator: draws directions where the trace is estimated.
+
+    Returns:
+        Noise `(N, D)`, and the integral `(N,)` of the trace.
+    """
     h, gained = -1.0 / steps, torch.zeros(len(x))
     for k in range(steps):
         t = 1.0 + k * h

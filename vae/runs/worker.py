@@ -80,7 +80,13 @@ def lead(
 
 
 def follow(folder: Path, device: str | torch.device, options: RunOptions) -> Status:
-    """Trains in one of the other processes, once the first has said what to do."""
+    """Trains in one of the other processes, once the first has said what to do.
+
+    Args:
+        folder: the run's.
+        device: `cpu`, `cuda`, `auto`, or another of torch's.
+        options: how the process goes about it.
+    """
     group = join(device)
     try:
         config = group.object_from_first(None)
