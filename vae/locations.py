@@ -11,6 +11,7 @@ import platformdirs
 
 __all__ = [
     "APP",
+    "FILES",
     "NAME",
     "SHIPPED",
     "Checkpoint",
@@ -24,6 +25,10 @@ _PACKAGE = Path(__file__).resolve().parent
 _INSTALLED = _PACKAGE / "_explorer"  # where a wheel keeps the app; a checkout has none
 APP = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent
 SHIPPED = APP / "checkpoints"
+FILES = (  # of a checkpoint; the weights, with which it is one, come first
+    *("model.safetensors", "codes.safetensors", "code-distribution.safetensors"),
+    "card.json",
+)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 

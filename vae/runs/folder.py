@@ -22,6 +22,7 @@ from filelock import lock_descriptor
 
 from ..config import ConfigError, Fields, VAEConfig
 from ..files import write_file
+from ..locations import FILES as CHECKPOINT_FILES
 from ..schema import Count, Number, Positive, SchemaError, convert, decode
 from ..training.config import TrainingConfig
 
@@ -51,7 +52,7 @@ _PROBE = threading.Lock()  # two watchers must not take each other for the holde
 LIVE = ("waiting", "starting", "running", "paused", "finishing")
 FILES = (  # the last one marks the folder as a run's
     *("status.json", "metrics.jsonl", "control.json", "changes.jsonl", "state.safetensors"),
-    *("model.safetensors", "codes.safetensors", "card.json", "log.txt", "run.lock"),
+    *(*CHECKPOINT_FILES, "log.txt", "run.lock"),
     "config.json",
 )
 State = Literal[

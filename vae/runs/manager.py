@@ -18,6 +18,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from ..files import is_unfinished, write_file
+from ..locations import FILES as CHECKPOINT_FILES
 from ..locations import NAME, data_folder, list_checkpoints
 from .folder import (
     FILES,
@@ -205,7 +206,7 @@ def save_run(folder: str | Path, name: str) -> Path:
     Raises:
         RunError: nothing was saved yet, or the name is taken or not allowed.
     """
-    files = [Path(folder) / f for f in ("model.safetensors", "codes.safetensors", "card.json")]
+    files = [Path(folder) / name for name in CHECKPOINT_FILES]
     files = [file for file in files if file.is_file()]
     if not files or files[0].name != "model.safetensors":
         raise RunError("This run has not saved a checkpoint yet; wait for its first epoch.")
@@ -227,13 +228,7 @@ def export_run(folder: str | Path) -> bytes:
     """Packs a run's checkpoint, config and metrics into a zip archive."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in (
-            "model.safetensors",
-            "codes.safetensors",
-            "card.json",
-            "config.json",
-            "metrics.jsonl",
-        ):
+        for name in (*CHECKPOINT_FILES, "config.json", "metrics.jsonl"):
             file = Path(folder) / name
             if file.is_file():
                 archive.writestr(f"{Path(folder).name}/{name}", file.read_bytes())

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from ..checkpoint import CheckpointError, load_card, load_checkpoint, load_codes, read_tensors
+from ..code_distribution import load_code_distribution
 from ..config import ConfigError, VAEConfig
 from ..datasets import Dataset, load_dataset
 from ..model import VAE
@@ -162,6 +163,7 @@ _CHECKPOINT: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "model.safetensors": (load_checkpoint, "A run that goes on writes it again."),
     "codes.safetensors": (load_codes, ""),
+    "code-distribution.safetensors": (load_code_distribution, ""),
     "card.json": (load_card, "A run that goes on does so, too."),
 }
 

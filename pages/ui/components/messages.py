@@ -350,7 +350,7 @@ class SliderData(Message):
     model: str
     shape: tuple[int, int, int]
     gaussian: bool
-    weighting: Literal["linear", "arc", "bilinear"]
+    weighting: Literal["linear", "arc", "through", "bilinear"]
     bases: list[SliderBase]
     vectors: list[list[float]]
     sliders: list[SliderKnob]

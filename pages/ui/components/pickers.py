@@ -39,6 +39,7 @@ SOURCES = {"real": "Real images", "pin": "My pins", "sample": "Samples", "upload
 
 
 DISTRIBUTIONS = {
+    "learned": "Learned distribution of the codes",
     "fitted": "Gaussian fitted to the codes",
     "prior": "Prior, N(0, I)",
 }
@@ -170,10 +171,13 @@ def draw_samples(space: LatentSpace, distribution: str, count: int, seed: int) -
 
     Args:
         space: the model.
-        distribution: "prior" for N(0, I), "fitted" for a Gaussian fitted to the codes.
+        distribution: "prior" for N(0, I), "fitted" for a Gaussian fitted to the codes, "learned"
+            for their learned distribution.
         count: how many.
         seed: the same gives the same.
     """
+    if distribution == "learned" and space.distribution is not None:
+        return space.distribution.sample(count, seed)
     if distribution == "fitted":
         return space.aggregate_posterior.sample(count, seed)
     noise = np.random.default_rng(seed).standard_normal((count, space.mean.shape[1]))
@@ -200,7 +204,9 @@ def choose_sample(
         seeds[key] = seeds.get(key, 0) + 1
 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        options = list(DISTRIBUTIONS) if space.variational else ["fitted"]
+        options = ["fitted", "prior"] if space.variational else ["fitted"]
+        if space.distribution is not None and space.distribution.learned:
+            options.insert(0, "learned")
         distribution = st.selectbox(
             "Distribution", options, format_func=DISTRIBUTIONS.get, key=f"{key}-from", width=260
         )
@@ -212,7 +218,7 @@ def choose_sample(
         Picture(f"{distribution}-{seed}-{k}", images.data_url(x), "", f"Generated sample {k + 1}")
         for k, x in enumerate(decoded)
     ]
-    title = f"Sample of the {'prior' if distribution == 'prior' else 'fitted Gaussian'}"
+    title = f"Sample: {DISTRIBUTIONS[distribution]}"
 
     def pin_of(answer: str) -> Pin:
         return Pin(space.name, "sample", codes[int(answer.rpartition("-")[2])], title)

@@ -24,11 +24,14 @@ from pages.ui.shared.latent_space import LatentSpace
 from vae.codes import decode
 from vae.latent import UNJUDGED, density, intervals, lerp, neighbours, slerp
 
-__all__ = ["Facts", "along", "facts", "path_file", "path_view"]
+__all__ = ["Facts", "Path", "facts", "path_file", "path_view"]
 
-WAYS = {"lerp": "Straight line", "slerp": "Arc"}
+WAYS = {"lerp": "Straight line", "slerp": "Arc", "learned": "Learned distribution"}
+LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)  # how far back to noise a learned path goes
+_LEVEL = 0.5
 FRAMES = (5, 7, 9, 11, 13, 17)
 _OVERSHOOT = 0.5  # t from -0.5 to 1.5
+_THROUGH = 97  # codes of a learned path that the browser is sent; A and B are among them
 _POSITIONS = 49  # where a path is measured; enough for curves, and for each frame to be near one
 _MOST_ANSWERS = 4  # curves of the classifier that can still be told apart
 _GIF_STEPS, _GIF_SECONDS = 24, 2.0  # one way
@@ -62,15 +65,32 @@ class Facts:
     exclusive: bool
 
 
-def along(a: np.ndarray, b: np.ndarray, way: str, at: np.ndarray) -> np.ndarray:
-    """Codes `(M, D)` at positions `(M,)` of a path: "lerp" straight, "slerp" along an arc."""
-    return (slerp if way == "slerp" else lerp)(np.asarray(a), np.asarray(b), at)
+@dataclass(frozen=True)
+class Path:
+    """A path between two codes.
+
+    Args:
+        way: "lerp" straight, "slerp" along an arc, "learned" through the learned distribution.
+        level: of a learned path, see `CodeDistribution.path`.
+    """
+
+    way: str
+    level: float = _LEVEL
+
+    def along(
+        self, space: LatentSpace, a: np.ndarray, b: np.ndarray, at: np.ndarray
+    ) -> np.ndarray:
+        """Codes `(M, D)` at positions `(M,)` from `a` (0) to `b` (1), both `(D,)`."""
+        a, b = np.asarray(a), np.asarray(b)
+        if self.way == "learned" and space.distribution is not None:
+            return space.distribution.path(a, b, at, self.level)
+        return (lerp if self.way == "lerp" else slerp)(a, b, at)
 
 
 @cache.shared(64)
 @torch.no_grad()
 def facts(
-    space: LatentSpace, a: np.ndarray, b: np.ndarray, way: str, overshoot: float, frames: int
+    space: LatentSpace, a: np.ndarray, b: np.ndarray, path: Path, overshoot: float, frames: int
 ) -> Facts:
     """Measures a path against the data.
 
@@ -78,13 +98,13 @@ def facts(
         space: the model.
         a: code `(D,)`.
         b: code `(D,)`.
-        way: "lerp" or "slerp".
+        path: which way.
         overshoot: beyond both ends.
         frames: of the film strip.
     """
     at = np.linspace(-overshoot, 1 + overshoot, _POSITIONS)
     steps = np.linspace(-overshoot, 1 + overshoot, frames)
-    z = along(a, b, way, at)
+    z = path.along(space, a, b, at)
     scale = space.neighbour_distances
     radius = scale.far if scale.judged else None  # as every page calls a place inside the data
     counts = None if radius is None else density(space.mean, z, radius)
@@ -112,10 +132,17 @@ def facts(
 
 
 def path_file(
-    a: np.ndarray, b: np.ndarray, at: np.ndarray, way: str, about: dict[str, Any]
+    space: LatentSpace,
+    a: np.ndarray,
+    b: np.ndarray,
+    at: np.ndarray,
+    path: Path,
+    about: dict[str, Any],
 ) -> bytes:
     """A path as `.npz`: `z` (N, D), `t` (N,), the ends `a` and `b`, and `settings` as JSON."""
-    return export.arrays({"way": way, **about}, z=along(a, b, way, at), t=at, a=a, b=b)
+    level = {"level": path.level} if path.way == "learned" else {}
+    z = path.along(space, a, b, at)
+    return export.arrays({"way": path.way, **level, **about}, z=z, t=at, a=a, b=b)
 
 
 def path_view(space: LatentSpace) -> None:
@@ -124,6 +151,8 @@ def path_view(space: LatentSpace) -> None:
     with right:
         a, b = endpoints.choose_ends(space, ("A", "B"))
         ways = ("slerp", "lerp") if space.high_dimensional else ("lerp", "slerp")
+        if space.distribution is not None and space.distribution.learned:
+            ways = ("learned", *ways) if space.high_dimensional else (*ways, "learned")
         model_picker.follow_model("way", ways[0])
         way = st.radio(
             "Interpolation",
@@ -137,6 +166,19 @@ def path_view(space: LatentSpace) -> None:
             "dimensions has no codes. Spherical interpolation (slerp) turns from one code to the "
             "other, and its norm changes evenly. The default suits the number of dimensions.",
         )
+        level = _LEVEL
+        if way == "learned":
+            level = st.select_slider(
+                "Level",
+                LEVELS,
+                value=_LEVEL,
+                key="level",
+                bind=url_state.bind_choice("level", map(str, LEVELS)),
+                persist_state="session",
+                help="How far both ends go back towards noise before the arc is taken there. "
+                "Higher: the middle is more likely; lower: more of what A and B share is kept.",
+            )
+        path = Path(way, level)
         frames = st.select_slider(
             "Frames",
             FRAMES,
@@ -154,7 +196,7 @@ def path_view(space: LatentSpace) -> None:
         )
         take = st.container(horizontal=True, gap="small")
     overshoot = _OVERSHOOT if beyond else 0.0
-    found = facts(space, a.z, b.z, way, overshoot, frames)
+    found = facts(space, a.z, b.z, path, overshoot, frames)
     with left:
         (t,) = endpoints.stand(space, "path", [0.5])
         which, items = _nearest(space, found)
@@ -165,6 +207,7 @@ def path_view(space: LatentSpace) -> None:
             b.z,
             key=f"path-{space.name}",
             arc=way == "slerp",
+            through=_through(space, a.z, b.z, path, overshoot) if way == "learned" else None,
             title="Decoded on the path · generated",
             strip=frames,
             overshoot=overshoot,
@@ -182,7 +225,7 @@ def path_view(space: LatentSpace) -> None:
     endpoints.keep_stand(space, "path", [t])
     endpoints.write_address(space, ("A", "B"), [t])
     with take:
-        z = along(a.z, b.z, way, np.array([t]))[0]
+        z = path.along(space, a.z, b.z, np.array([t]))[0]
         st.button(
             "Pin this point",
             icon=":material/push_pin:",
@@ -196,15 +239,23 @@ def path_view(space: LatentSpace) -> None:
             "from": endpoints.as_text(space, a),
             "to": endpoints.as_text(space, b),
         }
-        film = f"{space.name}-path"
+        film, shown = f"{space.name}-path", found.frames
         endpoints.export_files(space, {
-            "Film strip, PNG": (f"{film}.png", lambda: _strip(space, a.z, b.z, way, found.frames)),
-            "Animation, GIF": (f"{film}.gif", lambda: _film(space, a.z, b.z, way, overshoot)),
+            "Film strip, PNG": (f"{film}.png", lambda: _strip(space, a.z, b.z, path, shown)),
+            "Animation, GIF": (f"{film}.gif", lambda: _film(space, a.z, b.z, path, overshoot)),
             "Codes, NPZ": (
                 f"{film}.npz",
-                lambda: path_file(a.z, b.z, found.frames, way, about),
+                lambda: path_file(space, a.z, b.z, shown, path, about),
             ),
         })  # fmt: skip
+
+
+@cache.shared(64)
+def _through(
+    space: LatentSpace, a: np.ndarray, b: np.ndarray, path: Path, overshoot: float
+) -> np.ndarray:
+    """Codes `(M, D)` from one end of the slider to the other."""
+    return path.along(space, a, b, np.linspace(-overshoot, 1 + overshoot, _THROUGH))
 
 
 def _nearest(space: LatentSpace, found: Facts) -> tuple[list[int], list[tuple[str, str]]]:
@@ -286,13 +337,13 @@ def _in_words(found: Facts) -> str:
     return f"This path leaves the data {spans} (orange): no code is within reach there. {reached}"
 
 
-def _strip(space: LatentSpace, a: np.ndarray, b: np.ndarray, way: str, at: np.ndarray) -> bytes:
-    x = decode(space.model, along(a, b, way, at))
+def _strip(space: LatentSpace, a: np.ndarray, b: np.ndarray, path: Path, at: np.ndarray) -> bytes:
+    x = decode(space.model, path.along(space, a, b, at))
     return images.png(images.sheet(x, len(x)), 2 * space.shape[1] if space.shape[1] > 32 else 112)
 
 
-def _film(space: LatentSpace, a: np.ndarray, b: np.ndarray, way: str, overshoot: float) -> bytes:
+def _film(space: LatentSpace, a: np.ndarray, b: np.ndarray, path: Path, overshoot: float) -> bytes:
     at = np.linspace(-overshoot, 1 + overshoot, _GIF_STEPS)
-    x = decode(space.model, along(a, b, way, at))
+    x = decode(space.model, path.along(space, a, b, at))
     there_and_back = torch.cat([x, x.flip(0)[1:-1]])
     return images.gif(there_and_back, 256, _GIF_SECONDS / _GIF_STEPS)

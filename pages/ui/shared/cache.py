@@ -23,7 +23,7 @@ from vae import CheckpointError, DatasetError, list_checkpoints
 from vae.checkpoint import load_card
 from vae.codes import change_since
 from vae.datasets import Dataset, load_dataset, source_fingerprint, source_stamp
-from vae.locations import Checkpoint, list_lab_checkpoints
+from vae.locations import FILES, Checkpoint, list_lab_checkpoints
 
 __all__ = [
     "atlas",
@@ -154,8 +154,7 @@ def latent_space(name: str) -> LatentSpace:
     if name not in known:
         raise CheckpointError(f"There is no model named {name!r}; choose one of {list(known)}.")
     folder = known[name].folder
-    files = [folder / f for f in ("model.safetensors", "codes.safetensors", "card.json")]
-    stamp = "-".join(_changed(file) for file in files)
+    stamp = "-".join(_changed(folder / name) for name in FILES)
     images_stamp = stamp_of(_name_of_dataset(folder, stamp))
     return _latent_space(known[name], f"{stamp}-{images_stamp}" if images_stamp else stamp)
 

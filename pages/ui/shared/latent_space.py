@@ -17,6 +17,7 @@ from vae import VAE, CheckpointError, load_checkpoint
 from vae.bounds import Bounds, Estimate
 from vae.checkpoint import load_card, load_codes
 from vae.classifier import Classifier, load_classifier
+from vae.code_distribution import FILE, CodeDistribution, load_code_distribution
 from vae.codes import BOUNDS, FittedGaussian, decode, encode, find_reference
 from vae.datasets import Dataset, DatasetError
 from vae.latent import NeighbourDistances, evenly, neighbours
@@ -47,6 +48,7 @@ class LatentSpace:
         kl: `(N,)` in nats, None for a standard autoencoder.
         elbo: `(N,)` in nats, likewise; of one draw where nothing more is known.
         notices: sentences for whoever sees it, such as that its pictures have changed.
+        distribution: the learned distribution of its codes, where one was fitted.
         estimates: "elbo_error", "log_evidence" and "log_evidence_error" `(N,)` as `add_bounds`
             keeps them, errors negative where nothing was estimated; empty without them.
     """
@@ -64,6 +66,7 @@ class LatentSpace:
     kl: np.ndarray | None = field(repr=False)
     elbo: np.ndarray | None = field(repr=False)
     notices: tuple[str, ...] = ()
+    distribution: CodeDistribution | None = field(default=None, repr=False)
     estimates: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
@@ -260,6 +263,7 @@ def read_latent_space(
     if "tsne" in codes:
         embeddings["tsne"] = codes["tsne"]
     variational = model.config.variational
+    distribution, damage = _read_distribution(checkpoint.folder, d)
     return LatentSpace(
         name=checkpoint.name,
         stamp=stamp,
@@ -273,9 +277,24 @@ def read_latent_space(
         embeddings=embeddings,
         kl=codes.get("kl") if variational else None,
         elbo=codes.get("elbo") if variational else None,
-        notices=notices,
+        notices=(*notices, *damage),
+        distribution=distribution,
         estimates={k: codes[k] for k in BOUNDS} if codes.keys() >= {*BOUNDS} else {},
     )
+
+
+def _read_distribution(folder: Path, dim: int) -> tuple[CodeDistribution | None, tuple[str, ...]]:
+    """The learned distribution, if there is a sound one; else what is wrong with it."""
+    try:
+        distribution = load_code_distribution(folder)
+        if distribution is not None and distribution.dim != dim:
+            raise CheckpointError(
+                f"{folder / FILE}: it is of codes with {distribution.dim} dimensions; expected "
+                f"{dim}. Fit it again: python -m vae fit-codes."
+            )
+    except CheckpointError as error:
+        return None, (str(error),)
+    return distribution, ()
 
 
 @torch.no_grad()

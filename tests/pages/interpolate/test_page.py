@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,11 @@ from pages.ui.shared import cache, concepts, images
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
 from pages.ui.shared.visitor import PathsState, Visitor
+from vae.checkpoint import load_codes
 from vae.classifier import Classifier
-from vae.codes import decode
+from vae.code_distribution import CodeDistribution, save_code_distribution
+from vae.codes import FittedGaussian, decode
+from vae.flow import VelocityField
 from vae.latent import lerp, neighbours, slerp
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -168,7 +172,7 @@ def test_facts_are_those_of_the_codes_on_the_path(monkeypatch, way, exclusive):
     classifier = a_classifier(monkeypatch, exclusive)
     space = cache.latent_space("tiny-gaussian")
     a, b = space.mean[3], space.mean[40]
-    found = path.facts(space, a, b, way, 0.5, 9)
+    found = path.facts(space, a, b, path.Path(way), 0.5, 9)
     assert (found.at[0], found.at[-1]) == (-0.5, 1.5) and len(found.frames) == 9
     z = (lerp if way == "lerp" else slerp)(a, b, found.at)
     np.testing.assert_allclose(found.norms, np.linalg.norm(z, axis=1), rtol=1e-5)
@@ -188,11 +192,60 @@ def test_facts_are_those_of_the_codes_on_the_path(monkeypatch, way, exclusive):
 def test_facts_are_symmetric_under_swap():
     space = cache.latent_space("tiny-gaussian")
     a, b = space.mean[3], space.mean[40]
-    for way in path.WAYS:
-        there, back = (path.facts(space, *pair, way, 0.5, 9) for pair in ((a, b), (b, a)))
+    for way in ("lerp", "slerp"):
+        there, back = (
+            path.facts(space, *pair, path.Path(way), 0.5, 9) for pair in ((a, b), (b, a))
+        )
         np.testing.assert_array_equal(there.counts, back.counts[::-1])
         np.testing.assert_array_equal(there.nearest, back.nearest[::-1])
         np.testing.assert_allclose(there.norms, back.norms[::-1], rtol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def with_distribution(models) -> LatentSpace:
+    """A model whose codes' distribution is learned; a random one, for none is fitted here."""
+    folder = models / "tiny-learned"
+    shutil.copytree(models / "tiny-gaussian", folder)
+    torch.manual_seed(2)
+    flow = VelocityField(5, width=16, blocks=1)
+    torch.nn.init.normal_(flow.outward.weight, std=0.3)
+    codes = load_codes(folder)
+    gaussian = FittedGaussian.fit(codes["mean"], codes["variance"])
+    root = np.linalg.cholesky(gaussian.covariance).astype(np.float32)
+    save_code_distribution(folder, CodeDistribution(gaussian.mean, root, flow))
+    return cache.latent_space("tiny-learned")
+
+
+@pytest.mark.parametrize("level", [0.2, 1.0])
+def test_a_learned_path_is_that_of_the_distribution(with_distribution, level):
+    space = with_distribution
+    a, b = space.mean[3], space.mean[40]
+    at = np.linspace(0, 1, 7)
+    z = path.Path("learned", level).along(space, a, b, at)
+    np.testing.assert_array_equal(z, space.distribution.path(a, b, at, level))
+    np.testing.assert_array_equal(z[[0, -1]], [a, b])
+    sent = path._through(space, a, b, path.Path("learned", level), 0.5)
+    np.testing.assert_allclose(sent[[24, 72]], [a, b], atol=1e-6)
+    assert not np.allclose(z, lerp(a, b, at), atol=0.05)
+
+
+def test_the_page_offers_a_learned_path_where_there_is_a_distribution(with_distribution):
+    at = visit("tiny-learned")
+    assert at.radio(key="way").options == ["Straight line", "Arc", "Learned distribution"]
+    at.radio(key="way").set_value("learned").run()
+    assert not at.exception
+    at.select_slider(key="level").set_value(1.0).run()
+    assert not at.exception and at.session_state["level"] == 1.0
+    assert "learned" not in visit("tiny-gaussian").radio(key="way").options
+
+
+def test_a_damaged_distribution_costs_only_itself(with_distribution, models):
+    file = models / "tiny-plane" / "code-distribution.safetensors"
+    file.write_bytes(b"damaged")
+    at = visit("tiny-plane")
+    assert "distribution" in " ".join(w.value for w in at.warning)
+    assert len(at.radio(key="way").options) == 2
+    file.unlink()
 
 
 def test_a_path_far_from_the_data_is_said_to_have_left_them(monkeypatch):
@@ -213,7 +266,7 @@ def test_a_path_far_from_the_data_is_said_to_have_left_them(monkeypatch):
 def test_the_page_shows_what_a_classifier_sees(monkeypatch, exclusive):
     a_classifier(monkeypatch, exclusive)
     space = cache.latent_space("tiny-gaussian")
-    found = path.facts(space, space.mean[3], space.mean[40], "lerp", 0.0, 9)
+    found = path.facts(space, space.mean[3], space.mean[40], path.Path("lerp"), 0.0, 9)
     tracks = path._tracks(space, found)
     assert len(tracks) == 3
     for track in tracks:
@@ -230,7 +283,9 @@ def test_a_path_file_holds_codes_positions_and_settings():
     rng = np.random.default_rng(1)
     a, b = rng.standard_normal((2, 5)).astype("f4")
     at = np.linspace(0, 1, 7)
-    content = path.path_file(a, b, at, "slerp", {"model": "mine", "overshoot": 0.0})
+    content = path.path_file(
+        None, a, b, at, path.Path("slerp"), {"model": "mine", "overshoot": 0.0}
+    )
     with np.load(io.BytesIO(content)) as file:
         np.testing.assert_array_equal(file["z"], slerp(a, b, at))
         np.testing.assert_array_equal(file["z"][[0, -1]], [a, b])

@@ -172,6 +172,7 @@ def live_path(
     *,
     key: str,
     arc: bool = False,
+    through: np.ndarray | None = None,
     title: str = "on the path",
     strip: int = 9,
     overshoot: float = 0.0,
@@ -191,6 +192,8 @@ def live_path(
         b: code `(D,)` at t = 1.
         key: of the component.
         arc: turns the direction evenly (slerp) instead of the straight line.
+        through: codes `(M, D)` at even distances from one end of the slider to the other, if the
+            path is neither of these.
         title: below the large picture.
         strip: frames of the film strip.
         overshoot: how far the slider goes beyond both ends.
@@ -210,6 +213,10 @@ def live_path(
         "Position on the path, from A (0) to B (1)", -overshoot, 1 + overshoot, 0.5, 0.005
     )
     ends = np.stack([a, b]).astype(np.float64)
+    if through is not None:
+        weighting, vectors = "through", np.asarray(through, dtype=np.float64)
+    else:
+        weighting, vectors = ("arc", ends) if arc else ("linear", ends[1:] - ends[:1])
     rows = [
         {"kind": "pictures", "label": label, "items": _items(items)} for label, items in pictures
     ]
@@ -221,9 +228,9 @@ def live_path(
     values = _mount(
         space,
         key,
-        "arc" if arc else "linear",
+        weighting,
         [(title, a)],
-        ends if arc else ends[1:] - ends[:1],
+        vectors,
         [slider],
         start=[at],
         free=free,
