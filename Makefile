@@ -5,13 +5,17 @@ BIN := .venv/bin
 # Each training starts torch in a process of its own: from compiled files, in half the time.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test lint docs lock bench kernel setup
+.PHONY: run test soak lint docs lock bench kernel setup
 
 run: .venv/app
 	$(BIN)/uvicorn app:app --host 127.0.0.1 --port $(PORT) --no-access-log
 
 test: .venv/dev
 	$(BIN)/python -m pytest -q -rs
+
+# What is long by nature, whole; its figures go into benchmarks/results.md.
+soak: .venv/dev
+	$(BIN)/python benchmarks/soak.py
 
 lint: .venv/dev node_modules/.package-lock.json
 	$(BIN)/ruff check .

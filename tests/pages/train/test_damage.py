@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from damage import damages
 from small_run import CONFIG, train
+from soak import sample, share
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.server import routes
@@ -81,6 +83,51 @@ def test_a_damaged_file_is_named_where_its_run_is_watched(data, name):
             assert Path(name).name in said(at), (way, said(at))
         assert at.button(key="delete").label.startswith("Delete")
         shutil.rmtree(run)
+
+
+PLACES = [("train.py", name) for name in WATCHED] + [
+    (page, name)
+    for page in ("map.py", "interpolate.py", "concepts.py")
+    for name in ("model.safetensors", "codes.safetensors", "card.json")
+]
+
+
+def places_to_cut(content: bytes, name: str) -> list[int]:
+    """Every byte; in the numbers that follow a tensor file's header, a few hundred places."""
+    if not name.endswith(".safetensors"):
+        return list(range(len(content)))
+    header = 8 + int.from_bytes(content[:8], "little")
+    return [*range(header), *range(header, len(content), -(-len(content) // 300))]
+
+
+def still_whole(content: bytes, name: str) -> bool:
+    """Whether a cut leaves what can be read: lines of their own, or all but white space."""
+    if name.endswith(".jsonl"):
+        return True
+    try:
+        return bool(json.loads(content)) and name.endswith(".json")
+    except ValueError:
+        return False
+
+
+@pytest.mark.parametrize(("page", "name"), PLACES)
+@share("count", 2)
+def test_a_file_that_is_cut_anywhere_is_named_on_every_page_that_reads_it(
+    data, page, name, count, record_property
+):
+    shutil.copytree(data / "runs" / "whole", data / "runs" / "cut")
+    file = data / "runs" / "cut" / name
+    content = file.read_bytes()
+    cuts = sample(places_to_cut(content, name), count, (page, name))
+    for cut in cuts:
+        file.write_bytes(content[:cut])
+        at = visit(page, **{"run" if page == "train.py" else "model": "cut"})
+        assert not at.exception, (cut, at.exception[0].value)
+        if not still_whole(content[:cut], name):
+            assert Path(name).name in said(at), (cut, said(at))
+        known = at.selectbox(key="run" if page == "train.py" else "model")
+        assert "whole" in known.options, cut
+    record_property("visits", len(cuts))
 
 
 def test_damaged_runs_cost_only_themselves(data):

@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 import pytest
 from damage import TEXTS, damages
 from small_run import train
+from soak import sample, share
 
 from vae import CheckpointError, list_checkpoints, load_checkpoint
 from vae.__main__ import main
@@ -65,28 +66,42 @@ def readers(run: Path) -> list[Callable[[], Any]]:
     ]
 
 
+def check_readers(run: Path, name: str, what: object) -> None:
+    """Asserts that every reader names the damaged file or does without it."""
+    file = run / name
+    for read in readers(run):
+        try:
+            read()
+        except (RunError, CheckpointError) as error:
+            assert Path(name).name in str(error), (what, error)
+    assert read_status(run).state in ("finished", "interrupted", "failed"), what
+    for row in read_metrics(run)[0] if name != "metrics.jsonl" or file.is_file() else ():
+        values = [v for value in row.values() for v in (value if type(value) is list else [value])]
+        assert all(v is None or math.isfinite(v) for v in values), what
+    assert read_control(run).action == "run" and not is_alive(run), what
+    assert isinstance(read_shared(run), dict)
+    assert [other.name for other in list_runs()] == ["one"], what
+    assert isinstance(export_run(run), bytes)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_readers_name_the_file_or_leave_out_what_is_damaged(run, name):
-    file = run / name
-    content = file.read_bytes()
-    for what, damage in damages(file):
-        damage(file)
-        for read in readers(run):
-            try:
-                read()
-            except (RunError, CheckpointError) as error:
-                assert Path(name).name in str(error), (what, error)
-        assert read_status(run).state in ("finished", "interrupted", "failed"), what
-        for row in read_metrics(run)[0] if name != "metrics.jsonl" or file.is_file() else ():
-            values = [
-                v for value in row.values() for v in (value if type(value) is list else [value])
-            ]
-            assert all(v is None or math.isfinite(v) for v in values), what
-        assert read_control(run).action == "run" and not is_alive(run), what
-        assert isinstance(read_shared(run), dict)
-        assert [other.name for other in list_runs()] == ["one"], what
-        assert isinstance(export_run(run), bytes)
-        restore(file, content)
+    content = (run / name).read_bytes()
+    for what, damage in damages(run / name):
+        damage(run / name)
+        check_readers(run, name, what)
+        restore(run / name, content)
+
+
+@pytest.mark.parametrize("name", FILES)
+@share("count", 10)
+def test_readers_name_a_file_that_is_cut_anywhere(run, name, count, record_property):
+    content = (run / name).read_bytes()
+    cuts = sample(range(len(content)), count, name)
+    for cut in cuts:
+        (run / name).write_bytes(content[:cut])
+        check_readers(run, name, cut)
+    record_property("cuts", len(cuts))
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small_run import CONFIG, MODEL, same_weights, tensors, train
+from soak import share
 
 from vae import load_checkpoint
 from vae.__main__ import main
@@ -102,6 +103,53 @@ for count in map(int, sys.argv[2].split()):
         run_until(abs(count), count > 0)
         os._exit(0)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    print(read_tensors(state)[1]["step"] if state.exists() else 0)
+"""
+
+
+@share("kills", 3, whole=50)
+def test_a_run_killed_at_random_moments_ends_with_the_same_weights(
+    tmp_path, kills, record_property
+):
+    config = replace(CONFIG, training=TrainingConfig(epochs=5 * kills, batch_size=500))
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert train(whole, config).state == "finished"
+    write_json(killed / "config.json", config.to_dict())
+    command = [sys.executable, "-c", MORTAL, str(killed), str(kills)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    steps = [int(step) for step in done.stdout.split()]
+    assert len(steps) == kills and steps == sorted(steps)
+    record_property("kills", kills)
+    assert train(killed, resume=True).state == "finished"
+    assert same_weights(whole, killed)
+    rows = [read_metrics(folder)[0] for folder in (whole, killed)]
+    assert [row["elbo"] for row in rows[0]] == [row["elbo"] for row in rows[1]]
+    assert list_snapshots(killed) == list_snapshots(whole)
+
+
+# Runs in processes that are killed at moments that nobody chose: loading, training, writing.
+# Each step takes so long that five epochs of eight steps outlast a process.
+MORTAL = """
+import os, pathlib, random, signal, sys, time
+from vae.checkpoint import read_tensors
+from vae.runs import process
+from vae.runs.folder import Control
+from vae.runs.options import RunOptions
+folder = pathlib.Path(sys.argv[1])
+state = folder / "state.safetensors"
+def slowly(step):
+    time.sleep(0.02)
+    return Control()
+options = RunOptions(save_every=0.05, tsne=False, control=slowly)
+moments = random.Random(0)
+for number in range(int(sys.argv[2])):
+    child = os.fork()
+    if not child:
+        process.run(folder, resume=True, device="cpu", options=options)
+        os._exit(0)
+    time.sleep(moments.uniform(0.0, 0.8))  # the moment is what is tested
+    os.kill(child, signal.SIGKILL)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL, "it ended before it was killed"
     print(read_tensors(state)[1]["step"] if state.exists() else 0)
 """
 

@@ -1,0 +1,53 @@
+"""Where benchmarks keep their last figures: a section each in `results.md`."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["write_section"]
+
+FILE = Path(__file__).with_name("results.md")
+HEAD = (
+    "# Results\n\nThe last figures of each benchmark. Load is the average of the minute before.\n"
+)
+
+
+def write_section(title: str, command: str, lines: Sequence[str], file: Path = FILE) -> None:
+    """Puts a benchmark's figures in place of its last ones.
+
+    Args:
+        title: of the section.
+        command: that measured them.
+        lines: Markdown.
+        file: that keeps them.
+    """
+    kept = file.read_text(encoding="utf-8") if file.exists() else HEAD
+    head, *sections = re.split(r"^(?=## )", kept, flags=re.MULTILINE)
+    begins = f"## {title}\n"
+    section = "\n".join([begins, f"`{command}` · {_machine()}", "", *lines, "", ""])
+    sections = [section if old.startswith(begins) else old for old in sections]
+    if section not in sections:
+        sections.append(section)
+    parts = [part.rstrip() for part in (head, *sections)]
+    file.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _machine() -> str:
+    """The commit, the date, and what it was measured on."""
+    root = FILE.parent.parent
+    found = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True
+    )
+    commit = found.stdout.strip() or "no commit"
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists() and (named := re.search(r"model name\s*: (.+)", cpuinfo.read_text())):
+        processor = named[1]
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    return f"{commit} · {datetime.date.today()} · {os.cpu_count()} × {processor}{load}"
