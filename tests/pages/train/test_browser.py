@@ -1,8 +1,18 @@
-"""A run watched in a real Chromium: what changes is redrawn in its place."""
+"""A run in a real Chromium: watched, steered, stopped, resumed, replayed."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vae.runs.folder import control, is_alive, read_changes, read_metrics, read_status
+from vae.runs.snapshots import list_snapshots
 
 COUNT = """() => {
     window.lost = []
@@ -21,35 +31,170 @@ COUNT = """() => {
 DRAWN = "() => [...document.querySelectorAll('.chart')].map(c => [c.mine, +c.dataset.drawn])"
 
 
-def test_watches_a_run_without_flicker(page, app, data):
+# The held-out points that the curves of a term have, and the events marked on them.
+CURVE = """term => {
+    const chart = document.querySelector(`.st-key-curve-${term} .chart`)
+    if (!chart?.data) return null
+    const heldout = chart.data.at(-1)
+    return [Array.from(heldout.x ?? []), (chart.layout.annotations ?? []).map((a) => a.text)]
+}"""
+POINTS = (
+    "() => JSON.stringify(document.querySelector('.st-key-codes .chart').data.map((t) => t.x))"
+)
+
+
+@pytest.fixture
+def runs(data):
+    """The runs' folder; what a test leaves at work there is stopped."""
+    folder = data / "runs"
+    yield folder
+    for run in folder.iterdir():
+        if is_alive(run):
+            with contextlib.suppress(ValueError):
+                control(run, "stop")
+    until(lambda: not any(is_alive(run) for run in folder.iterdir()))
+
+
+def until(condition: Callable[[], object], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def keyed(page, key: str):
+    """The part of the page whose widget's key begins so."""
+    return page.locator(f"[class*='st-key-{key}']").first
+
+
+def press(page, key: str) -> None:
+    keyed(page, key).get_by_role("button").click()
+
+
+def start(page, app: str, runs: Path, epochs: int) -> Path:
+    """Begins a run of the first preset with so many epochs; gives its folder."""
+    before = set(runs.iterdir()) if runs.exists() else set()
     page.set_default_timeout(120_000)
+    page.goto(f"{app}/?model=tiny-plane")
+    page.goto(f"{app}/train")
+    page.wait_for_selector("[class*=st-key-train-view]")
+    if keyed(page, "preset").count() == 0:
+        keyed(page, "train-view").get_by_role("radio").nth(1).click()
+    keyed(page, "preset").wait_for()
+    page.locator("[data-testid=stExpander] summary").first.click()
+    field = page.locator("[class*='st-key-digits'][class*='-epochs'] input")
+    field.fill(str(epochs))
+    field.press("Enter")
+    press(page, "start")
+    until(lambda: runs.exists() and set(runs.iterdir()) - before)
+    (run,) = set(runs.iterdir()) - before
+    return run
+
+
+def test_watches_a_run_without_flicker(page, app, runs):
     failed = []
     page.on(
         "response", lambda r: failed.append(r.url) if "/media/" in r.url and not r.ok else None
     )
-    page.goto(f"{app}/?model=digits")
-    page.get_by_role("link", name="Train").click()
-    page.get_by_text("New run").first.or_(page.get_by_text("What to train")).first.wait_for()
-    if page.get_by_text("What to train").count() == 0:
-        page.get_by_text("New run").click()
-    page.get_by_text("Digits in 30 seconds").click()
-    page.get_by_role("button", name="Start").click()
+    run = start(page, app, runs, epochs=12)
     page.wait_for_function(
         "document.querySelectorAll('.chart[data-drawn]').length === 6"
         " && document.querySelectorAll('[data-testid=stImage] img').length === 2"
     )
     before = page.evaluate(COUNT)
-    page.get_by_text("Finished.").wait_for()
-    page.get_by_text("Replay epoch").wait_for()
+    keyed(page, "open").wait_for()
+    keyed(page, "replay").wait_for()
     after = page.evaluate(DRAWN)
     assert page.evaluate("window.lost") == []
     assert all(mine for mine, _ in after)
     assert after[0][1] > before[0] + 2  # the curves were redrawn all along
     assert not failed
-    (run,) = [d for d in (data / "runs").iterdir() if d.name.startswith("digits-")]
     assert json.loads((run / "status.json").read_text())["state"] == "finished"
-    page.get_by_role("button", name="Open in the map").click()
+    press(page, "open")
     page.wait_for_selector(".latent-map[data-ready]")
-    assert page.locator("[data-testid=stSelectbox] input").first.input_value() == run.name
+    assert keyed(page, "model").locator("input").input_value() == run.name
     page.get_by_role("link", name="Concepts", exact=True).click()
     page.wait_for_url(lambda url: "/concepts?" in url and f"model={run.name}" in url)
+
+
+def test_a_run_is_steered_stopped_resumed_and_replayed(page, app, runs):
+    run = start(page, app, runs, epochs=100)
+
+    # The held-out curve grows while it trains, one point an epoch.
+    page.wait_for_function(f"({CURVE})('elbo')?.[0].length >= 2")
+    shown = page.evaluate(CURVE, "elbo")[0]
+    assert shown == list(range(1, len(shown) + 1))
+
+    # A pause holds it where it is; one step is one step.
+    press(page, "pause")
+    until(lambda: read_status(run).state == "paused")
+    keyed(page, "one-step").wait_for()
+    step = read_status(run).step
+    press(page, "one-step")
+    until(lambda: read_status(run).step == step + 1)
+    assert read_status(run).state == "paused"
+
+    # Beta is moved while it stands still, and takes effect at the next step.
+    beta = keyed(page, "beta-").get_by_role("slider")
+    assert float(beta.input_value()) == 1
+    beta.focus()
+    page.keyboard.press("ArrowRight")
+    until(lambda: [c["beta"] for c in read_changes(run)] == [1.1])
+    assert read_changes(run)[0]["step"] == step + 1
+    press(page, "go-on")
+    page.wait_for_function(f"({CURVE})('kl')?.[1].some((text) => text.includes('1.1'))")
+    until(lambda: read_metrics(run)[0][-1]["step"] > step + 2)
+    betas = {row["step"]: row["beta"] for row in read_metrics(run)[0]}
+    assert {b for s, b in betas.items() if s <= step} == {1}
+    assert betas[max(betas)] == 1.1
+
+    # Stopped, it can be resumed where it was saved, with the beta that was set.
+    press(page, "stop")
+    keyed(page, "resume").wait_for()
+    assert read_status(run).state == "stopped"
+    kept = read_status(run).step
+    press(page, "resume")
+    keyed(page, "pause").wait_for()
+    until(lambda: read_status(run).step > kept)
+    assert float(keyed(page, "beta-").get_by_role("slider").input_value()) == 1.1
+    until(lambda: len(list_snapshots(run)) >= 4)
+    press(page, "stop")
+    keyed(page, "replay").wait_for()
+
+    # The replay shows the codes of each epoch, the first one's before anything was learned.
+    replay = keyed(page, "replay").get_by_role("slider")
+    last = page.evaluate(POINTS)
+    pictures = page.get_by_test_id("stImage").locator("img")
+    samples = pictures.last.get_attribute("src")
+    replay.focus()
+    page.keyboard.press("Home")
+    page.wait_for_function(f"last => ({POINTS})() !== last", arg=last)
+    page.wait_for_function(
+        "([image, before]) => image.src !== before",
+        arg=[pictures.last.element_handle(), samples],
+    )
+    page.keyboard.press("End")
+    page.wait_for_function(f"last => ({POINTS})() === last", arg=last)
+
+    # It is a model like any other: the map opens it and makes its codes.
+    press(page, "open")
+    page.wait_for_selector(".latent-map[data-ready]")
+    assert keyed(page, "model").locator("input").input_value() == run.name
+    assert re.search(rf"model={run.name}", page.url)
+
+
+def test_the_page_of_a_run_fits_a_phone(browser, app, runs):
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    try:
+        page = context.new_page()
+        run = start(page, app, runs, epochs=5_000)
+        page.wait_for_function("document.querySelectorAll('.chart[data-drawn]').length === 6")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        keyed(page, "pause").get_by_role("button").tap()
+        until(lambda: read_status(run).state == "paused")
+        keyed(page, "go-on").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    finally:
+        context.close()
