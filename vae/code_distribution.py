@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,8 @@ class CodeDistribution:
         mean: of the aggregate posterior, `(D,)`.
         root: `(D, D)`, with `root @ root.T` its covariance: x ↦ mean + root x undoes whitening.
         field: the flow's velocity in whitened coordinates; None for the fitted Gaussian.
-        held_out: `(M,)` log densities of held-out codes in nats, sorted: what is usual.
+        held_out: `(M,)` log densities in nats, sorted, of draws from q(z|x) for held-out images:
+            what is usual.
         about: figures of the fit for the card: how many codes, steps, losses, log densities of
             training and held-out codes, distances of draws to the nearest training code.
 
@@ -176,15 +177,19 @@ class CodeDistribution:
             parts.append(_standard_normal(u) - gained.double().numpy())
         return np.concatenate(parts) - spread
 
-    def percentile(self, z: np.ndarray) -> np.ndarray:
-        """The share of held-out codes that are less likely than each code `(N, D)`: `(N,)`, 0…1.
+    def percentile(self, z: np.ndarray, steps: int = STEPS) -> np.ndarray:
+        """The share of held-out codes that are less likely than each code: `(N,)`, 0…1.
+
+        Args:
+            z: `(N, D)`.
+            steps: as in `log_density`.
 
         Raises:
             ValueError: no held-out codes were kept.
         """
         if self.held_out is None or not len(self.held_out):
             raise ValueError("This distribution was fitted without held-out codes to compare.")
-        return np.searchsorted(self.held_out, self.log_density(z)) / len(self.held_out)
+        return np.searchsorted(self.held_out, self.log_density(z, steps)) / len(self.held_out)
 
     def _follow(self, x: np.ndarray, start: float, end: float) -> np.ndarray:
         if self.field is None or start == end:
@@ -234,15 +239,16 @@ def fit_codes(
     centre, root = _aggregate(mean, variance)
     gaussian = CodeDistribution(centre, root)
     about: dict[str, Any] = {"codes": len(mean), "held_out_codes": len(asked), "seed": seed}
+    drawn = _draw(mean, variance, seed), _draw(asked, asked_variance, seed + 1)
     if len(mean) < ENOUGH:
-        return _with_figures(gaussian, mean, asked, about | {"kind": "gaussian"})
+        return _with_figures(gaussian, *drawn, about | {"kind": "gaussian"})
     inverse = torch.from_numpy(np.linalg.inv(root.astype(np.float64)).astype(np.float32))
     sampler = AggregatePosterior(mean, variance, centre, inverse)
     judge = AggregatePosterior(asked, asked_variance, centre, inverse) if len(asked) else sampler
     steps = min(steps, 600 + len(mean) * 2)
     field, found = train_flow(sampler, judge, mean.shape[1], steps, seed, progress)
     flow = CodeDistribution(centre, root, field)
-    return _with_figures(flow, mean, asked, about | {"kind": "flow"} | found)
+    return _with_figures(flow, *drawn, about | {"kind": "flow"} | found)
 
 
 def fit_checkpoint(
@@ -360,25 +366,32 @@ def load_code_distribution(folder: str | Path) -> CodeDistribution | None:
 
 
 def _with_figures(
-    distribution: CodeDistribution, mean: np.ndarray, asked: np.ndarray, about: dict[str, Any]
+    distribution: CodeDistribution, trained: np.ndarray, asked: np.ndarray, about: dict[str, Any]
 ) -> CodeDistribution:
-    """Adds what the card says: how likely held-out codes are, and that it does not remember."""
-    some = np.linspace(0, len(mean) - 1, min(1_000, len(mean))).astype(int)
-    held_out = np.sort(distribution.log_density(asked[:2_000])) if len(asked) else None
-    about = about | {
-        "log_density_training": float(np.median(distribution.log_density(mean[some])))
-    }
-    if held_out is not None:
+    """Adds how likely held-out codes are, and that the distribution does not merely remember.
+
+    Codes are draws from q(z|x) here, one for each image, as those are that it was fitted to: means
+    have less noise in the dimensions that the encoder leaves unused, and so are likelier.
+    """
+    some = trained[np.linspace(0, len(trained) - 1, min(1_000, len(trained))).astype(int)]
+    about = about | {"log_density_training": float(np.median(distribution.log_density(some)))}
+    held_out = None
+    if len(asked):
+        held_out = np.sort(distribution.log_density(asked[:2_000]))
         draws = distribution.sample(min(1_000, 5 * len(asked)), seed=1)
         about |= {
             "log_density_held_out": float(np.median(held_out)),
             "log_density_draws": float(np.median(distribution.log_density(draws))),
-            "nearest_of_draws": float(np.median(_nearest(mean, draws))),
-            "nearest_of_held_out": float(np.median(_nearest(mean, asked[:1_000]))),
+            "nearest_of_draws": float(np.median(_nearest(trained, draws))),
+            "nearest_of_held_out": float(np.median(_nearest(trained, asked[:1_000]))),
         }
-    return CodeDistribution(
-        distribution.mean, distribution.root, distribution.field, held_out, about
-    )
+    return replace(distribution, held_out=held_out, about=about)
+
+
+def _draw(mean: np.ndarray, variance: np.ndarray, seed: int) -> np.ndarray:
+    """One code of each posterior, `(N, D)`."""
+    noise = np.random.default_rng(seed).standard_normal(mean.shape, dtype=np.float32)
+    return mean + np.sqrt(variance) * noise
 
 
 def _nearest(codes: np.ndarray, z: np.ndarray) -> np.ndarray:

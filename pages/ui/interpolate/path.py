@@ -33,6 +33,7 @@ FRAMES = (5, 7, 9, 11, 13, 17)
 _OVERSHOOT = 0.5  # t from -0.5 to 1.5
 _THROUGH = 97  # codes of a learned path that the browser is sent; A and B are among them
 _POSITIONS = 49  # where a path is measured; enough for curves, and for each frame to be near one
+_SPARSE, _STEPS = 4, 8  # positions and steps that a log density is computed at and with
 _MOST_ANSWERS = 4  # curves of the classifier that can still be told apart
 _GIF_STEPS, _GIF_SECONDS = 24, 2.0  # one way
 
@@ -50,6 +51,8 @@ class Facts:
         outside: intervals of t where no code is within reach.
         nearest: rows of the nearest real image at each position, `(M,)`.
         norms: |z| at each position, `(M,)`.
+        likely: share of held-out codes that are less likely under the learned distribution, at
+            every fourth position; None without one.
         predicted: probabilities `(M,)` by the classifier's names; empty where there is none.
         exclusive: whether the names are classes, of which one is right.
     """
@@ -61,6 +64,7 @@ class Facts:
     outside: list[tuple[float, float]]
     nearest: np.ndarray
     norms: np.ndarray
+    likely: np.ndarray | None
     predicted: dict[str, np.ndarray]
     exclusive: bool
 
@@ -126,6 +130,7 @@ def facts(
         [] if counts is None else intervals(counts == 0, at),
         rows[:, 0],
         np.linalg.norm(z, axis=1),
+        space.likelihood_percentiles(z[::_SPARSE], _STEPS),
         predicted,
         bool(classifier is not None and classifier.exclusive),
     )
@@ -282,6 +287,17 @@ def _tracks(space: LatentSpace, found: Facts) -> list[Track]:
                 ends=(str(most), "0"),
                 shaded=found.outside,
                 empty="none: the path has left the data",
+            )
+        )
+    if found.likely is not None:
+        tracks.append(
+            Track(
+                "Share of held-out codes that are less likely",
+                found.at[::_SPARSE],
+                [Curve("", 100 * found.likely, plot_style.COLOURS[4], " %", area=True)],
+                0,
+                100,
+                ("100 %", "0 %"),
             )
         )
     if found.predicted:

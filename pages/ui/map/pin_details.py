@@ -103,6 +103,11 @@ def _explain_pictures(space: LatentSpace, pin: Pin, distance: float) -> None:
         words.append(
             f"Distance to the nearest code {distance:.2f}{usual}: {scale.describe(distance)}."
         )
+    if (share := space.likelihood_percentiles(pin.z[None])) is not None:
+        words.append(
+            "Under the learned distribution of the codes it is more likely than "
+            f"{share[0]:.0%} of the held-out codes."
+        )
     if config.likelihood == "bernoulli" and (pin.row >= 0 or pin.image is not None):
         words.append("This model treats pixels as black or white: images are binarised at 0.5.")
     if config.likelihood == "gaussian":

@@ -20,6 +20,7 @@ from vae.classifier import Classifier, load_classifier
 from vae.code_distribution import FILE, CodeDistribution, load_code_distribution
 from vae.codes import BOUNDS, FittedGaussian, decode, encode, find_reference
 from vae.datasets import Dataset, DatasetError
+from vae.flow import STEPS
 from vae.latent import NeighbourDistances, evenly, neighbours
 from vae.locations import Checkpoint
 from vae.objective import kl_per_dimension
@@ -174,6 +175,16 @@ class LatentSpace:
         elbo = Estimate(float(self.elbo[row]), error)
         known = Estimate(evidence, its_error) if its_error >= 0 else None
         return Bounds(float(self.kl[row]), elbo, known)
+
+    def likelihood_percentiles(self, z: np.ndarray, steps: int = STEPS) -> np.ndarray | None:
+        """The share of held-out codes that are less likely than each code `(N, D)`: `(N,)`, 0…1.
+
+        None where the distribution of the codes was not learned.
+        """
+        learned = self.distribution
+        if learned is None or not learned.learned or learned.held_out is None:
+            return None
+        return learned.percentile(z, steps)
 
     def image(self, row: int) -> Tensor:
         """One reference image `(C, H, W)` in [0, 1]."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -208,11 +209,13 @@ def with_distribution(models) -> LatentSpace:
     shutil.copytree(models / "tiny-gaussian", folder)
     torch.manual_seed(2)
     flow = VelocityField(5, width=16, blocks=1)
-    torch.nn.init.normal_(flow.outward.weight, std=0.3)
+    torch.nn.init.normal_(flow.outward.weight, std=0.1)
     codes = load_codes(folder)
     gaussian = FittedGaussian.fit(codes["mean"], codes["variance"])
     root = np.linalg.cholesky(gaussian.covariance).astype(np.float32)
-    save_code_distribution(folder, CodeDistribution(gaussian.mean, root, flow))
+    learned = CodeDistribution(gaussian.mean, root, flow)
+    held_out = np.sort(learned.log_density(codes["mean"][:100]))
+    save_code_distribution(folder, replace(learned, held_out=held_out))
     return cache.latent_space("tiny-learned")
 
 
@@ -227,6 +230,10 @@ def test_a_learned_path_is_that_of_the_distribution(with_distribution, level):
     sent = path._through(space, a, b, path.Path("learned", level), 0.5)
     np.testing.assert_allclose(sent[[24, 72]], [a, b], atol=1e-6)
     assert not np.allclose(z, lerp(a, b, at), atol=0.05)
+    found = path.facts(space, a, b, path.Path("learned", level), 0.0, 9)
+    ends = space.distribution.log_density(np.stack([a, b]), path._STEPS)
+    less = (space.distribution.held_out[:, None] < ends).mean(0)
+    assert found.likely[[0, -1]] == pytest.approx(less, abs=0.011)
 
 
 def test_the_page_offers_a_learned_path_where_there_is_a_distribution(with_distribution):
