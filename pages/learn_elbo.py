@@ -42,16 +42,25 @@ layout.balance(
 )
 left, right = st.columns(2, gap="medium")
 with right:
-    live_planes([elbo.posterior_panel(space, row)], key=f"posterior-{row}")
+    panel = elbo.posterior_panel(space, row)
+    live_planes([panel], words=layout.plane_words(), key=f"posterior-{row}")
 with left:
     run = elbo.curve(space, row, seed)
     chart(elbo.bound_figure(found, run, row), key="bound", alt=text("bound.alt"))
 
 layout.formula(text)
-st.subheader(text("jensen"), anchor=False)
+st.subheader(text("jensen.title"), anchor=False)
 tones = [plot_style.TERMS[name] for name in ("evidence", "elbo", "gap")]
-jensen(text.number("weights"), above=tones[0], below=tones[1], gap=tones[2], key="jensen")
-st.caption(text("jensen_caption"))
+words = {name: text(f"jensen.{name}") for name in ("curve", "above", "below", "gap", "alt")}
+jensen(
+    text.number("weights"),
+    above=tones[0],
+    below=tones[1],
+    gap=tones[2],
+    words=words,
+    key="jensen",
+)
+st.caption(text("jensen.caption"))
 layout.to_try(text)
 with layout.details(text("linear.title"), "straighten"):
     st.fragment(elbo.linear_gaussian)()

@@ -48,6 +48,7 @@ def hold_noise() -> None:
     noise_pad(
         space, mean, times * sigma, axes, tuple(noise), key="noise-pad", draws=draws,
         slope=found.wrt_z.numpy(), on_release=reparameterisation.take_noise,
+        words=reparameterisation.pad_words(),
     )  # fmt: skip
     left, right = st.columns([3, 2], gap="medium")
     with left:

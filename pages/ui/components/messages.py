@@ -77,9 +77,20 @@ class DecodedViewData(Message):
     invitation: str
 
 
+class JensenWords(Message):
+    """What the curve of the logarithm writes."""
+
+    curve: str
+    above: str
+    below: str
+    gap: str
+    alt: str
+
+
 class JensenData(Message):
     """Sent to the curve of the logarithm, which answers nothing."""
 
+    words: JensenWords
     weights: list[float]
     above: str
     below: str
@@ -200,9 +211,19 @@ class PlanePanel(Message):
     note: str
 
 
+class PlaneWords(Message):
+    """What the planes write, with `{name}` for what they fill in."""
+
+    keys: str
+    decoded: str
+    draws: str
+    draw: str
+
+
 class PlaneData(Message):
     """Sent to the planes: either a place or a Gaussian."""
 
+    words: PlaneWords
     base: str
     palette: list[str]
     panels: list[PlanePanel]
@@ -220,9 +241,21 @@ Noise = tuple[_Reached, _Reached]
 """Answered by the noise pad: ε in the two dimensions that it shows."""
 
 
+class NoisePadWords(Message):
+    """What the noise pad writes below its pictures and, for screen readers, about them."""
+
+    space: str
+    codes: str
+    picture: str
+    space_alt: str
+    codes_alt: str
+    picture_alt: str
+
+
 class NoisePadData(Message):
     """Sent to the noise pad."""
 
+    words: NoisePadWords
     base: str
     model: str
     shape: tuple[int, int, int]
@@ -257,6 +290,7 @@ class PixelReading(Message):
 class PixelData(Message):
     """Sent to the pixel inspector."""
 
+    alt: str
     size: tuple[int, int]
     at: Synced[Pixel]
     readings: list[PixelReading]

@@ -263,6 +263,7 @@ def show_planes(twins: dict[str, LatentSpace]) -> None:
             for name, space in twins.items()
         ],
         key="twins",
+        words=layout.plane_words(),
         start=url_state.read_numbers("at", 2, 0, 1) or start,
         legend=next(iter(twins.values())).classes,
     )

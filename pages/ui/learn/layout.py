@@ -24,6 +24,7 @@ __all__ = [
     "details",
     "end",
     "formula",
+    "plane_words",
     "seed",
     "show_image",
     "shown_image",
@@ -106,6 +107,21 @@ def balance(
 
     sides = [braced(*whole), " + ".join(braced(*part) for part in parts)]
     st.latex(" = ".join(sides))
+
+
+def plane_words(*, gaussian: bool = False) -> dict[str, str]:
+    """What planes write, in the visitor's language.
+
+    Args:
+        gaussian: of a plane with a Gaussian, which has more keys.
+    """
+    frame, title = lesson("frame"), "{title}"  # which the browser fills in
+    return {
+        "keys": frame(f"planes.keys{'_gaussian' * gaussian}", title=title),
+        "decoded": frame("planes.decoded", title=title),
+        "draws": frame("planes.draws"),
+        "draw": frame("planes.draw", number="{number}"),
+    }
 
 
 def to_try(text: Lesson) -> None:

@@ -103,7 +103,7 @@ def read_pixels(x: Tensor) -> tuple[int, int]:
     worst = np.abs(s.x - s.mean).argmax()  # where the Gaussian errs most there is most to see
     first = url_state.read_numbers("pixel", 2, 0, 1_000) or np.unravel_index(worst, s.x.shape)
     start = (int(first[0]), int(first[1]))
-    at = live_pixels(readings, key="pixels", start=start)
+    at = live_pixels(readings, key="pixels", start=start, alt=text("pixel.alt"))
     if at != start:
         url_state.write_numbers("pixel", at)
     return at

@@ -26,6 +26,7 @@ from vae.theory.gradients import (
 __all__ = [
     "compare_estimators",
     "compare_graphs",
+    "pad_words",
     "posterior_of",
     "pull_at",
     "show_gradients",
@@ -79,6 +80,19 @@ def take_noise(dragged: list[float]) -> None:
 
 
 @cache.shared(256)
+def pad_words() -> dict[str, str]:
+    """What the noise pad writes, in the visitor's language."""
+    text = lesson("reparameterisation")
+    return {
+        "space": text("pad.space"),
+        "codes": text("pad.codes"),
+        "picture": text("pad.picture"),
+        "space_alt": text("pad.space_alt"),
+        "codes_alt": text("pad.codes_alt"),
+        "picture_alt": text("pad.picture_alt"),
+    }
+
+
 def pull_at(
     space: LatentSpace,
     row: int,

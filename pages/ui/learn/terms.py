@@ -53,6 +53,7 @@ def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
             np.clip(start[2:], 0.005, 10),
             key=f"q-{row}-{tries}",
             noise=noise,
+            words=layout.plane_words(gaussian=True),
             colour=plot_style.TERMS["posterior"],
         )
     moved = not np.allclose([*found, *width], [*mean, *sigma], atol=2e-3)
@@ -152,7 +153,8 @@ def sweep(row: int, seed: int) -> None:
                 ),
             )
         )
-    live_planes(panels, key="sweep", legend=next(iter(models.values())).classes)
+    words = layout.plane_words()
+    live_planes(panels, key="sweep", words=words, legend=next(iter(models.values())).classes)
     x = autoencoder.open_model("digits").image(row)
     reconstructed = torch.cat(
         [decode(space.model, space.model.encoder(x[None]).mean) for space in models.values()]

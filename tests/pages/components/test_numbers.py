@@ -17,8 +17,9 @@ def test_nothing_is_sent_with_a_number_that_is_not_finite_and_the_page_says_so(c
     def script():
         from pages.ui.components.jensen import jensen
 
-        jensen([0.5, 1.0], above="red", below="blue", gap="grey", key="good")
-        jensen([0.5, float("inf")], above="red", below="blue", gap="grey", key="bad")
+        words = dict.fromkeys(("curve", "above", "below", "gap", "alt"), "")
+        jensen([0.5, 1.0], above="red", below="blue", gap="grey", words=words, key="good")
+        jensen([0.5, float("inf")], above="red", below="blue", gap="grey", words=words, key="bad")
 
     at = AppTest.from_function(script).run()
     assert not at.exception

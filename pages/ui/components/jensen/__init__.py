@@ -13,7 +13,15 @@ __all__ = ["jensen"]
 _JENSEN = Component("jensen", Path(__file__).with_name("jensen.js"), messages.JensenData)
 
 
-def jensen(weights: Sequence[float], *, above: str, below: str, gap: str, key: str) -> None:
+def jensen(
+    weights: Sequence[float],
+    *,
+    above: str,
+    below: str,
+    gap: str,
+    words: dict[str, str],
+    key: str,
+) -> None:
     """Draws log w with a point for each weight; dragging one moves both means at once.
 
     Args:
@@ -21,7 +29,8 @@ def jensen(weights: Sequence[float], *, above: str, below: str, gap: str, key: s
         above: colour of log of the mean, CSS.
         below: colour of the mean of the logs, CSS.
         gap: colour of what lies between, CSS.
+        words: that it writes, as `messages.JensenWords`.
         key: of the component.
     """
-    data = {"weights": list(weights), "above": above, "below": below, "gap": gap}
+    data = {"weights": list(weights), "above": above, "below": below, "gap": gap, "words": words}
     _JENSEN.show(data, key=key)

@@ -21,6 +21,7 @@ export class Jensen {
   update(data) {
     this.synced.receive({ value: data.weights, count: 0, subject: String(data.weights) })
     this.data = data
+    this.canvas.setAttribute("aria-label", data.words.alt)
     this.draw()
   }
 
@@ -39,7 +40,7 @@ export class Jensen {
     const c = this.canvas.getContext("2d")
     c.setTransform(ratio, 0, 0, ratio, 0, 0)
     const text = getComputedStyle(this.root).color
-    const { above, below, gap } = this.data
+    const { above, below, gap, words } = this.data
     const n = this.weights.length
     const mean = this.weights.reduce((s, w) => s + w, 0) / n
     const logs = this.weights.map(Math.log)
@@ -90,10 +91,10 @@ export class Jensen {
       dot(this.x(w), this.y(logs[i]), i === this.chosen ? 9 : 7, text)
     })
     c.fillStyle = text
-    c.fillText("log w", this.x(HIGH) - 34, this.y(Math.log(HIGH)) - 10)
+    c.fillText(words.curve, this.x(HIGH) - 34, this.y(Math.log(HIGH)) - 10)
     c.fillText("w", this.width - 18, this.y(0) + 16)
-    const parts = [["log of the mean", Math.log(mean), above],
-      ["mean of the logs", meanLog, below], ["between them", Math.log(mean) - meanLog, gap]]
+    const parts = [[words.above, Math.log(mean), above],
+      [words.below, meanLog, below], [words.gap, Math.log(mean) - meanLog, gap]]
     this.out.replaceChildren(...parts.map(([name, value, colour]) => {
       const cell = document.createElement("div")
       const number = document.createElement("span")

@@ -82,7 +82,7 @@ class Panel:
         classes: `(N,)`, which colour each point has; -1 is grey.
         field: behind the points.
         ellipses: over the points.
-        rings: circles of 1, 2 and 3 deviations of the prior.
+        rings: circles of 1, 2 and 3 standard deviations of the prior.
         names: of the axes.
         note: below the plane.
     """
@@ -103,6 +103,7 @@ def live_planes(
     panels: Sequence[Panel],
     *,
     key: str,
+    words: dict[str, str],
     start: tuple[float, float] = (0.5, 0.5),
     legend: Sequence[str] = (),
 ) -> tuple[float, float]:
@@ -111,6 +112,7 @@ def live_planes(
     Args:
         panels: one or a few.
         key: of the component.
+        words: that they write, as `messages.PlaneWords`.
         start: where the pointer stands at first, in 0…1 from the lower left.
         legend: names of the classes.
 
@@ -121,7 +123,7 @@ def live_planes(
     x, y = heard.value or start
     at = (min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0))
     names = [plain(name, "text") for name in legend]
-    _mount(panels, key, {"at": heard.answer(at, key), "legend": names})
+    _mount(panels, key, {"at": heard.answer(at, key), "legend": names, "words": words})
     return at
 
 
@@ -132,6 +134,7 @@ def live_gaussian(
     *,
     key: str,
     noise: np.ndarray,
+    words: dict[str, str],
     colour: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lets the visitor move and widen a Gaussian on a plane, and shows what its draws decode to.
@@ -142,16 +145,18 @@ def live_gaussian(
         sigma: `(2,)` at first.
         key: of the component; another key starts again.
         noise: ε `(K, 2)` of the draws that are shown.
+        words: that it writes, as `messages.PlaneWords`.
         colour: of the ellipse, CSS.
 
     Returns:
-        Mean and deviation where the visitor last let go.
+        Mean and standard deviation where the visitor last released it.
     """
     heard = _PLANE.heard(key, "gaussian")
     first = [*map(float, mean), *map(float, sigma)]
     gaussian = np.clip(heard.value or first, [-_FAR, -_FAR, 1e-3, 1e-3], _FAR)
     held = heard.answer(gaussian.tolist(), f"{key}|{first}")
-    _mount([panel], key, {"gaussian": held, "colour": colour, "noise": noise.tolist()})
+    state = {"gaussian": held, "colour": colour, "noise": noise.tolist(), "words": words}
+    _mount([panel], key, state)
     return gaussian[:2], gaussian[2:]
 
 

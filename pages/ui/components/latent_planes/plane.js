@@ -48,7 +48,7 @@ export class Planes {
   }
 
   build(before) {
-    const { panels, noise } = this.data
+    const { panels, noise, words } = this.data
     if (before?.panels.length === panels.length && this.views &&
         panels.every((p, i) => Boolean(p.model) === Boolean(before.panels[i].model))) {
       this.views.forEach((view, i) => { view.title.textContent = panels[i].title })
@@ -57,11 +57,10 @@ export class Planes {
         const still = element("canvas", { width: 1, height: 1 })
         const over = element("canvas", { width: 1, height: 1 })
         const stage = element("div", { className: "plane-stage", tabIndex: 0, role: "application",
-          ariaLabel: `${panel.title}. Arrow keys move the mark${noise
-            ? ", with Shift they widen or narrow the Gaussian" : ""}, Enter asks for the numbers.`,
+          ariaLabel: words.keys.replace("{title}", panel.title),
         }, still, over)
         const picture = element("canvas", { width: 1, height: 1, role: "img",
-          ariaLabel: `${panel.title}: decoded at the mark` })
+          ariaLabel: words.decoded.replace("{title}", panel.title) })
         const caption = element("figcaption")
         const screen = element("figure", { className: "plane-screen" }, caption)
         if (panel.model) screen.prepend(picture)
@@ -81,9 +80,9 @@ export class Planes {
     }))
     this.draws.hidden = !noise
     if (noise && this.draws.childElementCount !== noise.length + 1) {
-      this.draws.replaceChildren(element("span", { text: "Draws of q, decoded" }),
+      this.draws.replaceChildren(element("span", { text: words.draws }),
         ...noise.map((_, k) => element("canvas", { width: 1, height: 1, role: "img",
-          ariaLabel: `Draw ${k + 1}, decoded` })))
+          ariaLabel: words.draw.replace("{number}", k + 1) })))
     }
   }
 

@@ -36,6 +36,7 @@ def noise_pad(
     *,
     key: str,
     draws: np.ndarray,
+    words: dict[str, str],
     slope: np.ndarray | None = None,
     on_release: Callable[[list[float]], None],
 ) -> None:
@@ -49,6 +50,7 @@ def noise_pad(
         noise: ε in these two, where it stands now.
         key: of the component.
         draws: `(S, 2)` draws of ε in these two dimensions, shown as dots.
+        words: that it writes, as `messages.NoisePadWords`.
         slope: ∂L/∂z `(D,)` at this z, drawn as an arrow of one length.
         on_release: told where the visitor let go.
     """
@@ -58,6 +60,7 @@ def noise_pad(
     _PAD.show(
         {
             "base": url_state.base_path(),
+            "words": words,
             "model": space.name,
             "shape": list(space.shape),
             "mean": np.asarray(mean, dtype=np.float64).tolist(),

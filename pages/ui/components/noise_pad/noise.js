@@ -76,6 +76,12 @@ export class NoisePad {
 
   update(data) {
     this.data = data
+    const captions = this.root.querySelectorAll("figcaption")
+    ;["space", "codes", "picture"].forEach((name, k) => {
+      captions[k].textContent = data.words[name]
+      const drawn = [this.space, this.codes, this.canvas][k]
+      drawn.setAttribute("aria-label", data.words[`${name}_alt`])
+    })
     this.root.style.setProperty("--noise-aspect", `${data.shape[2]} / ${data.shape[1]}`)
     this.synced.receive(data.noise)
     this.build()

@@ -44,7 +44,7 @@ class Reading:
 
 
 def live_pixels(
-    readings: Sequence[Reading], *, key: str, start: tuple[int, int]
+    readings: Sequence[Reading], *, key: str, start: tuple[int, int], alt: str
 ) -> tuple[int, int]:
     """Shows pictures of one size; the same pixel of each is read under the pointer.
 
@@ -52,6 +52,7 @@ def live_pixels(
         readings: side by side.
         key: of the component.
         start: row and column that are read at first.
+        alt: what it shows and which keys it knows, for screen readers.
 
     Returns:
         Row and column that the visitor last clicked.
@@ -61,6 +62,7 @@ def live_pixels(
     found = heard.value or start
     at = (min(max(found[0], 0), height - 1), min(max(found[1], 0), width - 1))
     data = {
+        "alt": alt,
         "size": [height, width],
         "at": heard.answer(at),
         "readings": [

@@ -16,6 +16,7 @@ export class Pixels {
 
   update(data) {
     this.data = data
+    this.root.setAttribute("aria-label", data.alt)
     this.at.receive(data.at)
     this.readings = data.readings.map((reading) => ({
       ...reading,
