@@ -30,6 +30,7 @@ VIEWS = {
 }
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
+    st.title("Concepts", anchor=False, width="content")
     space = model_picker.choose_model()
     active = selection.choose_concepts(space)
 model_picker.show_notices(space)

@@ -17,6 +17,7 @@ VIEWS = {
 }
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
+    st.title("Interpolate", anchor=False, width="content")
     with st.container(width=280):
         space = model_picker.choose_model()
     view = st.segmented_control(

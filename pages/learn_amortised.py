@@ -58,7 +58,7 @@ with chart:
     amortised.show_map(space, guess, found)
 with result:
     amortised.show_search(space, guess, found)
-st.subheader(text("cost.title"), anchor=False)
+st.header(text("cost.title"), anchor=False)
 amortised.encoder_cost(space, guess, found)
 with layout.details(text("measured.title")):
     st.markdown(text("measured.text"))

@@ -18,10 +18,10 @@ with st.container(horizontal=True, vertical_alignment="center"):
 autoencoder.show_samples(twins, "prior", seed)
 autoencoder.show_fitted(twins, seed)
 
-st.subheader(text("walk.title"), anchor=False)
+st.header(text("walk.title"), anchor=False)
 autoencoder.show_walk(twins, seed)
 
-st.subheader(text("planes.title"), anchor=False)
+st.header(text("planes.title"), anchor=False)
 autoencoder.show_planes(autoencoder.open_twins(*text.number("planes")))
 
 layout.formula(text)

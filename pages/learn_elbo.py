@@ -49,7 +49,7 @@ with left:
     chart(elbo.bound_figure(found, run, row), key="bound", alt=text("bound.alt"))
 
 layout.formula(text)
-st.subheader(text("jensen.title"), anchor=False)
+st.header(text("jensen.title"), anchor=False)
 tones = [plot_style.TERMS[name] for name in ("evidence", "elbo", "gap")]
 words = {name: text(f"jensen.{name}") for name in ("curve", "above", "below", "gap", "alt")}
 jensen(

@@ -35,7 +35,7 @@ def pixels() -> None:
 
 pixels()
 layout.formula(text)
-st.subheader(text("product.title"), anchor=False)
+st.header(text("product.title"), anchor=False)
 st.fragment(likelihoods.underflow)(space, x)
 st.markdown(text("average.title"))
 likelihoods.averaging(space, x, seed)

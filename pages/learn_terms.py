@@ -19,7 +19,7 @@ st.fragment(terms.move_posterior)(space, row, seed)
 
 layout.formula(text)
 
-st.subheader(text("sweep.title"), anchor=False)
+st.header(text("sweep.title"), anchor=False)
 terms.sweep(row, seed)
 left, right = st.columns(2, gap="medium")
 with left:

@@ -12,6 +12,7 @@ from pages.ui.shared import model_picker, scatter, url_state, visitor
 from pages.ui.shared.foreign_text import message
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
+    st.title("Map", anchor=False, width="content")
     space = model_picker.choose_model()
     maps, colours = scatter.projections(space), scatter.colours(space)
     first, axes, _ = scatter.first_view(space)
@@ -22,8 +23,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         format_func=maps.get,
         key="projection",
         bind=url_state.bind_choice("projection", maps.values()),
-        help="Every point of the latent axes and of the PCA plane can be decoded. t-SNE separates "
-        "groups best but has no inverse: between points, the nearest codes are averaged.",
+        help=placing.about_maps(),
     )
     deep = space.mean.shape[1] > 2
     if projection == "latent" and deep:

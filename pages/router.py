@@ -7,8 +7,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.ui.components.drawer import close_drawer
 from pages.ui.learn.contents import STEPS
 from pages.ui.shared import visitor
+from pages.ui.shared.device import on_a_phone
 
 PAGES = (  # file, title, icon, what the page is for
     (
@@ -21,12 +23,12 @@ PAGES = (  # file, title, icon, what the page is for
     ("concepts.py", "Concepts", "add_circle", "Add a concept, such as glasses, to any picture."),
     ("train.py", "Train", "model_training", "Train a model and watch it learn."),
 )
-LEARN = tuple((s.file, f"{n} · {s.title}", s.icon, s.about) for n, s in enumerate(STEPS, 1))
+LEARN = (
+    *((s.file, f"{n} · {s.title}", s.icon, s.about) for n, s in enumerate(STEPS, 1)),
+    ("glossary.py", "Glossary", "menu_book", "Every term in a sentence and a formula."),
+)
 
 here = Path(__file__).parent
-st.set_page_config(
-    page_title="Latent Space Explorer", page_icon=here / "ui" / "icon.png", layout="wide"
-)
 sections = {
     section: [
         st.Page(
@@ -44,7 +46,14 @@ sections = {
 # The first page lies at the root; its own name leads to it as well.
 sections[""].append(st.Page(here / "map.py", title="Map", url_path="map", visibility="hidden"))
 page = st.navigation(sections, position="top")
+st.set_page_config(
+    page_title=f"{page.title} · Latent Space Explorer",
+    page_icon=here / "ui" / "icon.png",
+    layout="wide",
+)
 address = visitor.current().address
 if address.page != page.url_path:
     address.page, address.arrived = page.url_path, True
+if on_a_phone():
+    close_drawer(page.url_path)
 page.run()

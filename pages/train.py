@@ -22,13 +22,15 @@ if started in states:  # a run that this visitor has just begun
     st.session_state["train-view"] = "watch"
 views = {"watch": "Watch", "new": "New run", "compare": "Compare"}
 st.session_state.setdefault("train-view", "watch" if runs else "new")
-view = st.segmented_control(
-    "View",
-    list(views),
-    format_func=views.get,
-    key="train-view",
-    label_visibility="collapsed",
-)
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.title("Train", anchor=False, width="content")
+    view = st.segmented_control(
+        "View",
+        list(views),
+        format_func=views.get,
+        key="train-view",
+        label_visibility="collapsed",
+    )
 if view == "compare":
     try:
         show_comparison(runs)

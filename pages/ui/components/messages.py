@@ -17,6 +17,7 @@ __all__ = [
     "ChartData",
     "Chosen",
     "DecodedViewData",
+    "DrawerData",
     "GalleryData",
     "JensenData",
     "MapData",
@@ -68,6 +69,12 @@ class GalleryData(Message):
     tile: int
     height: int
     pixelated: bool
+
+
+class DrawerData(Message):
+    """Sent to what closes the drawer, which answers nothing."""
+
+    page: str
 
 
 class DecodedViewData(Message):

@@ -7,6 +7,7 @@ import streamlit as st
 
 from pages.ui.concepts.edit import Edit, EditResult
 from pages.ui.shared import cache, formatting, images
+from pages.ui.shared.glossary import explain
 from pages.ui.shared.latent_space import LatentSpace
 from vae.codes import UNUSUAL, decode
 from vae.concepts.edits import EditReport, Effect, rmse
@@ -156,7 +157,10 @@ def show_after(result: EditResult) -> None:
     space, report = result.edit.space, result.report
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("**Predictions of an independent classifier**")
+        st.markdown(
+            "**Predictions of an independent classifier**",
+            help=explain("success and leakage"),
+        )
         if report.before:
             _show_predictions(result)
         else:
@@ -182,8 +186,11 @@ def show_after(result: EditResult) -> None:
             now, before = shares if scale.judged else ("–", UNJUDGED)
             st.metric(
                 "Mahalanobis percentile", now, width="content",
-                help="Share of real codes at a smaller Mahalanobis distance from the mean of the "
-                f"Gaussian fitted to them. Before the edit: {before}.",
+                help=explain(
+                    "Mahalanobis distance",
+                    "Shown is the share of real codes at a smaller distance. Before the edit: "
+                    f"{before}.",
+                ),
             )  # fmt: skip
         st.caption("The region, and the real image with the nearest code")
         near = space.image(report.nearest)

@@ -8,6 +8,7 @@ import streamlit as st
 from pages.ui.components import pickers
 from pages.ui.shared import formatting, visitor
 from pages.ui.shared.concepts import NamedConcept, concepts, keep_concept
+from pages.ui.shared.glossary import explain
 from pages.ui.shared.labels import fit_rows, table
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin, refound
@@ -48,8 +49,11 @@ def choose_concepts(space: LatentSpace) -> list[NamedConcept]:
         key=key,
         max_selections=MOST_SLIDERS,
         persist_state="session",
-        help="Each concept gets a slider. Attributes of the dataset are ready to use; make your "
-        "own below.",
+        help=explain(
+            "concept vector",
+            "Each concept gets a slider. Attributes of the dataset are ready to use; make your "
+            "own below.",
+        ),
     )
     return [known[name] for name in names]
 

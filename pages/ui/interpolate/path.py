@@ -20,6 +20,7 @@ from pages.ui.shared import (
     plot_style,
     url_state,
 )
+from pages.ui.shared.glossary import explain
 from pages.ui.shared.latent_space import LatentSpace
 from vae.codes import decode
 from vae.latent import UNJUDGED, density, intervals, lerp, neighbours, slerp
@@ -167,9 +168,11 @@ def path_view(space: LatentSpace) -> None:
             bind=url_state.bind_choice("way", WAYS.values()),
             persist_state="session",
             horizontal=True,
-            help="Linear interpolation passes closer to the origin, where a model with many "
-            "dimensions has no codes. Spherical interpolation (slerp) turns from one code to the "
-            "other, and its norm changes evenly. The default suits the number of dimensions.",
+            help=explain(
+                "interpolation",
+                "A straight line passes closer to the origin, where a model with many dimensions "
+                "has no codes. The default suits the number of dimensions.",
+            ),
         )
         level = _LEVEL
         if way == "learned":

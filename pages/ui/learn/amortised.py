@@ -15,7 +15,7 @@ from pages.ui.components import digit_canvas, pickers
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import layout
 from pages.ui.learn.texts import lesson, numbers
-from pages.ui.shared import cache, images, scatter, url_state
+from pages.ui.shared import cache, images, scatter, url_state, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.formatting import figure_of, milliseconds
 from pages.ui.shared.latent_space import LatentSpace
@@ -98,8 +98,11 @@ def choose_image(space: LatentSpace) -> tuple[Tensor, str]:
     if source == "real":
         row = layout.choose_image(space, width=252)
     if source == "draw":
-        drawn = digit_canvas.draw_digit(space, key="canvas")
+        own = visitor.current()
+        round_ = own.drawings_cleared
+        drawn = digit_canvas.draw_digit(space, key=f"canvas-{round_}" if round_ else "canvas")
         if drawn is not None:
+            st.button(text("image.clear"), icon=":material/ink_eraser:", on_click=_clear_drawing)
             return drawn, text("image.drawing")
     if source == "upload":
         pin = pickers.choose_upload(space, key="amortised")
@@ -109,6 +112,10 @@ def choose_image(space: LatentSpace) -> tuple[Tensor, str]:
     if source != "real":
         st.caption(text(f"image.until_{source}", name=plain(space.title(row))))
     return space.image(row), text("image.real", name=space.title(row))
+
+
+def _clear_drawing() -> None:
+    visitor.current().drawings_cleared += 1
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ import streamlit as st
 from pages.ui.learn.contents import STEPS
 from pages.ui.learn.texts import Lesson, lesson
 from pages.ui.shared import images, url_state
+from pages.ui.shared.device import on_a_phone
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.plot_style import term
@@ -40,7 +41,7 @@ def begin(text: Lesson) -> None:
     """
     number, frame = _number(text), lesson("frame")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.header(f"{number + 1} · {text('title')}", anchor=False, width="stretch")
+        st.title(f"{number + 1} · {text('title')}", anchor=False, width="stretch")
         ways = ((-1, frame("previous"), "P", "left"), (1, frame("next"), "N", "right"))
         for by, label, key, side in ways:
             target = number + by
@@ -49,7 +50,7 @@ def begin(text: Lesson) -> None:
                 label,
                 icon=f":material/arrow_{'back' if by < 0 else 'forward'}:",
                 icon_position=side,
-                shortcut=key,
+                shortcut=None if on_a_phone() else key,
                 disabled=missing,
                 help=None if missing else STEPS[target].title,
                 key=f"step{by:+d}",
@@ -78,8 +79,8 @@ def end(text: Lesson) -> None:
 def formula(text: Lesson) -> None:
     """Writes the lesson's formula, and below it what its terms mean."""
     with st.container(border=True):
-        st.latex(text("formula.latex"))
-        st.caption("  ·  ".join(text.all("formula.legend")))
+        _formula(text("formula.latex"))
+        st.markdown("  ·  ".join(text.all("formula.legend")))
 
 
 def balance(
@@ -106,7 +107,7 @@ def balance(
         return term(name, rf"\underbrace{{{value:.{digits}f}}}_{{{tex}}}")
 
     sides = [braced(*whole), " + ".join(braced(*part) for part in parts)]
-    st.latex(" = ".join(sides))
+    _formula(" = ".join(sides))
 
 
 def plane_words(*, gaussian: bool = False) -> dict[str, str]:
@@ -203,6 +204,11 @@ def shown_image(key: str = "image") -> int | None:
 def show_image(row: int, key: str = "image") -> None:
     """Has `choose_image` show a row from the next run on."""
     st.session_state[key] = row
+
+
+def _formula(latex: str) -> None:
+    """Writes a formula of its own line that breaks where the page is narrow; KaTeX's never do."""
+    st.markdown(rf"$\displaystyle {latex}$", text_alignment="center")
 
 
 def _number(text: Lesson) -> int:

@@ -175,7 +175,11 @@ def blur(space: LatentSpace, row: int) -> None:
         width=128,
         alt=[words for words, _ in shown],
     )
-    st.image(images.data_url(images.sheet(near[:12], 6), 112), caption=text("blur.some"))
+    st.image(
+        images.data_url(images.sheet(near[:12], 6), 112),
+        caption=text("blur.some"),
+        alt=text("blur.some"),
+    )
 
 
 def _tiled(log_p: np.ndarray, copies: int = 20) -> np.ndarray:

@@ -8,27 +8,27 @@ import streamlit as st
 
 from pages.ui.shared import formatting
 from pages.ui.shared.foreign_text import message, plain
+from pages.ui.shared.glossary import explain
 from pages.ui.shared.latent_space import LatentSpace
 from vae.bounds import Bounds, Estimate
 
 __all__ = ["show_card"]
 
-_METRICS = (  # key, label, format, help
-    ("active_units", "Active units", "{}", "Dimensions whose posterior mean varies by > 0.01."),
-    (
-        "psnr",
-        "PSNR",
-        "{:.1f} dB",
-        "Peak signal-to-noise ratio of the reconstruction from the posterior mean, "
-        "averaged over images.",
-    ),
+_METRICS = (  # key, label, format
+    ("active_units", "Active units", "{}"),
+    ("psnr", "PSNR", "{:.1f} dB"),
 )
-_NATS = {
-    "ELBO": "Reconstruction − KL, in nats per image: a lower bound on log p(x).",
-    "Reconstruction": "Expected log-likelihood E_q[log p(x|z)], in nats per image.",
-    "KL": "KL divergence of q(z|x) from N(0, I), in nats per image.",
-    "Log evidence": "log p(x) by importance sampling on the first 200 images, in nats per image.",
+_HELP = {  # the glossary's term, and what there is to add
+    "ELBO": ("ELBO", ""),
+    "Reconstruction": ("reconstruction", ""),
+    "KL": ("KL", ""),
+    "Log evidence": ("evidence", "By importance sampling on the first 200 images."),
+    "Active units": ("active unit", ""),
 }
+_PSNR = (
+    "Peak signal-to-noise ratio of the reconstruction from the posterior mean, averaged over "
+    "images."
+)
 _SOURCES = {
     "held_out": "Other held-out images",
     "reconstructions": "Reconstructions",
@@ -67,11 +67,11 @@ def show_card(space: LatentSpace) -> None:
     for notice in [*notices, *filter(None, [card.get("no_tsne")])]:
         st.caption(message(notice))
     with st.container(horizontal=True, gap="medium"):
-        for label, about in _NATS.items():
-            if label in (words := _nats(found)):
-                st.metric(label, words[label], width="content", help=about)
-        for key, label, text, about in _METRICS:
+        for label, value in _nats(found).items():
+            st.metric(label, value, width="content", help=explain(*_HELP[label]))
+        for key, label, text in _METRICS:
             if found.get(key) is not None:
+                about = explain(*_HELP[label]) if label in _HELP else _PSNR
                 st.metric(label, text.format(found[key]), width="content", help=about)
     precision, recall = _numbers(metrics.get("precision")), _numbers(metrics.get("recall"))
     if precision and recall:

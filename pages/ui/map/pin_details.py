@@ -13,6 +13,7 @@ from torch import Tensor
 from pages.ui.shared import cache, images
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.formatting import bounds_in_words
+from pages.ui.shared.glossary import explain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import KIND_BADGES, Pin, original
 from pages.ui.shared.waiting_line import EVIDENCE, BusyError
@@ -23,14 +24,18 @@ __all__ = ["show_bounds", "show_pin"]
 
 _DECODES = 1_000  # codes that each estimate decodes at most
 _NEIGHBOURS = 6  # shown
-_HELP = {  # in nats for this one image, summed over pixels and dimensions
-    "KL": "How much information the code carries about this image: the divergence of its "
-    "posterior from the prior.",
-    "Reconstruction": "Expected log-likelihood of the image under draws of its own posterior. "
-    "Not comparable between models with different likelihoods.",
-    "ELBO": "Reconstruction minus KL: a lower bound on the log evidence.",
-    "Log evidence": "log p(x), by importance sampling around the most probable code, or by "
-    "quadrature over the plane. ≥ marks a lower bound, where the samples prove no more.",
+_HELP = {  # the glossary's term, and what there is to add; in nats for this one image
+    "KL": ("KL", ""),
+    "Reconstruction": (
+        "reconstruction",
+        "Not comparable between models with different likelihoods.",
+    ),
+    "ELBO": ("ELBO", ""),
+    "Log evidence": (
+        "evidence",
+        "Estimated by importance sampling around the most probable code, or by quadrature over "
+        "the plane. ≥ marks a lower bound, where the samples prove no more.",
+    ),
 }
 
 
@@ -191,5 +196,5 @@ def _write(
     with slot.container():
         with st.container(horizontal=True, gap="small"):
             for term, about in _HELP.items():
-                st.metric(term, shown.get(term, "…"), width="content", help=about)
+                st.metric(term, shown.get(term, "…"), width="content", help=explain(*about))
         st.caption(words)

@@ -14,11 +14,13 @@ from pages.ui.components import pickers
 from pages.ui.components.messages import MapPinned
 from pages.ui.shared import model_picker, scatter, url_state, visitor
 from pages.ui.shared.foreign_text import plain
+from pages.ui.shared.glossary import explain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
 
 __all__ = [
     "NOTHING_PINNED",
+    "about_maps",
     "choose_others",
     "own_things",
     "pin_clicked",
@@ -31,6 +33,15 @@ NOTHING_PINNED = (
     "Nothing is pinned, so the dimensions that the plane does not show are taken from the mean "
     "code, an average of all images that resembles none. Click a point to take them from it."
 )
+
+
+def about_maps() -> str:
+    """What the maps are, for a tooltip."""
+    return explain(
+        "projection",
+        "Every point of the latent axes and of the PCA plane can be decoded. t-SNE separates "
+        "groups best but has no inverse: between points, the nearest codes are averaged.",
+    )
 
 
 def pin_first(space: LatentSpace) -> None:

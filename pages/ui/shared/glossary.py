@@ -6,11 +6,14 @@ python -m pages.ui.shared.glossary > docs/glossary.md
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Term", "glossary", "markdown"]
+from pages.ui.shared.url_state import base_path
+
+__all__ = ["Term", "explain", "glossary", "markdown"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,11 @@ class Term:
     where: str
     symbol: str = ""
 
+    @property
+    def anchor(self) -> str:
+        """The term's place on the page of the glossary."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+
 
 @functools.cache
 def glossary() -> dict[str, Term]:
@@ -38,6 +46,18 @@ def glossary() -> dict[str, Term]:
     file = Path(__file__).with_name("glossary.toml")
     terms = tomllib.loads(file.read_text(encoding="utf-8"))["term"]
     return {fields["name"]: Term(**fields) for fields in terms}
+
+
+def explain(name: str, more: str = "") -> str:
+    """What a term means, for a tooltip, with a link to its entry on the page of the glossary.
+
+    Args:
+        name: of the term, as in `glossary.toml`.
+        more: what there is to say of it in this place.
+    """
+    term = glossary()[name]
+    link = f"[Glossary: {term.name}]({base_path()}/glossary#{term.anchor})"
+    return " ".join(filter(None, [term.sentence, more, link]))
 
 
 def markdown() -> str:

@@ -139,6 +139,7 @@ class Visitor:
         told: the count of the last change that was heard of, by component's key and answer.
         posterior_start: of the lesson on the two terms: the image that a link names, and its q.
         posterior_tries: of that lesson: how often q has been put back.
+        drawings_cleared: how often the drawing of a digit has been cleared.
         address: what the address says.
         paths: of the page with paths.
         concepts: of the page of concepts.
@@ -156,6 +157,7 @@ class Visitor:
     told: dict[tuple[str, str], int] = field(default_factory=dict)
     posterior_start: tuple[int, tuple[float, ...] | None] | None = None
     posterior_tries: int = 0
+    drawings_cleared: int = 0
     address: Address = field(default_factory=Address)
     paths: PathsState = field(default_factory=PathsState)
     concepts: ConceptsState = field(default_factory=ConceptsState)

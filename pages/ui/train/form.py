@@ -11,6 +11,7 @@ import streamlit as st
 from pages.ui.shared import cache, visitor
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.formatting import time_words
+from pages.ui.shared.glossary import explain
 from vae import ConfigError, DatasetError, list_checkpoints
 from vae.config import LIKELIHOODS
 from vae.datasets import dataset_names
@@ -86,17 +87,20 @@ def _details(preset: RunConfig) -> RunConfig:
             LIKELIHOODS.index(model["likelihood"]),
             key=f"{key}-likelihood",
             format_func=lambda k: k.replace("_", " ").capitalize(),
-            help="Bernoulli for black-and-white images, continuous Bernoulli for grey levels, "
-            "Gaussian for colour. Fixed: a single σ for all pixels.",
+            help=explain(
+                "likelihood",
+                "Bernoulli suits black-and-white images, continuous Bernoulli grey levels, "
+                "Gaussian colour. Fixed: a single σ for all pixels.",
+            ),
         )
     with second:
         latent_dim = st.number_input(
             "Latent dimensions", 1, 512, model["latent_dim"], key=f"{key}-latent",
-            help="Number of latent variables. With two, the map shows the whole latent space.",
+            help=explain("latent variable", "With two, the map shows the whole latent space."),
         )  # fmt: skip
         beta = st.number_input(
             "beta", 0.0, 1000.0, training.beta, 0.5, key=f"{key}-beta",
-            help="Weight of the KL term; with 1 the objective is the ELBO.",
+            help=explain("beta"),
         )  # fmt: skip
         warmup = st.number_input(
             "Beta warm-up, epochs", 0.0, 1000.0, training.beta_warmup, 1.0, key=f"{key}-warmup",
@@ -106,7 +110,7 @@ def _details(preset: RunConfig) -> RunConfig:
         variational = not st.toggle(
             "Standard autoencoder",
             key=f"{key}-autoencoder",
-            help="For comparison: without noise and without KL.",
+            help=explain("autoencoder"),
         )
     with third:
         epochs = st.number_input("Epochs", 1, 100_000, training.epochs, key=f"{key}-epochs")

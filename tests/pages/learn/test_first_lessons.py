@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,13 +36,13 @@ def visit(file: str, query: dict[str, str] | None = None, **state) -> AppTest:
 
 
 def header(at: AppTest) -> str:
-    return at.header[0].value
+    return at.title[0].value
 
 
 def braces(at: AppTest) -> dict[str, float]:
     """Numbers of the first equation that has some, by what stands below the brace."""
-    for formula in at.latex:
-        found = re.findall(r"\\underbrace\{(-?[\d.]+)\}_\{(.*?)\}\}(?=\s|$)", formula.value)
+    for formula in at.markdown:
+        found = re.findall(r"\\underbrace\{(-?[\d.]+)\}_\{(.*?)\}\}(?=\s|\$|$)", formula.value)
         if found:
             return {name: float(value) for value, name in found}
     raise AssertionError("no equation has numbers")
@@ -53,7 +54,7 @@ def test_every_page_has_its_parts(file):
     assert not at.exception and not at.error
     number = FILES.index(file) + 1
     assert header(at) == f"{number} · {contents.STEPS[number - 1].title}"
-    assert any("\\textcolor" in formula.value for formula in at.latex)
+    assert any("\\textcolor" in formula.value for formula in at.markdown)
     assert any("What to try" in text.value for text in at.markdown)
     assert at.number_input(key="seed").value == 0
     assert at.button(key="step-1").disabled == (number == 1)
@@ -87,10 +88,12 @@ def test_colours_of_terms_can_be_read_on_both_pages():
         linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
         return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
-    for colour in plot_style.TERMS.values():
-        for page in ("#ffffff", "#10151f"):
-            high, low = sorted((luminance(colour), luminance(page)), reverse=True)
-            assert (high + 0.05) / (low + 0.05) >= 3, (colour, page)
+    themes = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
+    for name, colours in (("light", plot_style.LIGHT), ("dark", plot_style.DARK)):
+        for ground in ("backgroundColor", "secondaryBackgroundColor"):
+            for colour in colours.values():
+                pair = luminance(colour), luminance(themes[name][ground])
+                assert (max(pair) + 0.05) / (min(pair) + 0.05) >= 4.5, (name, ground, colour)
 
 
 def test_small_models_are_small_and_in_no_picker():

@@ -53,7 +53,7 @@ def test_an_image_has_one_elbo_and_one_evidence_on_every_page(row):
     at = AppTest.from_file(ROOT / "pages" / "learn_elbo.py", default_timeout=120)
     at.query_params["image"] = str(row)
     at.run()
-    words = next(m.value for m in at.latex if "underbrace" in m.value)
+    words = next(m.value for m in at.markdown if "underbrace" in m.value)
     evidence, bound, gap = map(float, re.findall(r"underbrace\{(-?[\d.]+)\}", words))
     assert f"{bound:.1f}".replace("-", "−") == shown["ELBO"].split(" ±")[0]
     assert f"{evidence:.1f}".replace("-", "−") == shown["Log evidence"]

@@ -1,0 +1,24 @@
+// Streamlit's drawer covers a narrow page and stays open when a page has been chosen in it.
+
+import { component } from "../base.js"
+
+const NARROW = "(max-width: 768px)" // from here on Streamlit's drawer lies over the page
+
+export class Drawer {
+  constructor(root, data) {
+    this.page = null
+    this.update(data)
+  }
+
+  update({ page }) {
+    if (page === this.page) return
+    this.page = page
+    if (matchMedia(NARROW).matches) {
+      document.querySelector("[data-testid=stSidebarCollapseButton] button")?.click()
+    }
+  }
+
+  close() {}
+}
+
+export default component(Drawer, ".drawer")
