@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["COLOURS", "TERMS", "coloured", "term"]
+from collections.abc import Iterator, Mapping
+
+import streamlit as st
+
+__all__ = ["COLOURS", "DARK", "LIGHT", "TERMS", "term"]
 
 
 COLOURS = (  # told apart on a light and on a dark page, and by most colour-blind people
@@ -11,20 +15,46 @@ COLOURS = (  # told apart on a light and on a dark page, and by most colour-blin
 )  # fmt: skip
 
 
-# One colour a term, the same in formulas and pictures; each has a contrast of 3 or more with the
-# light and the dark page.
-TERMS = {
-    "reconstruction": "#3b7dd8",
+LIGHT = {  # 4.5 : 1 or more against the light page and its panels
+    "reconstruction": "#296dcc",
+    "kl": "#aa5816",
+    "elbo": "#257d48",
+    "evidence": "#8256cb",
+    "gap": "#d32945",
+    "noise": "#227984",
+    "mean": "#296dcc",
+    "deviation": "#aa5816",
+    "prior": "#646f84",
+    "posterior": "#d32945",
+}
+DARK = {  # likewise against the dark page
+    "reconstruction": "#508bdc",
     "kl": "#d9701c",
     "elbo": "#2f9e5b",
-    "evidence": "#8f68d0",
-    "gap": "#dc4b63",
+    "evidence": "#9b78d5",
+    "gap": "#e05e74",
     "noise": "#2a97a5",
-    "mean": "#3b7dd8",
+    "mean": "#508bdc",
     "deviation": "#d9701c",
     "prior": "#7f8a9e",
-    "posterior": "#dc4b63",
+    "posterior": "#e05e74",
 }
+
+
+class _Terms(Mapping[str, str]):
+    """One colour a term, the same in formulas and pictures, for the theme that a visitor sees."""
+
+    def __getitem__(self, name: str) -> str:
+        return (DARK if st.context.theme.type == "dark" else LIGHT)[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(LIGHT)
+
+    def __len__(self) -> int:
+        return len(LIGHT)
+
+
+TERMS = _Terms()
 
 
 def term(name: str, latex: str) -> str:
@@ -35,8 +65,3 @@ def term(name: str, latex: str) -> str:
         latex: such as `r"\log p(x)"`.
     """
     return rf"\textcolor{{{TERMS[name]}}}{{{latex}}}"
-
-
-def coloured(name: str, text: str) -> str:
-    """Words in the colour of a term, for Markdown, in the way of `term`."""
-    return rf"$\textcolor{{{TERMS[name]}}}{{\textsf{{{text}}}}}$"
