@@ -29,6 +29,8 @@ LEARN = (
 )
 
 here = Path(__file__).parent
+# Before the navigation, which would fetch the icon of a page from elsewhere.
+st.set_page_config(page_icon=here / "ui" / "icon.png", layout="wide")
 sections = {
     section: [
         st.Page(
@@ -46,11 +48,7 @@ sections = {
 # The first page lies at the root; its own name leads to it as well.
 sections[""].append(st.Page(here / "map.py", title="Map", url_path="map", visibility="hidden"))
 page = st.navigation(sections, position="top")
-st.set_page_config(
-    page_title=f"{page.title} · Latent Space Explorer",
-    page_icon=here / "ui" / "icon.png",
-    layout="wide",
-)
+st.set_page_config(page_title=f"{page.title} · Latent Space Explorer")
 address = visitor.current().address
 if address.page != page.url_path:
     address.page, address.arrived = page.url_path, True

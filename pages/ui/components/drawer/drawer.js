@@ -6,14 +6,14 @@ const NARROW = "(max-width: 768px)" // from here on Streamlit's drawer lies over
 
 export class Drawer {
   constructor(root, data) {
-    this.page = null
     this.update(data)
   }
 
+  // The first page closes nothing: somebody may have opened the drawer while it was loading.
   update({ page }) {
-    if (page === this.page) return
-    this.page = page
-    if (matchMedia(NARROW).matches) {
+    const last = (globalThis.latentPage ??= page)
+    globalThis.latentPage = page
+    if (page !== last && matchMedia(NARROW).matches) {
       document.querySelector("[data-testid=stSidebarCollapseButton] button")?.click()
     }
   }
