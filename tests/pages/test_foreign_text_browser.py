@@ -61,7 +61,7 @@ def test_no_page_fetches_what_a_name_asks_for(visit, data, tmp_path):
     page.get_by_role("button", name="Card").click()
     waits_for(page, f"{foreign.NASTY[0][:60]}")
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Place", exact=True).click()
+    page.get_by_role("button", name="Add to map", exact=True).click()
     page.get_by_text("A real image", exact=True).click()
     page.locator(".gallery button", has_text="#0 ·").click()
     waits_for(page, "#0 · ![pic](http:")

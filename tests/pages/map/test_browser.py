@@ -345,7 +345,7 @@ def test_uploads_are_placed(visit, tmp_path):
     page = visit()
     Image.new("L", (60, 60), 40).save(tmp_path / "mine.png")
     (tmp_path / "bad.png").write_bytes(b"no picture")
-    page.get_by_role("button", name="Place").click()
+    page.get_by_role("button", name="Add to map").click()
     page.get_by_text("My picture").click()
     page.locator("input[type=file]").set_input_files(tmp_path / "bad.png")
     page.get_by_text("bad.png is").wait_for()
