@@ -19,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui.concepts import create, edit, edit_report, files, strength_grid
 from pages.ui.concepts.edit import Edit, EditResult
-from pages.ui.learn import arithmetic
+from pages.ui.learn import arithmetic, texts
 from pages.ui.shared import cache, concepts, labels
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
@@ -348,7 +348,7 @@ def test_page_lesson_and_command_line_measure_an_edit_alike(monkeypatch):
     monkeypatch.setattr(Edit, "others", lambda edit: rows)
     monkeypatch.setattr(labels, "held_out", lambda *about: (np.flatnonzero(with_it), rows))
     monkeypatch.setattr(edit, "_MANY", len(space))
-    monkeypatch.setattr(arithmetic, "_TRIED", len(space))
+    monkeypatch.setitem(texts.numbers("arithmetic"), "tried", len(space))
     act = Edit(space, real_pin(space, 0), [replace(hat, concept=far)], np.ones(1))
     effect = EditResult.of(act).effect
     lesson = arithmetic.outcome(space, "hat", far.vector)

@@ -317,7 +317,7 @@ def test_an_animation_shows_every_picture_in_turn(shape):
 def test_a_film_strip_is_as_wide_as_its_frames():
     space = cache.latent_space("tiny-gaussian")
     at = np.linspace(0, 1, 5)
-    strip = path._strip(space, space.mean[3], space.mean[40], "lerp", at)
+    strip = path._strip(space, space.mean[3], space.mean[40], path.Path("lerp"), at)
     picture = np.asarray(Image.open(io.BytesIO(strip))).astype(float) / 255
     side = picture.shape[0]
     assert picture.shape == (side, 5 * side)

@@ -221,7 +221,7 @@ def test_a_plane_through_the_pin_decodes_the_pin_itself(visit, app):
 
     page.wait_for_selector(".latent-map[data-keep=mean]")
     through_mean = miss()
-    page.get_by_role("combobox", name="The other 3 dimensions").click()
+    page.locator(".st-key-keep").get_by_role("combobox").click()
     page.get_by_role("option", name="As in the last pin").click()
     page.wait_for_selector(".latent-map[data-keep=pinned]")
     through_pin = miss()
@@ -309,7 +309,7 @@ def test_search_finds_an_id(visit):
     page.locator(".map-search").fill("#7")
     page.wait_for_function("document.querySelector('.map-status').textContent.includes('#7')")
     page.locator(".map-search").fill("no such thing")
-    page.wait_for_function("document.querySelector('.map-status').textContent.includes('Nothing')")
+    page.locator(".map-status", has_text="“no such thing”").wait_for()
 
 
 def test_the_sheet_is_decoded_behind_the_points(visit):
@@ -345,7 +345,7 @@ def test_uploads_are_placed(visit, tmp_path):
     page = visit()
     Image.new("L", (60, 60), 40).save(tmp_path / "mine.png")
     (tmp_path / "bad.png").write_bytes(b"no picture")
-    page.get_by_role("button", name="Add to map").click()
+    page.locator(".st-key-place").get_by_role("button").click()
     page.get_by_text("My picture").click()
     page.locator("input[type=file]").set_input_files(tmp_path / "bad.png")
     page.get_by_text("bad.png is").wait_for()

@@ -49,7 +49,7 @@ def test_what_could_not_be_exported_again_is_refused(tmp_path):
     content = pack([Concept("far", np.ones(4, np.float32), about={"n": 100})], tiny(), "mine")[0]
     file.write_bytes(content.replace(b": 100}", b": NaN}"))
     assert file.read_bytes() != content
-    with pytest.raises(VectorError, match="it holds NaN; expected finite numbers"):
+    with pytest.raises(VectorError, match=r"v\.safetensors: .* concepts: it is not JSON"):
         read_vectors(file, tiny())
 
 
