@@ -100,7 +100,7 @@ def test_small_models_are_small_and_in_no_picker():
     found = list_lab_checkpoints()
     assert {c.name for c in found} >= {f"lab/digits-beta-{beta}" for beta in BETAS}
     for checkpoint in found:
-        most = 2_000_000 if checkpoint.name in TWINS else 500_000
+        most = 2_000_000 if checkpoint.name in TWINS else 512_000
         assert sum(f.stat().st_size for f in checkpoint.folder.iterdir()) <= most
     assert not {c.name for c in found} & {c.name for c in list_checkpoints()}
 
