@@ -5,6 +5,7 @@ The browser decodes while sliders move; on release Python evaluates the edit.
 
 import streamlit as st
 
+from pages.ui.components import address
 from pages.ui.components.sliders import Slider, live_sliders
 from pages.ui.concepts import (
     create,
@@ -17,7 +18,7 @@ from pages.ui.concepts import (
     vector_report,
 )
 from pages.ui.concepts.edit import Edit, EditResult
-from pages.ui.shared import model_picker, url_state
+from pages.ui.shared import links, model_picker, own_things
 from pages.ui.shared.foreign_text import plain
 
 VIEWS = {
@@ -32,6 +33,7 @@ VIEWS = {
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title("Concepts", anchor=False, width="content")
     space = model_picker.choose_model()
+    own_things.follow_address(space)
     active = selection.choose_concepts(space)
 model_picker.show_notices(space)
 pin = selection.start(space)
@@ -58,7 +60,7 @@ if not active:
     st.stop()
 
 
-@st.fragment
+@address.fragment
 def edit_live() -> None:
     """Sliders and the edit that they define: releasing one reruns only this."""
     model_picker.rerun_if_changed(space)
@@ -70,8 +72,10 @@ def edit_live() -> None:
             [concept.vector for concept in active],
             [Slider(concept.name, -1.0, 2.0, 1.0, 0.05) for concept in active],
             key=f"strengths-{space.name}-{'-'.join(concept.name for concept in active)}",
+            at=selection.first_strengths(active),
             before=True,
         )
+    links.put("strengths", selection.strengths_text(strengths))
     result = EditResult.of(Edit(space, pin, active, strengths))
     with right:
         edit_report.show_verdict(result)
@@ -79,12 +83,10 @@ def edit_live() -> None:
     view = st.segmented_control(
         "Show",
         list(VIEWS),
-        default="after",
         required=True,
         format_func=lambda view: VIEWS[view][0],
-        key="concept-view",
         label_visibility="collapsed",
-        bind=url_state.bind_choice("concept-view", [title for title, _ in VIEWS.values()]),
+        **links.choice("concept-view", VIEWS, "after", labels=lambda view: VIEWS[view][0]),
     )
     VIEWS[view][1](result)
 

@@ -5,10 +5,11 @@ The browser decodes every step; Python measures how close the path stays to the 
 
 import streamlit as st
 
+from pages.ui.components import address
 from pages.ui.interpolate.corners import square_view
 from pages.ui.interpolate.path import path_view
 from pages.ui.interpolate.traversals import traversal_view
-from pages.ui.shared import model_picker, url_state
+from pages.ui.shared import links, model_picker, own_things
 
 VIEWS = {
     "path": ("Path", path_view),
@@ -20,21 +21,19 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title("Interpolate", anchor=False, width="content")
     with st.container(width=280):
         space = model_picker.choose_model()
+        own_things.follow_address(space)
     view = st.segmented_control(
         "Walk",
         list(VIEWS),
-        default="path",
         required=True,
         format_func=lambda name: VIEWS[name][0],
-        key="walk",
-        bind=url_state.bind_choice("walk", [title for title, _ in VIEWS.values()]),
-        persist_state="session",
+        **links.choice("walk", VIEWS, "path", labels=lambda name: VIEWS[name][0]),
     )
 
 model_picker.show_notices(space)
 
 
-@st.fragment
+@address.fragment
 def walk() -> None:
     """The chosen view: moving something in it reruns only this."""
     model_picker.rerun_if_changed(space)

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.ui.learn import amortised, layout
 from pages.ui.learn.texts import lesson
-from pages.ui.shared import formatting, images, model_picker, scatter, url_state
+from pages.ui.shared import formatting, images, links, model_picker, scatter
 from pages.ui.shared.foreign_text import plain
 
 text = lesson("amortised")
@@ -21,9 +21,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     steps = st.select_slider(
         text("steps.label"),
         counts,
-        text.number("first_steps")[max(space.shape[1:]) > 32],
-        key="steps",
-        bind=url_state.bind_choice("steps", map(str, counts)),
+        **links.choice("steps", counts, text.number("first_steps")[max(space.shape[1:]) > 32]),
         width=260,
         help=text("steps.help"),
     )

@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.ui.learn import arithmetic, layout
 from pages.ui.learn.texts import lesson
-from pages.ui.shared import url_state
+from pages.ui.shared import links
 
 text = lesson("arithmetic")
 layout.begin(text)
@@ -19,18 +19,17 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     seed = layout.seed(help=text("seed_help"))
     stage = st.segmented_control(
         text("step"),
-        list(stages.values()),
-        default=stages["pair"],
+        list(stages),
+        format_func=stages.get,
         required=True,
-        key="stage",
-        bind=url_state.bind_choice("stage", stages.values()),
+        **links.choice("stage", stages, "pair", labels=stages.get),
     )
 
-if stage == stages["pair"]:
+if stage == "pair":
     arithmetic.one_pair(space, name, seed)
-elif stage == stages["add"]:
+elif stage == "add":
     arithmetic.on_another(space, name, seed)
-elif stage == stages["many"]:
+elif stage == "many":
     arithmetic.from_many(space, name, seed)
 else:
     arithmetic.two_models((space, twin), name, seed)

@@ -6,10 +6,11 @@ A visitor drags ε, and z and its picture move; all gradients are computed for t
 import numpy as np
 import streamlit as st
 
+from pages.ui.components import address
 from pages.ui.components.noise_pad import noise_pad
 from pages.ui.learn import layout, reparameterisation
 from pages.ui.learn.texts import lesson
-from pages.ui.shared import model_picker, scatter, url_state
+from pages.ui.shared import links, model_picker, scatter
 
 text = lesson("reparameterisation")
 layout.begin(text)
@@ -26,7 +27,7 @@ axes = scatter.first_axes(space)
 mean, sigma = reparameterisation.posterior_of(space, row)
 
 
-@st.fragment
+@address.fragment
 def hold_noise() -> None:
     """The pad and its gradients: releasing it reruns only this."""
     model_picker.rerun_if_changed(space)
@@ -35,9 +36,7 @@ def hold_noise() -> None:
         times = st.select_slider(
             text("widen.label"),
             widenings,
-            reparameterisation.visible_widening(space),
-            key="widen",
-            bind=url_state.bind_choice("widen", map(str, widenings)),
+            **links.choice("widen", widenings, reparameterisation.visible_widening(space)),
             width=260,
             help=text("widen.help"),
         )
@@ -60,7 +59,8 @@ def hold_noise() -> None:
 
 hold_noise()
 names = [text("estimators.tab"), text("detached.tab")]
-views = st.tabs(names, key="view", on_change="rerun", bind=url_state.bind_choice("view", names))
+texts = dict(zip(names, ("estimators", "detached"), strict=True))
+views = st.tabs(names, on_change="rerun", **links.choice("view", names, names[0], text=texts.get))
 if views[0].open:
     with views[0]:
         reparameterisation.compare_estimators(space, row, seed)

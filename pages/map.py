@@ -5,24 +5,24 @@ The browser decodes; after a click Python adds the original, KL and ELBO, and ne
 
 import streamlit as st
 
+from pages.ui.components import address
 from pages.ui.components.decoded_view import live_picture
 from pages.ui.components.latent_map import latent_map
 from pages.ui.map import model_card, pin_details, placing
-from pages.ui.shared import model_picker, scatter, url_state, visitor
+from pages.ui.shared import links, model_picker, own_things, scatter, visitor
 from pages.ui.shared.foreign_text import message
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title("Map", anchor=False, width="content")
     space = model_picker.choose_model()
+    own_things.follow_address(space)
     maps, colours = scatter.projections(space), scatter.colours(space)
     first, axes, _ = scatter.first_view(space)
     projection = st.selectbox(
         "Map",
         list(maps),
-        index=list(maps).index(first),
         format_func=maps.get,
-        key="projection",
-        bind=url_state.bind_choice("projection", maps.values()),
+        **links.choice("projection", maps, first, labels=maps.get),
         help=placing.about_maps(),
     )
     deep = space.mean.shape[1] > 2
@@ -34,14 +34,15 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
                 f"{name} axis",
                 others,
                 format_func=lambda k: f"z{k + 1}",
-                key=f"{name}-axis",
-                bind=url_state.bind_choice(f"{name}-axis", [f"z{k + 1}" for k in others]),
+                **links.choice(f"{name}-axis", others, others[0], text=lambda k: f"z{k + 1}"),
                 help="Latent dimensions, the most informative first.",
             )
             axes = (*axes, chosen)
-    bind = url_state.bind_choice("colour", colours.values())
     colour = st.selectbox(
-        "Colour", list(colours), format_func=colours.get, key="colour", bind=bind
+        "Colour",
+        list(colours),
+        format_func=colours.get,
+        **links.choice("colour", colours, next(iter(colours)), labels=colours.get),
     )
     keep = "mean"
     if projection != "tsne" and deep:
@@ -61,7 +62,7 @@ model_picker.show_notices(space)
 placing.pin_first(space)
 
 
-@st.fragment
+@address.fragment
 def explore() -> None:
     """The map and what is pinned: a click reruns only this."""
     model_picker.rerun_if_changed(space)

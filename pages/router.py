@@ -6,10 +6,12 @@ A page appears in the navigation as soon as its file exists.
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import StopException, get_script_run_ctx
 
+from pages.ui.components.address import write_address
 from pages.ui.components.drawer import close_drawer
 from pages.ui.learn.contents import STEPS
-from pages.ui.shared import visitor
+from pages.ui.shared import links
 from pages.ui.shared.device import on_a_phone
 
 PAGES = (  # file, title, icon, what the page is for
@@ -49,9 +51,13 @@ sections = {
 sections[""].append(st.Page(here / "map.py", title="Map", url_path="map", visibility="hidden"))
 page = st.navigation(sections, position="top")
 st.set_page_config(page_title=f"{page.title} · Latent Space Explorer")
-address = visitor.current().address
-if address.page != page.url_path:
-    address.page, address.arrived = page.url_path, True
+context = get_script_run_ctx()
+links.arrive(page.url_path, back=context is not None and context.is_history_navigation)
 if on_a_phone():
     close_drawer(page.url_path)
-page.run()
+try:
+    page.run()
+except StopException:  # a page that has said all it can
+    write_address()
+    raise
+write_address()

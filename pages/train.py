@@ -5,7 +5,7 @@ A separate process trains; this page reads its files and sends it what visitors 
 
 import streamlit as st
 
-from pages.ui.shared import url_state, visitor
+from pages.ui.shared import links, visitor
 from pages.ui.shared.foreign_text import message
 from pages.ui.train.form import show_form
 from pages.ui.train.monitor import show_controls, show_run
@@ -44,16 +44,16 @@ if view != "watch" or not runs:
 if state.deleted:
     st.toast(message(state.deleted), icon=":material/delete:")
     state.deleted = None
-if st.session_state.get("run", runs[0].name) not in states:  # deleted meanwhile
-    st.session_state["run"] = runs[0].name
 live = [run.name for run in runs if states[run.name].live]
 names = [run.name for run in runs]
+tied = links.choice("run", names, names[0])
+if live and not state.watched:  # whoever comes first sees what is training
+    st.session_state["run"] = live[-1]
+state.watched = True
 name = st.selectbox(
     "Run",
     names,
-    names.index(live[-1]) if live and "run" not in st.session_state else 0,
-    key="run",
-    bind=url_state.bind_choice("run", names),
+    **tied,
     help="All visitors share the same runs. Closing the page does not stop them.",
 )
 run = runs[names.index(name)]

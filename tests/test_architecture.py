@@ -107,6 +107,8 @@ def state_keys(tree: ast.Module) -> tuple[set[str], set[str]]:
             if isinstance(node.func, ast.Attribute) and is_state(node.func.value) and node.args:
                 note(state, node.args[0])
             widgets |= {ast.unparse(word.value) for word in node.keywords if word.arg == "key"}
+            if ast.unparse(node.func) in ("links.choice", "links.number", "links.flag"):
+                widgets.add(ast.unparse(node.args[0]))  # each gives a widget its key
     return state, widgets
 
 

@@ -84,6 +84,16 @@ class DecodedViewData(Message):
     invitation: str
 
 
+class AddressData(Message):
+    """Sent to the page's address, which answers nothing."""
+
+    query: list[tuple[str, str]]
+    push: bool
+    count: int
+    arrivals: int
+    session: str
+
+
 class JensenWords(Message):
     """What the curve of the logarithm writes."""
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import streamlit as st
 
 from pages.ui.components import pickers
-from pages.ui.shared import formatting, visitor
+from pages.ui.shared import formatting, links, visitor
 from pages.ui.shared.concepts import NamedConcept, concepts, keep_concept
 from pages.ui.shared.glossary import explain
 from pages.ui.shared.labels import fit_rows, table
 from pages.ui.shared.latent_space import LatentSpace
-from pages.ui.shared.pins import Pin, real_pin, refound
+from pages.ui.shared.pins import Pin, as_text, from_text, real_pin, refound
 
 __all__ = [
     "choose_concepts",
     "choose_start",
+    "first_strengths",
     "set_start",
     "start",
+    "strengths_text",
 ]
 
+_LOW, _HIGH = -1, 2  # of a slider
 MOST_SLIDERS = 4  # more would be hard to use
 _FIRST = ("glasses", "smile", "hat", "beard")  # shown first where the data have them
 
@@ -35,6 +40,9 @@ def choose_concepts(space: LatentSpace) -> list[NamedConcept]:
         now = [n for n in st.session_state.get(key, []) if n != new.name]
         st.session_state[key] = [new.name, *now][:MOST_SLIDERS]
     known = concepts(space)
+    said = links.take("concepts", lambda text: _named(known, text), _listed(known))
+    if said is not None:
+        st.session_state[key] = said
     if key not in st.session_state:
         first = [formatting.words(n) for n in _FIRST if formatting.words(n) in known] or list(
             known
@@ -55,12 +63,42 @@ def choose_concepts(space: LatentSpace) -> list[NamedConcept]:
             "own below.",
         ),
     )
+    links.put("concepts", ".".join(map(links.token, names)))
     return [known[name] for name in names]
+
+
+def _named(known: dict[str, NamedConcept], text: str) -> list[str] | None:
+    by_text = {links.token(name): name for name in known}
+    names = [by_text.get(part) for part in text.split(".")]
+    return None if None in names else list(dict.fromkeys(names))[:MOST_SLIDERS]
+
+
+def _listed(known: dict[str, NamedConcept]) -> str:
+    return f"names such as {'.'.join(map(links.token, list(known)[:2])) or 'none'}"
+
+
+def first_strengths(active: Sequence[NamedConcept]) -> list[float] | None:
+    """Where the sliders of these concepts first stand, if a link said so."""
+    said = links.read_numbers("strengths", len(active), _LOW, _HIGH)
+    state, names = visitor.current().concepts, tuple(concept.name for concept in active)
+    if said is not None:
+        state.first_strengths = names, said
+    known, values = state.first_strengths or ((), ())
+    return list(values) if known == names else None
+
+
+def strengths_text(strengths: np.ndarray) -> str | None:
+    """The strengths as a link has them; None where all are 1."""
+    return None if np.all(strengths == 1) else links.numbers_text(strengths.tolist())
 
 
 def start(space: LatentSpace) -> Pin:
     """The picture that is edited: the visitor's choice, or a real image without the concepts."""
-    chosen = visitor.current().concepts.start
+    state = visitor.current().concepts
+    said = links.take("person", lambda text: from_text(space, text), "an image of this model")
+    state.start = said or state.start
+    links.put("person", lambda: _person(space))
+    chosen = state.start
     if chosen is not None and chosen.model == space.name and (now := refound(space, chosen)):
         return now
     shown = table(space)
@@ -70,6 +108,11 @@ def start(space: LatentSpace) -> Pin:
             bare &= ~shown[name]
     rows = np.flatnonzero(bare)
     return real_pin(space, int(rows[0]) if len(rows) else 0)
+
+
+def _person(space: LatentSpace) -> str | None:
+    chosen = visitor.current().concepts.start
+    return as_text(space, chosen) if chosen and chosen.model == space.name else None
 
 
 def choose_start(space: LatentSpace) -> None:

@@ -13,7 +13,7 @@ from pages.ui.shared import (
     export,
     formatting,
     images,
-    url_state,
+    links,
 )
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -38,22 +38,16 @@ def square_view(space: LatentSpace) -> None:
             kind = st.segmented_control(
                 "Corners",
                 list(KINDS),
-                default="pictures",
                 required=True,
                 format_func=KINDS.get,
-                key="corners",
-                bind=url_state.bind_choice("corners", KINDS.values()),
-                persist_state="session",
+                **links.choice("corners", KINDS, "pictures", labels=KINDS.get),
             )
         if kind == "analogy":
             names, corners = ("A",), analogy(space, known)
         else:
             names = endpoints.NAMES
             corners = np.stack([pin.z for pin in _choose_four(space)])
-        steps = st.select_slider(
-            "Pictures per side", SIDES, 7, key="side", persist_state="session",
-            bind=url_state.bind_choice("side", map(str, SIDES)),
-        )  # fmt: skip
+        steps = st.select_slider("Pictures per side", SIDES, **links.choice("side", SIDES, 7))
         take = st.container(horizontal=True, gap="small")
     with left:
         x, y = np.clip(endpoints.stand(space, "square", [0.5, 0.5]), 0, 1).tolist()
@@ -122,22 +116,14 @@ def analogy(space: LatentSpace, known: dict[str, concepts.NamedConcept]) -> np.n
         ("right", "Concept to the right", first[0]),
         ("down", "Concept downwards", first[1]),
     ):
-        if st.session_state.get(key, names[0]) not in names:
-            del st.session_state[key]  # a concept of another model
         name = st.selectbox(
             side,
             names,
-            index=names.index(name),
             format_func=formatting.verbatim,
-            key=key,
-            bind=url_state.bind_choice(key, map(formatting.verbatim, names)),
-            persist_state="session",
+            **links.choice(key, names, name, text=links.token, labels=formatting.verbatim),
         )
         steps.append(known[name].vector)
-    strength = st.slider(
-        "Strength", 0.0, 2.0, 1.0, 0.1, key="strength", persist_state="session",
-        bind=url_state.bind_number("strength", 0, 2),
-    )  # fmt: skip
+    strength = st.slider("Strength", 0.0, 2.0, step=0.1, **links.number("strength", 1, 0, 2))
     u, v = (strength * step for step in steps)
     return np.stack([a.z, a.z + u, a.z + v, a.z + u + v])
 

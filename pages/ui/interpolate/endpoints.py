@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import functools
 from collections.abc import Callable, Sequence
 from urllib.parse import urlencode
@@ -13,21 +11,26 @@ import streamlit as st
 import torch
 
 from pages.ui.components import pickers
-from pages.ui.shared import images, url_state, visitor
+from pages.ui.shared import images, links, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
-from pages.ui.shared.pins import KIND_BADGES, Pin, original, real_pin, refound
+from pages.ui.shared.pins import (
+    KIND_BADGES,
+    Pin,
+    as_text,
+    from_text,
+    original,
+    real_pin,
+    refound,
+)
 from vae.codes import decode
-from vae.latent import LARGEST_CODE
 
 __all__ = [
     "NAMES",
-    "as_text",
     "choose_end",
     "choose_ends",
     "ends",
     "export_files",
-    "from_text",
     "keep_stand",
     "link",
     "own_pin",
@@ -42,7 +45,6 @@ __all__ = [
 
 NAMES = ("A", "B", "C", "D")
 _FURTHEST = 3  # where a slider may stand
-_LETTERS = {"g": "generated", "s": "sample", "u": "upload"}
 
 
 # What is kept -----------------------------------------------------------------------------------
@@ -53,16 +55,15 @@ def ends(space: LatentSpace) -> dict[str, Pin]:
     kept = visitor.current().paths.ends
     now = {name: refound(space, pin) for name, pin in kept.get(space.name, {}).items()}
     if not now or None in now.values():
-        found = dict(zip(NAMES, _any_images(space, len(NAMES), 5), strict=True))
-        for name in NAMES:
-            wanted = url_state.read(
-                name.lower(),
-                lambda text: from_text(space, text),
-                "the number of an image of this model, or a code written by this page",
-            )
-            found[name] = wanted or found[name]
-        kept[space.name] = found
-        return found
+        now = dict(zip(NAMES, _any_images(space, len(NAMES), 5), strict=True))
+    for name in NAMES:
+        wanted = links.take(
+            name.lower(),
+            lambda text: from_text(space, text),
+            "the number of an image of this model, or a code as this page writes it",
+        )
+        now[name] = wanted or now[name]
+    kept[space.name] = now
     return now
 
 
@@ -99,47 +100,13 @@ def _any_images(space: LatentSpace, count: int, seed: int | None) -> list[Pin]:
 # In the address ---------------------------------------------------------------------------------
 
 
-def as_text(space: LatentSpace, pin: Pin) -> str:
-    """A picture in an address: a real image's number, or the whole code of any other place."""
-    if pin.row >= 0:
-        return str(int(space.index[pin.row]))
-    letter = next((k for k, kind in _LETTERS.items() if kind == pin.kind), "g")
-    return letter + base64.urlsafe_b64encode(pin.z.astype("<f4").tobytes()).decode().rstrip("=")
-
-
-def from_text(space: LatentSpace, text: str) -> Pin | None:
-    """Reads what `as_text` wrote; None where it makes no sense for this model."""
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        rows = np.flatnonzero(space.index == int(text))
-        return real_pin(space, int(rows[0])) if len(rows) else None
-    d = space.mean.shape[1]
-    if text[:1] not in _LETTERS or len(text) > 8 * d + 8:
-        return None
-    try:
-        raw = base64.b64decode(
-            text[1:] + "=" * (-len(text[1:]) % 4), altchars=b"-_", validate=True
-        )
-    except (binascii.Error, ValueError):
-        return None
-    if len(raw) != 4 * d:
-        return None
-    z = np.frombuffer(raw, "<f4").copy()
-    if not (np.abs(z) <= LARGEST_CODE).all():  # nan is not below anything
-        return None
-    kind = _LETTERS[text[0]]
-    titles = {"generated": "point", "sample": "sample", "upload": "code of a picture"}
-    return Pin(space.name, kind, z, f"{titles[kind]} from the link")
-
-
 def stand(space: LatentSpace, view: str, default: Sequence[float]) -> list[float]:
     """Where the sliders of a view stand: as the visitor left them, else as the address says."""
-    paths = visitor.current().paths
-    if (space.name, view) in paths.positions:
-        return paths.positions[space.name, view]
-    if paths.position_read:
-        return list(default)
-    paths.position_read = True
-    return list(url_state.read_numbers("at", len(default), -_FURTHEST, _FURTHEST) or default)
+    positions = visitor.current().paths.positions
+    said = links.read_numbers("at", len(default), -_FURTHEST, _FURTHEST)
+    if said is not None:
+        positions[space.name, view] = list(said)
+    return positions.get((space.name, view), list(default))
 
 
 def keep_stand(space: LatentSpace, view: str, values: Sequence[float]) -> None:
@@ -150,15 +117,14 @@ def keep_stand(space: LatentSpace, view: str, values: Sequence[float]) -> None:
 def write_address(space: LatentSpace, names: Sequence[str], at: Sequence[float]) -> None:
     """Puts the chosen pictures and the sliders into the page's address."""
     now = ends(space)
-    wanted = {n.lower(): as_text(space, now[n]) for n in names}
-    wanted["at"] = url_state.numbers_text(at)
-    for key in (*(n.lower() for n in NAMES), "at"):
-        url_state.write(key, wanted.get(key))
+    for name in names:
+        links.put(name.lower(), as_text(space, now[name]))
+    links.put("at", links.numbers_text(at))
 
 
 def link(space: LatentSpace) -> str:
     """The page's whole address, which restores all that is chosen."""
-    query = urlencode({"model": space.name} | st.query_params.to_dict(), safe=",")
+    query = urlencode(links.query(), safe=",")
     return f"{(st.context.url or '').split('?')[0]}?{query}"
 
 

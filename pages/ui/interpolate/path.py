@@ -16,9 +16,8 @@ from pages.ui.shared import (
     export,
     formatting,
     images,
-    model_picker,
+    links,
     plot_style,
-    url_state,
 )
 from pages.ui.shared.glossary import explain
 from pages.ui.shared.latent_space import LatentSpace
@@ -159,14 +158,11 @@ def path_view(space: LatentSpace) -> None:
         ways = ("slerp", "lerp") if space.high_dimensional else ("lerp", "slerp")
         if space.distribution is not None and space.distribution.learned:
             ways = ("learned", *ways) if space.high_dimensional else (*ways, "learned")
-        model_picker.follow_model("way", ways[0])
         way = st.radio(
             "Interpolation",
             ways,
             format_func=WAYS.get,
-            key="way",
-            bind=url_state.bind_choice("way", WAYS.values()),
-            persist_state="session",
+            **links.choice("way", ways, ways[0], labels=WAYS.get),
             horizontal=True,
             help=explain(
                 "interpolation",
@@ -179,10 +175,7 @@ def path_view(space: LatentSpace) -> None:
             level = st.select_slider(
                 "Level",
                 LEVELS,
-                value=_LEVEL,
-                key="level",
-                bind=url_state.bind_choice("level", map(str, LEVELS)),
-                persist_state="session",
+                **links.choice("level", LEVELS, _LEVEL),
                 help="How far both ends go back towards noise before the arc is taken there. "
                 "Higher: the middle is more likely; lower: more of what A and B share is kept.",
             )
@@ -190,16 +183,11 @@ def path_view(space: LatentSpace) -> None:
         frames = st.select_slider(
             "Frames",
             FRAMES,
-            value=9,
-            key="frames",
-            bind=url_state.bind_choice("frames", map(str, FRAMES)),
-            persist_state="session",
+            **links.choice("frames", FRAMES, 9),
         )
         beyond = st.toggle(
             "Extrapolate beyond A and B",
-            key="overshoot",
-            bind=url_state.bind_choice("overshoot", ("true", "false")),
-            persist_state="session",
+            **links.flag("overshoot"),
             help="Extends the path by half its length on both sides.",
         )
         take = st.container(horizontal=True, gap="small")

@@ -8,7 +8,7 @@ import streamlit as st
 from pages.ui.components.plotly_chart import chart
 from pages.ui.components.sliders import Slider, live_sliders
 from pages.ui.interpolate import endpoints
-from pages.ui.shared import export, plot_style, scatter, url_state
+from pages.ui.shared import export, links, plot_style, scatter
 from pages.ui.shared.latent_space import LatentSpace
 
 __all__ = ["directions", "traversal_view"]
@@ -24,12 +24,9 @@ def traversal_view(space: LatentSpace) -> None:
         kind = st.segmented_control(
             "Directions",
             list(kinds),
-            default="axes",
             required=True,
             format_func=kinds.get,
-            key="directions",
-            bind=url_state.bind_choice("directions", kinds.values()),
-            persist_state="session",
+            **links.choice("directions", kinds, "axes", labels=kinds.get),
             help="The model's own axes, the most informative first; or the principal components "
             "of the codes, by variance.",
         )
@@ -40,9 +37,7 @@ def traversal_view(space: LatentSpace) -> None:
             page = int(
                 st.number_input(
                     f"Directions, {_AXES} per page: page of {pages}", 1, pages,
-                    key="directions-page",
-                    bind=url_state.bind_number("directions-page", 1, pages, whole=True),
-                    persist_state="session",
+                    **links.number("directions-page", 1, 1, pages, whole=True),
                 )
             )  # fmt: skip
         here = slice((page - 1) * _AXES, page * _AXES)
@@ -50,9 +45,8 @@ def traversal_view(space: LatentSpace) -> None:
             _chart(kind, space, weights, here)
         origins = {"A": "The picture A", "mean": "The mean of all codes"}
         origin = st.segmented_control(
-            "Start from", list(origins), default="A", required=True, format_func=origins.get,
-            key="origin", bind=url_state.bind_choice("origin", origins.values()),
-            persist_state="session",
+            "Start from", list(origins), required=True, format_func=origins.get,
+            **links.choice("origin", origins, "A", text=str.lower, labels=origins.get),
         )  # fmt: skip
         base, title = space.mean.mean(0), "Mean code"
         if origin == "A":

@@ -15,7 +15,7 @@ from pages.ui.components import digit_canvas, pickers
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import layout
 from pages.ui.learn.texts import lesson, numbers
-from pages.ui.shared import cache, images, scatter, url_state, visitor
+from pages.ui.shared import cache, images, links, scatter, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.formatting import figure_of, milliseconds
 from pages.ui.shared.latent_space import LatentSpace
@@ -87,12 +87,10 @@ def choose_image(space: LatentSpace) -> tuple[Tensor, str]:
     """
     text = lesson("amortised")
     sources = [s for s in SOURCES if s != "draw" or digit_canvas.can_draw(space)]
-    if st.session_state.get("from", sources[0]) not in sources:
-        del st.session_state["from"]  # another page counts images under this name
     names = {s: text(f"source.{s}") for s in sources}
     source = st.segmented_control(
-        text("image.label"), sources, default=sources[0], required=True, format_func=names.get,
-        key="from", bind=url_state.bind_choice("from", names.values()),
+        text("image.label"), sources, required=True, format_func=names.get,
+        **links.choice("from", sources, sources[0], labels=names.get),
     )  # fmt: skip
     row = layout.shown_image() or 0
     if source == "real":

@@ -13,7 +13,7 @@ from torch import Tensor
 from pages.ui.components.plotly_chart import chart
 from pages.ui.components.sliders import Slider, live_sliders
 from pages.ui.learn.texts import lesson, numbers
-from pages.ui.shared import cache, formatting, images, labels, url_state
+from pages.ui.shared import cache, formatting, images, labels, links
 from pages.ui.shared.classifier import predictions
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -93,10 +93,14 @@ def choose_concept(space: LatentSpace) -> str:
     return st.selectbox(
         text("concept"),
         names,
-        names.index(first) if first in names else 0,
         format_func=formatting.option,
-        key="concept",
-        bind=url_state.bind_choice("concept", map(formatting.option, names)),
+        **links.choice(
+            "concept",
+            names,
+            first if first in names else names[0],
+            text=links.token,
+            labels=formatting.option,
+        ),
         width=220,
     )
 

@@ -11,7 +11,7 @@ from pages.ui.components.latent_planes import Field, Panel, live_planes
 from pages.ui.components.pickers import draw_samples
 from pages.ui.learn import layout
 from pages.ui.learn.texts import lesson
-from pages.ui.shared import cache, images, plot_style, url_state
+from pages.ui.shared import cache, images, links, plot_style
 from pages.ui.shared.classifier import confidence, threshold
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.latent_space import LatentSpace
@@ -240,10 +240,8 @@ def show_planes(twins: dict[str, LatentSpace]) -> None:
         text("planes.behind"),
         list(FIELDS),
         format_func=names.get,
-        default="distance",
         required=True,
-        key="behind",
-        bind=url_state.bind_choice("behind", names.values()),
+        **links.choice("behind", FIELDS, "distance", labels=names.get),
     )
     if behind == "confidence" and any(space.classifier is None for space in twins.values()):
         st.info(text("planes.no_classifier"))
@@ -264,7 +262,7 @@ def show_planes(twins: dict[str, LatentSpace]) -> None:
         ],
         key="twins",
         words=layout.plane_words(),
-        start=url_state.read_numbers("at", 2, 0, 1) or start,
+        start=links.read_start("at", 2, 0, 1) or start,
         legend=next(iter(twins.values())).classes,
     )
-    url_state.write_numbers("at", None if at == start else at)
+    links.put("at", None if at == start else links.numbers_text(at))

@@ -13,7 +13,7 @@ from pages.ui.components.latent_planes import Ellipse, Field, Panel
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import layout
 from pages.ui.learn.texts import lesson
-from pages.ui.shared import cache, plot_style, url_state
+from pages.ui.shared import cache, links, plot_style
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.progress import with_progress
 from vae import log_evidence
@@ -224,9 +224,7 @@ def linear_gaussian() -> None:
                 text(f"linear.slider.{key}"),
                 low,
                 high,
-                value,
-                key=key,
-                bind=url_state.bind_number(key, low, high),
+                **links.number(key, value, low, high),
             )
             for key, (low, high, value) in text.number("sliders").items()
         )

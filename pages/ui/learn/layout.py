@@ -12,7 +12,7 @@ import streamlit as st
 
 from pages.ui.learn.contents import STEPS
 from pages.ui.learn.texts import Lesson, lesson
-from pages.ui.shared import images, url_state
+from pages.ui.shared import images, links
 from pages.ui.shared.device import on_a_phone
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -145,16 +145,13 @@ def seed(key: str = "seed", help: str | None = None) -> int:
         help: what is drawn from it.
     """
     frame = lesson("frame")
-    bind = url_state.bind_number(key, 0, 9_999, whole=True)
     with st.container(width=140):
         return int(
             st.number_input(
                 frame("seed.label"),
                 0,
                 9_999,
-                0,
-                key=key,
-                bind=bind,
+                **links.number(key, 0, 0, 9_999, whole=True),
                 help=help or frame("seed.help"),
             )
         )
@@ -180,9 +177,7 @@ def choose_image(
             frame("image.label"),
             0,
             len(space) - 1,
-            min(default, len(space) - 1),
-            key=key,
-            bind=url_state.bind_number(key, 0, len(space) - 1, whole=True),
+            **links.number(key, min(default, len(space) - 1), 0, len(space) - 1, whole=True),
             width=150,
             help=frame("image.help"),
         )

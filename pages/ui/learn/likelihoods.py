@@ -16,7 +16,7 @@ from pages.ui.components.pixel_inspector import Reading, live_pixels
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import autoencoder
 from pages.ui.learn.texts import lesson
-from pages.ui.shared import cache, images, plot_style, url_state
+from pages.ui.shared import cache, images, links, plot_style
 from pages.ui.shared.latent_space import LatentSpace
 from vae.codes import decode
 from vae.latent import neighbours
@@ -101,11 +101,11 @@ def read_pixels(x: Tensor) -> tuple[int, int]:
         total = text(f"pixel.{unit}", count=s.x.size, total=f"{s.log_p.sum():.1f}")
         readings.append(Reading(text(f"kind.{kind}"), pictures, lines, values, tones, total))
     worst = np.abs(s.x - s.mean).argmax()  # where the Gaussian errs most there is most to see
-    first = url_state.read_numbers("pixel", 2, 0, 1_000) or np.unravel_index(worst, s.x.shape)
+    usual = tuple(int(k) for k in np.unravel_index(worst, s.x.shape))
+    first = links.read_start("pixel", 2, 0, 1_000) or usual
     start = (int(first[0]), int(first[1]))
     at = live_pixels(readings, key="pixels", start=start, alt=text("pixel.alt"))
-    if at != start:
-        url_state.write_numbers("pixel", at)
+    links.put("pixel", links.numbers_text(at) if at != usual else None)
     return at
 
 
@@ -220,12 +220,12 @@ def underflow(space: LatentSpace, x: Tensor) -> None:
     names = {k: text(f"kind.{k}") for k in KINDS if k != "continuous_bernoulli"}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.segmented_control(
-            text("product.choose"), list(names), format_func=names.get, default="bernoulli",
-            required=True, key="multiply", bind=url_state.bind_choice("multiply", names.values()),
+            text("product.choose"), list(names), format_func=names.get, required=True,
+            **links.choice("multiply", names, "bernoulli", labels=names.get),
         )  # fmt: skip
         pixels = int(
-            st.slider(text("product.pixels"), 1, 784, 784, key="pixels-so-far",
-                      bind=url_state.bind_number("pixels-so-far", 1, 784, whole=True))
+            st.slider(text("product.pixels"), 1, 784,
+                      **links.number("pixels-so-far", 784, 1, 784, whole=True))
         )  # fmt: skip
     space = space if kind == "bernoulli" else model(kind)
     log_p = evaluate_pixels(space, x).log_p

@@ -10,7 +10,7 @@ import torch
 from pages.ui.components.noise_pad import REACH
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn.texts import lesson, numbers
-from pages.ui.shared import cache, scatter, url_state
+from pages.ui.shared import cache, links, scatter
 from pages.ui.shared.formatting import figure_of
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.plot_style import TERMS
@@ -63,11 +63,9 @@ def choose_noise(axes: tuple[int, int]) -> list[float]:
             f"ε{d + 1}",
             -REACH,
             REACH,
-            start,
-            0.1,
-            key=key,
+            step=0.1,
             width=130,
-            bind=url_state.bind_number(key, -REACH, REACH),
+            **links.number(key, start, -REACH, REACH),
         )
         for d, start, key in zip(axes, first, _NOISE, strict=True)
     ]

@@ -11,7 +11,7 @@ from pages.ui.components.latent_planes import Ellipse, Panel, live_gaussian, liv
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import autoencoder, layout
 from pages.ui.learn.texts import lesson, numbers
-from pages.ui.shared import cache, images, plot_style, url_state, visitor
+from pages.ui.shared import cache, images, links, plot_style, visitor
 from pages.ui.shared.latent_space import LatentSpace
 from vae.bounds import estimate_elbo
 from vae.codes import decode
@@ -32,8 +32,9 @@ def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
     known = visitor.current()
     tries = known.posterior_tries
     # A link leads to a q once: another image, or the way back, starts at the encoder's.
-    if known.posterior_start is None:
-        known.posterior_start = row, url_state.read_numbers("q", 4, -100, 100)
+    said = links.read_numbers("q", 4, -100, 100)
+    if known.posterior_start is None or said is not None:
+        known.posterior_start = row, said
     start = known.posterior_start[1] if known.posterior_start[0] == row and tries == 0 else None
     start = start or (*mean.tolist(), *sigma.tolist())
     noise = np.random.default_rng(seed).standard_normal((8, 2))
@@ -57,7 +58,7 @@ def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
             colour=plot_style.TERMS["posterior"],
         )
     moved = not np.allclose([*found, *width], [*mean, *sigma], atol=2e-3)
-    url_state.write_numbers("q", [*found, *width] if moved else None)
+    links.put("q", links.numbers_text([*found, *width]) if moved else None)
     bounds = space.bounds(row) or estimate_elbo(space.model, x)
     own = (bounds.elbo.value + bounds.kl, bounds.kl)
     now = own

@@ -12,7 +12,7 @@ import streamlit as st
 
 from pages.ui.components import pickers
 from pages.ui.components.messages import MapPinned
-from pages.ui.shared import model_picker, scatter, url_state, visitor
+from pages.ui.shared import links, scatter, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.glossary import explain
 from pages.ui.shared.latent_space import LatentSpace
@@ -61,14 +61,12 @@ def pin_first(space: LatentSpace) -> None:
 def choose_others(space: LatentSpace) -> str:
     """Asks where the dimensions that a plane does not show come from: "pinned" or "mean"."""
     options = ("pinned", "mean") if space.high_dimensional else ("mean", "pinned")
-    model_picker.follow_model("keep", options[0])
     names = {"mean": "Mean code", "pinned": "As in the last pin"}
     return st.selectbox(
         f"Other {space.mean.shape[1] - 2} dimensions",
         options,
         format_func=names.get,
-        key="keep",
-        bind=url_state.bind_choice("keep", names.values()),
+        **links.choice("keep", options, options[0], labels=names.get),
         help="The map shows two dimensions, but the decoder needs all of them: the others are "
         "taken from here. The mean code is an average of all images and may resemble none.",
     )

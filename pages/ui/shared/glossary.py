@@ -11,7 +11,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from pages.ui.shared.url_state import base_path
+from pages.ui.shared.links import base_path
 
 __all__ = ["Term", "explain", "glossary", "markdown"]
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from pages.ui.shared import visitor
+from pages.ui.shared import links, visitor
 from pages.ui.shared.cache import latent_space
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
 from vae import CheckpointError, DatasetError, list_checkpoints
 
-__all__ = ["choose_model", "follow_model", "rerun_if_changed", "show_notices"]
+__all__ = ["choose_model", "rerun_if_changed", "show_notices"]
 
 _KEY = "model"  # of the select box
 
@@ -33,7 +32,10 @@ def choose_model(label: str = "Model") -> LatentSpace:
         )
         st.stop()
     known = visitor.current()
-    arrived, asked = _asked(names[0])
+    if known.address.query is None:  # a page by itself, as in tests
+        links.arrive(known.address.page, back=False)
+    asked, known.asked = known.asked, None
+    arrived, known.address.arrived = known.address.arrived, False
     if arrived:  # the select box of another page is gone, and what it said
         last = known.model or st.session_state.get(_KEY)
         st.session_state[_KEY] = asked if asked in names else last
@@ -47,7 +49,6 @@ def choose_model(label: str = "Model") -> LatentSpace:
             icon=":material/link_off:",
             duration="long",
         )
-    _write(name, names[0])
     try:
         return latent_space(name)
     except (CheckpointError, DatasetError) as problem:
@@ -72,46 +73,3 @@ def rerun_if_changed(space: LatentSpace) -> None:
         changed = True  # the page says why
     if changed:
         st.rerun()
-
-
-def follow_model(key: str, default: str) -> None:
-    """Gives a widget the default of another model, unless the visitor or a link chose otherwise.
-
-    Call it before the widget, whose own default must be the same.
-
-    Args:
-        key: of the widget.
-        default: the option that the shown model starts with.
-    """
-    defaults = visitor.current().defaults
-    last = defaults.get(key, default)
-    if last != default and st.session_state.get(key, last) == last:
-        st.session_state[key] = default
-    defaults[key] = default
-
-
-def _asked(default: str) -> tuple[bool, str | None]:
-    """Whether the visitor has just come to this address, and the model that it then asks for.
-
-    While a visitor stays on a page the select box decides: the address follows it, and a request
-    may still carry the old one. An address without a model is where the navigation leads, and
-    asks for nothing, unless it is one that showed the default and the visitor comes back to it.
-    """
-    address, context = visitor.current().address, get_script_run_ctx()
-    back = context is not None and context.is_history_navigation
-    arrived, address.arrived = address.arrived, False
-    if not (arrived or back):
-        return False, None
-    asked = st.query_params.get("model")
-    if not asked and back and address.page in address.without_model:
-        asked = default
-    return True, str(asked) if asked else None
-
-
-def _write(name: str, default: str) -> None:
-    """Writes the model into the address; the default one only in place of another."""
-    address, written = visitor.current().address, st.query_params.get("model")
-    if written is None and name == default:
-        address.without_model.add(address.page)
-    elif written != name:
-        st.query_params["model"] = name

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
 
 from pages.ui.shared.latent_space import LatentSpace
+from vae.latent import LARGEST_CODE
 
-__all__ = ["KIND_BADGES", "Pin", "original", "real_pin", "refound", "upload_pin"]
+__all__ = [
+    "KIND_BADGES",
+    "Pin",
+    "as_text",
+    "from_text",
+    "original",
+    "real_pin",
+    "refound",
+    "upload_pin",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +61,10 @@ KIND_BADGES = {  # what it is, colour, icon
 }
 
 
+_LETTERS = {"g": "generated", "s": "sample", "u": "upload"}  # in an address
+_BIAS = 64
+
+
 def refound(space: LatentSpace, pin: Pin) -> Pin | None:
     """A pin as its model is now: a real image may lie in another row, or be gone (None)."""
     if pin.row < 0 or (pin.row < len(space) and np.array_equal(space.mean[pin.row], pin.z)):
@@ -56,6 +72,52 @@ def refound(space: LatentSpace, pin: Pin) -> Pin | None:
     same_size = pin.z.shape == space.mean.shape[1:]
     rows = np.flatnonzero((space.mean == pin.z).all(1)) if same_size else ()
     return replace(pin, row=int(rows[0])) if len(rows) else None
+
+
+def as_text(space: LatentSpace, pin: Pin) -> str:
+    """A pin in an address: a real image's id, or the code of anything else.
+
+    Each number of a code takes 16 bits, with one exponent for all: they are exact to 2⁻¹⁶ of the
+    smallest power of two that is above the largest of them.
+    """
+    if pin.row >= 0:
+        return str(int(space.index[pin.row]))
+    letter = next((k for k, kind in _LETTERS.items() if kind == pin.kind), "g")
+    exponent = int(np.clip(np.frexp(np.abs(pin.z).max(initial=0.0))[1], -_BIAS, _BIAS))
+    whole = np.rint(np.ldexp(pin.z.astype(np.float64), 15 - exponent)).clip(-32768, 32767)
+    raw = bytes([exponent + _BIAS]) + whole.astype("<i2").tobytes()
+    return letter + base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def from_text(space: LatentSpace, text: str) -> Pin | None:
+    """Reads what `as_text` wrote, and codes of 32-bit numbers as earlier versions wrote them.
+
+    Returns:
+        None where it makes no sense for this model.
+    """
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        rows = np.flatnonzero(space.index == int(text))
+        return real_pin(space, int(rows[0])) if len(rows) else None
+    d = space.mean.shape[1]
+    if text[:1] not in _LETTERS or len(text) > 8 * d + 8:
+        return None
+    try:
+        raw = base64.b64decode(
+            text[1:] + "=" * (-len(text[1:]) % 4), altchars=b"-_", validate=True
+        )
+    except (binascii.Error, ValueError):
+        return None
+    if len(raw) == 1 + 2 * d:
+        z = np.ldexp(np.frombuffer(raw, "<i2", offset=1).astype(np.float64), raw[0] - _BIAS - 15)
+    elif len(raw) == 4 * d:
+        z = np.frombuffer(raw, "<f4")
+    else:
+        return None
+    if not (np.abs(z) <= LARGEST_CODE).all():  # nan is not below anything
+        return None
+    kind = _LETTERS[text[0]]
+    titles = {"generated": "point", "sample": "sample", "upload": "code of a picture"}
+    return Pin(space.name, kind, z.astype(np.float32), f"{titles[kind]} from the link")
 
 
 def original(space: LatentSpace, pin: Pin) -> Tensor | None:

@@ -6,9 +6,10 @@ the module that makes it knows.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -45,21 +46,39 @@ MOST_PINS = 12
 
 @dataclass
 class Address:
-    """What has been read from the address, and what is written into it.
+    """What has been read from the address, and what is written into it; `links` does both.
 
     Args:
         page: the page that is shown, as in its address.
-        arrived: the visitor has just come to it, so its address is still to be read.
-        read: which values have been read, by page and name.
-        refused: which of them could not be used.
-        without_model: pages whose address shows the default model without naming it.
+        query: what the address said when the visitor came to it; None before the first page.
+        back: whether the visitor came by the browser's own buttons.
+        arrived: nobody has yet asked which model the address names.
+        read: names of the values that have been read since.
+        chosen: what the visitor chose, where it is not what is shown by default, by page and name.
+        starts: what the address said of places that only begin there, likewise.
+        defaults: what was last shown by default, likewise.
+        shown: what belongs into the address now, by name.
+        written: what the address says; None before this page has written into it.
+        push: whether that was a step of its own.
+        count: of the changes written.
+        arrivals: how often the visitor came to an address.
+        session: tells this visit from others in the same tab.
     """
 
     page: str = ""
+    query: dict[str, list[str]] | None = None
+    back: bool = False
     arrived: bool = True
-    read: set[tuple[str, str]] = field(default_factory=set)
-    refused: set[tuple[str, str]] = field(default_factory=set)
-    without_model: set[str] = field(default_factory=set)
+    read: set[str] = field(default_factory=set)
+    chosen: dict[tuple[str, str], Any] = field(default_factory=dict)
+    starts: dict[tuple[str, str], Any] = field(default_factory=dict)
+    defaults: dict[tuple[str, str], Any] = field(default_factory=dict)
+    shown: dict[str, Any] = field(default_factory=dict)
+    written: dict[str, str] | None = None
+    push: bool = False
+    count: int = 0
+    arrivals: int = 0
+    session: str = field(default_factory=lambda: secrets.token_hex(8))
 
 
 @dataclass
@@ -69,12 +88,10 @@ class PathsState:
     Args:
         ends: the chosen pictures by model and name.
         positions: where the sliders stand, by model and view.
-        position_read: whether the address has been asked for them.
     """
 
     ends: dict[str, dict[str, Pin]] = field(default_factory=dict)
     positions: dict[tuple[str, str], list[float]] = field(default_factory=dict)
-    position_read: bool = False
 
 
 @dataclass
@@ -88,6 +105,7 @@ class ConceptsState:
             was drawn.
         half_pairs: by model, the one picture of a pair that has been chosen, by its side.
         ticked: rows ticked for a group, by model.
+        first_strengths: where sliders first stand, as a link says, with the concepts' names.
         tried_on_all: the model, and the step `(D,)` as bytes, to be tried on all images.
         pitfall: the lesson that is shown.
         pitfall_seed: of its examples.
@@ -98,6 +116,7 @@ class ConceptsState:
     pairs: dict[str, list[tuple[Pin, Pin, str | None]]] = field(default_factory=dict)
     half_pairs: dict[str, dict[str, Pin]] = field(default_factory=dict)
     ticked: dict[str, list[int]] = field(default_factory=dict)
+    first_strengths: tuple[tuple[str, ...], tuple[float, ...]] | None = None
     tried_on_all: tuple[str, bytes] | None = None
     pitfall: str | None = None
     pitfall_seed: int = 0
@@ -112,6 +131,7 @@ class TrainState:
         opened: name of a run that the page is to show next.
         seen: what the controls depended on when they were last drawn.
         estimate: settings, and how long they take.
+        watched: a run has been shown.
         deleted: a sentence on the run that has just been deleted.
     """
 
@@ -119,6 +139,7 @@ class TrainState:
     opened: str | None = None
     seen: tuple[str, str, float | None, float | None] | None = None
     estimate: tuple[RunConfig, str] | None = None
+    watched: bool = False
     deleted: str | None = None
 
 
@@ -128,6 +149,7 @@ class Visitor:
 
     Args:
         model: name of the chosen model, on every page; None before the first.
+        asked: name of a model that an address asks for, until a page shows one.
         language: that the lessons are shown in, such as "en"; None for the default one.
         pins: newest last, at most `MOST_PINS`, of all models.
         opened: models whose first pin has been placed.
@@ -135,9 +157,8 @@ class Visitor:
             an image that was encoded is gone.
         vectors: concept vectors made so far, by model and name.
         seeds: how often samples have been drawn again, by sheet.
-        defaults: what a widget with another default for each model last started with, by key.
         told: the count of the last change that was heard of, by component's key and answer.
-        posterior_start: of the lesson on the two terms: the image that a link names, and its q.
+        posterior_start: of the lesson on the two terms: an image, and its q as a link says.
         posterior_tries: of that lesson: how often q has been put back.
         drawings_cleared: how often the drawing of a digit has been cleared.
         address: what the address says.
@@ -147,13 +168,13 @@ class Visitor:
     """
 
     model: str | None = None
+    asked: str | None = None
     language: str | None = None
     pins: list[Pin] = field(default_factory=list)
     opened: set[str] = field(default_factory=set)
     groups: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     vectors: dict[tuple[str, str], NamedConcept] = field(default_factory=dict)
     seeds: dict[str, int] = field(default_factory=dict)
-    defaults: dict[str, str] = field(default_factory=dict)
     told: dict[tuple[str, str], int] = field(default_factory=dict)
     posterior_start: tuple[int, tuple[float, ...] | None] | None = None
     posterior_tries: int = 0

@@ -41,7 +41,8 @@ def models(tmp_path_factory):
 
 
 def visit(model: str = "tiny-gaussian", query: dict[str, str] | None = None, **state) -> AppTest:
-    at = AppTest.from_file(ROOT / "pages/interpolate.py", default_timeout=60)
+    at = AppTest.from_file(ROOT / "pages/router.py", default_timeout=60)
+    at.switch_page("interpolate.py")
     for key, value in (query or {}).items():
         at.query_params[key] = value
     for key, value in {"model": model, **state}.items():
@@ -56,8 +57,7 @@ def chosen(at: AppTest, model: str = "tiny-gaussian") -> dict[str, Pin]:
 
 
 def address(at: AppTest) -> dict[str, str]:
-    """The query; AppTest gives what a test set as lists, and what the page set as text."""
-    return {k: v if isinstance(v, str) else v[-1] for k, v in at.query_params.items()}
+    return at.session_state["visitor"].address.written
 
 
 def press(at: AppTest, label: str) -> AppTest:

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from pages.ui.components import messages
 from pages.ui.components.base import Component
 from pages.ui.components.messages import MapGroup, MapPin, MapPinned
-from pages.ui.shared import images, scatter, url_state, visitor
+from pages.ui.shared import images, links, scatter, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin
@@ -65,7 +65,7 @@ def latent_map(
     groups = {name: visitor.group(space, name).tolist() for name in "AB"}
     _MAP.show(
         {
-            "base": url_state.base_path(),
+            "base": links.base_path(),
             "view": key,
             "model": space.name,
             "description": f"Map of {len(space)} codes: {view}. Arrow keys move the probe, "

@@ -14,7 +14,7 @@ import numpy as np
 
 from pages.ui.components import messages
 from pages.ui.components.base import Component
-from pages.ui.shared import plot_style, url_state
+from pages.ui.shared import links, plot_style
 from pages.ui.shared.foreign_text import plain
 
 __all__ = ["Ellipse", "Field", "Panel", "live_gaussian", "live_planes"]
@@ -162,7 +162,7 @@ def live_gaussian(
 
 def _mount(panels: Sequence[Panel], key: str, state: dict[str, Any]) -> None:
     data = {
-        "base": url_state.base_path(),
+        "base": links.base_path(),
         "palette": plot_style.COLOURS,
         "panels": [_panel(p) for p in panels],
         "legend": [],

@@ -9,7 +9,7 @@ import numpy as np
 
 from pages.ui.components import messages
 from pages.ui.components.base import Component
-from pages.ui.shared import url_state
+from pages.ui.shared import links
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.plot_style import TERMS
 
@@ -59,7 +59,7 @@ def noise_pad(
     arrow = None if slope is None else slope[list(axes)]
     _PAD.show(
         {
-            "base": url_state.base_path(),
+            "base": links.base_path(),
             "words": words,
             "model": space.name,
             "shape": list(space.shape),

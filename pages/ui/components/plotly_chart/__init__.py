@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from pages.ui.components import messages
 from pages.ui.components.base import Component
-from pages.ui.shared import url_state
+from pages.ui.shared import links
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.plot_style import COLOURS
 
@@ -36,7 +36,7 @@ def chart(figure: go.Figure, *, key: str, alt: str) -> None:
     """
     figure.layout.template = None  # the page has its own
     data = {
-        "base": url_state.base_path(),
+        "base": links.base_path(),
         "figure": figure.to_json(),
         "height": figure.layout.height or _HEIGHT,
         "colours": COLOURS,

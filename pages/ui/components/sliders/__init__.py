@@ -18,7 +18,7 @@ import numpy as np
 
 from pages.ui.components import messages
 from pages.ui.components.base import Component
-from pages.ui.shared import url_state
+from pages.ui.shared import links
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 
@@ -297,7 +297,7 @@ def _mount(
     low, high = np.array([(s.low, s.high) for s in sliders]).reshape(-1, 2).T
     values = np.clip(np.array(found, dtype=float), low, high)
     data = {
-        "base": url_state.base_path(),
+        "base": links.base_path(),
         "key": key,
         "model": space.name,
         "shape": list(space.shape),

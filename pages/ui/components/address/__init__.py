@@ -1,0 +1,40 @@
+"""The page's address, written in the browser, where history knows steps from mere changes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from pages.ui.components import messages
+from pages.ui.components.base import Component
+from pages.ui.shared import links
+
+__all__ = ["fragment", "write_address"]
+
+_ADDRESS = Component("address", Path(__file__).with_name("address.js"), messages.AddressData)
+
+
+def write_address(key: str = "address") -> None:
+    """Writes into the address what is shown now; call it at the end of a run.
+
+    Args:
+        key: of the component.
+    """
+    _ADDRESS.show(links.compose(), key=key)
+
+
+def fragment(function: Callable[[], None]) -> Callable[[], None]:
+    """As `st.fragment`, for a part of a page whose changes belong into the address."""
+
+    @functools.wraps(function)
+    def run() -> None:
+        function()
+        context = get_script_run_ctx()
+        if context is not None and context.fragment_ids_this_run:  # else the page itself does it
+            write_address(f"address-{function.__name__}")
+
+    return st.fragment(run)

@@ -1,0 +1,322 @@
+"""What an address says: one table of all that a link carries, read and written here alone.
+
+A value is checked when a page first reads it after the visitor came to an address: one that
+cannot be used is named in a notice, one out of range becomes the nearest that can be. From then
+on the page decides, and its address follows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from pages.ui.shared import visitor
+from pages.ui.shared.foreign_text import plain
+from pages.ui.shared.link_store import keep, kept
+from pages.ui.shared.link_table import TABLE
+
+__all__ = [
+    "arrive",
+    "base_path",
+    "choice",
+    "compose",
+    "flag",
+    "number",
+    "numbers_text",
+    "put",
+    "query",
+    "read_numbers",
+    "read_start",
+    "take",
+    "token",
+]
+
+T = TypeVar("T")
+_LONGEST = 1_500  # characters of a value that stands in the address itself
+_MOST_NAMED = 6  # options that a notice lists
+
+
+_BY_NAME = {parameter.name: parameter for parameter in TABLE}
+
+
+def base_path() -> str:
+    """The app's base path without a slash at its end: "" for an app at the root."""
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}" if base else ""
+
+
+# Coming to an address ---------------------------------------------------------------------------
+
+
+def arrive(page: str, *, back: bool) -> None:
+    """Begins a run of a whole page: its address is read if the visitor has just come to it.
+
+    Args:
+        page: as in its address.
+        back: whether the visitor came by the browser's own buttons. The address then says all.
+    """
+    address = visitor.current().address
+    if back or address.page != page or address.query is None:
+        address.page, address.back, address.arrived = page, back, True
+        address.query, address.written = _query(), None
+        address.read.clear()
+        address.arrivals += 1
+        if len(model := address.query.get("model", [])) == 1 and model[0]:
+            visitor.current().asked = model[0]
+    address.shown.clear()
+
+
+def _query() -> dict[str, list[str]]:
+    return {name: st.query_params.get_all(name) for name in st.query_params}
+
+
+def take(
+    name: str, parse: Callable[[str], T | None], expected: str, without: T | None = None
+) -> T | None:
+    """Reads a value once after the visitor came to an address.
+
+    Args:
+        name: of the parameter.
+        parse: gives the value of a text, or None where it makes no sense.
+        expected: what would make sense, for the notice.
+        without: the value where Back or Forward led to an address that has none.
+
+    Returns:
+        The value; None where the address has none, several, or none that can be used, and at each
+        later call.
+    """
+    address = visitor.current().address
+    if address.query is None:  # a page by itself, as in tests
+        address.query = _query()
+    if name in address.read:
+        return None
+    address.read.add(name)
+    found = address.query.get(name, [])
+    if not found and address.back:
+        return without
+    if len(found) == 1 and found[0].startswith("~"):
+        found = [kept(found[0][1:]) or found[0]]
+    value = parse(found[0]) if len(found) == 1 and found[0] else None
+    if value is None and any(found):  # an empty one asks for nothing
+        _notice(name, ", ".join(found), f"expected {expected}. It is left out.")
+    return value
+
+
+def read_numbers(name: str, count: int, low: float, high: float) -> tuple[float, ...] | None:
+    """Reads so many numbers with commas between them, each in low…high, as `take` does."""
+
+    def parse(text: str) -> tuple[float, ...] | None:
+        values = tuple(map(_number, text.split(",")))
+        if len(values) != count or not all(map(math.isfinite, values)):
+            return None
+        near = tuple(min(max(value, low), high) for value in values)
+        if near != values:
+            _notice(name, text, f"the nearest that can be shown is {numbers_text(near)}.")
+        return near
+
+    several = f"{count} numbers with commas between them," if count > 1 else "a number"
+    return take(name, parse, f"{several} from {low:,} to {high:,}")
+
+
+def read_start(name: str, count: int, low: float, high: float) -> tuple[float, ...] | None:
+    """As `read_numbers`, and the same again until the visitor comes to another address."""
+    address = visitor.current().address
+    place, first = (address.page, name), name not in address.read
+    found = read_numbers(name, count, low, high)
+    if first:
+        address.starts[place] = found
+    return address.starts.get(place)
+
+
+# Widgets ----------------------------------------------------------------------------------------
+
+
+def choice(
+    name: str,
+    options: Iterable[T],
+    default: T,
+    *,
+    text: Callable[[T], str] = str,
+    labels: Callable[[T], str] | None = None,
+) -> dict[str, Any]:
+    """Ties a widget with options to the address.
+
+    Args:
+        name: of the parameter, and key of the widget.
+        options: of the widget.
+        default: shown where nobody has chosen; not written into the address.
+        text: of an option, as the address has it.
+        labels: of an option, as the page has it; earlier versions wrote these.
+
+    Returns:
+        The key that the widget takes. Give it no default of its own.
+    """
+    options = list(options)
+    texts = _unique([text(option) for option in options])
+    by_text = dict(zip(texts, options, strict=True))
+    by_label = {} if labels is None else {labels(o).casefold(): o for o in options}
+    old = _BY_NAME[name].old
+
+    def parse(found: str) -> T | None:
+        found = old.get(found, found)
+        by_case = {t.casefold(): o for t, o in by_text.items()}
+        for known, key in ((by_text, found), (by_case, found.casefold())):
+            if key in known:
+                return known[key]
+        return by_label.get(found.casefold())
+
+    listed = ", ".join(texts[:_MOST_NAMED]) + ", …" * (len(texts) > _MOST_NAMED)
+    asked = name not in visitor.current().address.read
+    found = take(name, parse, f"one of {listed}")
+    texts_of = {option: t for t, option in by_text.items() if isinstance(option, Hashable)}
+    return _tie(name, asked, found, default, lambda v: v in options, texts_of.__getitem__)
+
+
+def number(
+    name: str, default: float, low: float, high: float, *, whole: bool = False
+) -> dict[str, Any]:
+    """Ties a widget with a number in low…high to the address, as `choice` does."""
+
+    def parse(text: str) -> float | None:
+        value = _number(text)
+        if not math.isfinite(value):
+            return None
+        near = min(max(value, low), high)
+        near = round(near) if whole else near
+        if near != value:
+            _notice(name, text, f"the nearest that can be shown is {near:,}.")
+        return near
+
+    def valid(value: object) -> bool:
+        return isinstance(value, int | float) and low <= value <= high
+
+    asked = name not in visitor.current().address.read
+    found = take(name, parse, f"a {'whole ' * whole}number from {low:,} to {high:,}")
+    kind = int if whole else float
+    found = None if found is None else kind(found)
+    return _tie(name, asked, found, kind(default), valid, lambda v: numbers_text([v]))
+
+
+def flag(name: str, default: bool = False) -> dict[str, Any]:
+    """Ties a toggle to the address, as `choice` does."""
+    return choice(name, (True, False), default, text=lambda on: str(on).lower())
+
+
+def _tie(
+    name: str,
+    asked: bool,
+    found: Any,
+    default: Any,
+    valid: Callable[[Any], bool],
+    text: Callable[[Any], str],
+) -> dict[str, Any]:
+    address = visitor.current().address
+    place, state = (address.page, name), st.session_state
+    last, address.defaults[place] = address.defaults.get(place, default), default
+    if found is not None:
+        state[name] = found
+    elif asked and address.back:  # the address says all
+        state[name] = default
+    elif name not in state or (asked and address.arrivals > 1):
+        state[name] = address.chosen.get(place, default)
+    elif state[name] == last != default:  # nobody has chosen it
+        state[name] = default
+    if not valid(state[name]):  # an option of another model
+        state[name] = default
+
+    def now() -> str | None:
+        value = st.session_state.get(name, default)
+        if value is None or value == default:
+            address.chosen.pop(place, None)
+            return None
+        address.chosen[place] = value
+        return text(value)
+
+    address.shown[name] = now
+    return {"key": name}
+
+
+def token(name: str) -> str:
+    """A name as an address has it: lower case, without blanks."""
+    return "_".join(name.lower().split())
+
+
+def _unique(texts: Sequence[str]) -> list[str]:
+    """Texts of which no two are equal: a second one gets a number."""
+    seen: dict[str, int] = {}
+    found = []
+    for text in texts:
+        seen[text] = seen.get(text, 0) + 1
+        found.append(text if seen[text] == 1 else f"{text}~{seen[text]}")
+    return found
+
+
+# Writing ----------------------------------------------------------------------------------------
+
+
+def put(name: str, text: str | Callable[[], str | None] | None) -> None:
+    """Says what the address has of something that no single widget holds.
+
+    Args:
+        name: of the parameter.
+        text: of the value, or what gives it at the end of a run; None for nothing.
+    """
+    visitor.current().address.shown[_BY_NAME[name].name] = text
+
+
+def query() -> list[tuple[str, str]]:
+    """Names and values of all that belongs into the address now."""
+    known, found = visitor.current(), {}
+    if (model := known.asked or known.model) is not None:
+        found["model"] = model
+    for name, entry in known.address.shown.items():
+        text = entry() if callable(entry) else entry
+        if text:
+            found[name] = text if len(text) <= _LONGEST else f"~{keep(text)}"
+    return list(found.items())
+
+
+def compose() -> dict[str, Any]:
+    """The address as it should be now; call it at the end of a run.
+
+    Returns:
+        What the address component is sent: `query`, whether it is a step of its own (`push`), and
+        numbers that tell a later message from an earlier one.
+    """
+    address, now = visitor.current().address, query()
+    written, before = dict(now), address.written
+    if written != before:
+        changed = set(now) ^ set((before or {}).items())
+        address.push = before is not None and any(_BY_NAME[name].pushed for name, _ in changed)
+        address.written = written
+        address.count += 1
+    return {
+        "query": now,
+        "push": address.push,
+        "count": address.count,
+        "arrivals": address.arrivals,
+        "session": address.session,
+    }
+
+
+def numbers_text(values: Sequence[float]) -> str:
+    """Numbers as `read_numbers` reads them, with three digits after the decimal point."""
+    return ",".join(f"{value:.3f}".rstrip("0").rstrip(".") for value in values)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _notice(name: str, found: str, then: str) -> None:
+    st.toast(
+        f"This link says {plain(name)} = “{plain(found, longest=40)}”; {plain(then, longest=240)}",
+        icon=":material/link_off:",
+        duration="long",
+    )

@@ -1,0 +1,120 @@
+"""What a visitor has made, as a link carries it: pins, groups and concepts of a model."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import replace
+
+import numpy as np
+
+from pages.ui.shared import links, visitor
+from pages.ui.shared.concepts import NamedConcept
+from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.pins import Pin, as_text, from_text
+from vae.concepts.files import Concept
+from vae.latent import LARGEST_CODE
+
+__all__ = ["follow_address"]
+
+_MOST_EXAMPLES = 2_000  # codes of a concept that are kept with it
+
+
+def follow_address(space: LatentSpace) -> None:
+    """Takes what the address says of the visitor's own things, and lets it follow them."""
+    known = visitor.current()
+
+    def parse_pins(text: str) -> list[Pin] | None:
+        found = [from_text(space, part) for part in text.split(".")]
+        return None if None in found else found
+
+    found = links.take("pins", parse_pins, "ids of images of this model, or codes", without=[])
+    if found is not None:
+        others = [p for p in known.pins if p.model != space.name]
+        first = 1 + max((p.number for p in others), default=0)
+        mine = [replace(p, number=first + k) for k, p in enumerate(found[-visitor.MOST_PINS :])]
+        known.pins = [*others, *mine]
+        if mine:
+            known.opened.add(space.name)
+    links.put("pins", lambda: _pins_text(space))
+    for name in "AB":
+        _follow_group(space, name)
+    made = links.take("own", lambda text: _read_concepts(space, text), "an id that is kept here")
+    for concept in made or ():
+        visitor.add_vector(space.name, concept.name, concept)
+    links.put("own", lambda: _concepts_text(space))
+
+
+def _pins_text(space: LatentSpace) -> str:
+    return ".".join(as_text(space, p) for p in visitor.pins(space) if not p.automatic)
+
+
+def _follow_group(space: LatentSpace, name: str) -> None:
+    def parse(text: str) -> list[int] | None:
+        ids = text.split(".")
+        if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in ids):
+            return None
+        rows = np.flatnonzero(np.isin(space.index, [int(part) for part in ids])).tolist()
+        return rows or None
+
+    def text() -> str:
+        return ".".join(map(str, space.index[visitor.group(space, name)].tolist()))
+
+    key = f"group-{name.lower()}"
+    rows = links.take(key, parse, "ids of images of this model with dots between", without=[])
+    if rows is not None:
+        visitor.set_group(space, name, rows)
+    links.put(key, text)
+
+
+def _concepts_text(space: LatentSpace) -> str | None:
+    made = visitor.vectors(space.name)
+    if not made:
+        return None
+    told = []
+    for c in made.values():
+        few = len(c.z_with) + len(c.z_without) <= _MOST_EXAMPLES
+        told.append(
+            {
+                "name": c.name,
+                "estimator": c.concept.estimator,
+                "about": c.concept.about,
+                "vector": _encoded(c.vector),
+                "with": _encoded(c.z_with) if few else "",
+                "without": _encoded(c.z_without) if few else "",
+                "target": c.target,
+                "paired": c.paired,
+                "rows": sorted(c.rows),
+            }
+        )
+    # Longer than any address, so that it is kept under an id.
+    return json.dumps(told).ljust(2_000)
+
+
+def _read_concepts(space: LatentSpace, text: str) -> list[NamedConcept] | None:
+    d, found = space.mean.shape[1], []
+    try:
+        for said in json.loads(text):
+            vector, with_it, without = (
+                _decoded(said[key], d) for key in ("vector", "with", "without")
+            )
+            concept = Concept(said["name"], vector[0], said["estimator"], said["about"])
+            rows = frozenset(r for r in said["rows"] if 0 <= r < len(space))
+            paired = bool(said["paired"]) and len(with_it) > 0
+            target = said["target"]
+            found.append(NamedConcept(concept, with_it, without, target, paired, rows))
+    except (ValueError, TypeError, KeyError, IndexError, binascii.Error):
+        return None  # of another model, or no concepts at all
+    return found
+
+
+def _encoded(codes: np.ndarray) -> str:
+    return base64.b64encode(np.asarray(codes, "<f4").tobytes()).decode()
+
+
+def _decoded(text: str, d: int) -> np.ndarray:
+    codes = np.frombuffer(base64.b64decode(text, validate=True), "<f4").reshape(-1, d).copy()
+    if not (np.abs(codes) <= LARGEST_CODE).all():
+        raise ValueError
+    return codes
