@@ -75,7 +75,8 @@ TABLE = (
         "the middle, or the mean", "where the sliders or the pointer stand", pushed=False,
     ),
     Parameter(
-        "way", ("interpolate",), "lerp, slerp or learned", "depends on the model", "the path's form",
+        "way", ("interpolate",), "lerp, slerp or learned", "depends on the model",
+        "the path's form",
         old={"Straight line": "lerp", "Arc": "slerp", "Learned distribution": "learned"},
     ),
     Parameter(
