@@ -10,7 +10,9 @@ from pathlib import Path
 import foreign
 import numpy as np
 import pytest
+import streamlit as st
 from google.protobuf.message import Message
+from soak import sample, share
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.concepts import files
@@ -36,6 +38,7 @@ AS_TEXT = {
     ("Image", "alt"),
     ("BidiComponent", "json"),
 }
+ESCAPED = re.compile(r"\\[!-/:-@\[-`{-~]")
 ACTIVE = re.compile(r"(?<!\\)(?:!\[pic|<img|<a |\[link|:red\[|:smile:|\$\\alpha|\*\*b)|\u202e")
 
 
@@ -48,7 +51,7 @@ def unescaped(markdown: str) -> str:
 def test_markdown_shows_every_character(text):
     shown = plain(text, longest=500)
     assert unescaped(shown) == text
-    bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", shown)
+    bare = ESCAPED.sub("", shown)
     assert not re.search(r"[!-/:-@\[-`{-~]", bare), "each punctuation mark is escaped"
 
 
@@ -256,3 +259,52 @@ def test_lessons_of_the_learn_pages_show_foreign_names_as_text(visit, monkeypatc
         check(visit("learn_arithmetic.py", stage=text(f"stage.{stage}")))
     for page in ("learn_amortised.py", "learn_reparameterisation.py"):
         check(visit(page))
+
+
+VISITS = [
+    ("map.py", {"card": True, "place": True, "place_what": "real"}),
+    *(("interpolate.py", {"walk": walk}) for walk in ("path", "corners", "traversals")),
+    *(
+        ("concepts.py", {"concept_view": view, "make_open": True})
+        for view in ("after", "before", "dose", "grid", "map", "lessons")
+    ),
+    *(("train.py", {"run": run}) for run in (foreign.MODEL + "-run", foreign.FAILED)),
+    ("train.py", {"train_view": "compare"}),
+    *((f"learn_{name}.py", {}) for name in ("amortised", "reparameterisation")),
+]
+
+
+@share("count", 1)
+def test_whatever_a_name_says_every_page_shows_it_as_text(
+    tmp_path, monkeypatch, count, record_property
+):
+    tricks = sample(foreign.HOSTILE, count)
+    for number, trick in enumerate(tricks):
+        data = tmp_path / str(number)
+        monkeypatch.setenv("LATENT_DATA", str(data))
+        st.cache_data.clear()
+        st.cache_resource.clear()
+        names = [f"{trick} {k}" for k in range(3)]
+        foreign.make(data, names)
+        for page, state in VISITS:
+            at = AppTest.from_file(ROOT / "pages" / "router.py", default_timeout=60)
+            at.switch_page(page).session_state["model"] = foreign.MODEL
+            for key, value in state.items():
+                at.session_state[key.replace("_", "-")] = value
+            at.run()
+            assert not at.exception, (trick, page, state, at.exception[0].message)
+            for proto in nodes(at):
+                for place, text in strings(proto):
+                    if place[1] in ("id", "key", "element_id"):
+                        continue
+                    where = "text" if place in AS_TEXT else "markdown"
+                    raw = text if place in AS_TEXT else ESCAPED.sub("", text)
+                    for name in names:  # as it is where that means nothing, else nowhere
+                        safe = plain(name, where) == name
+                        assert safe or name not in raw, (trick, page, place, text)
+                if getattr(proto, "component_name", None) == "chart":
+                    shown = "\n".join(texts(json.loads(json.loads(proto.json)[0]["figure"])))
+                    for name in names:
+                        assert plain(name, "chart") == name or name not in shown, (trick, page)
+    record_property("names", len(tricks))
+    record_property("visits", len(tricks) * len(VISITS))

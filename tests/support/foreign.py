@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,28 +25,39 @@ NASTY = (
     f"<img src='http://{HOST}/h.png' onerror='window.stolen=1'> $\\alpha$ **b** :smile:",
     f"{PICTURE} <a href='http://{HOST}'>a</a> www.{HOST} \u202egnp.exe",
 )
+# More of the kind, one trick each.
+HOSTILE = (
+    "# heading", "- item", "1. item", "> quote", "```code", "`code`", "***", "~~gone~~",
+    "| a | b |", "[^note]", "<b>bold</b>", "<script>stolen=1</script>", "<svg onload=stolen=1>",
+    "&lt;b&gt;", "&#60;b&#62;", "<!-- comment", "</div>", "$$x^2$$", "\\(x\\)", "%{y}",
+    "{{ name }}", ":blue-background[x]", ":material/delete:", ":rainbow[x]", ":small[x]",
+    "http://foreign.example", "www.foreign.example", "mail@foreign.example", "-> <- <-> -- ---",
+    "[a](javascript:stolen=1)", "![x](data:image/png;base64,x)", "a\\", '"quoted" \'twice\'',
+    "\u202eright to left", "\u2066isolated", "zero\u200bwidth", "line\nbreak", "\ttab",
+    "bell\x07", "\x1b[31mred", "\ufeffmark", "\ue000private", "é e\u0301 \u0300", "👩‍🚀" * 9,
+)  # fmt: skip
 MODEL, FAILED = "foreign-names", "foreign-failed"
 _ENTITIES = str.maketrans({"/": "&#47;"})  # in names of folders; Markdown reads them in addresses
 
 
-def images(folder: Path) -> Path:
+def images(folder: Path, names: Sequence[str] = NASTY) -> Path:
     """Writes 60 pictures in two class folders, with two attributes."""
     place = folder / "set *x* `y` $z$"
     rng = np.random.default_rng(0)
-    rows = [["file", *NASTY[:2]]]
+    rows = [["file", *names[:2]]]
     for k in range(60):
-        name = f"{NASTY[k % 2].translate(_ENTITIES)}/{k}.png"
+        name = f"{names[k % 2].translate(_ENTITIES)}/{k}.png"
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (16, 16, 3), np.uint8)).save(place / name)
         rows.append([name, str(k % 2), str(k // 2 % 2)])
-    table = "\n".join(",".join(f'"{cell}"' for cell in row) for row in rows)
-    (place / "attributes.csv").write_text(table, encoding="utf-8")
+    with (place / "attributes.csv").open("w", encoding="utf-8", newline="") as table:
+        csv.writer(table).writerows(rows)
     return place
 
 
-def make(data: Path) -> None:
+def make(data: Path, names: Sequence[str] = NASTY) -> None:
     """Writes the checkpoint and two runs into a data folder: one finished, one failed."""
-    source = images(data / "pictures")
+    source = images(data / "pictures", names)
     model = {"latent_dim": 3, "channels": [4, 4], "hidden": [8]}
     torch.manual_seed(0)
     save_checkpoint(
@@ -53,9 +66,9 @@ def make(data: Path) -> None:
         {
             "dataset": str(source),
             "split": "train",
-            "licence": NASTY[0],
-            "metrics": {"elbo": NASTY[0], "psnr": 20.0, "precision": {"prior": 0.5}, "recall": 1},
-            "trade_off": [NASTY[1]],
+            "licence": names[0],
+            "metrics": {"elbo": names[0], "psnr": 20.0, "precision": {"prior": 0.5}, "recall": 1},
+            "trade_off": [names[1]],
         },
     )
     config = RunConfig(str(source), model, TrainingConfig(epochs=1, batch_size=54), threads=1)
@@ -63,13 +76,13 @@ def make(data: Path) -> None:
         assert train(data / "runs" / name, config).state == "finished"
     status = data / "runs" / FAILED / "status.json"
     known = json.loads(status.read_text())
-    write_json(status, known | {"state": "failed", "message": NASTY[0]})
+    write_json(status, known | {"state": "failed", "message": names[0]})
 
 
-def vectors(model: VAE, number: int = 2) -> bytes:
+def vectors(model: VAE, number: int = 2, names: Sequence[str] = NASTY) -> bytes:
     """A file of concept vectors with such names."""
     made = [
-        Concept(name, np.full(model.latent_dim, 0.5, np.float32), NASTY[1])
-        for name in NASTY[-number:]
+        Concept(name, np.full(model.latent_dim, 0.5, np.float32), names[1])
+        for name in names[-number:]
     ]
     return pack(made, model, "foreign")[0]
