@@ -141,10 +141,10 @@ def test_each_damage_has_its_error_in_time(tmp_path, damage):
     file = tmp_path / "model.safetensors"
     spoil, words = DAMAGES[damage]
     spoil(file)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(CheckpointError, match=words) as caught:
         load_checkpoint(tmp_path)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert "model.safetensors" in str(caught.value)
 
 
