@@ -11,7 +11,7 @@ run: .venv/app
 	$(BIN)/uvicorn app:app --host 127.0.0.1 --port $(PORT) --no-access-log
 
 test: .venv/dev
-	$(BIN)/python -m pytest -q -rs
+	$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile
 
 # What is long by nature, whole; its figures go into benchmarks/results.md.
 soak: .venv/dev

@@ -14,6 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # processes of tests run side by side
+
 import tiny
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,7 +54,7 @@ def page(browser):
     """An empty page of its own context; what it throws fails the test."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(120_000)  # no test waits so long, but on a busy machine
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page

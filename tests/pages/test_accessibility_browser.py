@@ -81,7 +81,7 @@ def test_on_a_phone_the_drawer_closes_and_no_keys_are_shown(browser, app):
         user_agent="Mozilla/5.0 (Linux; Android 14) Chrome/130.0 Mobile Safari/537.36",
     )
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(120_000)
     page.goto(f"{app}/glossary")
     page.get_by_test_id("stExpandSidebarButton").click()
     page.get_by_test_id("stSidebarNavLink").filter(has_text="3 ·").click()

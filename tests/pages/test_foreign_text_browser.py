@@ -19,7 +19,7 @@ def visit(page, app, data, monkeypatch):
     foreign.make(data)
     asked = set()
     page.on("request", lambda request: asked.add(request.url))
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(120_000)
 
     def open_page(path: str, selector: str):
         page.goto(f"{app}/{path}")

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 @pytest.fixture(autouse=True)
 def patient(page):
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(120_000)
     expect.set_options(timeout=60_000)
     yield
     expect.set_options(timeout=5_000)

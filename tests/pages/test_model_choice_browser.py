@@ -11,7 +11,7 @@ MODEL = "input[role=combobox][aria-label=Model]"
 
 @pytest.fixture(autouse=True)
 def patient(page):
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(120_000)
 
 
 def shows(page, path: str, model: str) -> None:

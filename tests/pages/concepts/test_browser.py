@@ -14,7 +14,7 @@ PIXELS = """canvas => Array.from(
 @pytest.fixture
 def concepts(page, app):
     """The page of a tiny model of digits, ready to edit."""
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(120_000)
     page.goto(f"{app}/concepts?model=tiny-plane")
     page.wait_for_selector(DECODED)
     return page
@@ -190,7 +190,7 @@ def test_a_concept_is_added_by_touch_on_a_phone(browser, app):
     )
     try:
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(120_000)
         page.goto(f"{app}/concepts?model=tiny-plane")
         page.wait_for_selector(DECODED)
         page.get_by_test_id("stMetric").first.wait_for()

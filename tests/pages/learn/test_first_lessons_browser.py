@@ -175,7 +175,7 @@ def test_nothing_is_wider_than_a_phone(browser, app, file):
 
 
 def test_the_next_step_opens_with_an_image_in_the_address(page, app):
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(120_000)
     page.goto(f"{app}/learn_terms?image=5")
     page.get_by_role("button", name="Next").click()
     page.get_by_role("heading", name="4 · What the decoder predicts").wait_for()
