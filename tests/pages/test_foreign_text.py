@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui.concepts import files
 from pages.ui.learn import arithmetic
-from pages.ui.learn.texts import lesson, numbers
+from pages.ui.learn.texts import numbers
 from pages.ui.shared import cache, scatter
 from pages.ui.shared.concepts import NamedConcept
 from pages.ui.shared.foreign_text import message, plain
@@ -254,9 +254,8 @@ def test_a_comparison_of_runs_shows_foreign_names_as_text(visit):
 
 def test_lessons_of_the_learn_pages_show_foreign_names_as_text(visit, monkeypatch):
     monkeypatch.setitem(numbers("arithmetic"), "models", ((foreign.MODEL, "none"),))
-    text = lesson("arithmetic")
     for stage in arithmetic.STAGES:
-        check(visit("learn_arithmetic.py", stage=text(f"stage.{stage}")))
+        check(visit("learn_arithmetic.py", stage=stage))
     for page in ("learn_amortised.py", "learn_reparameterisation.py"):
         check(visit(page))
 
