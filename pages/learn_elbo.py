@@ -5,6 +5,7 @@ For a real image: the truth by quadrature, the bound with more and more samples,
 
 import streamlit as st
 
+from pages.ui.components import address
 from pages.ui.components.jensen import jensen
 from pages.ui.components.latent_planes import live_planes
 from pages.ui.components.plotly_chart import chart
@@ -63,7 +64,7 @@ jensen(
 st.caption(text("jensen.caption"))
 layout.to_try(text)
 with layout.details(text("linear.title"), "straighten"):
-    st.fragment(elbo.linear_gaussian)()
+    address.fragment(elbo.linear_gaussian)()
 with layout.details(text("measured.title")):
     st.markdown(text("measured.text", gap=f"{found.gap:.2f}"))
 layout.end(text)

@@ -5,6 +5,7 @@ Three likelihoods on one image, pixel by pixel; and why their product is compute
 
 import streamlit as st
 
+from pages.ui.components import address
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import autoencoder, layout, likelihoods
 from pages.ui.learn.texts import lesson
@@ -18,7 +19,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 x = space.image(row)
 
 
-@st.fragment
+@address.fragment
 def pixels() -> None:
     """The three readings, and the curve of the pixel that was clicked."""
     at = likelihoods.read_pixels(x)
@@ -36,7 +37,7 @@ def pixels() -> None:
 pixels()
 layout.formula(text)
 st.header(text("product.title"), anchor=False)
-st.fragment(likelihoods.underflow)(space, x)
+address.fragment(likelihoods.underflow)(space, x)
 st.markdown(text("average.title"))
 likelihoods.averaging(space, x, seed)
 layout.to_try(text)

@@ -5,6 +5,7 @@ A q moved by hand, models trained with five weights of the KL, and measured grad
 
 import streamlit as st
 
+from pages.ui.components import address
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import autoencoder, layout, terms
 from pages.ui.learn.texts import lesson
@@ -15,7 +16,7 @@ space = autoencoder.open_model(text.number("model"))
 with st.container(horizontal=True, vertical_alignment="bottom"):
     row = layout.choose_image(space, default=text.number("image"), width=64)
     seed = layout.seed(help=text("seed.help"))
-st.fragment(terms.move_posterior)(space, row, seed)
+address.fragment(terms.move_posterior)(space, row, seed)
 
 layout.formula(text)
 

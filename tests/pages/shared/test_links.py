@@ -116,6 +116,13 @@ def test_one_module_alone_reads_and_writes_the_address():
             assert not re.search(r"bind=.query-params|\bst\.query_params", text), file
 
 
+def test_parts_that_rerun_alone_write_the_address_too():
+    """But for the training page, whose parts change nothing that its address says."""
+    for file in (ROOT / "pages").rglob("*.py"):
+        if file.name != "train.py" and file.parent.name != "address":
+            assert "st.fragment" not in file.read_text(encoding="utf-8"), file
+
+
 def test_the_document_is_the_table():
     written = (ROOT / "docs/links.md").read_text(encoding="utf-8")
     assert written == as_markdown(), "python -m pages.ui.shared.link_table > docs/links.md"

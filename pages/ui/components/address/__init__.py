@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -15,6 +16,7 @@ from pages.ui.shared import links
 
 __all__ = ["fragment", "write_address"]
 
+P, T = ParamSpec("P"), TypeVar("T")
 _ADDRESS = Component("address", Path(__file__).with_name("address.js"), messages.AddressData)
 
 
@@ -27,14 +29,15 @@ def write_address(key: str = "address") -> None:
     _ADDRESS.show(links.compose(), key=key)
 
 
-def fragment(function: Callable[[], None]) -> Callable[[], None]:
+def fragment(function: Callable[P, T]) -> Callable[P, T]:
     """As `st.fragment`, for a part of a page whose changes belong into the address."""
 
     @functools.wraps(function)
-    def run() -> None:
-        function()
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        found = function(*args, **kwargs)
         context = get_script_run_ctx()
         if context is not None and context.fragment_ids_this_run:  # else the page itself does it
             write_address(f"address-{function.__name__}")
+        return found
 
     return st.fragment(run)
