@@ -76,6 +76,7 @@ def test_the_notebook_runs_and_its_output_is_small(tmp_path, monkeypatch):
     from nbclient import NotebookClient
 
     monkeypatch.setenv("PYTHONPATH", str(EXAMPLES.parent))  # for the kernel, in another folder
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # the app's own, if it ran in this process
     file = EXAMPLES / "tour.ipynb"
     assert file.stat().st_size < LARGEST
     notebook = nbformat.read(file, as_version=4)

@@ -17,8 +17,8 @@ import pytest
 
 from vae.__main__ import main
 from vae.arguments import build_parser
-from vae.checkpoint import load_codes
-from vae.codes import add_bounds
+from vae.checkpoint import load_codes, save_codes
+from vae.codes import BOUNDS, add_bounds
 from vae.datasets import load_dataset
 from vae.runs.folder import Status
 from vae.terminal import Display
@@ -110,6 +110,8 @@ def checkpoint(tmp_path) -> Path:
     """A copy of a shipped model without bounds."""
     folder = tmp_path / "model"
     shutil.copytree(ROOT / "checkpoints" / "lab" / "digits-beta-1", folder)
+    codes = load_codes(folder)
+    save_codes(folder, {name: codes[name] for name in codes.keys() - {*BOUNDS}})
     return folder
 
 

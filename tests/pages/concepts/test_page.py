@@ -45,6 +45,7 @@ def models(tmp_path_factory):
     from vae.datasets.faces import load
 
     data = tmp_path_factory.mktemp("data")
+    st.cache_resource.clear()  # all the faces, if another test loaded them
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LATENT_DATA", str(data))
         patch.setenv("XDG_CACHE_HOME", str(data / "cache"))
