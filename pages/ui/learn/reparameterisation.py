@@ -77,7 +77,6 @@ def take_noise(dragged: list[float]) -> None:
         st.session_state[key] = round(float(value), 2)
 
 
-@cache.shared(256)
 def pad_words() -> dict[str, str]:
     """What the noise pad writes, in the visitor's language."""
     text = lesson("reparameterisation")
