@@ -23,6 +23,7 @@ from vae.code_distribution import (
 )
 from vae.codes import encode
 from vae.flow import VelocityField
+from vae.likely_codes import blend, complete
 
 
 def ring(n: int, seed: int = 0) -> np.ndarray:
@@ -191,3 +192,52 @@ def test_the_command_fits_a_checkpoint(tmp_path, capsys):
     save_card(folder, {})
     assert main(command) == 2
     assert "names no dataset" in capsys.readouterr().err
+
+
+# Codes that stay with the data where averages leave them -------------------------------------
+
+CORNERS = np.array([[2, 0], [0, 2], [1.4, 1.4]], np.float32)
+
+
+def test_blends_stay_on_the_ring_and_averages_do_not(learned):
+    weights = np.random.default_rng(0).dirichlet([1, 1, 1], 50)
+    found, average = blend(learned, CORNERS, weights, level=1), weights @ CORNERS
+    off = [np.abs(np.linalg.norm(z, axis=1) - 2).mean() for z in (found, average)]
+    assert found.dtype == np.float32 and off[0] < 0.6 * off[1]
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_a_blend_of_one_code_is_that_code(learned, level):
+    assert (blend(learned, CORNERS, np.eye(3), level) == CORNERS).all()
+    assert blend(learned, CORNERS, np.ones(3) / 3, level).shape == (1, 2)
+
+
+@pytest.mark.parametrize("weights", [[0.5, 0.5], [1.5, -0.5, 0.0], [0.5, 0.2, 0.2]])
+def test_weights_that_are_no_blend_are_refused(learned, weights):
+    with pytest.raises(ValueError, match=r"a weight for each|add up to 1"):
+        blend(learned, CORNERS, np.array(weights))
+
+
+def test_completed_places_lie_on_the_ring_where_they_were_asked_for(learned):
+    places = np.stack([np.linspace(-1.6, 1.6, 33), np.full(33, 7.0)], 1)
+    found = complete(learned, places, np.array([[1.0, 0.0]]), seed=1)
+    assert np.allclose(found[:, 0], places[:, 0], atol=1e-4), "the direction that is given"
+    assert (np.abs(np.linalg.norm(found, axis=1) - 2) < 0.7).mean() > 0.9
+    assert np.abs(np.diff(found[:, 1])).max() < 0.6, "near places, near codes"
+    others = [complete(learned, places[16:17], np.eye(2)[:1], seed=s)[0, 1] for s in range(20)]
+    assert min(others) < -1 and max(others) > 1, "other seeds, other completions"
+
+
+def test_directions_need_not_be_axes_nor_orthogonal(learned):
+    shown = np.array([[1.0, 1.0], [0.3, -1.0]])
+    z = np.array([[0.4, -1.9]], np.float32)
+    assert np.allclose(complete(learned, z, shown), z, atol=1e-4), "nothing is left to draw"
+    gaussian = CodeDistribution(learned.mean, learned.root)
+    found = complete(gaussian, z, shown[:1], np.array([0.5, 0.1]))
+    assert found[0].sum() == pytest.approx(z[0].sum(), abs=1e-4), "where no flow was learned"
+
+
+@pytest.mark.parametrize("shown", [np.zeros((1, 2)), np.eye(3), [[1, 0], [2, 0]]])
+def test_directions_that_say_nothing_are_refused(learned, shown):
+    with pytest.raises(ValueError, match="independent"):
+        complete(learned, CORNERS, shown)

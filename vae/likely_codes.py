@@ -1,0 +1,113 @@
+"""Codes that stay with the data: blends of several, places of a plane completed.
+
+An average of codes shrinks towards the mean, where in many dimensions no code lies. Each function
+here does its arithmetic part of the way back to noise, where an average can be given the length
+that noise has, and follows the flow forwards again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from .code_distribution import CodeDistribution
+from .flow import STEPS, follow
+
+__all__ = ["LEVEL", "blend", "complete"]
+
+LEVEL = 0.5  # how far back to noise, unless somebody says otherwise
+
+
+def blend(
+    distribution: CodeDistribution, codes: np.ndarray, weights: np.ndarray, level: float = LEVEL
+) -> np.ndarray:
+    """Blends codes so that the blend is as likely as what it is made of.
+
+    The codes go back to noise of the given level and are averaged there. The average gets the
+    length that they have on average, and comes forward again.
+
+    Args:
+        distribution: of the codes.
+        codes: `(K, D)`.
+        weights: `(N, K)`, or `(K,)` for one blend; not negative, each row adding up to 1.
+        level: 0…1, see `CodeDistribution.to_noise`.
+
+    Returns:
+        `(N, D)` float32; a blend with the whole weight on one code is that code.
+
+    Raises:
+        ValueError: weights and codes do not fit, or a row of weights does not add up to 1.
+
+    References:
+        Flow matching for generative modeling (Lipman et al., 2023).
+    """
+    codes = np.atleast_2d(np.asarray(codes, dtype=np.float32))
+    weights = np.atleast_2d(np.asarray(weights, dtype=np.float64))
+    if weights.shape[1] != len(codes):
+        raise ValueError(
+            f"There are weights {weights.shape} for codes {codes.shape}; expected a weight for "
+            "each code in every row."
+        )
+    if (weights < 0).any() or not np.allclose(weights.sum(1), 1, atol=1e-4):
+        raise ValueError("Each row of weights should be 0 or more and add up to 1.")
+    u = distribution.to_noise(codes, level).astype(np.float64)
+    mean, length = weights @ u, weights @ np.linalg.norm(u, axis=1)
+    now = np.linalg.norm(mean, axis=1)
+    mean *= (length / np.maximum(now, 1e-12))[:, None]
+    z = distribution.from_noise(mean, level)
+    whole = weights.argmax(1)
+    alone = weights.max(1) == 1
+    z[alone] = codes[whole[alone]]
+    return z
+
+
+def complete(
+    distribution: CodeDistribution,
+    z: np.ndarray,
+    shown: np.ndarray,
+    noise: np.ndarray | None = None,
+    *,
+    seed: int = 0,
+) -> np.ndarray:
+    """Completes places of which only some directions are known by drawing all the others.
+
+    The flow carries noise to codes. On the way, what is shown is kept on the straight line from
+    its own noise to what it should become, so that everything else adapts to it. Codes depend
+    continuously on their places: near places with the same noise become similar pictures.
+
+    Args:
+        distribution: of the codes.
+        z: `(N, D)`, of which only `shown @ z` counts.
+        shown: `(K, D)` directions in which the codes are given.
+        noise: `(D,)` or `(N, D)`, where the flow starts; by default drawn, the same for all.
+        seed: of the noise.
+
+    Returns:
+        `(N, D)` float32, with `shown @` of it as in `z`.
+
+    Raises:
+        ValueError: the directions do not fit the codes, or depend on each other.
+
+    References:
+        RePaint: Inpainting using denoising diffusion probabilistic models (Lugmayr et al., 2022).
+    """
+    z = np.atleast_2d(np.asarray(z, dtype=np.float32))
+    shown = np.atleast_2d(np.asarray(shown, dtype=np.float64))
+    if shown.shape[1] != z.shape[1] or np.linalg.matrix_rank(shown) < len(shown):
+        raise ValueError(
+            f"The directions have shape {shown.shape} for codes {z.shape}; expected independent "
+            "directions (K, D)."
+        )
+    if noise is None:
+        noise = np.random.default_rng(seed).standard_normal(z.shape[1])
+    basis = np.linalg.qr(distribution.root.T.astype(np.float64) @ shown.T)[0].astype(np.float32)
+    kept = torch.from_numpy(basis @ basis.T)  # in whitened coordinates
+    x = torch.from_numpy(np.broadcast_to(noise, z.shape).astype(np.float32))
+    goal = torch.from_numpy(distribution.whiten(z)) @ kept
+    start = x @ kept
+    for k in range(STEPS):
+        t, end = k / STEPS, (k + 1) / STEPS
+        if distribution.field is not None:
+            x = follow(distribution.field, x, t, end)
+        x = x + ((1 - end) * start + end * goal) - x @ kept
+    return distribution.unwhiten(x.numpy())
