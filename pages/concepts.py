@@ -35,8 +35,9 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     space = model_picker.choose_model()
     own_things.follow_address(space)
     active = selection.choose_concepts(space)
+    pin = selection.start(space)
+    selection.draw_start(space, pin)
 model_picker.show_notices(space)
-pin = selection.start(space)
 
 with st.expander(
     f"Choose the starting picture · now {plain(pin.title)}",

@@ -15,9 +15,9 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.components import messages, pickers, schema
+from pages.ui.components import messages, schema
 from pages.ui.map import placing
-from pages.ui.shared import cache, images, scatter, visitor
+from pages.ui.shared import cache, images, samples, scatter, visitor
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
@@ -269,11 +269,11 @@ def test_every_image_is_drawn_once(colour):
 def test_samples_of_the_fitted_gaussian_have_its_moments():
     space = cache.latent_space("tiny-gaussian")
     mean, covariance = space.aggregate_posterior.mean, space.aggregate_posterior.covariance
-    drawn = pickers.draw_samples(space, "fitted", 20_000, 0)
+    drawn = samples.draw_samples(space, "fitted", 20_000, 0)
     spread = np.sqrt(np.diag(covariance))
     assert np.allclose(drawn.mean(0), mean, atol=0.05 * spread.max())
     assert np.allclose(np.cov(drawn.T), covariance, atol=0.06 * spread.max() ** 2)
-    prior = pickers.draw_samples(space, "prior", 20_000, 0)
+    prior = samples.draw_samples(space, "prior", 20_000, 0)
     assert np.allclose(np.cov(prior.T), np.eye(5), atol=0.06)
 
 

@@ -12,19 +12,19 @@ from pages.ui.components.gallery import Picture, choose_picture, choose_pictures
 from pages.ui.shared import formatting, images, visitor
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.latent_space import LatentSpace
-from pages.ui.shared.pins import Pin, real_pin, upload_pin
+from pages.ui.shared.pins import Pin, drawn_pin, real_pin, upload_pin
+from pages.ui.shared.samples import DISTRIBUTIONS, distributions, draw_samples
 from vae import DatasetError
 from vae.codes import decode
 
 __all__ = [
-    "DISTRIBUTIONS",
     "SOURCES",
     "OnChoose",
     "choose_item",
     "choose_real",
     "choose_sample",
     "choose_upload",
-    "draw_samples",
+    "draw_somebody",
     "take_photograph",
     "tick_real",
 ]
@@ -38,10 +38,11 @@ _PAGE = 60  # pictures of the dataset shown at once
 SOURCES = {"real": "Real images", "pin": "My pins", "sample": "Samples", "upload": "Upload"}
 
 
-DISTRIBUTIONS = {
-    "learned": "Learned distribution of the codes",
-    "fitted": "Gaussian fitted to the codes",
-    "prior": "Prior, N(0, I)",
+_SEED = "The link keeps its seed; Back undoes it."
+_NEW_IS = {
+    "learned": "A draw from the learned distribution of the codes, decoded.",
+    "fitted": "A draw from the Gaussian fitted to the codes, decoded: their distribution has not "
+    "been learned.",
 }
 
 
@@ -166,24 +167,6 @@ def _real_pictures(space: LatentSpace, key: str) -> list[Picture]:
     ]
 
 
-def draw_samples(space: LatentSpace, distribution: str, count: int, seed: int) -> np.ndarray:
-    """Draws codes `(count, D)`.
-
-    Args:
-        space: the model.
-        distribution: "prior" for N(0, I), "fitted" for a Gaussian fitted to the codes, "learned"
-            for their learned distribution.
-        count: how many.
-        seed: the same gives the same.
-    """
-    if distribution == "learned" and space.distribution is not None:
-        return space.distribution.sample(count, seed)
-    if distribution == "fitted":
-        return space.aggregate_posterior.sample(count, seed)
-    noise = np.random.default_rng(seed).standard_normal((count, space.mean.shape[1]))
-    return noise.astype(np.float32)
-
-
 def choose_sample(
     space: LatentSpace, *, key: str, on_choose: OnChoose | None = None, count: int = 12
 ) -> Pin | None:
@@ -204,11 +187,12 @@ def choose_sample(
         seeds[key] = seeds.get(key, 0) + 1
 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        options = ["fitted", "prior"] if space.variational else ["fitted"]
-        if space.distribution is not None and space.distribution.learned:
-            options.insert(0, "learned")
         distribution = st.selectbox(
-            "Distribution", options, format_func=DISTRIBUTIONS.get, key=f"{key}-from", width=260
+            "Distribution",
+            distributions(space),
+            format_func=DISTRIBUTIONS.get,
+            key=f"{key}-from",
+            width=260,
         )
         st.button("Draw again", icon=":material/casino:", key=f"{key}-again", on_click=draw_again)
     seed = seeds.get(key, 0)
@@ -233,6 +217,33 @@ def choose_sample(
         on_choose=lambda answer: on_choose and on_choose(pin_of(answer)),
     )
     return None if answer is None else pin_of(answer)
+
+
+def draw_somebody(
+    space: LatentSpace, *, key: str, on_choose: OnChoose, shown: Sequence[Pin], then: str = ""
+) -> None:
+    """Offers a draw of the distribution nearest to a model's codes; each click draws another.
+
+    Args:
+        space: the model.
+        key: of the button.
+        on_choose: told of each draw.
+        shown: what the page shows: the next draw has a seed above all of theirs.
+        then: what becomes of it, for the tooltip.
+    """
+
+    def draw() -> None:
+        seeds, name = visitor.current().seeds, f"new-{space.name}"
+        seeds[name] = 1 + max([seeds.get(name, -1), *(p.seed for p in shown)])
+        on_choose(drawn_pin(space, seeds[name]))
+
+    st.button(
+        "Somebody new" if space.dataset.name == "faces" else "Something new",
+        icon=":material/casino:",
+        key=key,
+        on_click=draw,
+        help=" ".join(filter(None, [_NEW_IS[distributions(space)[0]], then, _SEED])),
+    )
 
 
 def choose_upload(

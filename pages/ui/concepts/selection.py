@@ -18,6 +18,7 @@ from pages.ui.shared.pins import Pin, as_text, from_text, real_pin, refound
 __all__ = [
     "choose_concepts",
     "choose_start",
+    "draw_start",
     "first_strengths",
     "set_start",
     "start",
@@ -133,6 +134,13 @@ def choose_start(space: LatentSpace) -> None:
         pickers.choose_item(
             space, key="start", label="Start from", shown=shown, on_choose=set_start
         )
+
+
+def draw_start(space: LatentSpace, pin: Pin) -> None:
+    """Offers a draw in place of the starting picture, a button."""
+    pickers.draw_somebody(
+        space, key="new", on_choose=set_start, shown=[pin], then="Concepts act on it."
+    )
 
 
 def set_start(pin: Pin) -> None:

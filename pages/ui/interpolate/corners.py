@@ -89,12 +89,14 @@ def _choose_four(space: LatentSpace) -> list[Pin]:
     for pair in (("A", "B"), ("C", "D")):
         with st.container(horizontal=True, gap="small"):
             pins += [endpoints.choose_end(space, name, 80) for name in pair]
-    st.button(
-        "Shuffle",
-        icon=":material/shuffle:",
-        on_click=endpoints.shuffle,
-        args=(space, endpoints.NAMES),
-    )
+    with st.container(horizontal=True, gap="small"):
+        st.button(
+            "Shuffle",
+            icon=":material/shuffle:",
+            on_click=endpoints.shuffle,
+            args=(space, endpoints.NAMES),
+        )
+        endpoints.draw_first(space, pins)
     return pins
 
 

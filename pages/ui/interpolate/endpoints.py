@@ -29,6 +29,7 @@ __all__ = [
     "NAMES",
     "choose_end",
     "choose_ends",
+    "draw_first",
     "ends",
     "export_files",
     "keep_stand",
@@ -167,7 +168,25 @@ def choose_ends(space: LatentSpace, names: Sequence[str]) -> list[Pin]:
         if len(names) == 2:
             st.button("Swap", icon=":material/swap_horiz:", on_click=swap, args=(space,))
         st.button("Shuffle", icon=":material/shuffle:", on_click=shuffle, args=(space, names))
+        draw_first(space, chosen)
     return chosen
+
+
+def draw_first(space: LatentSpace, chosen: Sequence[Pin]) -> None:
+    """Offers a draw in place of A.
+
+    Args:
+        space: the model.
+        chosen: the pictures that are shown.
+    """
+    first = NAMES[0]
+    pickers.draw_somebody(
+        space,
+        key="new",
+        on_choose=functools.partial(set_end, space, first),
+        shown=chosen,
+        then=f"It takes the place of {first}.",
+    )
 
 
 def picture(space: LatentSpace, pin: Pin) -> torch.Tensor:

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from pages.ui.components.latent_planes import Field, Panel, live_planes
-from pages.ui.components.pickers import draw_samples
 from pages.ui.learn import layout
 from pages.ui.learn.texts import lesson
 from pages.ui.shared import cache, images, links, plot_style
 from pages.ui.shared.classifier import confidence, threshold
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.samples import draw_samples
 from vae import CheckpointError, DatasetError
 from vae.codes import decode
 from vae.latent import neighbours

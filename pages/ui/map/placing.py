@@ -136,6 +136,7 @@ def own_things(space: LatentSpace, projection: str, axes: tuple[int, int]) -> No
                             args=(pin.number,),
                             type="tertiary",
                         )
+        pickers.draw_somebody(space, key="new", on_choose=visitor.add_pin, shown=pins)
         for name in "AB":
             rows = visitor.group(space, name)
             if len(rows):

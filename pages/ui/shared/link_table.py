@@ -36,7 +36,7 @@ _LESSONS = (
     "learn_reparameterisation", "learn_amortised", "learn_arithmetic",
 )  # fmt: skip
 _PLACES = ("map", "interpolate", "concepts")
-_PLACE = "id of a real image, or a code as the page writes it"
+_PLACE = "id of a real image, n and the seed of a draw, or a code as the page writes it"
 TABLE = (
     Parameter("model", ("every page",), "name of a model", "the first model", "the model"),
     Parameter(
@@ -59,7 +59,7 @@ TABLE = (
         "own", _PLACES, "short id of what the data folder keeps", "none",
         "concepts that the visitor made",
     ),
-    Parameter("pins", _PLACES, f"each {_PLACE}, with dots between", "none", "the pins, in order"),
+    Parameter("pins", _PLACES, f"each {_PLACE}; dots between", "none", "the pins, in order"),
     Parameter("group-a", _PLACES, "ids of images with dots between", "none", "group A"),
     Parameter("group-b", _PLACES, "ids of images with dots between", "none", "group B"),
     Parameter(

@@ -10,12 +10,14 @@ import numpy as np
 from torch import Tensor
 
 from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.samples import SHORT, distributions, draw_samples
 from vae.latent import LARGEST_CODE
 
 __all__ = [
     "KIND_BADGES",
     "Pin",
     "as_text",
+    "drawn_pin",
     "from_text",
     "original",
     "real_pin",
@@ -39,6 +41,7 @@ class Pin:
         approximate: decoded as a mean of nearby codes, as between the points of a t-SNE map.
         automatic: pinned by a page; it gives way to the first pin that the visitor makes.
         number: tells a visitor's pins apart.
+        seed: of a draw that `drawn_pin` made, else -1.
     """
 
     model: str
@@ -51,6 +54,7 @@ class Pin:
     approximate: bool = False
     automatic: bool = False
     number: int = 0
+    seed: int = -1
 
 
 KIND_BADGES = {  # what it is, colour, icon
@@ -61,6 +65,7 @@ KIND_BADGES = {  # what it is, colour, icon
 }
 
 
+_DRAWN = "n"  # and a seed, in an address
 _LETTERS = {"g": "generated", "s": "sample", "u": "upload"}  # in an address
 _BIAS = 64
 
@@ -75,13 +80,15 @@ def refound(space: LatentSpace, pin: Pin) -> Pin | None:
 
 
 def as_text(space: LatentSpace, pin: Pin) -> str:
-    """A pin in an address: a real image's id, or the code of anything else.
+    """A pin in an address: a real image's id, a draw's seed, or the code of anything else.
 
     Each number of a code takes 16 bits, with one exponent for all: they are exact to 2⁻¹⁶ of the
     smallest power of two that is above the largest of them.
     """
     if pin.row >= 0:
         return str(int(space.index[pin.row]))
+    if pin.seed >= 0:
+        return f"{_DRAWN}{pin.seed}"
     letter = next((k for k, kind in _LETTERS.items() if kind == pin.kind), "g")
     exponent = int(np.clip(np.frexp(np.abs(pin.z).max(initial=0.0))[1], -_BIAS, _BIAS))
     whole = np.rint(np.ldexp(pin.z.astype(np.float64), 15 - exponent)).clip(-32768, 32767)
@@ -95,9 +102,11 @@ def from_text(space: LatentSpace, text: str) -> Pin | None:
     Returns:
         None where it makes no sense for this model.
     """
-    if text.isascii() and text.isdigit() and len(text) < 10:
+    if _is_number(text):
         rows = np.flatnonzero(space.index == int(text))
         return real_pin(space, int(rows[0])) if len(rows) else None
+    if text.startswith(_DRAWN) and _is_number(text[1:]):
+        return drawn_pin(space, int(text[1:]))
     d = space.mean.shape[1]
     if text[:1] not in _LETTERS or len(text) > 8 * d + 8:
         return None
@@ -120,6 +129,10 @@ def from_text(space: LatentSpace, text: str) -> Pin | None:
     return Pin(space.name, kind, z.astype(np.float32), f"{titles[kind]} from the link")
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
+
+
 def original(space: LatentSpace, pin: Pin) -> Tensor | None:
     """The image `(C, H, W)` behind a pin, None for one that was generated."""
     return space.image(pin.row) if pin.row >= 0 else pin.image
@@ -129,6 +142,13 @@ def real_pin(space: LatentSpace, row: int) -> Pin:
     """A reference image as a pin."""
     variance = space.variance[row] if space.variational else None
     return Pin(space.name, "real", space.mean[row], space.title(row), row=row, variance=variance)
+
+
+def drawn_pin(space: LatentSpace, seed: int) -> Pin:
+    """The draw with this seed of the distribution nearest to a model's codes, as a pin."""
+    source = distributions(space)[0]
+    z = draw_samples(space, source, 1, seed)[0]
+    return Pin(space.name, "sample", z, f"Draw {seed} · {SHORT[source]}", seed=seed)
 
 
 def upload_pin(space: LatentSpace, x: Tensor, title: str) -> Pin:

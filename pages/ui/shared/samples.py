@@ -1,0 +1,44 @@
+"""Codes that are drawn: from what distributions, and which of them suits a model best."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pages.ui.shared.latent_space import LatentSpace
+
+__all__ = ["DISTRIBUTIONS", "SHORT", "distributions", "draw_samples"]
+
+DISTRIBUTIONS = {
+    "learned": "Learned distribution of the codes",
+    "fitted": "Gaussian fitted to the codes",
+    "prior": "Prior, N(0, I)",
+}
+SHORT = {"learned": "learned distribution", "fitted": "fitted Gaussian", "prior": "prior"}
+
+
+def distributions(space: LatentSpace) -> list[str]:
+    """Names of what codes of a model can be drawn from, the one nearest to its codes first."""
+    learned = space.distribution is not None and space.distribution.learned
+    return [
+        *(["learned"] if learned else []),
+        "fitted",
+        *(["prior"] if space.variational else []),
+    ]
+
+
+def draw_samples(space: LatentSpace, distribution: str, count: int, seed: int) -> np.ndarray:
+    """Draws codes `(count, D)`.
+
+    Args:
+        space: the model.
+        distribution: "prior" for N(0, I), "fitted" for a Gaussian fitted to the codes, "learned"
+            for their learned distribution.
+        count: how many.
+        seed: the same gives the same.
+    """
+    if distribution == "learned" and space.distribution is not None:
+        return space.distribution.sample(count, seed)
+    if distribution == "fitted":
+        return space.aggregate_posterior.sample(count, seed)
+    noise = np.random.default_rng(seed).standard_normal((count, space.mean.shape[1]))
+    return noise.astype(np.float32)

@@ -1,0 +1,87 @@
+"""A draw on the map, of a path, and as the start of an edit: one button, its seed in the link."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+from streamlit.testing.v1 import AppTest
+
+from pages.ui.shared import cache
+from pages.ui.shared.pins import Pin, as_text, drawn_pin, from_text
+from vae.code_distribution import CodeDistribution, save_code_distribution
+from vae.codes import FittedGaussian
+from vae.flow import VelocityField
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "checkpoints"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LATENT_DATA", str(folder.parent))
+        tiny.make(folder, ("tiny-gaussian",))
+        shutil.copytree(folder / "tiny-gaussian", folder / "tiny-learned")
+        learned = CodeDistribution(
+            np.ones(5, np.float32), np.eye(5, dtype=np.float32), VelocityField(5, 8, 1)
+        )
+        save_code_distribution(folder / "tiny-learned", learned)
+        yield folder
+
+
+def visit(page: str, query: dict[str, str]) -> AppTest:
+    at = AppTest.from_file(ROOT / "pages/router.py", default_timeout=60)
+    at.switch_page(page)
+    for name, value in query.items():
+        at.query_params[name] = value
+    at.run()
+    assert not at.exception
+    return at
+
+
+def shown(at: AppTest, page: str) -> Pin:
+    visitor = at.session_state["visitor"]
+    if page == "map.py":
+        return visitor.pins[-1]
+    if page == "interpolate.py":
+        return visitor.paths.ends["tiny-learned"]["A"]
+    return visitor.concepts.start
+
+
+@pytest.mark.parametrize(
+    ("page", "name"), [("map.py", "pins"), ("interpolate.py", "a"), ("concepts.py", "person")]
+)
+def test_each_click_draws_another_and_the_link_shows_the_same(page, name):
+    at = visit(page, {"model": "tiny-learned"})
+    at.button(key="new").click().run()
+    first = shown(at, page)
+    at.button(key="new").click().run()
+    second, written = shown(at, page), at.session_state["visitor"].address.written
+    assert not at.exception and (first.seed, second.seed) == (0, 1)
+    assert written[name].split(".")[-1] == "n1"
+    again = shown(visit(page, written), page)
+    np.testing.assert_array_equal(again.z, second.z)
+    assert again.seed == 1 and not np.array_equal(first.z, second.z)
+    after = visit(page, {**written, name: "n40"})
+    after.button(key="new").click().run()
+    assert shown(after, page).seed == 41, "the next seed follows that of the link"
+
+
+def test_a_draw_says_what_it_is_drawn_from():
+    learned, fitted = cache.latent_space("tiny-learned"), cache.latent_space("tiny-gaussian")
+    assert drawn_pin(learned, 3).title == "Draw 3 · learned distribution"
+    assert drawn_pin(fitted, 3).title == "Draw 3 · fitted Gaussian"
+    np.testing.assert_array_equal(drawn_pin(learned, 3).z, learned.distribution.sample(1, 3)[0])
+    gaussian = FittedGaussian.fit(fitted.mean, fitted.variance)
+    np.testing.assert_allclose(drawn_pin(fitted, 3).z, gaussian.sample(1, 3)[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("text", ["n", "n-1", "n1e3", "nAAAA", "n9999999999", "n٣"])
+def test_a_seed_that_is_none_is_refused(text):
+    assert from_text(cache.latent_space("tiny-learned"), text) is None
+    assert as_text(cache.latent_space("tiny-learned"), drawn_pin(
+        cache.latent_space("tiny-learned"), 7)) == "n7"  # fmt: skip
