@@ -24,8 +24,8 @@ from pages.ui.shared.foreign_text import plain
 VIEWS = {
     "after": ("What the edit did", edit_report.show_after),
     "before": ("Is the vector any good?", vector_report.show_vectors),
-    "dose": ("Dose and response", dose_response.show_dose),
-    "grid": ("People × strengths", strength_grid.show_grid),
+    "dose": ("Dose–response curve", dose_response.show_dose),
+    "grid": ("Grid of strengths", strength_grid.show_grid),
     "map": ("On the map", projection.show_projection),
     "lessons": ("Three lessons", pitfalls.show_lessons),
 }

@@ -23,7 +23,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         space = model_picker.choose_model()
         own_things.follow_address(space)
     view = st.segmented_control(
-        "Walk",
+        "View",
         list(VIEWS),
         required=True,
         format_func=lambda name: VIEWS[name][0],

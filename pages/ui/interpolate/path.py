@@ -26,7 +26,7 @@ from vae.latent import UNJUDGED, density, intervals, lerp, neighbours, slerp
 
 __all__ = ["Facts", "Path", "facts", "path_file", "path_view"]
 
-WAYS = {"lerp": "Straight line", "slerp": "Arc", "learned": "Learned distribution"}
+WAYS = {"lerp": "Linear", "slerp": "Spherical (slerp)", "learned": "Learned distribution"}
 LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)  # how far back to noise a learned path goes
 _LEVEL = 0.5
 FRAMES = (5, 7, 9, 11, 13, 17)

@@ -61,7 +61,7 @@ def pin_first(space: LatentSpace) -> None:
 def choose_others(space: LatentSpace) -> str:
     """Asks where the dimensions that a plane does not show come from: "pinned" or "mean"."""
     options = ("pinned", "mean") if space.high_dimensional else ("mean", "pinned")
-    names = {"mean": "Mean code", "pinned": "As in the last pin"}
+    names = {"mean": "Mean code", "pinned": "From the last pin"}
     return st.selectbox(
         f"Other {space.mean.shape[1] - 2} dimensions",
         options,

@@ -127,7 +127,7 @@ def test_a_link_restores_all_that_was_chosen(visit):
     page = visit("a=17&b=4&at=1.25&way=Arc&overshoot=true&frames=5")
     assert page.locator(".live-row .live-strip canvas").count() == 5
     assert page.locator(".live-row output").inner_text() == "1.25"
-    assert page.get_by_role("radio", name="Arc").is_checked()
+    assert page.get_by_role("radio", name="Spherical (slerp)").is_checked()
     before = pixels(page, NOW)
     page.get_by_role("button", name="Export").click()
     link = page.locator("[data-testid=stCode]").inner_text().strip()

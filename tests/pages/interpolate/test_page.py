@@ -239,7 +239,7 @@ def test_a_learned_path_is_that_of_the_distribution(with_distribution, level):
 
 def test_the_page_offers_a_learned_path_where_there_is_a_distribution(with_distribution):
     at = visit("tiny-learned")
-    assert at.radio(key="way").options == ["Straight line", "Arc", "Learned distribution"]
+    assert at.radio(key="way").options == ["Linear", "Spherical (slerp)", "Learned distribution"]
     at.radio(key="way").set_value("learned").run()
     assert not at.exception
     at.select_slider(key="level").set_value(1.0).run()

@@ -222,7 +222,7 @@ def test_a_plane_through_the_pin_decodes_the_pin_itself(visit, app):
     page.wait_for_selector(".latent-map[data-keep=mean]")
     through_mean = miss()
     page.locator(".st-key-keep").get_by_role("combobox").click()
-    page.get_by_role("option", name="As in the last pin").click()
+    page.get_by_role("option", name="From the last pin").click()
     page.wait_for_selector(".latent-map[data-keep=pinned]")
     through_pin = miss()
     assert through_pin < 1 and through_pin < through_mean / 2
