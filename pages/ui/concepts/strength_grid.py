@@ -11,8 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from pages.ui.concepts.edit import Edit, EditResult
-from pages.ui.shared import formatting, images, labels
+from pages.ui.shared import cache, formatting, images, labels
 from pages.ui.shared.foreign_text import plain
+from pages.ui.shared.latent_space import LatentSpace
 from vae.codes import decode
 from vae.latent import evenly
 
@@ -37,7 +38,7 @@ def show_grid(result: EditResult) -> None:
     starts = np.stack([edit.pin.z, *(space.mean[r] for r in rows)])
     strengths = np.arange(low, high + 0.01, 0.5 if high - low <= 3 else 1.0)
     codes = starts[:, None] + strengths[:, None] * concept.vector
-    decoded = decode(space.model, codes.reshape(-1, codes.shape[-1]).astype(np.float32))
+    decoded = _decoded(space, codes.reshape(-1, codes.shape[-1]).astype(np.float32))
     labels = [f"{s:+.1f}".replace("-", "−") if s else "0" for s in strengths]
     sheet = labelled_sheet(decoded, labels)
     rest = f"added to {people} images, one in each row, with strengths {', '.join(labels)}"
@@ -62,6 +63,12 @@ def show_grid(result: EditResult) -> None:
             icon=":material/gif_box:",
             on_click="ignore",
         )
+
+
+@cache.shared(16)
+def _decoded(space: LatentSpace, codes: np.ndarray) -> Tensor:
+    """Pictures of codes `(N, D)`: they stay while strengths are dragged."""
+    return decode(space.model, codes)
 
 
 def _people(edit: Edit, target: str | None, count: int) -> np.ndarray:
