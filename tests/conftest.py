@@ -98,8 +98,14 @@ def data(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def app(browser, data) -> Iterator[str]:
+def app(app_and_process) -> str:
     """The address of the app, served as `make run` does."""
+    return app_and_process[0]
+
+
+@pytest.fixture(scope="session")
+def app_and_process(data) -> Iterator[tuple[str, int]]:
+    """The same, and the id of its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -119,6 +125,6 @@ def app(browser, data) -> Iterator[str]:
             except OSError:
                 assert server.poll() is None, (data / "log").read_text()
                 time.sleep(0.1)
-        yield address
+        yield address, server.pid
         server.terminate()
         server.wait(20)

@@ -156,7 +156,7 @@ def _show_run(run: Run) -> None:
         if damaged:
             lines = "1 line" if damaged == 1 else f"{damaged:,} lines"
             st.warning(
-                f"{lines} of metrics.jsonl cannot be read and were skipped. The run is not "
+                f"Skipped {lines} of metrics.jsonl that cannot be read. The run is not "
                 "affected, but its curves have gaps."
             )
     if not rows:
