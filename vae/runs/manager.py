@@ -51,6 +51,7 @@ __all__ = [
 _SNAPSHOT = re.compile(r"(shared|\d{6})\.safetensors")
 _children: list[subprocess.Popen] = []  # kept, so that those that ended are waited for
 _ROOT = Path(__file__).resolve().parents[2]
+_INHERITS_LOCKS = os.name == "posix"  # elsewhere a process that is started queues up by itself
 
 
 @dataclass(frozen=True)
@@ -273,13 +274,12 @@ def _launch(folder: Path, ticket: Ticket) -> None:
 
 
 def _start(options: list[str], ticket: Ticket, **how: Any) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "vae", "train", *options],
-        cwd=_ROOT,
-        env=os.environ | ticket.environment,
-        pass_fds=[ticket.lock],
-        **how,
-    )
+    environment = dict(os.environ)
+    if _INHERITS_LOCKS:
+        environment |= ticket.environment
+        how["pass_fds"] = [ticket.lock]
+    command = [sys.executable, "-m", "vae", "train", *options]
+    return subprocess.Popen(command, cwd=_ROOT, env=environment, **how)
 
 
 def _new_name(config: RunConfig) -> str:

@@ -15,6 +15,7 @@ import pytest
 from small_run import CONFIG
 
 from vae.__main__ import main
+from vae.runs import manager
 from vae.runs.folder import RunError, control, is_alive, read_status, write_json
 from vae.runs.manager import Run, list_runs, measure, resume_run, start_run
 from vae.runs.queue import ESTIMATE, TRAIN, take_ticket, wait_for_turn
@@ -145,6 +146,17 @@ def test_twelve_starts_keep_one_process_with_torch_and_four_without(data_folder,
     until(lambda: states()["run-2"] == "running")
     assert states()["run-1"] == "interrupted"
     assert [states()[f"run-{k}"] for k in (3, 4)] == 2 * ["waiting"]
+
+
+def test_a_process_that_cannot_inherit_its_ticket_queues_up_itself(
+    data_folder, stopped, monkeypatch
+):
+    monkeypatch.setattr(manager, "_INHERITS_LOCKS", False)  # as on Windows
+    holder = take_ticket(TRAIN)
+    run = start_run(LONG, "alone")
+    until(lambda: "1 comes first" in read_status(run.folder).message)
+    holder.close()
+    until(lambda: states() == {"alone": "running"})
 
 
 SERVER = """
