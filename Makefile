@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE :=
 .PHONY: run test soak lint docs lock bench kernel setup
 
 run: .venv/app
-	$(BIN)/uvicorn app:app --host 127.0.0.1 --port $(PORT) --no-access-log
+	$(BIN)/uvicorn app:app --host 127.0.0.1 --port $(PORT)
 
 test: .venv/dev
 	$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -35,12 +36,17 @@ class _Live:
 
 def _warm() -> None:
     """Opens the shipped models before they are asked for, the first page's before all others."""
+    thread = threading.current_thread()  # of no visitor, which Streamlit would warn of each time
+    log = logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context")
+    log.addFilter(lambda record: threading.current_thread() is not thread)
     importlib.import_module("pages.ui.server.routes").warm()
 
 
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """Answers at once and warms up meanwhile."""
+    # Streamlit sets uvicorn's loggers up anew, so its own option for this would do nothing.
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
     threading.Thread(target=_warm, name="warm", daemon=True).start()
     yield
 

@@ -111,7 +111,7 @@ def app_and_process(data) -> Iterator[tuple[str, int]]:
         port = free.getsockname()[1]
     with (data / "log").open("w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port), "--no-access-log"],
+            [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port)],
             cwd=ROOT,
             env=os.environ | {"LATENT_DATA": str(data)},
             stdout=log,

@@ -49,7 +49,6 @@ def main(arguments: list[str] | None = None) -> int:
         app_dir=str(APP),
         host=options.host,
         port=options.port,
-        access_log=False,
     )
     sys.stdout.flush()
     os._exit(0)  # torch may still be loading in a thread, which a regular exit would abort
