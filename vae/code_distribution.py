@@ -115,10 +115,20 @@ class CodeDistribution:
         """
         return self._follow(self.whiten(z), 1.0, 1.0 - _level(level))
 
-    def from_noise(self, u: np.ndarray, level: float = 1.0) -> np.ndarray:
-        """Takes noise `(N, D)` of a level, as `to_noise` gives it, to codes `(N, D)`."""
+    def from_noise(self, u: np.ndarray, level: float = 1.0, until: float = 1.0) -> np.ndarray:
+        """Takes noise of a level to codes.
+
+        Args:
+            u: `(N, D)`, as `to_noise` gives it.
+            level: see `to_noise`.
+            until: the time at which to stop, from that of the noise, 1 − level, to 1: an earlier
+                one gives what is still on its way.
+
+        Returns:
+            `(N, D)`.
+        """
         u = np.atleast_2d(np.asarray(u, dtype=np.float32))
-        return self.unwhiten(self._follow(u, 1.0 - _level(level), 1.0))
+        return self.unwhiten(self._follow(u, 1.0 - _level(level), until))
 
     def path(
         self, a: np.ndarray, b: np.ndarray, frames: int | np.ndarray, level: float = 0.5

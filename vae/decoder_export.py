@@ -1,15 +1,21 @@
-"""A decoder as the browser reads it: one safetensors file that describes its own network."""
+"""What the browser reads: safetensors files, each of which describes its own network.
+
+One is a decoder, the other the flow of a learned distribution of codes.
+"""
 
 from __future__ import annotations
 
 import json
 
+import numpy as np
 import safetensors.torch
 import torch
 
+from .code_distribution import CodeDistribution
+from .flow import STEPS
 from .model import VAE
 
-__all__ = ["DEVIATION_WHITE", "decoder_bytes", "decoder_info"]
+__all__ = ["DEVIATION_WHITE", "decoder_bytes", "decoder_info", "flow_bytes"]
 
 DEVIATION_WHITE = 0.25  # the deviation drawn as white, of a pixel range of 1
 
@@ -47,6 +53,38 @@ def decoder_bytes(model: VAE) -> bytes:
     tensors = {name: _shortest(state[name]) for name in sorted(state)}
     metadata = {"decoder": json.dumps(decoder_info(model), separators=(",", ":"))}
     return safetensors.torch.save(tensors, metadata=metadata)
+
+
+def flow_bytes(distribution: CodeDistribution) -> bytes:
+    """Packs the flow of a learned distribution for the browser, tensors as in `decoder_bytes`.
+
+    Args:
+        distribution: one that was learned.
+
+    Returns:
+        A safetensors file; its header's metadata holds what the browser has to know besides the
+        weights as JSON under `flow`: `dim`, `width`, `blocks`, `frequencies` and `steps`.
+
+    Raises:
+        ValueError: it is a fitted Gaussian, which has no flow.
+    """
+    field = distribution.field
+    if field is None:
+        raise ValueError("This distribution is a fitted Gaussian; expected one with a flow.")
+    inverse = np.linalg.inv(distribution.root.astype(np.float64)).astype(np.float32)
+    tensors = {"mean": distribution.mean, "root": distribution.root, "inverse": inverse}
+    packed = {name: torch.from_numpy(array) for name, array in tensors.items()}
+    packed |= {f"field.{name}": parameter for name, parameter in field.named_parameters()}
+    info = {
+        "dim": field.dim,
+        "width": field.width,
+        "blocks": len(field.blocks),
+        "frequencies": field.frequencies.tolist(),
+        "steps": STEPS,
+    }
+    metadata = {"flow": json.dumps(info, separators=(",", ":"))}
+    shortest = {name: _shortest(packed[name]) for name in sorted(packed)}
+    return safetensors.torch.save(shortest, metadata=metadata)
 
 
 def _shortest(tensor: torch.Tensor) -> torch.Tensor:

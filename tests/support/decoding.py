@@ -7,7 +7,9 @@ import base64
 import numpy as np
 import torch
 
+from vae.code_distribution import CodeDistribution
 from vae.config import VAEConfig
+from vae.flow import VelocityField
 from vae.model import VAE
 
 EXACT = 1e-4  # of full scale
@@ -58,6 +60,19 @@ def random_network(config: VAEConfig, seed: int = 0, half: bool = True) -> VAE:
         values = torch.randn(parameter.shape, generator=generator) * scale
         parameter.copy_(values.half().float() if half else values)
     return model
+
+
+def random_distribution(dim: int, width: int = 29, blocks: int = 2) -> CodeDistribution:
+    """An untrained flow that bends whatever follows it, with weights that 16 bits hold."""
+    torch.manual_seed(4)
+    field = VelocityField(dim, width, blocks).requires_grad_(False).eval()
+    for parameter in field.parameters():
+        parameter.copy_((torch.randn(parameter.shape) * 1.2 / parameter.shape[-1] ** 0.5).half())
+    rng = np.random.default_rng(5)
+    root = np.eye(dim) + 0.3 * rng.standard_normal((dim, dim))
+    return CodeDistribution(
+        rng.standard_normal(dim).astype(np.float32), root.astype(np.float32), field
+    )
 
 
 def expected(model: VAE, zs: torch.Tensor) -> np.ndarray:

@@ -53,6 +53,16 @@ def random_flow(dim: int) -> CodeDistribution:
     )
 
 
+def test_a_draw_can_be_looked_at_on_its_way():
+    flow_of_codes = random_flow(3)
+    u = np.random.default_rng(0).standard_normal((4, 3))
+    assert np.allclose(flow_of_codes.from_noise(u, until=0.0), flow_of_codes.unwhiten(u))
+    assert (flow_of_codes.from_noise(u, until=1.0) == flow_of_codes.from_noise(u)).all()
+    half = flow_of_codes.from_noise(u, until=0.5)
+    rest = flow_of_codes.from_noise(flow_of_codes.whiten(half), level=0.5)
+    assert np.allclose(rest, flow_of_codes.from_noise(u), atol=1e-4)
+
+
 def test_the_density_integrates_to_one(learned):
     at = np.linspace(-3.3, 3.3, 45)
     plane = np.stack(np.meshgrid(at, at), -1).reshape(-1, 2)

@@ -82,10 +82,11 @@ export async function fetchFrom(base, path, problem) {
 }
 
 // The decoders that a component shows now. It says in `data-exact` whether the browser runs them;
-// why it does not, and what fails later, stands in the status line.
+// why it does not, and what fails later, stands in the status line. With `flow`, the flows of their
+// learned distributions are opened as well.
 export class Decoders {
-  constructor(root, status = null) {
-    Object.assign(this, { root, status })
+  constructor(root, status = null, { flow = false } = {}) {
+    Object.assign(this, { root, status, flow })
     this.openings = new Map() // model → Promise<Decoder>
   }
 
@@ -97,7 +98,9 @@ export class Decoders {
     const { openDecoder } = await import(`${address}/live/decoder.js`)
     if (this.wanted !== models) return null
     const opened = models.map((model) => {
-      if (!this.openings.has(model)) this.openings.set(model, openDecoder(address, model))
+      if (!this.openings.has(model)) {
+        this.openings.set(model, openDecoder(address, model, { flow: this.flow }))
+      }
       return this.openings.get(model)
     })
     let decoders

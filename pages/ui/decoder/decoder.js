@@ -10,6 +10,12 @@
 //   d.latestMany(zs, n, pictures => …)  the same for a strip of n pictures
 //   d.close()
 //
+// A model with a learned distribution has its flow beside it (d.flow, where it was asked for):
+//
+//   await d.toNoise(zs, n, level)     n codes → Float32Array[], noise of a level in 0…1
+//   d.latest(u, …, {level})           decodes the code that this noise becomes: picture.code
+//   d.latest(u, …, {level: 1, until}) … that draw's code as it is on the way, at a time 0…1
+//
 // Picture: {mean: ImageData, deviation: ImageData | null, raw: Float32Array | null, ms}. In
 // `deviation`, white stands for d.deviationWhite or more, of a pixel range of 1. `raw` holds the
 // means (C, H, W), then the deviations. `latest` and `latestMany` draw into the same pictures
@@ -34,13 +40,14 @@ function liveFolder(base) {
 function headerOf(bytes) {
   const length = Number(new DataView(bytes).getBigUint64(0, true))
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 8, length)))
-  return { header, start: 8 + length, info: JSON.parse(header.__metadata__.decoder) }
+  const { decoder, flow } = header.__metadata__
+  return { header, bytes, start: 8 + length, info: JSON.parse(decoder ?? flow) }
 }
 
 /** One decoder's runners, and who gets the next free one: pointers first, then strips, sheets. */
 class Engine {
-  constructor(info, exact, reason, newRunner, most) {
-    Object.assign(this, { info, exact, reason, newRunner, most })
+  constructor(info, flow, exact, reason, newRunner, most) {
+    Object.assign(this, { info, flow, exact, reason, newRunner, most })
     this.runners = []
     this.handles = new Set()
     this.queue = [] // jobs of decode and decodeMany, in order
@@ -111,8 +118,8 @@ class Latest {
     this.spare = [] // buffers that went to a worker and back
   }
 
-  ask(zs, n, callback) {
-    this.waiting = { zs: Float32Array.from(zs), n, callback, number: ++this.number }
+  ask(zs, n, callback, flows) {
+    this.waiting = { zs: Float32Array.from(zs), n, callback, flows, number: ++this.number }
     this.handle.engine.pump()
   }
 
@@ -131,6 +138,7 @@ class Latest {
       z: request.zs.subarray(index * d, (index + 1) * d),
       buffer: this.spare.pop() ?? null,
       raw: false,
+      ...onFlow(request.flows[index]),
       done: (reply) => this.finish(request, index, reply),
       failed: (error) => this.finish(request, index, null, error),
     }
@@ -147,7 +155,7 @@ class Latest {
     } else if (!overtaken) {
       this.shown = request.number
       while (this.pictures.length < request.n) this.pictures.push(blank(this.handle))
-      request.replies.forEach(({ buffer, ms }, i) => refill(this.pictures[i], buffer, ms))
+      request.replies.forEach((reply, i) => refill(this.pictures[i], reply))
     }
     for (const kept of request.replies) if (kept) this.spare.push(kept.buffer)
     this.spare.length = Math.min(this.spare.length, this.room * request.n)
@@ -158,14 +166,19 @@ class Latest {
 function blank({ shape, likelihood }) {
   const [, height, width] = shape
   const deviation = likelihood === "gaussian" ? new ImageData(width, height) : null
-  return { mean: new ImageData(width, height), deviation, raw: null, ms: 0 }
+  return { mean: new ImageData(width, height), deviation, raw: null, code: null, ms: 0 }
 }
 
-function refill(picture, buffer, ms) {
+function refill(picture, { buffer, code = null, ms }) {
   const size = picture.mean.data.length
   picture.mean.data.set(new Uint8Array(buffer, 0, size))
   picture.deviation?.data.set(new Uint8Array(buffer, size, size))
-  picture.ms = ms
+  Object.assign(picture, { code, ms })
+}
+
+// What a job is told of the flow; nothing where a code is decoded as it is.
+function onFlow(flow) {
+  return flow ? { level: flow.level, until: flow.until ?? 1 } : {}
 }
 
 /** What openDecoder gives to one component. */
@@ -177,6 +190,7 @@ class Decoder {
     this.shape = info.image_shape
     this.likelihood = info.likelihood
     this.deviationWhite = info.deviation_white
+    this.flow = engine.flow
     this.exact = engine.exact
     this.reason = engine.reason
     this.onerror = null // (error) => …, for what `latest` and `latestMany` could not decode
@@ -191,32 +205,44 @@ class Decoder {
       throw new RangeError(`${zs.length} numbers; expected ${n} × ${this.latentDim}.`)
   }
 
-  latest(z, callback) {
+  latest(z, callback, flow = null) {
     this.check(z, 1)
-    this.pointer.ask(z, 1, (pictures) => callback(pictures[0]))
+    this.pointer.ask(z, 1, (pictures) => callback(pictures[0]), [flow])
   }
 
-  latestMany(zs, n, callback) {
+  // `flows` holds one for each code; null for one that is decoded as it is.
+  latestMany(zs, n, callback, flows = []) {
     this.check(zs, n)
     if (n === 0) return
     this.engine.grow(this.engine.most)
-    this.strip.ask(zs, n, callback)
+    this.strip.ask(zs, n, callback, flows)
   }
 
-  decode(z, { raw = false } = {}) {
+  async decode(z, { raw = false, flow = null } = {}) {
     this.check(z, 1)
+    const job = { raw: raw && this.exact, buffer: null, ...onFlow(flow) }
+    const reply = await this.enqueue(z, job)
+    const picture = blank(this)
+    refill(picture, reply)
+    const size = picture.mean.data.length * (picture.deviation ? 2 : 1)
+    if (raw && reply.buffer.byteLength > size) picture.raw = new Float32Array(reply.buffer, size)
+    return picture
+  }
+
+  toNoise(zs, n, level) {
+    this.check(zs, n)
+    const d = this.latentDim
+    return Promise.all(Array.from({ length: n }, async (_, i) => {
+      const z = zs.slice(i * d, (i + 1) * d)
+      return (await this.enqueue(z, { level, toNoise: true })).code
+    }))
+  }
+
+  // A job that waits for its turn; gives what the runner answers.
+  enqueue(z, job) {
     if (this.closed) return Promise.reject(new LiveError("This decoder was closed."))
-    const own = Float32Array.from(z)
-    return new Promise((resolve, reject) => {
-      const done = ({ buffer, ms }) => {
-        const picture = blank(this)
-        refill(picture, buffer, ms)
-        const size = picture.mean.data.length * (picture.deviation ? 2 : 1)
-        if (raw && buffer.byteLength > size) picture.raw = new Float32Array(buffer, size)
-        resolve(picture)
-      }
-      const job = { z: own, raw: raw && this.exact, buffer: null, done, failed: reject }
-      this.engine.queue.push({ ...job, handle: this })
+    return new Promise((done, failed) => {
+      this.engine.queue.push({ ...job, z: Float32Array.from(z), done, failed, handle: this })
       this.engine.pump()
     })
   }
@@ -254,10 +280,9 @@ function release(engine) {
 }
 
 async function startEngine(live, manifest) {
-  const asked = new URL(manifest.decode, live).href
   const server = (reason) => {
-    const newRunner = () => new ServerRunner(asked, manifest)
-    const engine = new Engine(manifest, false, reason, newRunner, IN_FLIGHT)
+    const newRunner = () => new ServerRunner(live, manifest)
+    const engine = new Engine(manifest, manifest.flow, false, reason, newRunner, IN_FLIGHT)
     engine.grow(IN_FLIGHT)
     return engine
   }
@@ -265,20 +290,21 @@ async function startEngine(live, manifest) {
     return server("The decoder is too large for the browser: the server decodes.")
   if (!globalThis.WebAssembly || !WebAssembly.validate(SIMD))
     return server("This browser lacks WebAssembly SIMD: the server decodes.")
-  const [module, bytes] = await Promise.all([
+  const weights = async (url) => headerOf(await (await get(new URL(url, live))).arrayBuffer())
+  const [module, decoder, flow] = await Promise.all([
     get(new URL("kernel.wasm", live)).then(async (reply) =>
       WebAssembly.compile(await reply.arrayBuffer()),
     ),
-    get(new URL(manifest.url, live)).then((reply) => reply.arrayBuffer()),
+    weights(manifest.url),
+    manifest.flow && weights(manifest.flow.url),
   ])
-  const { header, start, info } = headerOf(bytes)
   const parts = {
     script: new URL("worker.js", live).href,
-    setup: { module, header, start, info },
-    bytes,
+    setup: { module, decoder, flow },
   }
   const most = Math.min(4, Math.max(2, navigator.hardwareConcurrency || 2))
-  const engine = new Engine(info, true, null, () => new WorkerRunner(parts), most)
+  const newRunner = () => new WorkerRunner(parts)
+  const engine = new Engine(decoder.info, manifest.flow, true, null, newRunner, most)
   try {
     await engine.grow(1)
     return engine
@@ -292,13 +318,16 @@ async function startEngine(live, manifest) {
  * Opens a checkpoint's decoder; components that open the same one share its workers.
  *
  * `base` is the app's base path ("" or "/folder"); undefined: the folder this module came from.
+ * With `flow`, the flow of the model's learned distribution is opened as well, if it has one.
  * Rejects with a sentence where the checkpoint does not exist or the app cannot be reached.
  */
-export async function openDecoder(base, name) {
+export async function openDecoder(base, name, { flow = false } = {}) {
   const live = liveFolder(base)
   const path = String(name).split("/").map(encodeURIComponent).join("/")
   const manifest = await get(new URL(`decoders/${path}`, live)).then((reply) => reply.json())
-  const key = new URL(`${manifest.decode}#${manifest.digest}`, live).href
+  if (!flow) manifest.flow = null
+  const digests = [manifest.digest, manifest.flow?.digest].filter(Boolean).join("-")
+  const key = new URL(`${manifest.decode}#${digests}`, live).href
   if (!engines.has(key)) {
     const starting = startEngine(live, manifest)
     engines.set(key, starting)

@@ -98,6 +98,14 @@ INLINE v128_t sigmoid(v128_t r) {
   return wasm_f32x4_div(one, wasm_f32x4_add(one, exponential(wasm_f32x4_neg(r))));
 }
 
+// x · sigmoid(x), in place or not, of a multiple of four numbers.
+EXPORT("silu") void silu(const float *in, float *out, int count) {
+  for (int i = 0; i < count; i += 4) {
+    v128_t x = wasm_v128_load(in + i);
+    wasm_v128_store(out + i, wasm_f32x4_mul(x, sigmoid(x)));
+  }
+}
+
 // The mean of a continuous Bernoulli, 1/(1 − e^−r) − 1/r; near 0 the difference loses its digits
 // and the Taylor series has all of them.
 INLINE v128_t continuous(v128_t r) {

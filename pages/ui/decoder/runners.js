@@ -9,12 +9,12 @@ export async function get(url, options) {
   throw new LiveError(problem?.error ?? `The app answered ${reply.status} for ${url}.`)
 }
 
-/** One worker: `run(job)` decodes one code. */
+/** One worker: `run(job)` decodes one code, or takes it to noise. */
 export class WorkerRunner {
   constructor(parts) {
     this.worker = new Worker(parts.script)
     this.busy = true
-    this.ready = this.ask({ ...parts.setup, bytes: parts.bytes })
+    this.ready = this.ask(parts.setup)
   }
 
   ask(message, transfer = []) {
@@ -27,8 +27,8 @@ export class WorkerRunner {
     })
   }
 
-  run({ z, raw, buffer }) {
-    return this.ask({ z, raw, buffer }, buffer ? [buffer] : [])
+  run({ z, raw, buffer, level, until, toNoise }) {
+    return this.ask({ z, raw, buffer, level, until, toNoise }, buffer ? [buffer] : [])
   }
 
   stop() {
@@ -38,22 +38,30 @@ export class WorkerRunner {
 
 /** Asks the server for one code after another. */
 export class ServerRunner {
-  constructor(url, info) {
-    this.url = url
+  constructor(live, info) {
+    this.decodeUrl = new URL(info.decode, live).href
+    this.flowUrl = info.flow && new URL(info.flow.follow, live).href
     this.channels = info.image_shape[0]
     this.planes = info.likelihood === "gaussian" ? 2 : 1
     this.pixels = info.image_shape[1] * info.image_shape[2]
     this.ready = Promise.resolve()
   }
 
-  async run({ z, buffer }) {
+  async post(url, numbers) {
+    const headers = { "Content-Type": "application/octet-stream" }
+    return (await get(url, { method: "POST", headers, body: numbers })).arrayBuffer()
+  }
+
+  async run({ z, buffer, level, until, toNoise }) {
     const started = performance.now()
-    const reply = await get(this.url, {
-      method: "POST",
-      headers: { "Content-Type": "application/octet-stream" },
-      body: z,
-    })
-    const values = new Uint8Array(await reply.arrayBuffer())
+    let code = z
+    if (level !== undefined) {
+      const asked = toNoise ? { level, noise: true } : { level, until }
+      const way = `${this.flowUrl}?${new URLSearchParams(asked)}`
+      code = new Float32Array(await this.post(way, z))
+      if (toNoise) return { code, ms: performance.now() - started }
+    }
+    const values = new Uint8Array(await this.post(this.decodeUrl, code))
     const { channels, pixels, planes } = this
     if (values.length !== planes * channels * pixels)
       throw new LiveError("The app sent a picture of another size.")
@@ -65,7 +73,7 @@ export class ServerRunner {
         const from = (plane * channels + (channels === 3 ? c : 0)) * pixels
         for (let i = 0; i < pixels; i++) rgba[4 * (plane * pixels + i) + c] = values[from + i]
       }
-    return { buffer: to, ms: performance.now() - started }
+    return { buffer: to, code: level === undefined ? null : code, ms: performance.now() - started }
   }
 
   stop() {}

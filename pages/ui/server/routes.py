@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import importlib
 import logging
+import math
 import threading
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -23,7 +24,8 @@ from starlette.routing import Route
 from pages.ui.server.map_data import map_routes
 from pages.ui.shared import cache
 from vae.checkpoint import CheckpointError, load_checkpoint
-from vae.decoder_export import DEVIATION_WHITE, decoder_bytes, decoder_info
+from vae.code_distribution import FILE, CodeDistribution, load_code_distribution
+from vae.decoder_export import DEVIATION_WHITE, decoder_bytes, decoder_info, flow_bytes
 from vae.latent import LARGEST_CODE
 from vae.locations import Checkpoint, list_checkpoints
 from vae.model import Decoder
@@ -59,6 +61,15 @@ class _Opened:
     digest: str
 
 
+@dataclass
+class _Flow:
+    """The flow of a checkpoint's learned distribution, likewise."""
+
+    distribution: CodeDistribution
+    file: bytes = field(repr=False)
+    digest: str
+
+
 def live_routes(base: str = "") -> list[Route]:
     """Lists the routes for `st.App`.
 
@@ -66,6 +77,9 @@ def live_routes(base: str = "") -> list[Route]:
     - `plotly.min.js`: from the installed `plotly`
     - `decoders/{name}`: JSON that describes a checkpoint's decoder and where it lies
     - `decoders/{name}/{digest}.safetensors`: the decoder, cached for ever
+    - `flows/{name}/{digest}.safetensors`: the flow of its learned distribution, likewise
+    - `follow/{name}`: POST of one code likewise, which `?level=…&noise=true` takes to noise of a
+      level, or of noise, which `?level=…&until=…` takes to a code; answers with D such numbers
     - `decode/{name}`: POST of one code as D little-endian float32 numbers; answers with C·H·W
       bytes for the mean and, for `gaussian`, as many for the deviation
 
@@ -78,6 +92,8 @@ def live_routes(base: str = "") -> list[Route]:
         Route(f"{live}/plotly.min.js", _answer(_plotly)),
         Route(f"{live}/decoders/{{name}}", _answer(_manifest)),
         Route(f"{live}/decoders/{{name}}/{{digest}}.safetensors", _answer(_weights)),
+        Route(f"{live}/flows/{{name}}/{{digest}}.safetensors", _answer(_flow_weights)),
+        Route(f"{live}/follow/{{name}}", _answer(_follow), methods=["POST"]),
         Route(f"{live}/decode/{{name}}", _answer(_decode), methods=["POST"]),
         *map_routes(live),
     ]
@@ -153,6 +169,12 @@ async def _manifest(request: Request) -> Response:
     place = quote(name, safe="")
     url = f"decoders/{place}/{opened.digest}.safetensors" if opened.file else None
     where = {"name": name, "url": url, "decode": f"decode/{place}", "digest": opened.digest}
+    flow = await run_in_threadpool(_open_flow, name)
+    if flow is not None and flow.distribution.dim == opened.info["latent_dim"]:
+        weights = f"flows/{place}/{flow.digest}.safetensors"
+        where["flow"] = {"url": weights, "follow": f"follow/{place}", "digest": flow.digest}
+    else:
+        where["flow"] = None
     info = {key: value for key, value in opened.info.items() if key != "layers"}
     return JSONResponse({**where, **info}, headers={"Cache-Control": "no-cache"})
 
@@ -163,15 +185,63 @@ async def _weights(request: Request) -> Response:
         raise _Refusal(404, "This decoder is too large for a browser; the app decodes it.")
     if request.path_params["digest"] != opened.digest:
         raise _Refusal(404, "This decoder has changed since the page was opened: reload the page.")
-    # Weights do not shrink; "identity" keeps Streamlit's middleware from trying at every request.
+    return _kept(opened.file)
+
+
+async def _flow_weights(request: Request) -> Response:
+    flow = await run_in_threadpool(_open_flow, request.path_params["name"])
+    if flow is None or request.path_params["digest"] != flow.digest:
+        raise _Refusal(404, "This distribution has changed since the page was opened: reload it.")
+    return _kept(flow.file)
+
+
+def _kept(content: bytes) -> Response:
+    """Weights, whose address says what is in them.
+
+    They do not shrink; "identity" keeps Streamlit's middleware from trying at every request.
+    """
     headers = {"Cache-Control": _FOR_EVER, "Content-Encoding": "identity"}
-    return Response(opened.file, media_type="application/octet-stream", headers=headers)
+    return Response(content, media_type="application/octet-stream", headers=headers)
+
+
+async def _follow(request: Request) -> Response:
+    flow = await run_in_threadpool(_open_flow, request.path_params["name"])
+    if flow is None:
+        raise _Refusal(404, "This model has no learned distribution of its codes.")
+    z = await _numbers(request, flow.distribution.dim)
+    level, until = (_part(request, name) for name in ("level", "until"))
+    if request.query_params.get("noise") == "true":
+        found = await run_in_threadpool(flow.distribution.to_noise, z, level)
+    else:
+        found = await run_in_threadpool(flow.distribution.from_noise, z, level, until)
+    content = found[0].astype("<f4").tobytes()
+    headers = {"Cache-Control": "no-store", "Content-Encoding": "identity"}
+    return Response(content, media_type="application/octet-stream", headers=headers)
+
+
+def _part(request: Request, name: str) -> float:
+    """A number in 0…1 of the query, 1 by default."""
+    text = request.query_params.get(name, "1")
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise _Refusal(400, f"{name} is not a number from 0 to 1; expected one.")
+    return value
 
 
 async def _decode(request: Request) -> Response:
     opened = await run_in_threadpool(_open, request.path_params["name"])
-    latent_dim = opened.decoder.config.latent_dim
-    expected = 4 * latent_dim
+    z = await _numbers(request, opened.decoder.config.latent_dim)
+    content = await run_in_threadpool(_picture, opened.decoder, torch.from_numpy(z))
+    headers = {"Cache-Control": "no-store", "Content-Encoding": "identity"}
+    return Response(content, media_type="application/octet-stream", headers=headers)
+
+
+async def _numbers(request: Request, count: int) -> np.ndarray:
+    """The code that a request brings, `(count,)`."""
+    expected = 4 * count
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -182,17 +252,15 @@ async def _decode(request: Request) -> Response:
         raise _Refusal(
             400,
             f"The code has {found} bytes; expected {expected}: "
-            f"{latent_dim} numbers of 4 bytes, little-endian.",
+            f"{count} numbers of 4 bytes, little-endian.",
         )
-    z = torch.from_numpy(np.frombuffer(bytes(body), dtype="<f4").astype(np.float32))
-    if not (z.abs() <= LARGEST_CODE).all():  # false for NaN, too
+    z = np.frombuffer(bytes(body), dtype="<f4").astype(np.float32)
+    if not (np.abs(z) <= LARGEST_CODE).all():  # false for NaN, too
         raise _Refusal(
             400,
             f"The code has numbers beyond ±{LARGEST_CODE:,} or not finite; expected smaller ones.",
         )
-    content = await run_in_threadpool(_picture, opened.decoder, z)
-    headers = {"Cache-Control": "no-store", "Content-Encoding": "identity"}
-    return Response(content, media_type="application/octet-stream", headers=headers)
+    return z
 
 
 @torch.inference_mode()
@@ -229,3 +297,23 @@ def _load(checkpoint: Checkpoint, changed: int) -> _Opened:
     digest = hashlib.sha256(file).hexdigest()[:32]
     kept = file if len(file) <= _MOST_BYTES else None
     return _Opened(model.decoder, decoder_info(model), kept, digest)
+
+
+def _open_flow(name: str) -> _Flow | None:
+    """The flow beside a checkpoint; None where nothing was learned, or it cannot be read."""
+    found = [c for c in list_checkpoints() if c.name == name]
+    try:
+        changed = (found[0].folder / FILE).stat().st_mtime_ns
+        with _opening:
+            return _load_flow(found[0], changed)
+    except (CheckpointError, OSError, IndexError):  # its page says what is wrong with the file
+        return None
+
+
+@functools.lru_cache(maxsize=8)
+def _load_flow(checkpoint: Checkpoint, changed: int) -> _Flow | None:
+    distribution = load_code_distribution(checkpoint.folder)
+    if distribution is None or not distribution.learned:
+        return None
+    file = flow_bytes(distribution)
+    return _Flow(distribution, file, hashlib.sha256(file).hexdigest()[:32])

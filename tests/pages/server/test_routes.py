@@ -12,10 +12,12 @@ import urllib.request
 import numpy as np
 import pytest
 import torch
+from decoding import random_distribution
 from starlette.applications import Starlette
 
 from pages.ui.server import routes
 from vae.checkpoint import save_checkpoint
+from vae.code_distribution import FILE, save_code_distribution
 from vae.config import VAEConfig
 from vae.decoder_export import DEVIATION_WHITE
 from vae.model import VAE
@@ -167,6 +169,39 @@ def test_far_codes_give_a_picture(site):
     body = np.array([1e6, -1e6, 1e6], "<f4").tobytes()
     status, _, reply = ask(site[0] + "decode/small", body)
     assert status == 200 and len(reply) == 2 * 3 * 8 * 12
+
+
+def test_a_flow_is_cached_for_ever_under_its_content(site):
+    folder = site[1] / "checkpoints" / "small"
+    assert manifest(site)["flow"] is None
+    status, _, reply = ask(site[0] + "follow/small", np.zeros(3, "<f4").tobytes())
+    assert status == 404 and "no learned distribution" in json.loads(reply)["error"]
+    save_code_distribution(folder, random_distribution(3))
+    found = manifest(site)["flow"]
+    status, headers, body = ask(site[0] + found["url"])
+    assert status == 200 and "immutable" in headers["Cache-Control"]
+    length = struct.unpack("<Q", body[:8])[0]
+    header = json.loads(body[8 : 8 + length])
+    assert json.loads(header["__metadata__"]["flow"])["dim"] == 3
+    kinds = {name: entry["dtype"] for name, entry in header.items() if name.startswith("field.")}
+    assert set(kinds.values()) == {"F16"}
+    save_code_distribution(folder, random_distribution(3, width=17))
+    assert manifest(site)["flow"]["url"] != found["url"]
+    assert ask(site[0] + found["url"])[0] == 404
+    save_code_distribution(folder, random_distribution(5))
+    assert manifest(site)["flow"] is None, "of codes with other dimensions"
+    (folder / FILE).write_bytes(b"damaged")
+    assert manifest(site)["flow"] is None
+    (folder / FILE).unlink()
+
+
+@pytest.mark.parametrize("query", ["level=2", "level=x", "level=nan&noise=true", "until=-1"])
+def test_levels_that_make_no_sense_are_refused(site, query):
+    folder = site[1] / "checkpoints" / "small"
+    save_code_distribution(folder, random_distribution(3))
+    status, _, reply = ask(f"{site[0]}follow/small?{query}", np.zeros(3, "<f4").tobytes())
+    assert status == 400 and "from 0 to 1" in json.loads(reply)["error"]
+    (folder / FILE).unlink()
 
 
 def test_decoding_needs_a_post(site):
