@@ -10,10 +10,13 @@ from pages.ui.components.plotly_chart import chart
 from pages.ui.concepts.edit import EditResult
 from pages.ui.shared import formatting
 from pages.ui.shared.foreign_text import plain
-from vae.codes import UNUSUAL, decode
+from pages.ui.shared.inside import judge_edited
+from vae.codes import decode
 from vae.latent import UNJUDGED
 
 __all__ = ["show_dose"]
+
+_SPARSE = 4  # every so many strengths it is judged whether the code has left the data
 
 
 def show_dose(result: EditResult) -> None:
@@ -34,7 +37,9 @@ def show_dose(result: EditResult) -> None:
     codes = without + at[:, None] * concept.vector
     seen = classifier.probabilities(decode(edit.space.model, codes)).numpy()
     judged = edit.space.neighbour_distances.judged
-    outside = (edit.space.aggregate_posterior.unusualness(codes) > UNUSUAL) & judged
+    some = np.arange(0, len(at), _SPARSE)  # each is judged by itself
+    zones = [judge_edited(edit.space, z).zone for z in codes[some].astype(np.float32)]
+    outside = np.array([zone == "outside" for zone in zones])
     moved = np.abs(seen - seen[np.argmin(np.abs(at))]).max(0)
     shown = [n for n in np.argsort(-moved) if classifier.names[n] != concept.target][:5]
     figure = go.Figure()
@@ -50,7 +55,7 @@ def show_dose(result: EditResult) -> None:
         word = plain(formatting.words(concept.target), "chart")
         figure.add_scatter(x=at, y=y, name=word, line={"width": 5})
     for side in (at < 0, at > 0):
-        left = at[outside & side]
+        left = at[some][outside & side[some]]
         if len(left):
             first = left[np.argmin(np.abs(left))]
             figure.add_vline(
@@ -74,16 +79,14 @@ def show_dose(result: EditResult) -> None:
     chart(figure, key="dose", alt=f"Predicted probabilities by strength of {chosen}")
     if not judged:
         where = f"Where the code leaves the data: {UNJUDGED}."
-    elif outside.any():
-        where = (
-            "Beyond the dashed line the code is at a larger Mahalanobis distance than 99 % of "
-            "real codes."
-        )
     else:
-        where = (
-            "At no strength shown is the code at a larger Mahalanobis distance than 99 % of real "
-            "codes."
+        beyond = "Beyond the dashed line" if outside.any() else "At no strength shown"
+        measure = (
+            "less likely than 99 % of held-out codes"
+            if edit.space.judges_likelihood
+            else "at a larger Mahalanobis distance than 99 % of real codes"
         )
+        where = f"{beyond} is the code {measure}."
     st.caption(
         "For this picture, with the other sliders where they are. Thick: the concept itself; "
         f"thin: the five other predictions that change most. {where}"

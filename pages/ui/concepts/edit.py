@@ -13,6 +13,7 @@ from torch import Tensor
 from pages.ui.shared import cache, labels, visitor
 from pages.ui.shared.classifier import predictions
 from pages.ui.shared.concepts import NamedConcept
+from pages.ui.shared.inside import Judgement, judge_edited
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin
 from pages.ui.shared.progress import with_progress
@@ -131,6 +132,11 @@ class EditResult:
         """Has `effect` computed on all others from the next run on."""
         edit = self.edit
         visitor.current().concepts.tried_on_all = (edit.space.name, edit.step.tobytes())
+
+    @functools.cached_property
+    def place(self) -> Judgement:
+        """Whether the edited code lies inside the data."""
+        return judge_edited(self.edit.space, self.edit.edited)
 
     @functools.cached_property
     def region(self) -> Tensor:

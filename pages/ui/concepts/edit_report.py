@@ -8,8 +8,9 @@ import streamlit as st
 from pages.ui.concepts.edit import Edit, EditResult
 from pages.ui.shared import cache, formatting, images
 from pages.ui.shared.glossary import explain
+from pages.ui.shared.inside import INSIDE, Judgement, judge
 from pages.ui.shared.latent_space import LatentSpace
-from vae.codes import UNUSUAL, decode
+from vae.codes import decode
 from vae.concepts.edits import EditReport, Effect, rmse
 from vae.latent import UNJUDGED, evenly
 
@@ -22,26 +23,26 @@ def _word(name: str) -> str:
     return f"“{formatting.mention(name)}”"
 
 
-def verdict(edit: Edit, report: EditReport, effect: Effect | None) -> tuple[str, str]:
+def verdict(
+    edit: Edit, report: EditReport, effect: Effect | None, where: Judgement
+) -> tuple[str, str]:
     """Summarises an edit.
 
     Args:
         edit: what was done.
         report: what it did to this picture.
         effect: what it did to others, if that is known already.
+        where: the edited code lies.
 
     Returns:
         "good", "fair", "bad" or "open", and a line in plain words.
     """
     if not np.abs(edit.strengths).max() >= 0.25:
         return "open", "No edit yet: move a slider away from zero."
-    judged = edit.space.neighbour_distances.judged
-    out = judged and report.unusual > UNUSUAL
-    place = "The edited code stays inside the data."
-    if not judged:
-        place = f"Whether the edited code stays inside the data: {UNJUDGED}."
-    elif out:
-        place = "The edited code has left the region of real images: look closely."
+    out = where.zone == "outside"
+    place = f"The edited code is {where.words}.{' Look closely.' * out}"
+    if where.zone == "unknown":
+        place = f"Whether the edited code stays inside the data: {where.words}."
     targets = edit.targets
     if not report.after or not targets:
         why = (
@@ -96,7 +97,7 @@ def show_verdict(result: EditResult) -> None:
     slot, edit = st.empty(), result.edit
 
     def show(effect: Effect | None) -> None:
-        kind, words = verdict(edit, result.report, effect)
+        kind, words = verdict(edit, result.report, effect, result.place)
         callout, icon = _CALLOUTS[kind]
         with slot:
             callout(words, icon=icon)
@@ -182,16 +183,7 @@ def show_after(result: EditResult) -> None:
                 help=f"Inside it: {inside:.3f}. Root mean square of pixels in 0…1. The region is "
                 "where the ground truth differs, or where this edit changes other images most.",
             )  # fmt: skip
-            shares = [f"{v:.0%}" for v in (report.unusual, report.unusual_before)]
-            now, before = shares if scale.judged else ("–", UNJUDGED)
-            st.metric(
-                "Mahalanobis percentile", now, width="content",
-                help=explain(
-                    "Mahalanobis distance",
-                    "Shown is the share of real codes at a smaller distance. Before the edit: "
-                    f"{before}.",
-                ),
-            )  # fmt: skip
+            _show_place(result)
         st.caption("The region, and the real image with the nearest code")
         near = space.image(report.nearest)
         shade = result.after * (0.25 + 0.75 * region.float())
@@ -199,6 +191,31 @@ def show_after(result: EditResult) -> None:
             [("region", shade), (f"nearest: {space.title(report.nearest)}", near)], width=88
         )
         st.caption(f"Distance to that code: {report.nearest_distance:.2f}.")
+
+
+def _show_place(result: EditResult) -> None:
+    """How likely the edited code is, or, where nothing tells that, how far out it lies."""
+    space, report = result.edit.space, result.report
+    if (share := result.place.share) is not None:
+        before = judge(space, result.edit.pin.z).share
+        st.metric(
+            "Likelihood percentile", f"{share:.0%}", width="content",
+            help=explain(
+                "learned distribution",
+                f"Shown is the share of held-out codes that are less likely: from {INSIDE:.0%} on "
+                f"a code is inside the data. Before the edit: {before:.0%}.",
+            ),
+        )  # fmt: skip
+        return
+    shares = [f"{v:.0%}" for v in (report.unusual, report.unusual_before)]
+    now, before = shares if space.neighbour_distances.judged else ("–", UNJUDGED)
+    st.metric(
+        "Mahalanobis percentile", now, width="content",
+        help=explain(
+            "Mahalanobis distance",
+            f"Shown is the share of real codes at a smaller distance. Before the edit: {before}.",
+        ),
+    )  # fmt: skip
 
 
 def _show_predictions(result: EditResult) -> None:

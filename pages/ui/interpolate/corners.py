@@ -16,6 +16,7 @@ from pages.ui.shared import (
     links,
 )
 from pages.ui.shared.foreign_text import plain
+from pages.ui.shared.inside import judge
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin
 from vae.codes import decode
@@ -132,10 +133,9 @@ def analogy(space: LatentSpace, known: dict[str, concepts.NamedConcept]) -> np.n
 
 @torch.no_grad()
 def _here(space: LatentSpace, z: np.ndarray, count: int = 6) -> None:
-    """Distance, predictions and nearest images of the point where the mark was left."""
+    """Likelihood, predictions and nearest images of the point where the mark was left."""
     rows, distances = neighbours(space.mean, z, count)
-    zone = space.neighbour_distances.describe(distances[0])
-    words = f"At the mark: distance to the nearest code {distances[0]:.2f}, {zone}."
+    words = f"At the mark the code is {judge(space, z).words}."
     classifier = space.classifier
     if classifier is not None:
         seen = classifier.probabilities(decode(space.model, z[None]))[0]

@@ -20,6 +20,7 @@ from pages.ui.shared import (
     plot_style,
 )
 from pages.ui.shared.glossary import explain
+from pages.ui.shared.inside import EDGE, INSIDE
 from pages.ui.shared.latent_space import LatentSpace
 from vae.codes import decode
 from vae.latent import UNJUDGED, density, intervals, lerp, neighbours, slerp
@@ -33,7 +34,7 @@ FRAMES = (5, 7, 9, 11, 13, 17)
 _OVERSHOOT = 0.5  # t from -0.5 to 1.5
 _THROUGH = 97  # codes of a learned path that the browser is sent; A and B are among them
 _POSITIONS = 49  # where a path is measured; enough for curves, and for each frame to be near one
-_SPARSE, _STEPS = 4, 8  # positions and steps that a log density is computed at and with
+_SPARSE = 4  # every so many positions a log density is computed
 _MOST_ANSWERS = 4  # curves of the classifier that can still be told apart
 _GIF_STEPS, _GIF_SECONDS = 24, 2.0  # one way
 
@@ -48,7 +49,8 @@ class Facts:
         counts: codes within reach at each position, `(M,)`; None where near and far cannot be
             told apart.
         reach: the radius that they are counted in; None likewise.
-        outside: intervals of t where no code is within reach.
+        outside: intervals of t that lie outside the data: by the learned distribution, or where
+            no code is within reach.
         nearest: rows of the nearest real image at each position, `(M,)`.
         norms: |z| at each position, `(M,)`.
         likely: share of held-out codes that are less likely under the learned distribution, at
@@ -110,9 +112,14 @@ def facts(
     steps = np.linspace(-overshoot, 1 + overshoot, frames)
     z = path.along(space, a, b, at)
     scale = space.neighbour_distances
-    radius = scale.far if scale.judged else None  # as every page calls a place inside the data
+    radius = scale.far if scale.judged else None
     counts = None if radius is None else density(space.mean, z, radius)
     rows, _ = neighbours(space.mean, z, 1)
+    likely = space.likelihood_percentiles(z[::_SPARSE])
+    if likely is not None:
+        outside = intervals(likely < EDGE, at[::_SPARSE])
+    else:
+        outside = [] if counts is None else intervals(counts == 0, at)
     classifier = space.classifier
     predicted: dict[str, np.ndarray] = {}
     if classifier is not None:
@@ -127,10 +134,10 @@ def facts(
         steps,
         counts,
         radius,
-        [] if counts is None else intervals(counts == 0, at),
+        outside,
         rows[:, 0],
         np.linalg.norm(z, axis=1),
-        space.likelihood_percentiles(z[::_SPARSE], _STEPS),
+        likely,
         predicted,
         bool(classifier is not None and classifier.exclusive),
     )
@@ -332,16 +339,24 @@ def _tracks(space: LatentSpace, found: Facts) -> list[Track]:
 
 
 def _in_words(found: Facts) -> str:
-    if found.reach is None:
+    if found.likely is not None:
+        how = (
+            f"Inside is what is likelier than {INSIDE:.0%} of held-out codes under their learned "
+            f"distribution; outside, what is less likely than {1 - EDGE:.0%}."
+        )
+    elif found.reach is None:
         return f"Whether this path stays inside the data: {UNJUDGED}."
-    reached = (
-        f"Within reach means at a distance of {found.reach:.2f} or less: 95 % of all codes have a "
-        "neighbour that close."
-    )
+    else:
+        how = (
+            f"Inside means that a code lies at a distance of {found.reach:.2f} or less: 95 % of "
+            "all codes have a neighbour that close."
+        )
     if not found.outside:
-        return f"This path stays inside the data. {reached}"
+        if found.likely is not None and found.likely.min() < INSIDE:
+            return f"This path touches the edge of the data. {how}"
+        return f"This path stays inside the data. {how}"
     spans = " and ".join(f"from {a:.2f} to {b:.2f}" for a, b in found.outside)
-    return f"This path leaves the data {spans} (orange): no code is within reach there. {reached}"
+    return f"This path leaves the data {spans} (orange). {how}"
 
 
 def _strip(space: LatentSpace, a: np.ndarray, b: np.ndarray, path: Path, at: np.ndarray) -> bytes:

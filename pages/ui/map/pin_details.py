@@ -14,6 +14,7 @@ from pages.ui.shared import cache, images
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.formatting import bounds_in_words
 from pages.ui.shared.glossary import explain
+from pages.ui.shared.inside import judge
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import KIND_BADGES, Pin, original
 from pages.ui.shared.waiting_line import EVIDENCE, BusyError
@@ -95,6 +96,8 @@ def _pictures(
 def _explain_pictures(space: LatentSpace, pin: Pin, distance: float) -> None:
     config = space.model.config
     words = []
+    if pin.row < 0 or space.judges_likelihood:
+        words.append(f"This code is {judge(space, pin.z).words}.")
     if pin.automatic:
         words.append(
             "Pinned automatically: a typical image that this model reconstructs well. Click "
@@ -105,14 +108,7 @@ def _explain_pictures(space: LatentSpace, pin: Pin, distance: float) -> None:
     if pin.row < 0:
         scale = space.neighbour_distances
         usual = f" (usual between neighbours: {scale.usual:.2f})" if scale.judged else ""
-        words.append(
-            f"Distance to the nearest code {distance:.2f}{usual}: {scale.describe(distance)}."
-        )
-    if (share := space.likelihood_percentiles(pin.z[None])) is not None:
-        words.append(
-            "Under the learned distribution of the codes it is more likely than "
-            f"{share[0]:.0%} of the held-out codes."
-        )
+        words.append(f"Distance to the nearest code {distance:.2f}{usual}.")
     if config.likelihood == "bernoulli" and (pin.row >= 0 or pin.image is not None):
         words.append("This model treats pixels as black or white: images are binarised at 0.5.")
     if config.likelihood == "gaussian":

@@ -20,7 +20,6 @@ from vae.classifier import Classifier, load_classifier
 from vae.code_distribution import FILE, CodeDistribution, load_code_distribution
 from vae.codes import BOUNDS, FittedGaussian, decode, encode, find_reference
 from vae.datasets import Dataset, DatasetError
-from vae.flow import STEPS
 from vae.latent import NeighbourDistances, evenly, neighbours
 from vae.locations import Checkpoint
 from vae.objective import kl_per_dimension
@@ -28,6 +27,7 @@ from vae.projection import PCA, fit_pca
 
 __all__ = ["LatentSpace", "read_latent_space"]
 
+_STEPS = 8  # of a log density; twice as many change a percentile by less than can be seen
 _MOST = 5_000  # images encoded for a checkpoint that came without codes
 
 
@@ -176,15 +176,18 @@ class LatentSpace:
         known = Estimate(evidence, its_error) if its_error >= 0 else None
         return Bounds(float(self.kl[row]), elbo, known)
 
-    def likelihood_percentiles(self, z: np.ndarray, steps: int = STEPS) -> np.ndarray | None:
+    @property
+    def judges_likelihood(self) -> bool:
+        """Whether the distribution of the codes was learned, so that it can judge a code."""
+        learned = self.distribution
+        return learned is not None and learned.learned and learned.held_out is not None
+
+    def likelihood_percentiles(self, z: np.ndarray) -> np.ndarray | None:
         """The share of held-out codes that are less likely than each code `(N, D)`: `(N,)`, 0…1.
 
         None where the distribution of the codes was not learned.
         """
-        learned = self.distribution
-        if learned is None or not learned.learned or learned.held_out is None:
-            return None
-        return learned.percentile(z, steps)
+        return self.distribution.percentile(z, _STEPS) if self.judges_likelihood else None
 
     def image(self, row: int) -> Tensor:
         """One reference image `(C, H, W)` in [0, 1]."""

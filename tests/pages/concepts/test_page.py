@@ -21,12 +21,13 @@ from pages.ui.concepts import create, edit, edit_report, files, strength_grid
 from pages.ui.concepts.edit import Edit, EditResult
 from pages.ui.learn import arithmetic, texts
 from pages.ui.shared import cache, concepts, labels
+from pages.ui.shared.inside import judge_edited
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
 from pages.ui.shared.visitor import ConceptsState, Visitor
 from vae import VAE, VAEConfig, load_checkpoint, save_checkpoint
 from vae.classifier import Classifier
-from vae.codes import decode
+from vae.codes import FittedGaussian, decode
 from vae.concepts import evaluation
 from vae.concepts.edits import EditReport, Effect
 from vae.concepts.evaluation import EditBench
@@ -236,12 +237,12 @@ def seen(before: bool, after: bool, other: bool = False, unusual: float = 0.5) -
         (seen(False, True), 0.7, 0.0, "fair", "70%"),
         (seen(False, True), 0.3, 0.0, "bad", "30%"),
         (seen(False, True, other=True), 0.99, 0.0, "fair", "also changes for “smile”"),
-        (seen(False, True, unusual=0.999), 0.99, 0.0, "fair", "left the region"),
+        (seen(False, True, unusual=0.999), 0.99, 0.0, "fair", "outside the data: farther"),
         (seen(False, False), 0.99, 0.0, "bad", "does not predict"),
         (seen(True, True), 0.99, 0.0, "good", "before the edit as well"),
     ],
 )
-def test_the_verdict_follows_the_figures(report, works, leak, kind, words):
+def test_the_verdict_follows_the_figures(monkeypatch, report, works, leak, kind, words):
     space = cache.latent_space("tiny-faces")
     hat = concepts.concepts(space)["Hat"]
     act = Edit(space, real_pin(space, 0), [hat], np.ones(1))
@@ -249,11 +250,13 @@ def test_the_verdict_follows_the_figures(report, works, leak, kind, words):
     if works is not None:
         after = np.arange(100)[:, None] < [100 * works, 100 * leak]
         effect = Effect(("hat", "smile"), np.zeros_like(after), after)
-    found, sentence = edit_report.verdict(act, report, effect)
+    monkeypatch.setattr(FittedGaussian, "unusualness", lambda _, z: np.array([report.unusual]))
+    where = judge_edited(space, act.edited)
+    found, sentence = edit_report.verdict(act, report, effect, where)
     assert found == kind
     assert words in sentence
     still = Edit(space, act.pin, [hat], np.zeros(1))
-    assert edit_report.verdict(still, report, effect)[0] == "open"
+    assert edit_report.verdict(still, report, effect, where)[0] == "open"
 
 
 def test_a_sheet_frames_the_unchanged_column_and_a_gif_moves():

@@ -232,7 +232,7 @@ def test_a_learned_path_is_that_of_the_distribution(with_distribution, level):
     np.testing.assert_allclose(sent[[24, 72]], [a, b], atol=1e-6)
     assert not np.allclose(z, lerp(a, b, at), atol=0.05)
     found = path.facts(space, a, b, path.Path("learned", level), 0.0, 9)
-    ends = space.distribution.log_density(np.stack([a, b]), path._STEPS)
+    ends = space.distribution.log_density(np.stack([a, b]), 8)
     less = (space.distribution.held_out[:, None] < ends).mean(0)
     assert found.likely[[0, -1]] == pytest.approx(less, abs=0.011)
 
@@ -256,18 +256,20 @@ def test_a_damaged_distribution_costs_only_itself(with_distribution, models):
     file.unlink()
 
 
-def test_a_path_far_from_the_data_is_said_to_have_left_them(monkeypatch):
+@pytest.mark.parametrize("model", ["tiny-gaussian", "tiny-learned"])
+def test_a_path_far_from_the_data_is_said_to_have_left_them(monkeypatch, with_distribution, model):
     monkeypatch.setattr(LatentSpace, "classifier", property(lambda space: None))
-    space = cache.latent_space("tiny-gaussian")
+    space = cache.latent_space(model)
     far = space.mean[3] + 100
     texts = {}
     for name, b in (("stays", space.mean[3]), ("leaves", far)):
         pins = {n: Pin(space.name, "generated", space.mean[3], n) for n in endpoints.NAMES}
         pins["B"] = Pin(space.name, "generated", b, "B")
-        at = visit(visitor=Visitor(paths=PathsState(ends={space.name: pins})))
+        at = visit(model, visitor=Visitor(paths=PathsState(ends={space.name: pins})))
         texts[name] = " ".join(c.value for c in at.caption)
     assert "stays inside the data" in texts["stays"]
     assert "leaves the data" in texts["leaves"]
+    assert ("held-out codes" in texts["leaves"]) == (model == "tiny-learned")
 
 
 @pytest.mark.parametrize("exclusive", [True, False])
