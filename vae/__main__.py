@@ -86,10 +86,10 @@ def _train(options: argparse.Namespace) -> int:
 def _settings(options: argparse.Namespace) -> RunConfig | None:
     """The settings of a file, a preset or the run to be resumed, with flags in place of some."""
 
-    def given(*names: str) -> dict[str, Any]:
+    def flags(*names: str) -> dict[str, Any]:
         return {k: getattr(options, k) for k in names if getattr(options, k) is not None}
 
-    run_wide = given("dataset", "start", "threads")
+    run_wide = flags("dataset", "start", "threads")
     presets = {preset.key: preset for preset in PRESETS}
     if options.config in presets:
         config = presets[options.config].config
@@ -105,8 +105,8 @@ def _settings(options: argparse.Namespace) -> RunConfig | None:
         return None
     else:
         raise RunError("There is no --dataset: name one, such as digits, or a folder of images.")
-    network = given(*(field.name for field in fields(VAEConfig) if field.name != "image_shape"))
-    training = given(*(field.name for field in fields(TrainingConfig)))
+    network = flags(*(field.name for field in fields(VAEConfig) if field.name != "image_shape"))
+    training = flags(*(field.name for field in fields(TrainingConfig)))
     config = replace(
         config,
         **run_wide,
@@ -137,15 +137,15 @@ def _estimate(config: RunConfig | None, options: argparse.Namespace) -> int:
         from .runs.setup import estimate
 
         options.display.log("Training for some seconds, to see how long it takes.")
-        found = estimate(config, options.device)
+        estimated = estimate(config, options.device)
     if options.json:
-        print(json.dumps(found))
+        print(json.dumps(estimated))
     else:
         print(
-            f"{found['seconds_per_epoch']:.1f} seconds per epoch, "
-            f"{found['seconds'] / 60:.1f} minutes in all "
-            f"({found['images_per_second']:.0f} images a second, "
-            f"{found['parameters']:,} parameters)"
+            f"{estimated['seconds_per_epoch']:.1f} seconds per epoch, "
+            f"{estimated['seconds'] / 60:.1f} minutes in all "
+            f"({estimated['images_per_second']:.0f} images a second, "
+            f"{estimated['parameters']:,} parameters)"
         )
     return 0
 
@@ -169,10 +169,10 @@ def _encode(options: argparse.Namespace) -> int:
         display.log(f"Encoding {len(data):,} images.")
         count = -(-len(data) // group.size)  # this process's share
 
-        def tell(done: int) -> None:
+        def report_progress(done: int) -> None:
             display.progress(done, count)
 
-        codes = encode(model, data.images, group=group, workers=2, progress=tell)
+        codes = encode(model, data.images, group=group, workers=2, progress=report_progress)
         if group.writes:
             header = {"checkpoint": options.folder, "dataset": options.dataset}
             codes["checksum"] = data.images.checksums(codes["index"])
@@ -235,7 +235,7 @@ def _fit_codes(options: argparse.Namespace) -> int:
     from .code_distribution import fit_checkpoint
 
     options.display.log(f"Fitting a distribution to codes of {options.folder}.")
-    found = fit_checkpoint(
+    distribution = fit_checkpoint(
         options.folder,
         images=options.images,
         steps=options.steps,
@@ -244,7 +244,7 @@ def _fit_codes(options: argparse.Namespace) -> int:
             round(options.steps * share), options.steps, "step"
         ),
     )
-    print(json.dumps(found.about, indent=1))
+    print(json.dumps(distribution.about, indent=1))
     return 0
 
 
@@ -263,9 +263,9 @@ def _evaluate(options: argparse.Namespace) -> int:
         )
     display = options.display
     if options.concepts:
-        found = evaluate_concepts(folder, log=display.log, progress=display.progress)
+        report = evaluate_concepts(folder, log=display.log, progress=display.progress)
     else:
-        found = evaluate(
+        report = evaluate(
             folder,
             dataset=options.dataset,
             images=options.images,
@@ -273,7 +273,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             log=display.log,
             progress=display.progress,
         )
-    print(json.dumps(found) if options.json else json.dumps(found, indent=2))
+    print(json.dumps(report) if options.json else json.dumps(report, indent=2))
     return 0
 
 

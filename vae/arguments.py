@@ -73,8 +73,8 @@ def _add(
     group: argparse._ActionsContainer, name: str, sentence: str, example: str = "", **how: Any
 ) -> None:
     """Adds an option; a positional one's example is a whole command."""
-    shown = f"{name} {example}".rstrip() if name.startswith("-") else example
-    text = f"{sentence}; for example: {shown}".replace("%", "%%")
+    usage = f"{name} {example}".rstrip() if name.startswith("-") else example
+    text = f"{sentence}; for example: {usage}".replace("%", "%%")
     group.add_argument(name, help=text, **how)
 
 
@@ -168,8 +168,8 @@ def _add_fields(
     group: argparse._ArgumentGroup, config: type[Fields], leave_out: tuple[str, ...] = ()
 ) -> None:
     """Adds a flag for each field; the class's docstring has the sentence that explains it."""
-    text = inspect.cleandoc(config.__doc__ or "").partition("Args:")[2].partition("\n\n")[0]
-    about = dict(re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", text, re.MULTILINE))
+    described = inspect.cleandoc(config.__doc__ or "").partition("Args:")[2].partition("\n\n")[0]
+    about = dict(re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", described, re.MULTILINE))
     for field in fields(config):
         if field.name in leave_out:
             continue
@@ -177,11 +177,11 @@ def _add_fields(
         kind = str(field.type)
         widths = kind.startswith("tuple")
         default: Any = field.default
-        shown = ",".join(map(str, default)) if widths else default
+        text = ",".join(map(str, default)) if widths else default
         _add(
             group,
             f"--{field.name.replace('_', '-')}",
-            f"{_capitalised(sentence)}{'; `none` for none' if widths else ''} (default: {shown})",
+            f"{_capitalised(sentence)}{'; `none` for none' if widths else ''} (default: {text})",
             _EXAMPLES[field.name],
             type=_widths if widths else {"int": int, "float": float, "str": str}[kind],
             choices={"likelihood": LIKELIHOODS, "precision": PRECISIONS}.get(field.name),

@@ -114,11 +114,15 @@ def estimate_elbo(
     if model.latent_dim == 2:
         return Bounds(kl, _quadrature(model, x, mean, sigma, tell))
     d, source = model.latent_dim, _source(x)
-    seen = model.observe(x[None])[0]
+    observed = model.observe(x[None])[0]
 
     def at(noise: Tensor) -> Tensor:
         z = mean + sigma * noise.to(mean)
-        return torch.cat([model.decoder(p).log_prob(seen) for p in z.split(_CHUNK)]).double().cpu()
+        return (
+            torch.cat([model.decoder(p).log_prob(observed) for p in z.split(_CHUNK)])
+            .double()
+            .cpu()
+        )
 
     centre = at(torch.zeros(1, d))
     rules: list[Tensor] = []
@@ -132,8 +136,8 @@ def estimate_elbo(
         rules.append((1 - d / square) * centre[0] + around / (2 * square))
         if len(rules) < _FEWEST_RULES:
             continue
-        found = torch.stack(rules)
-        value, error = found.mean().item() - kl, found.std().item() / math.sqrt(len(rules))
+        estimates = torch.stack(rules)
+        value, error = estimates.mean().item() - kl, estimates.std().item() / math.sqrt(len(rules))
         if error <= last_digit(value) / 2 or 2 * d * (len(rules) + 1) > decodes:
             return Bounds(kl, Estimate(value, error))
 
@@ -164,13 +168,13 @@ def estimate_evidence(
         1986).
     """
     refuse_autoencoder(model, "log p(x)")
-    seen = model.observe(x[None])[0]
+    observed = model.observe(x[None])[0]
     posterior = model.encoder(x[None])
     mean, sigma = posterior.mean[0].double(), posterior.base_dist.scale[0].double()
 
     def log_joint(z: Tensor) -> Tensor:
         z = z.to(posterior.mean)
-        return model.decoder(z).log_prob(seen) + model.prior.log_prob(z)
+        return model.decoder(z).log_prob(observed) + model.prior.log_prob(z)
 
     try:
         top, shape = _highest(log_joint, mean, tell)
@@ -224,13 +228,13 @@ def _highest(log_joint: LogJoint, start: Tensor, tell: Tell) -> tuple[Tensor, Te
         for _ in range(_STEPS):  # Newton's, with the curvature of the first place
             with torch.enable_grad():
                 leaf = z.clone().requires_grad_()
-                (slope,) = torch.autograd.grad(log_joint(leaf[None]).sum(), leaf)
-            tried = z + root @ (root.T @ slope) * _PARTS_OF_A_STEP[:, None].to(z)
-            found = log_joint(tried)
-            k = int(found.argmax())
-            if not found[k] > best + _ENOUGH:
+                (gradient,) = torch.autograd.grad(log_joint(leaf[None]).sum(), leaf)
+            tried = z + root @ (root.T @ gradient) * _PARTS_OF_A_STEP[:, None].to(z)
+            values = log_joint(tried)
+            k = int(values.argmax())
+            if not values[k] > best + _ENOUGH:
                 break
-            z, best = tried[k], found[k]
+            z, best = tried[k], values[k]
         if not best > before + _ENOUGH:
             break
     return z, root
@@ -245,8 +249,8 @@ def _root(log_joint: LogJoint, z: Tensor) -> Tensor:
     for part in torch.eye(len(z)).to(z).split(_ROWS):
         with torch.enable_grad():
             leaf = z.repeat(len(part), 1).requires_grad_()
-            (slope,) = torch.autograd.grad(log_joint(leaf).sum(), leaf, create_graph=True)
-            rows.append(-torch.autograd.grad((slope * part).sum(), leaf)[0])
+            (gradient,) = torch.autograd.grad(log_joint(leaf).sum(), leaf, create_graph=True)
+            rows.append(-torch.autograd.grad((gradient * part).sum(), leaf)[0])
     curvature, axes = torch.linalg.eigh(torch.cat(rows))
     inverse = axes @ (1 / curvature.abs().clamp(min=1)).diag() @ axes.T
     return torch.linalg.cholesky(inverse)

@@ -181,8 +181,11 @@ def load_checkpoint(folder: str | Path) -> VAE:
 def _check_tensors(file: Path, opened: safe_open, config: VAEConfig) -> None:
     with torch.device("meta"):
         expected = {k: tuple(v.shape) for k, v in VAE(config).state_dict().items()}
-    found = {name: opened.get_slice(name) for name in opened.keys()}
-    missing, extra = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
+    tensors = {name: opened.get_slice(name) for name in opened.keys()}
+    missing, extra = (
+        sorted(expected.keys() - tensors.keys()),
+        sorted(tensors.keys() - expected.keys()),
+    )
     if missing:
         raise CheckpointError(f"{file}: tensor {missing[0]} is missing ({len(missing)} in all).")
     if extra:
@@ -191,11 +194,11 @@ def _check_tensors(file: Path, opened: safe_open, config: VAEConfig) -> None:
             "the config describes no such layer."
         )
     for name, shape in expected.items():
-        if (claimed := tuple(found[name].get_shape())) != shape:
+        if (claimed := tuple(tensors[name].get_shape())) != shape:
             raise CheckpointError(
                 f"{file}: tensor {name} has shape {claimed}; the config expects {shape}."
             )
-        if (dtype := found[name].get_dtype()) not in ("F16", "F32"):
+        if (dtype := tensors[name].get_dtype()) not in ("F16", "F32"):
             raise CheckpointError(f"{file}: tensor {name} has type {dtype}; expected F16 or F32.")
 
 
@@ -355,10 +358,10 @@ def check_arrays(
             for size, letter in zip(array.shape, shape, strict=True):
                 if isinstance(letter, str) and size:
                     sizes.setdefault(letter, size)
-        wanted = tuple(sizes.get(s, s) if isinstance(s, str) else s for s in shape)
-        if array.shape != wanted or array.dtype.kind not in kinds:
+        fitting = tuple(sizes.get(s, s) if isinstance(s, str) else s for s in shape)
+        if array.shape != fitting or array.dtype.kind not in kinds:
             raise CheckpointError(
-                f"{file}: {name} is {array.shape} {array.dtype}; expected {wanted} of "
+                f"{file}: {name} is {array.shape} {array.dtype}; expected {fitting} of "
                 f"{' or '.join(_WORDS[kind] for kind in kinds)}."
             )
         if array.dtype.kind == "f" and (largest := float(np.abs(array).max())) > _LARGEST_NUMBER:
@@ -387,8 +390,8 @@ def _open(file: Path, framework: str) -> safe_open:
             f"{file}: found {str(error)[:300]}; expected a safetensors file, whole and unchanged. "
             "Fetch it again."
         ) from error
-    if (found := (opened.metadata() or {}).get("format")) != FORMAT:
-        raise CheckpointError(f"{file}: header field format is {found!r}; expected {FORMAT!r}.")
+    if (version := (opened.metadata() or {}).get("format")) != FORMAT:
+        raise CheckpointError(f"{file}: header field format is {version!r}; expected {FORMAT!r}.")
     return opened
 
 

@@ -98,11 +98,11 @@ def encode(
     for start, batch_images in zip(share, read, strict=True):
         x = batch_images.to(device)
         posterior = model.encoder(x)
-        found = {"mean": posterior.mean, "variance": posterior.variance}
+        outputs = {"mean": posterior.mean, "variance": posterior.variance}
         if bound:
             terms = elbo(model, x, generator=torch.Generator(device).manual_seed(start))
-            found |= {"kl": terms.kl, "elbo": terms.elbo}
-        for name, values in found.items():
+            outputs |= {"kl": terms.kl, "elbo": terms.elbo}
+        for name, values in outputs.items():
             codes[name][start : start + len(x)] = values
         if progress:
             progress(start + len(x) - first)
@@ -250,11 +250,11 @@ def add_bounds(
                 codes["elbo"][row], codes["elbo_error"][row] = elbo.value, elbo.error
             if evidence:
                 if lattice is None:
-                    found = estimate_evidence(model, x, decodes=decodes)
+                    estimate = estimate_evidence(model, x, decodes=decodes)
                 else:
-                    found = Estimate(true_posterior(lattice, x).log_evidence, _QUADRATURE_ERROR)
-                codes["log_evidence"][row] = found.value
-                codes["log_evidence_error"][row] = found.error
+                    estimate = Estimate(true_posterior(lattice, x).log_evidence, _QUADRATURE_ERROR)
+                codes["log_evidence"][row] = estimate.value
+                codes["log_evidence_error"][row] = estimate.error
             if time.monotonic() > saved + 60:
                 save_codes(folder, codes)
                 saved = time.monotonic()
@@ -302,21 +302,21 @@ def find_reference(
             f"Its codes number images {index.shape} from {index.min(initial=0)} on, and keep "
             f"checksums {codes['checksum'].shape}; expected a checksum for each number from 0 on."
         )
-    data, found = find_encoded(data, index, codes["checksum"], lambda: _others(data, load))
+    data, matched = find_encoded(data, index, codes["checksum"], lambda: _others(data, load))
     start = change_since(card, data.name, data.fingerprint)
-    if found.all() and not start:
-        return data, found, ()
+    if matched.all() and not start:
+        return data, matched, ()
     start = start or _CHANGED.format(data.name)
-    if not found.any():
+    if not matched.any():
         raise DatasetError(
             f"{start} None of the {len(index):,} that it encoded is there any more. Put them "
             "back, or train again."
         )
-    if found.all():
-        return data, found, (f"{start} Each point still shows the picture that was encoded.",)
-    gone = len(found) - int(found.sum())
+    if matched.all():
+        return data, matched, (f"{start} Each point still shows the picture that was encoded.",)
+    gone = len(matched) - int(matched.sum())
     left_out = f"{gone:,} of the {len(index):,} that it encoded are gone, and left out here."
-    return data, found, (f"{start} {left_out}",)
+    return data, matched, (f"{start} {left_out}",)
 
 
 def _others(data: Dataset, load: Callable[[str], Dataset]) -> Iterator[Dataset]:

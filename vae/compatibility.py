@@ -19,8 +19,8 @@ def training_fields(fields: Any) -> Any:
 
 def state_names(tensors: dict[str, Any]) -> dict[str, Any]:
     """Tensors of `state.safetensors` under their present names."""
-    found = {}
+    renamed = {}
     for name, tensor in tensors.items():
         kind, _, rest = name.partition(".")
-        found[f"{_MOMENTS.get(kind, kind)}.{rest}"] = tensor
-    return found
+        renamed[f"{_MOMENTS.get(kind, kind)}.{rest}"] = tensor
+    return renamed

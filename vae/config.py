@@ -50,8 +50,8 @@ class Fields:
         value = getattr(self, name)
         kinds = int if whole else int | float
         if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-            what = "a whole number" if whole else "a number"
-            raise ConfigError(f"{name} is {value!r}; expected {what} from {low} to {high:,}.")
+            expected = "a whole number" if whole else "a number"
+            raise ConfigError(f"{name} is {value!r}; expected {expected} from {low} to {high:,}.")
 
     def _choice(self, name: str, choices: tuple[str, ...]) -> None:
         if getattr(self, name) not in choices:

@@ -54,12 +54,12 @@ def parse(text: str) -> dict[str, float]:
             f"The expression has {len(text)} characters; at most {_LONGEST} are read", _LONGEST
         )
     text = text.strip()
-    found = _sum(_tree(text), text)
-    if found.get(None):
+    terms = _sum(_tree(text), text)
+    if terms.get(None):
         raise ExpressionError(
-            f"The number {found[None]:g} stands alone; numbers can only multiply names", 0
+            f"The number {terms[None]:g} stands alone; numbers can only multiply names", 0
         )
-    names = {name: factor for name, factor in found.items() if name is not None}
+    names = {name: factor for name, factor in terms.items() if name is not None}
     if not names:
         raise ExpressionError("There is no name in it; expected a vector or an image", 0)
     if not all(math.isfinite(factor) for factor in names.values()):
@@ -106,15 +106,15 @@ def combine(
         )
     with np.errstate(over="ignore", invalid="ignore"):  # named below
         parts = [factor * np.asarray(known[name], np.float64) for name, factor in factors.items()]
-        found = np.sum(parts, axis=0)
-    largest = np.abs(found).max(initial=0.0)
+        result = np.sum(parts, axis=0)
+    largest = np.abs(result).max(initial=0.0)
     if not largest <= LARGEST_CODE:  # nan is not below anything
         raise ExpressionError(
             f"The result has numbers of up to {largest:.3g}; expected at most "
             f"±{LARGEST_CODE:,}. Use smaller factors",
             0,
         )
-    return found.astype(np.float32), place
+    return result.astype(np.float32), place
 
 
 def _tree(text: str) -> ast.expr:
@@ -141,11 +141,11 @@ def _sum(node: ast.expr, text: str, depth: int = 0) -> Sum:
             factor = 1 if isinstance(sign, ast.UAdd) else -1
             return _scaled(_sum(node.operand, text, depth + 1), factor)
         case ast.BinOp(op=ast.Add() | ast.Sub() as sign):
-            found = _sum(node.left, text, depth)
+            terms = _sum(node.left, text, depth)
             factor = 1 if isinstance(sign, ast.Add) else -1
             for name, value in _sum(node.right, text, depth).items():
-                found[name] = found.get(name, 0.0) + factor * value
-            return found
+                terms[name] = terms.get(name, 0.0) + factor * value
+            return terms
         case ast.BinOp(op=ast.Mult() | ast.Div() as sign):
             left, right = _sum(node.left, text, depth), _sum(node.right, text, depth)
             if isinstance(sign, ast.Div):
@@ -166,9 +166,9 @@ def _scaled(part: Sum, factor: float) -> Sum:
 
 def _refused(text: str, at: int) -> ExpressionError:
     at = min(at, len(text.rstrip()))
-    found = repr(text[at : at + 20]) if text[at:].strip() else "the end"
+    excerpt = repr(text[at : at + 20]) if text[at:].strip() else "the end"
     return ExpressionError(
-        f"Found {found}; expected numbers, names, + − · / and brackets, such as A − B + 0.5·C, "
+        f"Found {excerpt}; expected numbers, names, + − · / and brackets, such as A − B + 0.5·C, "
         'and double quotes around all but plain names, such as "black hat"',
         at,
     )

@@ -38,8 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     os.environ["LATENT_DATA"] = str(data)
     os.chdir(APP)  # Streamlit looks there for its settings
-    shown = "localhost" if options.host in ("0.0.0.0", "::") else options.host
-    address = f"http://{f'[{shown}]' if ':' in shown else shown}:{options.port}"
+    displayed = "localhost" if options.host in ("0.0.0.0", "::") else options.host
+    address = f"http://{f'[{displayed}]' if ':' in displayed else displayed}:{options.port}"
     print(f"{address}, with what visitors make in {data}. Ctrl-C ends it.", flush=True)
     if options.open:
         threading.Thread(target=_open_browser, args=(address,), daemon=True).start()

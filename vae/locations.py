@@ -62,7 +62,7 @@ def data_folder() -> Path:
 
 def list_checkpoints() -> list[Checkpoint]:
     """Names every checkpoint folder: the shipped ones, then what visitors saved or trained."""
-    found: dict[str, Checkpoint] = {}
+    checkpoints: dict[str, Checkpoint] = {}
     places = [
         (SHIPPED, True),
         (data_folder() / "checkpoints", False),
@@ -71,9 +71,9 @@ def list_checkpoints() -> list[Checkpoint]:
     for place, shipped in places:
         for file in sorted(place.glob("*/model.safetensors")):
             name = file.parent.name
-            if name not in found and NAME.fullmatch(name):
-                found[name] = Checkpoint(name, file.parent, shipped)
-    return list(found.values())
+            if name not in checkpoints and NAME.fullmatch(name):
+                checkpoints[name] = Checkpoint(name, file.parent, shipped)
+    return list(checkpoints.values())
 
 
 def list_lab_checkpoints() -> list[Checkpoint]:

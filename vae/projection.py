@@ -104,14 +104,14 @@ def fit_discriminants(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis  # takes a second
 
     codes = _finite(codes)
-    found = np.empty((codes.shape[1], 0))
+    directions = np.empty((codes.shape[1], 0))
     classes = len(np.unique(labels))
     # Shrinkage keeps dimensions that carry nothing from being scaled up.
     lda = LinearDiscriminantAnalysis(solver="eigen", shrinkage=1e-3)
     with suppress(np.linalg.LinAlgError):  # no class is more than a point
         if 1 < classes < len(codes):
-            found = lda.fit(codes, labels).scalings_[:, : min(2, classes - 1)]
-    spanning = np.concatenate([found, fit_pca(codes, 2).components.T], axis=1)
+            directions = lda.fit(codes, labels).scalings_[:, : min(2, classes - 1)]
+    spanning = np.concatenate([directions, fit_pca(codes, 2).components.T], axis=1)
     return np.linalg.qr(spanning)[0][:, :2].T.astype(np.float32)
 
 

@@ -41,8 +41,8 @@ def decode(content: bytes | str, kind: Any = Any) -> Any:
     except msgspec.ValidationError as error:
         raise _misfit(error) from None
     except (ValueError, msgspec.DecodeError) as error:
-        what = f"it is not JSON: {error}" if content.strip() else "it is empty"
-        raise SchemaError(what[:200]) from None
+        defect = f"it is not JSON: {error}" if content.strip() else "it is empty"
+        raise SchemaError(defect[:200]) from None
     except RecursionError:
         raise SchemaError(_DEEP) from None
 
@@ -76,9 +76,9 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 
 
 def _misfit(error: msgspec.ValidationError) -> SchemaError:
-    what, place = _PLACE.match(str(error)).groups()  # type: ignore[union-attr]
-    what = what.replace("`", "").replace("\n", " ")
-    return SchemaError(f"{place or 'it'}: {what[:1].lower()}{what[1:]}"[:300])
+    problem, place = _PLACE.match(str(error)).groups()  # type: ignore[union-attr]
+    problem = problem.replace("`", "").replace("\n", " ")
+    return SchemaError(f"{place or 'it'}: {problem[:1].lower()}{problem[1:]}"[:300])
 
 
 def _not_finite(value: object, place: str = "") -> str:

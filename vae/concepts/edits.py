@@ -159,8 +159,8 @@ def edit_report(
     before: dict[str, float] = {}
     after: dict[str, float] = {}
     if classifier is not None:
-        seen = classifier.probabilities(pictures).tolist()
-        before, after = (dict(zip(classifier.names, row, strict=True)) for row in seen)
+        probabilities = classifier.probabilities(pictures).tolist()
+        before, after = (dict(zip(classifier.names, row, strict=True)) for row in probabilities)
     unusual = fitted.unusualness(z).tolist()
     rows, distances = neighbours(codes, z[1], 2)
     near = int(rows[0] == leave and len(rows) > 1)  # a single code has only itself

@@ -105,7 +105,7 @@ def read_vectors(file: str | Path, model: VAE) -> list[Concept]:
         raise VectorError(
             f"The file's card describes no vectors, or not those in it; expected 1 to {_MOST}."
         )
-    found = []
+    concepts = []
     for k, entry in enumerate(entries):
         vector = arrays.get(f"vector-{k}")
         name = entry.get("name") if isinstance(entry, dict) else None
@@ -122,7 +122,7 @@ def read_vectors(file: str | Path, model: VAE) -> list[Concept]:
                 f"{name[:_LONGEST]} has numbers of up to {largest:.3g}; expected at most "
                 f"±{LARGEST_CODE:,}."
             )
-        found.append(
+        concepts.append(
             Concept(
                 name.strip()[:_LONGEST],
                 vector.astype(np.float32),
@@ -135,9 +135,9 @@ def read_vectors(file: str | Path, model: VAE) -> list[Concept]:
             f"These vectors were made with another model, {str(card.get('model'))[:_LONGEST]!r}. "
             "Directions mean something only in the model they come from: choose that one."
         )
-    return found
+    return concepts
 
 
-def _about(found: object) -> dict[str, Any]:
+def _about(entry: object) -> dict[str, Any]:
     """What is to be known of a vector."""
-    return found if isinstance(found, dict) else {}
+    return entry if isinstance(entry, dict) else {}

@@ -221,8 +221,8 @@ def report_card(
     ours, others = _groups(z_with, z_without)
     made = estimator(ours, others) if vector is None else np.asarray(vector)
     rng = np.random.default_rng(seed)
-    found = bootstrap_cosines(ours, others, estimator, seed=seed)
-    middle, low = np.quantile(found, (0.5, 0.05)).tolist() if len(found) else (None, None)
+    agreement = bootstrap_cosines(ours, others, estimator, seed=seed)
+    middle, low = np.quantile(agreement, (0.5, 0.05)).tolist() if len(agreement) else (None, None)
     few = min(len(ours), len(others)) < _FEWEST
     d = auc = random = high = None
     if held_out is not None and min(map(len, held_out)):
@@ -271,13 +271,13 @@ def bootstrap_cosines(
         return np.empty(0)
     rng = np.random.default_rng(seed)
 
-    def one() -> np.ndarray:
+    def resampled() -> np.ndarray:
         return estimator(
             ours[rng.integers(len(ours), size=len(ours))],
             others[rng.integers(len(others), size=len(others))],
         )
 
-    return np.array([_cosine(one(), one()) for _ in range(resamples // 2)])
+    return np.array([_cosine(resampled(), resampled()) for _ in range(resamples // 2)])
 
 
 def separation(
@@ -326,9 +326,9 @@ def cosines(vectors: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
     """Cosines `(K, K)` between K vectors `(D,)`; 0 with a vector of length 0, itself excepted."""
     table = np.atleast_2d(np.asarray(vectors, dtype=np.float64))
     unit = table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-12)
-    found = np.clip(unit @ unit.T, -1, 1)
-    np.fill_diagonal(found, 1)
-    return found
+    result = np.clip(unit @ unit.T, -1, 1)
+    np.fill_diagonal(result, 1)
+    return result
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
@@ -337,7 +337,7 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 def _groups(*groups: np.ndarray | Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Two groups as `(N, D)` float64, checked."""
-    found = []
+    checked = []
     for name, group in zip(("z_with", "z_without"), groups, strict=True):
         codes = group.detach().cpu().numpy() if isinstance(group, Tensor) else np.asarray(group)
         codes = np.atleast_2d(codes).astype(np.float64)
@@ -345,10 +345,10 @@ def _groups(*groups: np.ndarray | Tensor) -> tuple[np.ndarray, np.ndarray]:
             raise ValueError(
                 f"{name} has shape {codes.shape}; expected (N, D) with at least one code."
             )
-        found.append(codes)
-    if found[0].shape[1] != found[1].shape[1]:
+        checked.append(codes)
+    if checked[0].shape[1] != checked[1].shape[1]:
         raise ValueError(
-            f"z_with has {found[0].shape[1]} dimensions, z_without {found[1].shape[1]}; "
+            f"z_with has {checked[0].shape[1]} dimensions, z_without {checked[1].shape[1]}; "
             "expected codes of one model."
         )
-    return found[0], found[1]
+    return checked[0], checked[1]

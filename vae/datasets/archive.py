@@ -74,10 +74,10 @@ class _Folder:
 
     def _stat(self, name: str) -> tuple[int, int]:
         try:
-            found = os.stat(f"{self.path}/{name}")
+            status = os.stat(f"{self.path}/{name}")
         except OSError:
             return -1, 0
-        return found.st_size, found.st_mtime_ns
+        return status.st_size, status.st_mtime_ns
 
     def open(self, name: str) -> BinaryIO:
         file = self.path / name

@@ -33,9 +33,9 @@ def read_arrays(file: Path, **shapes: tuple[int, ...]) -> dict[str, np.ndarray]:
     except Exception as error:  # zipfile, zlib and numpy raise many kinds on damaged bytes
         raise DatasetError(f"{file} is damaged ({error}). {repair}") from error
     for name, shape in shapes.items():
-        found = arrays[name]
-        if found.shape != shape or found.dtype != np.uint8:
+        array = arrays[name]
+        if array.shape != shape or array.dtype != np.uint8:
             raise DatasetError(
-                f"{file}: {name} is {found.shape} {found.dtype}; expected {shape} uint8. {repair}"
+                f"{file}: {name} is {array.shape} {array.dtype}; expected {shape} uint8. {repair}"
             )
     return arrays

@@ -42,8 +42,8 @@ class Layout:
     @property
     def classes(self) -> tuple[str, ...] | None:
         """Class folders in order; None where there are fewer than two."""
-        found = sorted({folder for folder in self.folders if folder is not None})
-        return tuple(found) if len(found) > 1 else None
+        names = sorted({folder for folder in self.folders if folder is not None})
+        return tuple(names) if len(names) > 1 else None
 
 
 def read_layout(names: Sequence[str], label: str) -> Layout:

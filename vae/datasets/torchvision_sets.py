@@ -110,38 +110,38 @@ def _fetch(
 
     known = getattr(torchvision.datasets, source)
     part, count = ("train", 60_000) if split == "train" else ("t10k", 10_000)
-    wanted = [(name, md5) for name, md5 in known.resources if name.startswith(part)]
+    resources = [(name, md5) for name, md5 in known.resources if name.startswith(part)]
     # Of the same name, after which torchvision names the folder.
-    only = type(source, (known,), {"resources": wanted})
+    only = type(source, (known,), {"resources": resources})
     raw = root / source / "raw"
     if progress:
         progress(0.0, f"Looking for {source}, downloading it if it is not here")
     try:
         raw.mkdir(parents=True, exist_ok=True)
         with FileLock(raw / "fetch.lock"):  # several processes may train on it
-            for name, _ in wanted:
+            for name, _ in resources:
                 _unpack(name, raw, root, *([FASHION_SYSTEM] if source == "FashionMNIST" else []))
-            found = only(root, train=split == "train", download=True)
-        if found.data.shape != (count, 28, 28) or found.targets.shape != (count,):
-            raise ValueError(f"found {tuple(found.data.shape)}; expected ({count}, 28, 28)")
+            dataset = only(root, train=split == "train", download=True)
+        if dataset.data.shape != (count, 28, 28) or dataset.targets.shape != (count,):
+            raise ValueError(f"found {tuple(dataset.data.shape)}; expected ({count}, 28, 28)")
     except Exception as error:  # whatever a download or a damaged file can raise
         advice = ", or install the Debian package dataset-fashion-mnist"
         raise DatasetError(
             f"{source} could not be read or fetched ({error}). Connect to a network, or put "
-            f"{' and '.join(name for name, _ in wanted)} into {root}"
+            f"{' and '.join(name for name, _ in resources)} into {root}"
             f"{advice if source == 'FashionMNIST' else ''}. Remove {raw} if its files are damaged."
         ) from error
-    return found.data, found.targets
+    return dataset.data, dataset.targets
 
 
 def _unpack(name: str, raw: Path, *folders: Path) -> None:
     """Puts a file where torchvision looks for it, if it lies in one of some folders."""
     target = raw / name.removesuffix(".gz")
     candidates = (f for folder in folders for f in (folder / name, folder / target.name))
-    found = next((file for file in candidates if file.is_file()), None)
-    if found and not target.exists():
+    packed_file = next((file for file in candidates if file.is_file()), None)
+    if packed_file and not target.exists():
         partial_file = target.with_suffix(".part")
-        with (gzip.open if found.suffix == ".gz" else open)(found, "rb") as packed:
+        with (gzip.open if packed_file.suffix == ".gz" else open)(packed_file, "rb") as packed:
             with partial_file.open("wb") as out:
                 shutil.copyfileobj(packed, out)
         partial_file.replace(target)
@@ -173,14 +173,14 @@ def load_celeba(
     if progress:
         progress(0.0, "Looking for CelebA, downloading 1.4 GB if it is not here")
     try:
-        found = CelebA(root, split=split, target_type="attr", download=True)
+        celeba = CelebA(root, split=split, target_type="attr", download=True)
     except Exception as error:  # whatever a download can raise
         raise DatasetError(
             f"CelebA could not be fetched ({error}). Connect to a network, or put its files, "
             f"unpacked, into {root / 'celeba'}."
         ) from error
-    files = [root / "celeba" / "img_align_celeba" / name for name in found.filename]
-    names = [name for name in found.attr_names if name]  # its list ends with an empty name
+    files = [root / "celeba" / "img_align_celeba" / name for name in celeba.filename]
+    names = [name for name in celeba.attr_names if name]  # its list ends with an empty name
     return Dataset(
         name="celeba",
         split=split,
@@ -189,7 +189,7 @@ def load_celeba(
             (len(files), *image_shape),
             partial(_checksum, files),
         ),
-        attributes={name.lower(): found.attr[:, j] == 1 for j, name in enumerate(names)},
+        attributes={name.lower(): celeba.attr[:, j] == 1 for j, name in enumerate(names)},
         licence="CelebA by MMLAB, The Chinese University of Hong Kong, non-commercial research",
     )
 
@@ -210,7 +210,7 @@ def load_svhn(split: str, progress: Progress | None = None) -> Dataset:
     if progress:
         progress(0.0, "Looking for SVHN, downloading up to 182 MB if it is not here")
     try:
-        found = SVHN(root, split=split, download=True)
+        svhn = SVHN(root, split=split, download=True)
     except Exception as error:  # whatever a download can raise
         raise DatasetError(
             f"SVHN could not be fetched ({error}). Connect to a network, or put "
@@ -219,8 +219,8 @@ def load_svhn(split: str, progress: Progress | None = None) -> Dataset:
     return Dataset(
         name="svhn",
         split=split,
-        images=Images(torch.from_numpy(found.data)),
-        labels=torch.from_numpy(found.labels).long(),
+        images=Images(torch.from_numpy(svhn.data)),
+        labels=torch.from_numpy(svhn.labels).long(),
         classes=tuple("0123456789"),
         licence="SVHN by Netzer et al., Stanford University, non-commercial use",
     )

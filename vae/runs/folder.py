@@ -262,8 +262,8 @@ def read_status(folder: str | Path) -> Status:
     if status.live and not is_alive(folder):
         if not damage and status.state == "starting" and _age(folder / "config.json") < 90:
             return status
-        what = damage or "The training process stopped unexpectedly."
-        message = f"{what} Resume to continue from the last checkpoint."
+        reason = damage or "The training process stopped unexpectedly."
+        message = f"{reason} Resume to continue from the last checkpoint."
         return replace(status, state="interrupted", message=message)
     return status
 
@@ -341,8 +341,8 @@ def read_metrics(
     after = after or Position()
     try:
         with (Path(folder) / "metrics.jsonl").open("rb") as stream:
-            found = os.fstat(stream.fileno())
-            fresh = found.st_ino != after.file or found.st_size < after.offset
+            file_status = os.fstat(stream.fileno())
+            fresh = file_status.st_ino != after.file or file_status.st_size < after.offset
             offset = 0 if fresh else after.offset
             stream.seek(offset)
             text = stream.read()
@@ -360,20 +360,20 @@ def read_metrics(
             rows.append(_check_row(decode(line, _Row)))
         except SchemaError:
             damaged += 1
-    position = Position(found.st_ino, offset + len(whole), damaged)
+    position = Position(file_status.st_ino, offset + len(whole), damaged)
     return rows, position, fresh and after.offset > 0
 
 
 def read_control(folder: str | Path) -> Control:
     """Reads what watchers want; anything unusable counts as nothing wanted."""
     try:
-        wanted = decode((Path(folder) / "control.json").read_bytes(), Control)
+        stored = decode((Path(folder) / "control.json").read_bytes(), Control)
     except (OSError, SchemaError):
         return Control()
-    beta, rate = wanted.beta, wanted.learning_rate
+    beta, rate = stored.beta, stored.learning_rate
     return Control(
-        wanted.action if wanted.action in ("run", "pause", "stop") else "run",
-        wanted.single,
+        stored.action if stored.action in ("run", "pause", "stop") else "run",
+        stored.single,
         beta if beta is not None and 0 <= beta <= 1_000 else None,
         rate if rate is not None and 0 < rate <= 1 else None,
     )
@@ -421,13 +421,13 @@ def control(
     if not is_run(folder):
         raise RunError(f"{folder} holds no run (any more), so there is nothing to control.")
     now = read_control(folder)
-    wanted = Control(
+    updated = Control(
         "pause" if single else action or now.action,
         now.single + single,
         now.beta if beta is None else beta,
         now.learning_rate if learning_rate is None else learning_rate,
     )
-    write_json(Path(folder) / "control.json", asdict(wanted))
+    write_json(Path(folder) / "control.json", asdict(updated))
 
 
 def write_json(file: Path, value: Any) -> None:
@@ -435,18 +435,18 @@ def write_json(file: Path, value: Any) -> None:
     write_file(file, json.dumps(value, indent=1, allow_nan=False).encode() + b"\n")
 
 
-def _check_row(found: dict[str, Any]) -> dict[str, Any]:
-    if found["step"] < 1:
-        raise SchemaError(f"step is {found['step']}; expected a number from 1 on")
-    terms = [found.get(f"heldout_{term}") for term in ("reconstruction", "kl", "elbo")]
-    measured = "heldout_elbo" in found or terms != [None] * 3  # None for an autoencoder
+def _check_row(row: dict[str, Any]) -> dict[str, Any]:
+    if row["step"] < 1:
+        raise SchemaError(f"step is {row['step']}; expected a number from 1 on")
+    terms = [row.get(f"heldout_{term}") for term in ("reconstruction", "kl", "elbo")]
+    measured = "heldout_elbo" in row or terms != [None] * 3  # None for an autoencoder
     if measured and not (
         len({term is None for term in terms}) == 1
-        and found.get("heldout_squared_error") is not None
-        and "active_units" in found
+        and row.get("heldout_squared_error") is not None
+        and "active_units" in row
     ):
         raise SchemaError("some held-out figures are missing; expected all or none")
-    return found
+    return row
 
 
 def _what(error: Exception) -> str:

@@ -74,12 +74,12 @@ def runs_folder() -> Path:
 
 def list_runs() -> list[Run]:
     """Names all runs of the app, the latest first."""
-    found = []
+    folders = []
     for file in runs_folder().glob("*/config.json"):
         if NAME.fullmatch(file.parent.name):
             with suppress(OSError):  # deleted meanwhile
-                found.append((file.lstat().st_mtime, file.parent))
-    return [Run(folder.name, folder) for _, folder in sorted(found, reverse=True)]
+                folders.append((file.lstat().st_mtime, file.parent))
+    return [Run(folder.name, folder) for _, folder in sorted(folders, reverse=True)]
 
 
 def start_run(config: RunConfig, name: str | None = None) -> Run:
@@ -247,8 +247,8 @@ def _ticket(kind: str) -> Iterator[Ticket]:
     try:
         yield ticket
     except OSError as error:
-        what = error.filename or "the process"
-        raise RunError(f"Nothing was started: {what}: {error.strerror}.") from error
+        subject = error.filename or "the process"
+        raise RunError(f"Nothing was started: {subject}: {error.strerror}.") from error
     finally:
         ticket.close()
 

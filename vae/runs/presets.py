@@ -121,8 +121,8 @@ def read_band(preset: Preset) -> dict[str, Any] | None:
     file = _BANDS / f"{preset.key}.json"
     if not file.exists():
         return None
-    found = json.loads(file.read_bytes())
-    return {curve: found[curve] for curve in _CURVES}
+    band = json.loads(file.read_bytes())
+    return {curve: band[curve] for curve in _CURVES}
 
 
 def build_band(
@@ -148,12 +148,12 @@ def build_band(
     runs = [read_metrics(folder)[0] for folder in folders]
     band: dict[str, Any] = {}
     for curve in _CURVES:
-        found = [{r["step"]: r for r in rows if r.get(curve) is not None} for rows in runs]
-        steps = sorted(set.intersection(*(set(rows) for rows in found)))
+        rows_by_step = [{r["step"]: r for r in rows if r.get(curve) is not None} for rows in runs]
+        steps = sorted(set.intersection(*(set(rows) for rows in rows_by_step)))
         steps = steps[:: max(1, len(steps) // points)]
-        values = [[rows[step][curve] for rows in found] for step in steps]
+        values = [[rows[step][curve] for rows in rows_by_step] for step in steps]
         band[curve] = {
-            "epoch": [round(found[0][step]["epoch"], 3) for step in steps],
+            "epoch": [round(rows_by_step[0][step]["epoch"], 3) for step in steps],
             "low": [round(min(v), 2) for v in values],
             "high": [round(max(v), 2) for v in values],
         }

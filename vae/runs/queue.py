@@ -146,9 +146,9 @@ def _folder() -> Path:
 
 def _tickets(alive: bool) -> list[tuple[int, str, Path]]:
     """The tickets that a process holds, or those of processes that have ended."""
-    found = []
+    tickets = []
     for file in sorted(_folder().glob("*-*")):
         match = _NAME.fullmatch(file.name)
         if match and is_locked(file) == alive:
-            found.append((int(match[1]), match[2], file))
-    return found
+            tickets.append((int(match[1]), match[2], file))
+    return tickets

@@ -54,10 +54,10 @@ def prepare(config: RunConfig) -> tuple[Dataset, Dataset, VAE]:
     heldout = load_dataset(config.dataset, "test", image_shape=shape)
     if config.start:
         for name, value in config.model.items():
-            found = getattr(model.config, name)
-            if found != (tuple(value) if isinstance(value, list) else value):
+            inherited = getattr(model.config, name)
+            if inherited != (tuple(value) if isinstance(value, list) else value):
                 raise ConfigError(
-                    f"{name} is {value} here and {found} in {config.start}. Leave it out: the "
+                    f"{name} is {value} here and {inherited} in {config.start}. Leave it out: the "
                     "network is the checkpoint's."
                 )
     else:
@@ -113,15 +113,15 @@ def estimate(
         model.to(group.device)
         per_epoch = steps_per_epoch(len(data), config.training.batch_size)
         training = replace(config.training, epochs=math.ceil((batches + 2) / per_epoch))
-        since, seen = 0.0, 0
+        since, images_seen = 0.0, 0
         for progress in train(model, data.images, training, group=group):
             if progress.step == 2 or (per_epoch == 1 and progress.step == 1):
-                since, seen = time.perf_counter(), 0
-            seen += min(config.training.batch_size, len(data))
+                since, images_seen = time.perf_counter(), 0
+            images_seen += min(config.training.batch_size, len(data))
             if progress.step >= batches + 2:
                 break
-        seen -= min(config.training.batch_size, len(data))
-        speed = max(seen, 1) / max(time.perf_counter() - since, 1e-9)
+        images_seen -= min(config.training.batch_size, len(data))
+        speed = max(images_seen, 1) / max(time.perf_counter() - since, 1e-9)
     leave(group)
     return {
         "seconds_per_epoch": len(data) / speed,
@@ -170,14 +170,14 @@ _CHECKPOINT: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 @functools.lru_cache(maxsize=64)
 def _describe_damage(folder: Path, _changed: tuple[int, ...]) -> tuple[str, ...]:
-    found = []
+    messages = []
     for name, (read, sentence) in _CHECKPOINT.items():
         if (folder / name).exists():
             try:
                 read(folder)
             except CheckpointError as error:
-                found.append(f"{error} {sentence}".strip())
-    return tuple(found)
+                messages.append(f"{error} {sentence}".strip())
+    return tuple(messages)
 
 
 def explain(error: BaseException) -> str:

@@ -198,7 +198,7 @@ def encoding_seconds(
         Seconds for each count.
     """
     model.encoder(x[:1])  # the first call prepares more than it computes
-    found = {}
+    seconds = {}
     for count in counts:
         times = []
         for _ in range(repeats if count <= CHUNK else 1):
@@ -207,5 +207,5 @@ def encoding_seconds(
                 rows = torch.arange(begin, min(begin + CHUNK, count)) % len(x)
                 model.encoder(x[rows])
             times.append(time.perf_counter() - started)
-        found[count] = min(times)
-    return found
+        seconds[count] = min(times)
+    return seconds

@@ -162,8 +162,8 @@ def log_posterior(
     """
     first, second = torch.linspace(*extent[:2], steps), torch.linspace(*extent[2:], steps)
     z = torch.cartesian_prod(second, first).flip(1)
-    found = log_likelihood(model, z, model.observe(x[None])[0]) + model.prior.log_prob(z)
-    return (found - log_evidence).reshape(steps, steps).numpy()
+    log_joint = log_likelihood(model, z, model.observe(x[None])[0]) + model.prior.log_prob(z)
+    return (log_joint - log_evidence).reshape(steps, steps).numpy()
 
 
 @torch.no_grad()
@@ -206,8 +206,8 @@ def exact_elbo(
     weight = torch.from_numpy(weights / weights.sum()).to(mean.device)
     at = torch.from_numpy(points).to(mean)
     z = mean + sigma * torch.cartesian_prod(at, at)
-    found = log_likelihood(model, z, model.observe(x[None])[0]).double()
-    reconstruction = (torch.outer(weight, weight).flatten() * found).sum().item()
+    log_likelihoods = log_likelihood(model, z, model.observe(x[None])[0]).double()
+    reconstruction = (torch.outer(weight, weight).flatten() * log_likelihoods).sum().item()
     kl = kl_divergence(Independent(Normal(mean, sigma), 1), model.prior).item()
     return reconstruction, kl
 

@@ -55,9 +55,9 @@ class PathwiseGradient:
     def disagreement(self) -> float:
         """The largest difference between the two ways, relative to the largest derivative."""
         k = list(self.dimensions)
-        found = torch.cat([self.wrt_mean[k], self.wrt_sigma[k]])
+        exact = torch.cat([self.wrt_mean[k], self.wrt_sigma[k]])
         finite = torch.cat([self.finite_mean, self.finite_sigma])
-        return ((found - finite).abs().max() / found.abs().max().clamp(min=1e-12)).item()
+        return ((exact - finite).abs().max() / exact.abs().max().clamp(min=1e-12)).item()
 
 
 def pathwise_gradient(

@@ -37,14 +37,14 @@ def log_weights(
     image = model.observe(x[None])[0]
     posterior = model.encoder(x[None])
     noise = torch.randn((count, model.latent_dim), generator=generator)
-    found = []
+    parts = []
     for eps in noise.split(CHUNK):
         z = posterior.mean + posterior.base_dist.scale * eps
         log_joint = log_likelihood(model, z, image) + model.prior.log_prob(z)
-        found.append(log_joint - posterior.log_prob(z))
+        parts.append(log_joint - posterior.log_prob(z))
         if progress:
-            progress(CHUNK * len(found) / count)
-    return torch.cat(found)
+            progress(CHUNK * len(parts) / count)
+    return torch.cat(parts)
 
 
 def running_bound(log_weights: Tensor) -> Tensor:

@@ -133,7 +133,7 @@ def train(
     per_epoch = steps_per_epoch(count, config.batch_size)
     steps = per_epoch * config.epochs
     totals = torch.zeros(2, device=device)  # reconstruction and KL of the images since a report
-    seen, since = 0, time.perf_counter()
+    images_seen, since = 0, time.perf_counter()
     source = batches(
         images, config.batch_size, config.seed, state.step, steps, group=group, workers=workers
     )
@@ -167,13 +167,13 @@ def train(
 
         if weight > 0:
             totals += torch.stack((reconstruction.detach(), kl.detach())).sum(1)
-        seen += size
+        images_seen += size
         ended = state.step % per_epoch == 0
         if ended or state.step % report_every == 0:
             reconstruction_sum, kl_sum = group.sum(totals).tolist()
             if not math.isfinite(reconstruction_sum):
                 raise _not_finite(state.step)
-            speed = seen / max(time.perf_counter() - since, 1e-9)
+            speed = images_seen / max(time.perf_counter() - since, 1e-9)
             measured = None
             if ended and heldout is not None and group.writes:
                 measured = evaluate_heldout(model, heldout)
@@ -181,15 +181,15 @@ def train(
                 step=state.step,
                 epoch=state.step / per_epoch,
                 steps=steps,
-                reconstruction=reconstruction_sum / seen,
-                kl=kl_sum / seen,
+                reconstruction=reconstruction_sum / images_seen,
+                kl=kl_sum / images_seen,
                 beta=beta,
                 learning_rate=rate,
                 images_per_second=speed,
                 heldout=measured,
             )
             totals.zero_()
-            seen, since = 0, time.perf_counter()
+            images_seen, since = 0, time.perf_counter()
     model.eval()
 
 
