@@ -33,8 +33,8 @@ with left:
     x, title = amortised.choose_image(space)
 guess = amortised.encode_now(space, x)
 with middle:
-    seen = images.data_url(space.model.observe(x[None])[0], 224)
-    st.image(seen, text("image.input", name=plain(title)), 160, alt=plain(title, "text"))
+    picture = images.data_url(space.model.observe(x[None])[0], 224)
+    st.image(picture, text("image.input", name=plain(title)), 160, alt=plain(title, "text"))
     st.metric(text("code.time"), formatting.milliseconds(guess.seconds))
     code = ", ".join(
         f"{guess.mean[k]:.2f} ± {guess.sigma[k]:.2f}" for k in scatter.first_axes(space)
@@ -51,13 +51,13 @@ with columns[0]:
 with columns[1]:
     layout.to_try(text)
 with result, st.spinner(text("search.running"), show_time=True):
-    found = amortised.search(space, x, steps, seed)
+    search = amortised.search(space, x, steps, seed)
 with chart:
-    amortised.show_map(space, guess, found)
+    amortised.show_map(space, guess, search)
 with result:
-    amortised.show_search(space, guess, found)
+    amortised.show_search(space, guess, search)
 st.header(text("cost.title"), anchor=False)
-amortised.encoder_cost(space, guess, found)
+amortised.encoder_cost(space, guess, search)
 with layout.details(text("measured.title")):
     st.markdown(text("measured.text"))
 layout.end(text)

@@ -34,12 +34,12 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         on_click=next_missed,
         help=text("missed.help"),
     )
-found = elbo.bound(space, row)
+bound = elbo.bound(space, row)
 layout.balance(
-    ("evidence", r"\log p(x)" + text("balance.evidence"), found.evidence),
-    ("elbo", r"\text{ELBO}", found.elbo),
-    ("gap", r"\mathrm{KL}(q \,\|\, p(z|x))", found.gap),
-    digits=2 if found.error <= 0.005 else 1,
+    ("evidence", r"\log p(x)" + text("balance.evidence"), bound.evidence),
+    ("elbo", r"\text{ELBO}", bound.elbo),
+    ("gap", r"\mathrm{KL}(q \,\|\, p(z|x))", bound.gap),
+    digits=2 if bound.error <= 0.005 else 1,
 )
 left, right = st.columns(2, gap="medium")
 with right:
@@ -47,7 +47,7 @@ with right:
     live_planes([panel], words=layout.plane_words(), key=f"posterior-{row}")
 with left:
     run = elbo.curve(space, row, seed)
-    chart(elbo.bound_figure(found, run, row), key="bound", alt=text("bound.alt"))
+    chart(elbo.bound_figure(bound, run, row), key="bound", alt=text("bound.alt"))
 
 layout.formula(text)
 st.header(text("jensen.title"), anchor=False)
@@ -66,5 +66,5 @@ layout.to_try(text)
 with layout.details(text("linear.title"), "straighten"):
     address.fragment(elbo.linear_gaussian)()
 with layout.details(text("measured.title")):
-    st.markdown(text("measured.text", gap=f"{found.gap:.2f}"))
+    st.markdown(text("measured.text", gap=f"{bound.gap:.2f}"))
 layout.end(text)

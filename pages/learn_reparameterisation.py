@@ -42,17 +42,17 @@ def hold_noise() -> None:
         )
     epsilon = np.zeros(len(mean))
     epsilon[list(axes)] = noise
-    found = reparameterisation.pull_at(space, row, mean, times * sigma, epsilon, axes)
+    gradient = reparameterisation.pull_at(space, row, mean, times * sigma, epsilon, axes)
     draws = np.random.default_rng(seed).standard_normal((120, 2))
     noise_pad(
         space, mean, times * sigma, axes, tuple(noise), key="noise-pad", draws=draws,
-        slope=found.wrt_z.numpy(), on_release=reparameterisation.take_noise,
+        gradient=gradient.wrt_z.numpy(), on_release=reparameterisation.take_noise,
         words=reparameterisation.pad_words(),
     )  # fmt: skip
     left, right = st.columns([3, 2], gap="medium")
     with left:
         layout.formula(text)
-        reparameterisation.show_gradients(found, epsilon)
+        reparameterisation.show_gradients(gradient, epsilon)
     with right:
         layout.to_try(text)
 

@@ -93,8 +93,8 @@ class Component:
             name: of the answer.
         """
         heard = self._said(key, name)
-        told = visitor.current().told.get((key, name), 0)
-        return replace(heard, count=max(heard.count, told))
+        acknowledged = visitor.current().told.get((key, name), 0)
+        return replace(heard, count=max(heard.count, acknowledged))
 
     def _said(self, key: str, name: str) -> Heard:
         state = st.session_state.get(key)
@@ -116,8 +116,8 @@ def bundle(script: Path) -> str:
     def add(file: Path) -> None:
         text = file.read_text(encoding="utf-8")
         for path in _IMPORT.findall(text):
-            if (found := (file.parent / path).resolve()) not in parts:
-                add(found)
+            if (module := (file.parent / path).resolve()) not in parts:
+                add(module)
         parts[file] = _EXPORT.sub("", _IMPORT.sub("", text))
 
     add(script.resolve())

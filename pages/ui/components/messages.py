@@ -284,7 +284,7 @@ class NoisePadData(Message):
     codes: list[tuple[float, float]]
     middle: tuple[float, float]
     half: float
-    slope: tuple[float, float] | None
+    gradient: tuple[float, float] | None
     reach: float
     colours: dict[str, str]
 

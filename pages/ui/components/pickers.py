@@ -147,9 +147,9 @@ def _real_pictures(space: LatentSpace, key: str) -> list[Picture]:
                     keep &= space.attributes[attribute]
                 if attribute in without:
                     keep &= ~space.attributes[attribute]
-        wanted = st.text_input("Number", placeholder="e.g. 17", key=f"{key}-id", width=110)
-    if wanted:
-        keep &= space.index.astype(str) == wanted.strip().lstrip("#")
+        number = st.text_input("Number", placeholder="e.g. 17", key=f"{key}-id", width=110)
+    if number:
+        keep &= space.index.astype(str) == number.strip().lstrip("#")
     rows = np.flatnonzero(keep)
     if not len(rows):
         st.info("No image matches these filters. Remove one of them.")
@@ -158,12 +158,12 @@ def _real_pictures(space: LatentSpace, key: str) -> list[Picture]:
     page = 1
     if pages > 1:
         page = int(st.number_input(f"Page, 1 to {pages}", 1, pages, key=f"{key}-page", width=140))
-    shown = rows[(page - 1) * _PAGE : page * _PAGE]
+    page_rows = rows[(page - 1) * _PAGE : page * _PAGE]
     return [
         Picture(
             str(r), images.data_url(space.image(r)), space.title(r), f"Real image {space.title(r)}"
         )
-        for r in map(int, shown)
+        for r in map(int, page_rows)
     ]
 
 

@@ -130,19 +130,19 @@ def encode_now(space: LatentSpace, x: Tensor) -> Guess:
 @cache.shared(64)
 def search(space: LatentSpace, x: Tensor, steps: int, seed: int) -> Search:
     """Searches for this image's q from both starts, once for all visitors."""
-    one = x[None].float()
+    batch = x[None].float()
     runs = {
-        s: list(optimise_posterior(space.model, one, steps, start=s, draws=64, seed=seed))
+        s: list(optimise_posterior(space.model, batch, steps, start=s, draws=64, seed=seed))
         for s in STARTS
     }
     gaps = {
-        s: amortisation_gap(space.model, one, run[-1].mean, run[-1].sigma)
+        s: amortisation_gap(space.model, batch, run[-1].mean, run[-1].sigma)
         for s, run in runs.items()
     }
     return Search(runs, gaps)
 
 
-def show_map(space: LatentSpace, guess: Guess, found: Search | None) -> None:
+def show_map(space: LatentSpace, guess: Guess, search: Search | None) -> None:
     """Draws q among the codes: the encoder's, and the optimised one with its path."""
     text = lesson("amortised")
     axes = list(scatter.first_axes(space))
@@ -152,15 +152,15 @@ def show_map(space: LatentSpace, guess: Guess, found: Search | None) -> None:
         x=codes[:, 0], y=codes[:, 1], mode="markers", name=text("map.codes"),
         marker={"size": 4, "color": TERMS["prior"], "opacity": 0.35}, hoverinfo="skip",
     )  # fmt: skip
-    if found is not None:
-        for start, run in found.runs.items():
+    if search is not None:
+        for start, run in search.runs.items():
             way = torch.cat([r.mean for r in run])[:, axes].numpy()
             colour = TERMS[COLOURS[start]]
             figure.add_scatter(
                 x=way[:, 0], y=way[:, 1], mode="lines", showlegend=False, hoverinfo="skip",
                 line={"color": colour, "width": 1.5},
             )  # fmt: skip
-        run = found.runs[found.best]
+        run = search.runs[search.best]
         _add_ellipse(
             figure, text("map.optimised"), "elbo", run[-1].mean[0], run[-1].sigma[0], axes
         )
@@ -173,7 +173,7 @@ def show_map(space: LatentSpace, guess: Guess, found: Search | None) -> None:
         yaxis={"title": f"z{axes[1] + 1}", "scaleanchor": "x"},
         uirevision=space.name,
     )
-    key = "q-map" if found is None else "q-map-searched"
+    key = "q-map" if search is None else "q-map-searched"
     chart(figure, key=key, alt=text("map.alt"))
 
 
@@ -192,17 +192,17 @@ def _add_ellipse(
     )
 
 
-def show_search(space: LatentSpace, guess: Guess, found: Search) -> None:
+def show_search(space: LatentSpace, guess: Guess, search: Search) -> None:
     """Compares encoder and optimisation: time, nats, and the gap between them."""
     text, figure = lesson("amortised"), go.Figure()
     for start, colour in COLOURS.items():
-        run = found.runs[start][1:]
+        run = search.runs[start][1:]
         figure.add_scatter(
             x=[1e3 * r.seconds for r in run], y=[r.elbo.item() for r in run],
             name=text(f"search.{start}"),
             line={"color": TERMS[colour], "width": 2},
         )  # fmt: skip
-    gap = found.gaps[found.best]
+    gap = search.gaps[search.best]
     figure.add_scatter(
         x=[1e3 * guess.seconds], y=[gap.encoder.item()], mode="markers", name=text("search.point"),
         marker={"color": TERMS["posterior"], "size": 11},
@@ -220,9 +220,11 @@ def show_search(space: LatentSpace, guess: Guess, found: Search) -> None:
         chart(figure, key="search-curves", alt=text("search.alt"))
     rows = [(text("search.pass"), guess.seconds, gap.encoder, "")]
     for start in STARTS:
-        one = found.gaps[start]
-        gain = f"{one.nats.item():+.1f} ± {one.error.item():.1f}".replace("-", "−")
-        rows.append((text(f"search.{start}"), found.runs[start][-1].seconds, one.optimised, gain))
+        difference = search.gaps[start]
+        gain = f"{difference.nats.item():+.1f} ± {difference.error.item():.1f}".replace("-", "−")
+        rows.append(
+            (text(f"search.{start}"), search.runs[start][-1].seconds, difference.optimised, gain)
+        )
     right.table(
         {
             text("search.method"): [r[0] for r in rows],
@@ -233,12 +235,12 @@ def show_search(space: LatentSpace, guess: Guess, found: Search) -> None:
         hide_index=True,
     )
     nats = max(gap.nats.item(), 0.0)
-    times = found.runs[found.best][-1].seconds / guess.seconds
+    times = search.runs[search.best][-1].seconds / guess.seconds
     right.markdown(text("search.gap", nats=f"{nats:.1f}", times=figure_of(times)))
-    worst = min(found.gaps.values(), key=lambda g: g.optimised.item())
+    worst = min(search.gaps.values(), key=lambda g: g.optimised.item())
     if worst.nats.item() < -3 * worst.error.item() - 1:
         right.caption(text("search.stuck"))
-    both = torch.stack([guess.mean, found.runs[found.best][-1].mean[0]])
+    both = torch.stack([guess.mean, search.runs[search.best][-1].mean[0]])
     pictures = decode(space.model, both)
     with right, st.container(horizontal=True):
         for picture, which in zip(pictures, ("encoder", "optimised"), strict=True):
@@ -254,7 +256,7 @@ def _encoding_seconds(space: LatentSpace) -> dict[int, float]:
     )
 
 
-def encoder_cost(space: LatentSpace, guess: Guess, found: Search | None) -> None:
+def encoder_cost(space: LatentSpace, guess: Guess, search: Search | None) -> None:
     """Shows what codes cost for one, a hundred and ten thousand images."""
     text = lesson("amortised")
     counts = text.number("counts")
@@ -268,9 +270,9 @@ def encoder_cost(space: LatentSpace, guess: Guess, found: Search | None) -> None
         text("cost.encoder"): [milliseconds(seconds[n]) for n in counts],
         text("cost.each"): [milliseconds(seconds[n] / n) for n in counts],
     }
-    if found is not None:
-        one = found.runs["prior"][-1].seconds
-        times = {n: milliseconds(one * n) for n in counts}
+    if search is not None:
+        seconds_per_image = search.runs["prior"][-1].seconds
+        times = {n: milliseconds(seconds_per_image * n) for n in counts}
         table[text("cost.search")] = [
             time if n == 1 else text("cost.extrapolated", time=time) for n, time in times.items()
         ]

@@ -206,17 +206,17 @@ def outcome(space: LatentSpace, name: str, step: np.ndarray) -> Outcome | None:
     return Outcome(effect.n, effect.success({name: True}), leakage, leaks_into)
 
 
-def _show_outcome(space: LatentSpace, name: str, found: Outcome | None) -> None:
+def _show_outcome(space: LatentSpace, name: str, measured: Outcome | None) -> None:
     text = lesson("arithmetic")
-    if found is None:
+    if measured is None:
         st.caption(text("add.uncounted"))
         return
-    concept, success = formatting.mention(name), f"{found.success:.0%}"
-    parts = [text("add.outcome", count=found.n, concept=concept, success=success)]
-    if found.leakage:
-        other, leakage = formatting.mention(found.leaks_into), f"{found.leakage:.0%}"
+    concept, success = formatting.mention(name), f"{measured.success:.0%}"
+    parts = [text("add.outcome", count=measured.n, concept=concept, success=success)]
+    if measured.leakage:
+        other, leakage = formatting.mention(measured.leaks_into), f"{measured.leakage:.0%}"
         parts.append(text("add.leak", other=other, leakage=leakage))
-    elif found.leakage == 0:
+    elif measured.leakage == 0:
         parts.append(text("add.clean"))
     st.markdown(" ".join(parts))
 
@@ -233,18 +233,18 @@ def _vectors_of_many(
     strangers = [
         (n, concept_vector(space.mean[with_it[:n]], space.mean[without[:n]])) for n in counts
     ]
-    found = {"strangers": strangers}
+    vectors = {"strangers": strangers}
     twins = _twins(space, without[:most], name)
     if twins is not None:
         steps = twins[1] - space.mean[without[:most]]
-        found = {"same": [(n, steps[:n].mean(0)) for n in counts]} | found
-    return found
+        vectors = {"same": [(n, steps[:n].mean(0)) for n in counts]} | vectors
+    return vectors
 
 
 def from_many(space: LatentSpace, name: str, seed: int) -> None:
     """Step 3: success, leakage and agreement of vectors from more and more examples."""
     text, vectors = lesson("arithmetic"), _vectors_of_many(space, name, seed)
-    tries = [(kind, n, v) for kind, made in vectors.items() for n, v in made]
+    tries = [(kind, n, v) for kind, estimates in vectors.items() for n, v in estimates]
     outcomes = {}
     words = text("many.trying")
     bar = st.progress(0.0, words)
@@ -253,19 +253,19 @@ def from_many(space: LatentSpace, name: str, seed: int) -> None:
         bar.progress(k / len(tries), words)
     bar.empty()
     figure, rows = go.Figure(), []
-    for (kind, made), dash in zip(vectors.items(), ("solid", "dot"), strict=False):
-        found = [outcomes[kind, n] for n, _ in made]
-        final = cosines([made[-1][1], *(v for _, v in made)])[0, 1:]
-        rows += [(kind, n, o, c) for (n, _), o, c in zip(made, found, final, strict=True)]
-        if None in found:
+    for (kind, estimates), dash in zip(vectors.items(), ("solid", "dot"), strict=False):
+        measured = [outcomes[kind, n] for n, _ in estimates]
+        final = cosines([estimates[-1][1], *(v for _, v in estimates)])[0, 1:]
+        rows += [(kind, n, o, c) for (n, _), o, c in zip(estimates, measured, final, strict=True)]
+        if None in measured:
             continue
-        for what, colour in (("success", "elbo"), ("leakage", "gap")):
-            values = [getattr(o, what) for o in found]
+        for quantity, colour in (("success", "elbo"), ("leakage", "gap")):
+            values = [getattr(o, quantity) for o in measured]
             if None not in values:
                 figure.add_scatter(
-                    x=[str(n) for n, _ in made],
+                    x=[str(n) for n, _ in estimates],
                     y=[100 * v for v in values],
-                    name=text(f"many.{what}", kind=text(f"many.{kind}")),
+                    name=text(f"many.{quantity}", kind=text(f"many.{kind}")),
                     line={"color": TERMS[colour], "dash": dash, "width": 2},
                 )
     figure.update_layout(
@@ -291,10 +291,10 @@ def from_many(space: LatentSpace, name: str, seed: int) -> None:
     )
 
 
-def _leak(found: Outcome | None) -> str:
-    if found is None or not found.leakage:
-        return _percent(found and found.leakage)
-    return f"{found.leakage:.0%} {formatting.mention(found.leaks_into)}"
+def _leak(measured: Outcome | None) -> str:
+    if measured is None or not measured.leakage:
+        return _percent(measured and measured.leakage)
+    return f"{measured.leakage:.0%} {formatting.mention(measured.leaks_into)}"
 
 
 def _percent(share: float | None) -> str:
@@ -303,7 +303,7 @@ def _percent(share: float | None) -> str:
 
 def two_models(refs: Sequence[LatentSpace | None], name: str, seed: int) -> None:
     """Step 4: the same arithmetic in the variational model and in its standard autoencoder."""
-    text, found = lesson("arithmetic"), []
+    text, by_model = lesson("arithmetic"), []
     strengths = text.number("strengths")
     for column, space, title in zip(
         st.columns(2, gap="medium"), refs, ("variational", "autoencoder"), strict=True
@@ -327,19 +327,19 @@ def two_models(refs: Sequence[LatentSpace | None], name: str, seed: int) -> None
                 size=150,
             )
             with st.spinner(text("twins.trying")):
-                found.append({s: outcome(space, name, s * vector) for s in strengths})
+                by_model.append({s: outcome(space, name, s * vector) for s in strengths})
             st.table(
                 {
                     text("twins.strength"): [f"{s:.1f}" for s in strengths],
                     text("many.column_success"): [
-                        _percent(o and o.success) for o in found[-1].values()
+                        _percent(o and o.success) for o in by_model[-1].values()
                     ],
-                    text("many.column_leakage"): [_leak(o) for o in found[-1].values()],
+                    text("many.column_leakage"): [_leak(o) for o in by_model[-1].values()],
                 },
                 hide_index=True,
             )
-    if len(found) == 2 and None not in (*found[0].values(), *found[1].values()):
-        st.markdown(_verdict(found[0], found[1]))
+    if len(by_model) == 2 and None not in (*by_model[0].values(), *by_model[1].values()):
+        st.markdown(_verdict(by_model[0], by_model[1]))
 
 
 def _mean_difference(space: LatentSpace, name: str) -> np.ndarray:
@@ -351,8 +351,8 @@ def _mean_difference(space: LatentSpace, name: str) -> np.ndarray:
 def _verdict(ours: dict[float, Outcome], theirs: dict[float, Outcome]) -> str:
     """Which model the arithmetic suits better here, whichever way it falls."""
 
-    def best(found: dict[float, Outcome]) -> tuple[float, Outcome]:
-        return max(found.items(), key=lambda f: f[1].success - (f[1].leakage or 0))
+    def best(measured: dict[float, Outcome]) -> tuple[float, Outcome]:
+        return max(measured.items(), key=lambda f: f[1].success - (f[1].leakage or 0))
 
     (s0, a), (s1, b) = best(ours), best(theirs)
     gain = (a.success - (a.leakage or 0)) - (b.success - (b.leakage or 0))

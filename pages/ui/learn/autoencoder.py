@@ -113,9 +113,9 @@ def samples(
     decoded = decode(space.model, draw_samples(space, distribution, count, seed))
     clear = kinds = None
     if space.classifier is not None:
-        found = _clear(space, decoded)
-        share = torch.bincount(found, minlength=len(space.classes)) / max(len(found), 1)
-        clear, kinds = len(found), float(torch.special.entr(share).sum().exp())
+        predicted = _clear(space, decoded)
+        share = torch.bincount(predicted, minlength=len(space.classes)) / max(len(predicted), 1)
+        clear, kinds = len(predicted), float(torch.special.entr(share).sum().exp())
     return {"shown": decoded[:40].clone(), "clear": clear, "kinds": kinds}
 
 

@@ -105,16 +105,16 @@ def curve(
     Returns:
         K of one run, thinned; its value; and the expected bound with its standard error by K.
     """
-    found = with_progress(
+    weights = with_progress(
         lesson("elbo")("bound.drawing", count=f"{most:,}"),
-        lambda tell: log_weights(
-            space.model, space.image(row), most, torch.Generator().manual_seed(seed), tell
+        lambda progress: log_weights(
+            space.model, space.image(row), most, torch.Generator().manual_seed(seed), progress
         ),
     )
-    running = running_bound(found).numpy()
+    running = running_bound(weights).numpy()
     ks = np.unique(np.geomspace(1, most, 160).astype(int))
     sizes = [k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000) if k <= most // 5]
-    return ks, running[ks - 1], {k: expected_bound(found, k) for k in sizes}
+    return ks, running[ks - 1], {k: expected_bound(weights, k) for k in sizes}
 
 
 @cache.shared(128)
@@ -129,8 +129,8 @@ def bound(space: LatentSpace, row: int) -> Bound:
     known = space.bounds(row) or estimate_elbo(space.model, x)
     gap = posterior_gap(space.model, x, mean, sigma, evidence)
     generator = torch.Generator().manual_seed(0)
-    found = log_evidence(space.model, x[None], samples=MIXTURE, generator=generator)
-    return Bound(evidence, known.elbo.value, known.elbo.error, gap, found.item())
+    estimate = log_evidence(space.model, x[None], samples=MIXTURE, generator=generator)
+    return Bound(evidence, known.elbo.value, known.elbo.error, gap, estimate.item())
 
 
 @cache.shared(128)
@@ -142,16 +142,16 @@ def _window(
 
 def posterior_panel(space: LatentSpace, row: int) -> Panel:
     """The true posterior of an image, as near as it needs, with q's ellipse on it."""
-    found = truth(space, row)
+    posterior = truth(space, row)
     mean, sigma = space.mean[row], np.sqrt(space.variance[row])
     lattice = grid(space)
-    heavy = lattice.codes.numpy()[found.mass > 2e-3]
+    heavy = lattice.codes.numpy()[posterior.mass > 2e-3]
     corners = np.concatenate([heavy, mean + 4 * sigma * [[1, 1], [-1, -1]]])
     low, high = corners.min(0), corners.max(0)
     half = max(0.55 * (high - low).max() + lattice.step, 0.3)
     (x, y) = (low + high) / 2
     bounds = (float(x - half), float(x + half), float(y - half), float(y + half))
-    values = _window(space, row, bounds, found.log_evidence)
+    values = _window(space, row, bounds, posterior.log_evidence)
     top = float(values.max())
     tint = Field(values, "log p(z|x)", plot_style.TERMS["evidence"], top - 12, top, 1)
     q = [Ellipse(mean, sigma, plot_style.TERMS["posterior"], radius) for radius in (1.0, 2.0)]
@@ -159,11 +159,11 @@ def posterior_panel(space: LatentSpace, row: int) -> Panel:
     return Panel(title, bounds, space.name, field=tint, ellipses=q)
 
 
-def bound_figure(found: Bound, run: tuple, row: int) -> go.Figure:
+def bound_figure(bound: Bound, run: tuple, row: int) -> go.Figure:
     """The bound against the number of samples.
 
     Args:
-        found: of the image.
+        bound: the evidence and the bounds of the image.
         run: as `curve` gives it.
         row: keeps the view while the image stays.
     """
@@ -188,9 +188,9 @@ def bound_figure(found: Bound, run: tuple, row: int) -> go.Figure:
         marker={"color": colour, "size": 9},
     )
     for level, name, tone, dash in (
-        (found.evidence, text("bound.quadrature"), plot_style.TERMS["evidence"], "solid"),
-        (found.mixture, text("bound.mixture", count=MIXTURE), plot_style.TERMS["noise"], "dot"),
-        (found.elbo, "ELBO", plot_style.TERMS["elbo"], "dash"),
+        (bound.evidence, text("bound.quadrature"), plot_style.TERMS["evidence"], "solid"),
+        (bound.mixture, text("bound.mixture", count=MIXTURE), plot_style.TERMS["noise"], "dot"),
+        (bound.elbo, "ELBO", plot_style.TERMS["elbo"], "dash"),
     ):
         figure.add_scatter(
             x=[1, int(ks[-1])],
@@ -199,8 +199,8 @@ def bound_figure(found: Bound, run: tuple, row: int) -> go.Figure:
             name=name,
             line={"color": tone, "dash": dash, "width": 2},
         )
-    low = min(found.elbo, *(value for value, _ in expected.values()))
-    high = max(found.evidence, found.mixture, *values[ks >= 10])
+    low = min(bound.elbo, *(value for value, _ in expected.values()))
+    high = max(bound.evidence, bound.mixture, *values[ks >= 10])
     room = 0.1 * (high - low) + 0.05
     figure.update_layout(
         height=430,

@@ -67,10 +67,10 @@ def evaluate_pixels(space: LatentSpace, x: Tensor) -> PixelLikelihood:
     own = space.model
     z = own.encoder(x[None]).mean
     pixels = own.decoder(z).base_dist
-    seen = own.observe(x[None])
-    found = (seen, pixels.mean, pixels.stddev, pixels.log_prob(seen))
-    seen, mean, deviation, log_p = (v[0, 0].numpy() for v in found)
-    return PixelLikelihood(seen, mean, deviation, log_p, own.decoder.network(z)[0].numpy())
+    observed = own.observe(x[None])
+    maps = (observed, pixels.mean, pixels.stddev, pixels.log_prob(observed))
+    observed, mean, deviation, log_p = (v[0, 0].numpy() for v in maps)
+    return PixelLikelihood(observed, mean, deviation, log_p, own.decoder.network(z)[0].numpy())
 
 
 def read_pixels(x: Tensor) -> tuple[int, int]:
@@ -200,9 +200,9 @@ def _ends(products: np.ndarray) -> tuple[str, int] | None:
 def shares(space: LatentSpace, count: int = 500) -> dict[str, tuple[int, int]]:
     """Of how many images the product of all pixels is 0, and infinite, by precision."""
     x = space.model.observe(space.dataset.images[torch.from_numpy(space.index[:count])])
-    found = space.model.decoder(space.model.encoder(x).mean).base_dist.log_prob(x).flatten(1)
+    log_p = space.model.decoder(space.model.encoder(x).mean).base_dist.log_prob(x).flatten(1)
     last = {
-        name: np.array([running_products(row, dtype)[-1] for row in found.numpy()])
+        name: np.array([running_products(row, dtype)[-1] for row in log_p.numpy()])
         for name, dtype in PRECISIONS.items()
     }
     return {k: (int((v == 0).sum()), int((~np.isfinite(v)).sum())) for k, v in last.items()}

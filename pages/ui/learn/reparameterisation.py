@@ -103,29 +103,29 @@ def pull_at(
     return pathwise_gradient(space.model, space.image(row), *numbers, dimensions=axes)
 
 
-def show_gradients(found: PathwiseGradient, noise: np.ndarray) -> None:
+def show_gradients(gradient: PathwiseGradient, noise: np.ndarray) -> None:
     """Compares the gradients of one draw: by formula, autograd and finite differences."""
     text = lesson("reparameterisation")
 
     def row(name: str, way: str, values: object) -> list[str]:
         return [name, way, *(f"{float(v):+,.4f}".replace("-", "−") for v in values)]
 
-    k = list(found.dimensions)
+    k = list(gradient.dimensions)
     rows = [
-        row("∂L/∂z", text("gradients.leaf"), found.wrt_z[k]),
-        row("∂L/∂μ", text("gradients.through"), found.wrt_mean[k]),
-        row("∂L/∂μ", text("gradients.finite"), found.finite_mean),
-        row("∂L/∂z · ε", text("gradients.product"), found.wrt_z.numpy()[k] * noise[k]),
-        row("∂L/∂σ", text("gradients.through"), found.wrt_sigma[k]),
-        row("∂L/∂σ", text("gradients.finite"), found.finite_sigma),
+        row("∂L/∂z", text("gradients.leaf"), gradient.wrt_z[k]),
+        row("∂L/∂μ", text("gradients.through"), gradient.wrt_mean[k]),
+        row("∂L/∂μ", text("gradients.finite"), gradient.finite_mean),
+        row("∂L/∂z · ε", text("gradients.product"), gradient.wrt_z.numpy()[k] * noise[k]),
+        row("∂L/∂σ", text("gradients.through"), gradient.wrt_sigma[k]),
+        row("∂L/∂σ", text("gradients.finite"), gradient.finite_sigma),
     ]
-    value = f"{found.reconstruction:,.2f}".replace("-", "−")
+    value = f"{gradient.reconstruction:,.2f}".replace("-", "−")
     dimensions = [text("gradients.dimension", number=d + 1) for d in k]
     names = (text("gradients.derivative"), text("gradients.method"), *dimensions)
     with st.container(border=True):
         st.markdown(text("gradients.title", value=value))
         st.table(dict(zip(names, zip(*rows, strict=True), strict=True)), hide_index=True)
-        st.caption(text("gradients.caption", disagreement=f"{found.disagreement:.1e}"))
+        st.caption(text("gradients.caption", disagreement=f"{gradient.disagreement:.1e}"))
 
 
 # Many draws ---------------------------------------------------------------------------------
@@ -143,23 +143,23 @@ def _estimates(
     x = torch.stack([space.image(r) for r in rows])
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(draws, images, space.mean.shape[1], generator=generator)
-    found = {name: estimate_gradients(space.model, x, noise, name) for name in ESTIMATORS}
-    one = {name: g.mean[:, 0, d].numpy() for name, g in found.items()}
-    return one, {name: g.variance().mean().item() for name, g in found.items()}
+    estimates = {name: estimate_gradients(space.model, x, noise, name) for name in ESTIMATORS}
+    first_dimension = {name: g.mean[:, 0, d].numpy() for name, g in estimates.items()}
+    return first_dimension, {name: g.variance().mean().item() for name, g in estimates.items()}
 
 
 def compare_estimators(space: LatentSpace, row: int, seed: int) -> None:
     """Shows three estimators of one gradient on the same images and the same draws."""
     text = lesson("reparameterisation")
     with st.spinner(text("estimators.drawing"), show_time=True):
-        one, variance = _estimates(space, row, seed)
-    draws, d = len(next(iter(one.values()))), int(space.order[0])
+        estimates, variance = _estimates(space, row, seed)
+    draws, d = len(next(iter(estimates.values()))), int(space.order[0])
     count = np.arange(1, draws + 1)
     figure = go.Figure()
     for name in reversed(ESTIMATORS):
         figure.add_scatter(
             x=count,
-            y=np.cumsum(one[name]) / count,
+            y=np.cumsum(estimates[name]) / count,
             name=text(f"estimators.{name}"),
             line={"color": TERMS[_TONES[name]], "width": 2},
         )

@@ -32,16 +32,16 @@ def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
     known = visitor.current()
     tries = known.posterior_tries
     # A link leads to a q once: another image, or the way back, starts at the encoder's.
-    said = links.read_numbers("q", 4, -100, 100)
-    if known.posterior_start is None or said is not None:
-        known.posterior_start = row, said
+    linked = links.read_numbers("q", 4, -100, 100)
+    if known.posterior_start is None or linked is not None:
+        known.posterior_start = row, linked
     start = known.posterior_start[1] if known.posterior_start[0] == row and tries == 0 else None
     start = start or (*mean.tolist(), *sigma.tolist())
     noise = np.random.default_rng(seed).standard_normal((8, 2))
     left, right = st.columns([3, 2], gap="medium")
     with left:
         half = float(np.abs(space.mean).max()) * 1.05
-        found, width = live_gaussian(
+        centre, width = live_gaussian(
             Panel(
                 text("q.title"),
                 (-half, half, -half, half),
@@ -57,13 +57,13 @@ def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
             words=layout.plane_words(gaussian=True),
             colour=plot_style.TERMS["posterior"],
         )
-    moved = not np.allclose([*found, *width], [*mean, *sigma], atol=2e-3)
-    links.put("q", links.numbers_text([*found, *width]) if moved else None)
+    moved = not np.allclose([*centre, *width], [*mean, *sigma], atol=2e-3)
+    links.put("q", links.numbers_text([*centre, *width]) if moved else None)
     bounds = space.bounds(row) or estimate_elbo(space.model, x)
     own = (bounds.elbo.value + bounds.kl, bounds.kl)
     now = own
     if moved:
-        q = (torch.tensor(v, dtype=torch.float32) for v in (found, width))
+        q = (torch.tensor(v, dtype=torch.float32) for v in (centre, width))
         now = exact_elbo(space.model, x, *q)
     with right:
         layout.balance(

@@ -248,10 +248,10 @@ async def _numbers(request: Request, count: int) -> np.ndarray:
         if len(body) > expected:
             break
     if len(body) != expected:
-        found = f"more than {expected}" if len(body) > expected else f"{len(body)}"
+        length = f"more than {expected}" if len(body) > expected else f"{len(body)}"
         raise _Refusal(
             400,
-            f"The code has {found} bytes; expected {expected}: "
+            f"The code has {length} bytes; expected {expected}: "
             f"{count} numbers of 4 bytes, little-endian.",
         )
     z = np.frombuffer(bytes(body), dtype="<f4").astype(np.float32)
@@ -278,13 +278,13 @@ _opening = threading.Lock()
 
 def _open(name: str) -> _Opened:
     """Loads a checkpoint by the name that `list_checkpoints` gives it, and by no other."""
-    found = [c for c in list_checkpoints() if c.name == name]
-    if not found:
+    matches = [c for c in list_checkpoints() if c.name == name]
+    if not matches:
         raise _Refusal(404, "There is no checkpoint of that name here; choose one from the list.")
     try:
-        changed = (found[0].folder / "model.safetensors").stat().st_mtime_ns
+        changed = (matches[0].folder / "model.safetensors").stat().st_mtime_ns
         with _opening:  # many visitors at once load it once
-            return _load(found[0], changed)
+            return _load(matches[0], changed)
     except (CheckpointError, OSError):
         sentence = f"The checkpoint {name} cannot be read; the app's log or its page says why."
         raise _Refusal(404, sentence) from None

@@ -161,10 +161,10 @@ def latent_space(name: str) -> LatentSpace:
 
 def _changed(file: Path) -> str:
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError:  # none, or none any more
         return ""
-    return f"{found.st_mtime_ns:x}-{found.st_size:x}"
+    return f"{status.st_mtime_ns:x}-{status.st_size:x}"
 
 
 @shared(64)

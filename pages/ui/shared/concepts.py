@@ -62,7 +62,7 @@ def _ready(space: LatentSpace) -> dict[str, NamedConcept]:
     attributes = {k: v[fit] for k, v in table(space).items() if 0 < v[fit].sum() < fit.sum()}
     if not attributes:
         return {}
-    codes, found = space.mean[fit], {}
+    codes, concepts = space.mean[fit], {}
     for name, vector in adjusted_vectors(codes, attributes).items():
         known = [other for other in excluded(space, name) if other in attributes]
         both = split_by_attribute(attributes, name, known)
@@ -70,5 +70,5 @@ def _ready(space: LatentSpace) -> dict[str, NamedConcept]:
         about = {"target": name, "with": len(with_it), "without": len(without)}
         concept = Concept(formatting.words(name), vector, "adjusted for the others", about)
         rows = frozenset(np.flatnonzero(fit).tolist())
-        found[concept.name] = NamedConcept(concept, with_it, without, name, rows=rows)
-    return found
+        concepts[concept.name] = NamedConcept(concept, with_it, without, name, rows=rows)
+    return concepts

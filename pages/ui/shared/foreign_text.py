@@ -42,14 +42,14 @@ def plain(
             `st.multiselect`, cells of tables, alternative texts, our own components.
         longest: characters that are kept of the text.
     """
-    seen = "".join(_visible(c) for c in " ".join(str(text)[: 10 * longest].split()))
-    if len(seen) > longest:
-        seen = seen[: longest - 1].rstrip() + "…"
+    visible = "".join(_visible(c) for c in " ".join(str(text)[: 10 * longest].split()))
+    if len(visible) > longest:
+        visible = visible[: longest - 1].rstrip() + "…"
     if where == "chart":
-        return re.sub(r"[$%{}]", lambda m: f"&#{ord(m[0])};", html.escape(seen))
+        return re.sub(r"[$%{}]", lambda m: f"&#{ord(m[0])};", html.escape(visible))
     if where == "markdown":
-        return _PUNCTUATION.sub(r"\\\g<0>", _REPLACED.sub(_JOINER, seen))
-    return seen
+        return _PUNCTUATION.sub(r"\\\g<0>", _REPLACED.sub(_JOINER, visible))
+    return visible
 
 
 def message(text: object) -> str:

@@ -61,25 +61,25 @@ def nats(value: float, error: float = 0.0, unit: float | None = None) -> str:
     return f"{text} ± {_signed(math.ceil(error / unit) * unit, unit)}"
 
 
-def bounds_in_words(found: Bounds) -> dict[str, str]:
+def bounds_in_words(bounds: Bounds) -> dict[str, str]:
     """KL, reconstruction, ELBO and log p(x) as they are shown: what is printed adds up.
 
     The reconstruction is the sum of the other two as they are printed. An ELBO is never shown
     above the evidence, and of an estimate that rests on few draws only what it proves.
 
     Args:
-        found: of one image, or means over several.
+        bounds: those of one image, or means over several images.
 
     Returns:
         By name; without "Log evidence" where it was not estimated.
     """
-    elbo, evidence = found.elbo, found.evidence
-    numbers = [found.kl, elbo.value, elbo.error]
+    elbo, evidence = bounds.elbo, bounds.evidence
+    numbers = [bounds.kl, elbo.value, elbo.error]
     numbers += [evidence.value, evidence.error] if evidence else []
     if not all(map(math.isfinite, numbers)):
         return dict.fromkeys(("KL", "Reconstruction", "ELBO", "Log evidence"), "not finite")
     unit = last_digit(elbo.value)
-    kl, rounded = (round(value / unit) * unit for value in (found.kl, elbo.value))
+    kl, rounded = (round(value / unit) * unit for value in (bounds.kl, elbo.value))
     shown = {
         "KL": _signed(kl, unit),
         "Reconstruction": nats(rounded + kl, elbo.error, unit),

@@ -155,11 +155,11 @@ def read_upload(file: Any, shape: tuple[int, int, int]) -> Tensor:
     return read_image(file, shape, file.name).float() / 255
 
 
-def pictures(found: Sequence[tuple[str, Tensor]], width: int = 104) -> None:
+def pictures(captioned: Sequence[tuple[str, Tensor]], width: int = 104) -> None:
     """Shows pictures `(C, H, W)` side by side, each with its caption, which is no Markdown."""
     st.image(
-        [data_url(x, 2 * width) for _, x in found],
-        caption=[plain(words) for words, _ in found],
+        [data_url(x, 2 * width) for _, x in captioned],
+        caption=[plain(words) for words, _ in captioned],
         width=width,
-        alt=[plain(words, "text") for words, _ in found],
+        alt=[plain(words, "text") for words, _ in captioned],
     )

@@ -255,22 +255,22 @@ def read_latent_space(
     saved = (checkpoint.folder / "codes.safetensors").exists()
     if saved:
         codes = load_codes(checkpoint.folder)
-        data, found, notices = find_reference(card, codes, load_split)
+        data, matched, notices = find_reference(card, codes, load_split)
     else:
         data, notices = load_split(str(card.get("split", "test"))), ()
-    first = int(codes["index"][found][0]) if saved else 0  # others may be gone
+    first = int(codes["index"][matched][0]) if saved else 0  # others may be gone
     _check_weights(checkpoint.folder, model, data.images[first])
     if not saved:
         codes = encode(model, data.images, limit=_MOST)
-        found = np.ones(len(codes["index"]), dtype=bool)
-    index, d = codes["index"][found], model.latent_dim
-    if codes["mean"].shape != (len(found), d) or index.max() >= len(data):
+        matched = np.ones(len(codes["index"]), dtype=bool)
+    index, d = codes["index"][matched], model.latent_dim
+    if codes["mean"].shape != (len(matched), d) or index.max() >= len(data):
         raise DatasetError(
             f"Its codes are {codes['mean'].shape} for images up to {index.max()}; expected "
             f"{d} dimensions and images below {len(data)}. Compute them again."
         )
     _check_variances(checkpoint.folder, model, codes)
-    codes = {k: v[found] for k, v in codes.items() if v.shape[:1] == found.shape}
+    codes = {k: v[matched] for k, v in codes.items() if v.shape[:1] == matched.shape}
     pca = fit_pca(codes["mean"], d)
     places = pca.transform(codes["mean"])[:, :2]  # codes of one dimension lie on a line
     embeddings = {"pca": np.pad(places, ((0, 0), (0, 2 - places.shape[1])))}
@@ -328,8 +328,8 @@ def _check_variances(folder: Path, model: VAE, codes: dict[str, np.ndarray]) -> 
     needed = ("variance", *(("kl", "elbo") if variational else ()))
     missing = [name for name in needed if name not in codes]
     if missing or (variational and not (codes["variance"] > 0).all()):
-        what = f"{missing[0]} is missing" if missing else "variance is not above 0"
+        defect = f"{missing[0]} is missing" if missing else "variance is not above 0"
         raise CheckpointError(
-            f"{folder / 'codes.safetensors'}: {what}. Remove the file: the codes are computed "
+            f"{folder / 'codes.safetensors'}: {defect}. Remove the file: the codes are computed "
             "again when the model is opened."
         )

@@ -94,14 +94,14 @@ def take(
     if name in address.read:
         return None
     address.read.add(name)
-    found = address.query.get(name, [])
-    if not found and address.back:
+    values = address.query.get(name, [])
+    if not values and address.back:
         return without
-    if len(found) == 1 and found[0].startswith("~"):
-        found = [kept(found[0][1:]) or found[0]]
-    value = parse(found[0]) if len(found) == 1 and found[0] else None
-    if value is None and any(found):  # an empty one asks for nothing
-        _notice(name, ", ".join(found), f"expected {expected}. It is left out.")
+    if len(values) == 1 and values[0].startswith("~"):
+        values = [kept(values[0][1:]) or values[0]]
+    value = parse(values[0]) if len(values) == 1 and values[0] else None
+    if value is None and any(values):  # an empty one asks for nothing
+        _notice(name, ", ".join(values), f"expected {expected}. It is left out.")
     return value
 
 
@@ -125,9 +125,9 @@ def read_start(name: str, count: int, low: float, high: float) -> tuple[float, .
     """As `read_numbers`, and the same again until the visitor comes to another address."""
     address = visitor.current().address
     place, first = (address.page, name), name not in address.read
-    found = read_numbers(name, count, low, high)
+    numbers = read_numbers(name, count, low, high)
     if first:
-        address.starts[place] = found
+        address.starts[place] = numbers
     return address.starts.get(place)
 
 
@@ -160,19 +160,19 @@ def choice(
     by_label = {} if labels is None else {labels(o).casefold(): o for o in options}
     old = _BY_NAME[name].old
 
-    def parse(found: str) -> T | None:
-        found = old.get(found, found)
+    def parse(linked: str) -> T | None:
+        linked = old.get(linked, linked)
         by_case = {t.casefold(): o for t, o in by_text.items()}
-        for known, key in ((by_text, found), (by_case, found.casefold())):
+        for known, key in ((by_text, linked), (by_case, linked.casefold())):
             if key in known:
                 return known[key]
-        return by_label.get(found.casefold())
+        return by_label.get(linked.casefold())
 
     listed = ", ".join(texts[:_MOST_NAMED]) + ", …" * (len(texts) > _MOST_NAMED)
-    asked = name not in visitor.current().address.read
-    found = take(name, parse, f"one of {listed}")
+    first_read = name not in visitor.current().address.read
+    linked = take(name, parse, f"one of {listed}")
     texts_of = {option: t for t, option in by_text.items() if isinstance(option, Hashable)}
-    return _tie(name, asked, found, default, lambda v: v in options, texts_of.__getitem__)
+    return _tie(name, first_read, linked, default, lambda v: v in options, texts_of.__getitem__)
 
 
 def number(
@@ -193,11 +193,11 @@ def number(
     def valid(value: object) -> bool:
         return isinstance(value, int | float) and low <= value <= high
 
-    asked = name not in visitor.current().address.read
-    found = take(name, parse, f"a {'whole ' * whole}number from {low:,} to {high:,}")
+    first_read = name not in visitor.current().address.read
+    linked = take(name, parse, f"a {'whole ' * whole}number from {low:,} to {high:,}")
     kind = int if whole else float
-    found = None if found is None else kind(found)
-    return _tie(name, asked, found, kind(default), valid, lambda v: numbers_text([v]))
+    linked = None if linked is None else kind(linked)
+    return _tie(name, first_read, linked, kind(default), valid, lambda v: numbers_text([v]))
 
 
 def flag(name: str, default: bool = False) -> dict[str, Any]:
@@ -207,8 +207,8 @@ def flag(name: str, default: bool = False) -> dict[str, Any]:
 
 def _tie(
     name: str,
-    asked: bool,
-    found: Any,
+    first_read: bool,
+    linked: Any,
     default: Any,
     valid: Callable[[Any], bool],
     text: Callable[[Any], str],
@@ -216,11 +216,11 @@ def _tie(
     address = visitor.current().address
     place, state = (address.page, name), st.session_state
     last, address.defaults[place] = address.defaults.get(place, default), default
-    if found is not None:
-        state[name] = found
-    elif asked and address.back:  # the address says all
+    if linked is not None:
+        state[name] = linked
+    elif first_read and address.back:  # the address says all
         state[name] = default
-    elif name not in state or (asked and address.arrivals > 1):
+    elif name not in state or (first_read and address.arrivals > 1):
         state[name] = address.chosen.get(place, default)
     elif state[name] == last != default:  # nobody has chosen it
         state[name] = default
@@ -246,12 +246,12 @@ def token(name: str) -> str:
 
 def _unique(texts: Sequence[str]) -> list[str]:
     """Texts of which no two are equal: a second one gets a number."""
-    seen: dict[str, int] = {}
-    found = []
+    counts: dict[str, int] = {}
+    unique = []
     for text in texts:
-        seen[text] = seen.get(text, 0) + 1
-        found.append(text if seen[text] == 1 else f"{text}~{seen[text]}")
-    return found
+        counts[text] = counts.get(text, 0) + 1
+        unique.append(text if counts[text] == 1 else f"{text}~{counts[text]}")
+    return unique
 
 
 # Writing ----------------------------------------------------------------------------------------
@@ -269,14 +269,14 @@ def put(name: str, text: str | Callable[[], str | None] | None) -> None:
 
 def query() -> list[tuple[str, str]]:
     """Names and values of all that belongs into the address now."""
-    known, found = visitor.current(), {}
+    known, parameters = visitor.current(), {}
     if (model := known.asked or known.model) is not None:
-        found["model"] = model
+        parameters["model"] = model
     for name, entry in known.address.shown.items():
         text = entry() if callable(entry) else entry
         if text:
-            found[name] = text if len(text) <= _LONGEST else f"~{keep(text)}"
-    return list(found.items())
+            parameters[name] = text if len(text) <= _LONGEST else f"~{keep(text)}"
+    return list(parameters.items())
 
 
 def compose() -> dict[str, Any]:
@@ -314,9 +314,9 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def _notice(name: str, found: str, then: str) -> None:
+def _notice(name: str, value: str, then: str) -> None:
     st.toast(
-        f"This link says {plain(name)} = “{plain(found, longest=40)}”; {plain(then, longest=240)}",
+        f"This link says {plain(name)} = “{plain(value, longest=40)}”; {plain(then, longest=240)}",
         icon=":material/link_off:",
         duration="long",
     )

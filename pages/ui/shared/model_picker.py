@@ -34,17 +34,17 @@ def choose_model(label: str = "Model") -> LatentSpace:
     known = visitor.current()
     if known.address.query is None:  # a page by itself, as in tests
         links.arrive(known.address.page, back=False)
-    asked, known.asked = known.asked, None
+    requested, known.asked = known.asked, None
     arrived, known.address.arrived = known.address.arrived, False
     if arrived:  # the select box of another page is gone, and what it said
         last = known.model or st.session_state.get(_KEY)
-        st.session_state[_KEY] = asked if asked in names else last
+        st.session_state[_KEY] = requested if requested in names else last
     if st.session_state.get(_KEY) not in names:  # none yet, or deleted meanwhile
         st.session_state[_KEY] = names[0]
     name = known.model = st.selectbox(label, names, key=_KEY)
-    if asked not in (None, *names):
+    if requested not in (None, *names):
         st.toast(
-            f"This link asks for the model “{plain(asked)}”, which does not exist here. "
+            f"This link asks for the model “{plain(requested)}”, which does not exist here. "
             f"Showing {plain(name)} instead.",
             icon=":material/link_off:",
             duration="long",

@@ -26,22 +26,24 @@ def follow_address(space: LatentSpace) -> None:
     known = visitor.current()
 
     def parse_pins(text: str) -> list[Pin] | None:
-        found = [from_text(space, part) for part in text.split(".")]
-        return None if None in found else found
+        pins = [from_text(space, part) for part in text.split(".")]
+        return None if None in pins else pins
 
-    found = links.take("pins", parse_pins, "ids of images of this model, or codes", without=[])
-    if found is not None:
+    pins = links.take("pins", parse_pins, "ids of images of this model, or codes", without=[])
+    if pins is not None:
         others = [p for p in known.pins if p.model != space.name]
         first = 1 + max((p.number for p in others), default=0)
-        mine = [replace(p, number=first + k) for k, p in enumerate(found[-visitor.MOST_PINS :])]
+        mine = [replace(p, number=first + k) for k, p in enumerate(pins[-visitor.MOST_PINS :])]
         known.pins = [*others, *mine]
         if mine:
             known.opened.add(space.name)
     links.put("pins", lambda: _pins_text(space))
     for name in "AB":
         _follow_group(space, name)
-    made = links.take("own", lambda text: _read_concepts(space, text), "an id that is kept here")
-    for concept in made or ():
+    concepts = links.take(
+        "own", lambda text: _read_concepts(space, text), "an id that is kept here"
+    )
+    for concept in concepts or ():
         visitor.add_vector(space.name, concept.name, concept)
     links.put("own", lambda: _concepts_text(space))
 
@@ -69,13 +71,13 @@ def _follow_group(space: LatentSpace, name: str) -> None:
 
 
 def _concepts_text(space: LatentSpace) -> str | None:
-    made = visitor.vectors(space.name)
-    if not made:
+    concepts = visitor.vectors(space.name)
+    if not concepts:
         return None
-    told = []
-    for c in made.values():
+    entries = []
+    for c in concepts.values():
         few = len(c.z_with) + len(c.z_without) <= _MOST_EXAMPLES
-        told.append(
+        entries.append(
             {
                 "name": c.name,
                 "estimator": c.concept.estimator,
@@ -89,24 +91,24 @@ def _concepts_text(space: LatentSpace) -> str | None:
             }
         )
     # Longer than any address, so that it is kept under an id.
-    return json.dumps(told).ljust(2_000)
+    return json.dumps(entries).ljust(2_000)
 
 
 def _read_concepts(space: LatentSpace, text: str) -> list[NamedConcept] | None:
-    d, found = space.mean.shape[1], []
+    d, concepts = space.mean.shape[1], []
     try:
-        for said in json.loads(text):
+        for entry in json.loads(text):
             vector, with_it, without = (
-                _decoded(said[key], d) for key in ("vector", "with", "without")
+                _decoded(entry[key], d) for key in ("vector", "with", "without")
             )
-            concept = Concept(said["name"], vector[0], said["estimator"], said["about"])
-            rows = frozenset(r for r in said["rows"] if 0 <= r < len(space))
-            paired = bool(said["paired"]) and len(with_it) > 0
-            target = said["target"]
-            found.append(NamedConcept(concept, with_it, without, target, paired, rows))
+            concept = Concept(entry["name"], vector[0], entry["estimator"], entry["about"])
+            rows = frozenset(r for r in entry["rows"] if 0 <= r < len(space))
+            paired = bool(entry["paired"]) and len(with_it) > 0
+            target = entry["target"]
+            concepts.append(NamedConcept(concept, with_it, without, target, paired, rows))
     except (ValueError, TypeError, KeyError, IndexError, binascii.Error):
         return None  # of another model, or no concepts at all
-    return found
+    return concepts
 
 
 def _encoded(codes: np.ndarray) -> str:

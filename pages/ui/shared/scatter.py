@@ -32,13 +32,13 @@ def projections(space: LatentSpace) -> dict[str, str]:
 
 def colours(space: LatentSpace) -> dict[str, str]:
     """What points can be coloured by: key and name."""
-    found = {"class": "Class"} if space.classes else {}
-    found |= {f"attribute:{name}": plain(words(name), "text") for name in space.attributes}
+    choices = {"class": "Class"} if space.classes else {}
+    choices |= {f"attribute:{name}": plain(words(name), "text") for name in space.attributes}
     if space.kl is not None:
-        found["kl"] = "KL (nats)"
+        choices["kl"] = "KL (nats)"
     if space.elbo is not None:
-        found["elbo"] = "ELBO (nats)"
-    return found or {"none": "One colour"}
+        choices["elbo"] = "ELBO (nats)"
+    return choices or {"none": "One colour"}
 
 
 def first_view(space: LatentSpace) -> tuple[str, tuple[int, int], str]:

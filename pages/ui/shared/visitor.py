@@ -226,8 +226,8 @@ def group(space: LatentSpace, name: str) -> np.ndarray:
 
 def set_group(space: LatentSpace, name: str, rows: Sequence[int]) -> None:
     """Sets group "A" or "B"; rows that the model does not have are left out."""
-    wanted = sorted({int(r) for r in rows if isinstance(r, int) and 0 <= r < len(space)})
-    current().groups[space.name, name] = space.index[wanted].tolist()
+    valid = sorted({int(r) for r in rows if isinstance(r, int) and 0 <= r < len(space)})
+    current().groups[space.name, name] = space.index[valid].tolist()
 
 
 def vectors(model: str) -> dict[str, NamedConcept]:

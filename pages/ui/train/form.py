@@ -205,11 +205,12 @@ def _estimate(config: RunConfig) -> str:
                         return "No estimate: loading the images and timing took more than five "
                         "minutes."
                     time.sleep(0.2)
-                found = measurement.result()
+                estimate = measurement.result()
         except RunError as problem:
             return message(problem)
     return (
-        f"About **{time_words(found['seconds'] + 8)}**: {found['seconds_per_epoch']:.1f} seconds "
-        f"an epoch, {found['images_per_second']:,.0f} images a second, "
-        f"{found['parameters']:,} parameters."
+        f"About **{time_words(estimate['seconds'] + 8)}**: "
+        f"{estimate['seconds_per_epoch']:.1f} seconds an epoch, "
+        f"{estimate['images_per_second']:,.0f} images a second, "
+        f"{estimate['parameters']:,} parameters."
     )

@@ -55,10 +55,10 @@ def show_controls(run: Run) -> None:
     if not status.live:
         return
     config = read_config(run.folder)
-    wanted = read_control(run.folder)
+    stored = read_control(run.folder)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         do = {"on_click": _tell}
-        if wanted.action == "pause":
+        if stored.action == "pause":
             go_on = {"icon": ":material/play_arrow:", "type": "primary"}
             st.button("Continue", key="go-on", args=(run.folder, "run"), **go_on, **do)
             st.button(
@@ -89,7 +89,7 @@ def show_controls(run: Run) -> None:
         )
         steer = {"on_change": _steer, "width": 260}
         if config.model.get("variational", True):
-            beta = config.training.beta if wanted.beta is None else wanted.beta
+            beta = config.training.beta if stored.beta is None else stored.beta
             key = f"beta-{run.name}"
             st.session_state[key] = float(beta)
             st.slider(
@@ -102,7 +102,7 @@ def show_controls(run: Run) -> None:
                 help="Takes effect at the next step, for everyone who watches.",
                 **steer,
             )
-        rate = wanted.learning_rate or config.training.learning_rate
+        rate = stored.learning_rate or config.training.learning_rate
         key = f"rate-{run.name}"
         st.session_state[key] = rate
         st.select_slider(
@@ -115,9 +115,9 @@ def show_controls(run: Run) -> None:
         )
 
 
-def _tell(folder: Path, *action: str, **wanted: Any) -> None:
+def _tell(folder: Path, *action: str, **changes: Any) -> None:
     try:
-        control(folder, *action, **wanted)
+        control(folder, *action, **changes)
     except RunError as problem:  # another visitor has deleted it meanwhile
         st.toast(message(problem), icon=":material/error:")
 
@@ -129,8 +129,8 @@ def _steer(run: Run, name: str, key: str) -> None:
 
 def _seen(run: Run) -> tuple[str, str, float | None, float | None]:
     """What the controls depend on; other visitors change it, too."""
-    wanted = read_control(run.folder)
-    return run.name, read_status(run.folder).state, wanted.beta, wanted.learning_rate
+    stored = read_control(run.folder)
+    return run.name, read_status(run.folder).state, stored.beta, stored.learning_rate
 
 
 def show_run(run: Run) -> None:
@@ -224,29 +224,29 @@ def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
             st.session_state[key] = kept if kept in epochs else epoch
             epoch = st.select_slider("Replay epoch", epochs, key=key, width="stretch")
     try:
-        found, about = read_pictures(run.folder, epoch), read_shared(run.folder)
+        arrays, about = read_pictures(run.folder, epoch), read_shared(run.folder)
         classes = about.get("classes")
         if "classes" not in about:  # an early version did not keep them with the pictures
             classes = cache.dataset(config.dataset, "test").classes
     except (CheckpointError, DatasetError) as problem:
         st.caption(f"The pictures of epoch {epoch} cannot be shown. {message(problem)}")
         return
-    labels = found.get("labels")
+    labels = arrays.get("labels")
     plane = "in the plane that separates the classes best"
-    if found["codes"].shape[1] <= 2:
+    if arrays["codes"].shape[1] <= 2:
         plane = "the whole latent space"
     elif labels is None:
         plane = "in the plane of largest variance"
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown(f"**Codes of held-out images** · after epoch {epoch}, {plane}")
-        attributes = [n.removeprefix("attribute.") for n in found if n.startswith("attribute.")]
+        attributes = [n.removeprefix("attribute.") for n in arrays if n.startswith("attribute.")]
         if labels is None and attributes:
-            labels, classes = _colour_by(found, sorted(attributes), run)
-        figure = plots.map_figure(found["map"], labels, classes)
-        chart(figure, key="codes", alt=f"Map of {len(found['map'])} codes at epoch {epoch}")
+            labels, classes = _colour_by(arrays, sorted(attributes), run)
+        figure = plots.map_figure(arrays["map"], labels, classes)
+        chart(figure, key="codes", alt=f"Map of {len(arrays['map'])} codes at epoch {epoch}")
     with right:
-        pairs = np.stack([found["originals"][:8], found["reconstructions"][:8]], 1)
+        pairs = np.stack([arrays["originals"][:8], arrays["reconstructions"][:8]], 1)
         pairs = pairs.reshape(-1, *pairs.shape[2:])
         _sheet(
             np.concatenate([pairs[0::2], pairs[1::2]]),
@@ -254,14 +254,14 @@ def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
             "Held-out images, and below each its reconstruction",
         )
         _sheet(
-            found["samples"],
+            arrays["samples"],
             8,
             "Generated: samples of the prior, from the same noise at every epoch",
         )
 
 
 def _colour_by(
-    found: dict[str, np.ndarray], attributes: list[str], run: Run
+    arrays: dict[str, np.ndarray], attributes: list[str], run: Run
 ) -> tuple[np.ndarray, tuple[str, str]]:
     name = st.selectbox(
         "Colour by",
@@ -271,7 +271,7 @@ def _colour_by(
         format_func=formatting.option,
     )
     shown = formatting.words(name).lower()
-    return found[f"attribute.{name}"].astype(int), (f"without {shown}", f"with {shown}")
+    return arrays[f"attribute.{name}"].astype(int), (f"without {shown}", f"with {shown}")
 
 
 def _sheet(pictures: np.ndarray, columns: int, caption: str) -> None:

@@ -66,8 +66,8 @@ def curve_figure(
     ends = [v for key in (term, f"heldout_{term}") for v in _settled(rows, key)]
     if ends:  # the first steps are so far off that they would flatten all the rest
         figure.update_yaxes(range=_range(ends, term))
-    for epoch, what in moved:
-        figure.add_vline(epoch, line={"width": 1, "dash": "dot"}, annotation_text=what)
+    for epoch, change in moved:
+        figure.add_vline(epoch, line={"width": 1, "dash": "dot"}, annotation_text=change)
     figure.update_annotations(font_size=11)
     figure.update_xaxes(title={"text": "epoch", "standoff": 2}, range=[0, epochs])
     figure.update_layout(
@@ -139,11 +139,11 @@ def path_figure(rows: list[dict[str, Any]]) -> go.Figure:
     figure = go.Figure()
     if rows:
         best = min(r + d for r, d in zip(rate, distortion, strict=True))
-        seen = _seen(rate, 0.5)
-        seen[0] = max(seen[0], 0.0)
+        window = _seen(rate, 0.5)
+        window[0] = max(window[0], 0.0)
         figure.add_scatter(
-            x=seen,
-            y=[best - r for r in seen],
+            x=window,
+            y=[best - r for r in window],
             mode="lines",
             name="constant ELBO: the best so far",
             line={"dash": "dot", "width": 1, "color": COLOURS[7]},
@@ -162,7 +162,7 @@ def path_figure(rows: list[dict[str, Any]]) -> go.Figure:
             x=rate[-1:], y=distortion[-1:], mode="markers", name="now",
             marker={"size": 10, "color": _HELDOUT},
         )  # fmt: skip
-        figure.update_xaxes(range=seen)
+        figure.update_xaxes(range=window)
         figure.update_yaxes(range=_seen(distortion, 2))
     figure.update_layout(
         margin=_SMALL,
@@ -210,10 +210,10 @@ def map_figure(
 
 
 def _curve(rows: list[dict[str, Any]], key: str) -> tuple[list[float], list[float]]:
-    found = [row for row in rows if row.get(key) is not None]
-    step = -(-len(found) // _POINTS) or 1
-    found = found[::-step][::-1]  # counted from the last, which is always there
-    return [row["epoch"] for row in found], [row[key] for row in found]
+    points = [row for row in rows if row.get(key) is not None]
+    step = -(-len(points) // _POINTS) or 1
+    points = points[::-step][::-1]  # counted from the last, which is always there
+    return [row["epoch"] for row in points], [row[key] for row in points]
 
 
 def _settled(rows: list[dict[str, Any]], key: str) -> list[float]:

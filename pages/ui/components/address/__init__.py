@@ -34,10 +34,10 @@ def fragment(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        found = function(*args, **kwargs)
+        result = function(*args, **kwargs)
         context = get_script_run_ctx()
         if context is not None and context.fragment_ids_this_run:  # else the page itself does it
             write_address(f"address-{function.__name__}")
-        return found
+        return result
 
     return st.fragment(run)

@@ -37,7 +37,7 @@ def noise_pad(
     key: str,
     draws: np.ndarray,
     words: dict[str, str],
-    slope: np.ndarray | None = None,
+    gradient: np.ndarray | None = None,
     on_release: Callable[[list[float]], None],
 ) -> None:
     """Draws ε and z side by side; both can be dragged, and the browser decodes z.
@@ -51,12 +51,12 @@ def noise_pad(
         key: of the component.
         draws: `(S, 2)` draws of ε in these two dimensions, shown as dots.
         words: that it writes, as `messages.NoisePadWords`.
-        slope: ∂L/∂z `(D,)` at this z, drawn as an arrow of one length.
+        gradient: ∂L/∂z `(D,)` at this z, drawn as an arrow of one length.
         on_release: told where the visitor let go.
     """
     codes = space.mean[:: -(-len(space) // _MOST)][:, list(axes)].astype(np.float64)
     middle = codes.mean(0)
-    arrow = None if slope is None else slope[list(axes)]
+    arrow = None if gradient is None else gradient[list(axes)]
     _PAD.show(
         {
             "base": links.base_path(),
@@ -71,7 +71,7 @@ def noise_pad(
             "codes": np.round(codes, 3).tolist(),
             "middle": middle.tolist(),
             "half": float(np.quantile(np.abs(codes - middle), 0.995)) or 1.0,
-            "slope": None if arrow is None else _unit(arrow),
+            "gradient": None if arrow is None else _unit(arrow),
             "reach": REACH,
             "colours": {k: TERMS[k] for k in ("noise", "mean", "deviation", "posterior")},
         },

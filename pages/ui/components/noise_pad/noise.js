@@ -175,13 +175,13 @@ export class NoisePad {
     this.root.dataset.z = this.z().join()
   }
 
-  // The slope of log p(x|z), once Python has said it: the same at z and at μ.
+  // The gradient of log p(x|z), once Python has said it: the same at z and at μ.
   pull() {
-    const { slope, noise, mean, axes } = this.data
-    const known = slope && String(noise.value) === String(this.noise)
+    const { gradient, noise, mean, axes } = this.data
+    const known = gradient && String(noise.value) === String(this.noise)
     const starts = [this.place(this.z()), this.place(axes.map((d) => mean[d]))]
     this.pulls.forEach((line, i) => {
-      if (known) arrow(line, starts[i], starts[i].map((v, k) => v + 1.3 * slope[k]))
+      if (known) arrow(line, starts[i], starts[i].map((v, k) => v + 1.3 * gradient[k]))
       else line.setAttribute("d", "")
     })
   }

@@ -59,8 +59,8 @@ def live_pixels(
     """
     height, width = readings[0].pictures[0][1].shape
     heard = _PIXELS.heard(key, "pixel")
-    found = heard.value or start
-    at = (min(max(found[0], 0), height - 1), min(max(found[1], 0), width - 1))
+    pixel = heard.value or start
+    at = (min(max(pixel[0], 0), height - 1), min(max(pixel[1], 0), width - 1))
     data = {
         "alt": alt,
         "size": [height, width],

@@ -291,11 +291,11 @@ def _mount(
     """Mounts the component; what is in `free` may change without it being built again."""
     start = np.array([s.value for s in sliders] if start is None else start, dtype=float)
     heard = _LIVE.heard(key, "values")
-    found = heard.value
-    if found is None or len(found) != len(sliders):  # it was said of other sliders
-        found = start
+    positions = heard.value
+    if positions is None or len(positions) != len(sliders):  # it was said of other sliders
+        positions = start
     low, high = np.array([(s.low, s.high) for s in sliders]).reshape(-1, 2).T
-    values = np.clip(np.array(found, dtype=float), low, high)
+    values = np.clip(np.array(positions, dtype=float), low, high)
     data = {
         "base": links.base_path(),
         "key": key,

@@ -80,8 +80,8 @@ class Lesson:
 
 def languages() -> tuple[str, ...]:
     """The languages that the lessons are written in, the default one first."""
-    found = sorted(folder.name for folder in FOLDER.iterdir() if (folder / "frame.toml").exists())
-    return (DEFAULT, *(name for name in found if name != DEFAULT))
+    names = sorted(folder.name for folder in FOLDER.iterdir() if (folder / "frame.toml").exists())
+    return (DEFAULT, *(name for name in names if name != DEFAULT))
 
 
 def language() -> str:
@@ -115,7 +115,7 @@ def read(file: Path) -> dict[str, str | tuple[str, ...]]:
 
 @functools.lru_cache(64)
 def _read(file: Path, changed: int) -> dict[str, str | tuple[str, ...]]:
-    found: dict[str, str | tuple[str, ...]] = {}
+    texts: dict[str, str | tuple[str, ...]] = {}
 
     def add(prefix: str, table: dict[str, Any]) -> None:
         for name, value in table.items():
@@ -123,14 +123,14 @@ def _read(file: Path, changed: int) -> dict[str, str | tuple[str, ...]]:
             if isinstance(value, dict):
                 add(f"{key}.", value)
             elif isinstance(value, str):
-                found[key] = _joined(value)
+                texts[key] = _joined(value)
             elif isinstance(value, list) and all(isinstance(text, str) for text in value):
-                found[key] = tuple(map(_joined, value))
+                texts[key] = tuple(map(_joined, value))
             else:
                 raise ValueError(f"{file}: {key} is {value!r}; expected a text or a list of them.")
 
     add("", tomllib.loads(file.read_text(encoding="utf-8")))
-    return found
+    return texts
 
 
 def placeholders(text: str | tuple[str, ...]) -> set[str]:
