@@ -1,7 +1,7 @@
 """Variational autoencoders and the geometry of their latent spaces.
 
-Each name is imported when it is first asked for: torch takes seconds and hundreds of megabytes,
-which a process that only waits for its turn to train must not cost.
+Names are imported on first use: importing torch takes seconds and hundreds of megabytes, which a
+process that only waits for its turn to train should not spend.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a name of the library's when it is first asked for."""
+    """Imports a name of the library on first use."""
     module = next((module for module, names in _MODULES.items() if name in names), None)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""p(x|z): what the decoder says of every pixel, and how each likelihood sees grey images."""
+"""The likelihoods p(x|z) of pixels, and how each of them observes grey images."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ __all__ = [
     "training_target",
 ]
 
-# Below this |logit| the closed forms lose digits to cancellation and a Taylor series is exact.
+# Below this |logit| the closed forms suffer from cancellation; a Taylor series is exact there.
 _NEAR_HALF = 0.1
 
 
 class ContinuousBernoulli(Distribution):
-    r"""The density of a grey value in [0, 1] that is proportional to a Bernoulli's formula.
+    r"""The density on [0, 1] that is proportional to the Bernoulli probability of a grey value.
 
     .. math::
         \log p(x) = x \lambda - \mathrm{softplus}(\lambda)
         + \log\frac{\lambda}{\tanh(\lambda / 2)}
 
-    Computed from the logits :math:`\lambda` throughout: the mean reaches 0 and 1 as closely as
-    float32 can tell, where clamped probabilities turn black into grey.
+    All quantities are computed from the logits :math:`\lambda`, so that the mean approaches 0 and
+    1 within the resolution of float32; clamped probabilities would turn black into grey.
 
     References:
         The continuous Bernoulli: fixing a pervasive error in variational autoencoders
         (Loaiza-Ganem and Cunningham, 2019).
 
     Args:
-        logits: λ, of any shape.
+        logits: logits λ, of any shape.
     """
 
     arg_constraints = {"logits": constraints.real}  # noqa: RUF012
@@ -58,14 +58,14 @@ class ContinuousBernoulli(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """E[x], not the sigmoid of the logits."""
+        """The mean E[x], which is not the sigmoid of the logits."""
         near, far = self._split()
         series = 0.5 + self.logits / 12 - self.logits**3 / 720
         return torch.where(near, series, -1 / torch.expm1(-far) - 1 / far)
 
     @property
     def variance(self) -> Tensor:
-        """Var[x], 1/12 at logit 0."""
+        """The variance Var[x], 1/12 at logit 0."""
         near, far = self._split()
         series = 1 / 12 - self.logits**2 / 240
         return torch.where(
@@ -86,14 +86,14 @@ class ContinuousBernoulli(Distribution):
         return value * self.logits - F.softplus(self.logits) + log_norm
 
     def rsample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        """Draws through the inverse of the distribution function, differentiable in λ."""
+        """Draws samples by the inverse distribution function, differentiable in λ."""
         near, far = self._split()
         u = torch.rand(
             torch.Size(sample_shape) + self.logits.shape,
             dtype=self.logits.dtype,
             device=self.logits.device,
         )
-        # For positive logits use the mirrored form, so that no exponential overflows.
+        # Positive logits use the mirrored form, so that no exponential overflows.
         flip = far > 0
         v = torch.where(flip, 1 - u, u)
         x = torch.log1p(v * torch.expm1(-far.abs())) / -far.abs()
@@ -109,17 +109,17 @@ def likelihood(
     *,
     validate_args: bool | None = None,
 ) -> Independent:
-    """Reads a decoder's last layer as p(x|z).
+    """Converts the outputs of a decoder's last layer to p(x|z).
 
-    A Gaussian's mean is a sigmoid, because pixels lie in [0, 1]; its standard deviation is
-    `sigma_floor + sigmoid(raw)`. The floor is needed: on a flat background the density is
-    unbounded as the standard deviation falls to 0, and would dominate the objective.
+    The mean of a Gaussian is a sigmoid, because pixels lie in [0, 1]; its standard deviation is
+    `sigma_floor + sigmoid(raw)`. The floor is necessary: on a flat background the density grows
+    without bound as the standard deviation approaches 0, and would dominate the objective.
 
     Args:
         name: one of `LIKELIHOODS`.
-        raw: `(B, P·C, H, W)`, P numbers for every pixel.
+        raw: outputs of the last layer `(B, P·C, H, W)`, P numbers for every pixel.
         sigma_floor: smallest standard deviation of `gaussian`, for pixels in [0, 1].
-        sigma: the standard deviation of `gaussian_fixed`.
+        sigma: standard deviation of `gaussian_fixed`.
         validate_args: whether the distribution checks its arguments; torch's default if None.
 
     Returns:
@@ -140,7 +140,7 @@ def likelihood(
 
 
 def observe(name: str, x: Tensor) -> Tensor:
-    """The image as the model sees it outside training: thresholded at ½ for `bernoulli`.
+    """Images as the model observes them outside training: thresholded at ½ for `bernoulli`.
 
     Args:
         name: one of `LIKELIHOODS`.
@@ -150,15 +150,15 @@ def observe(name: str, x: Tensor) -> Tensor:
 
 
 def training_target(name: str, x: Tensor, noise: Tensor) -> Tensor:
-    """The image as the model sees it while training.
+    """Images as the model observes them in training.
 
-    `bernoulli` draws a black-and-white image with the grey values as probabilities; a Gaussian
-    density needs continuous data, so 8-bit grey values are spread over their step.
+    `bernoulli` draws binary images with the grey values as probabilities. `gaussian` needs
+    continuous data, so 8-bit grey values are dequantised with uniform noise.
 
     Args:
         name: one of `LIKELIHOODS`.
         x: images `(B, C, H, W)` in [0, 1].
-        noise: uniform in [0, 1), of the shape of `x`.
+        noise: uniform noise in [0, 1), of the shape of `x`.
     """
     if name == "bernoulli":
         return (noise < x).to(x.dtype)

@@ -15,14 +15,14 @@ from .likelihoods import likelihood, observe
 
 __all__ = ["VAE", "Decoder", "Delta", "Encoder"]
 
-SLOPE = 0.1  # of every LeakyReLU
+SLOPE = 0.1  # negative slope of every LeakyReLU
 
 
 class Delta(Distribution):
-    """All mass on one point: what a standard autoencoder's encoder returns.
+    """A distribution with all mass on one point: the output of a standard autoencoder's encoder.
 
     Args:
-        point: `(..., D)`; event `(D,)`.
+        point: location of the mass, `(..., D)`, with event `(D,)`.
     """
 
     arg_constraints = {"point": constraints.real_vector}  # noqa: RUF012
@@ -44,12 +44,12 @@ class Delta(Distribution):
         return torch.zeros_like(self.point)
 
     def rsample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        """The point, once for every sample asked for."""
+        """The point, repeated for every sample."""
         return self.point.expand(torch.Size(sample_shape) + self.point.shape)
 
 
 class _Observe(nn.Module):
-    """Grey images as the likelihood sees them, so that codes are the same everywhere."""
+    """Applies `observe` as the first layer, so that codes do not depend on the caller."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -60,14 +60,15 @@ class _Observe(nn.Module):
 
 
 def _full(out: Tensor) -> Tensor:
-    """Densities are sums over thousands of pixels: a network may use 16 bits, they may not."""
+    """Converts to 32 bits: densities sum over thousands of pixels, too many for 16 bits."""
     return out.float() if out.dtype == torch.bfloat16 else out
 
 
 class _CodeLayer(nn.Linear):
-    """A layer next to the code: in 32 bits, also where training multiplies in 16.
+    """The layer before or after the code, which computes in 32 bits even if training uses 16.
 
-    μ, σ and z keep their digits, and so few weights cost more to convert than to multiply.
+    This preserves the precision of μ, σ and z; converting so few weights would take longer than
+    multiplying them.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -76,10 +77,10 @@ class _CodeLayer(nn.Linear):
 
 
 def _initialised(layers: list[nn.Module]) -> nn.Sequential:
-    """Chains layers, with weights that keep a signal's size from the first layer to the last.
+    """Chains layers whose initial weights preserve the variance of the signal.
 
-    torch's own start shrinks it at every layer, and a deep network then learns several times more
-    slowly.
+    torch's default initialisation reduces it at every layer, and a deep network then learns
+    several times more slowly.
 
     References:
         Delving deep into rectifiers (He et al., 2015).
@@ -88,10 +89,10 @@ def _initialised(layers: list[nn.Module]) -> nn.Sequential:
     for layer, follower in pairwise([*layers, None]):
         if not isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             continue
-        if layer.weight.is_meta:  # to be loaded; drawing there would import torch's compiler
+        if layer.weight.is_meta:  # loaded later; initialising would import torch's compiler
             continue
         inputs = layer.weight[0].numel()
-        if isinstance(layer, nn.ConvTranspose2d):  # each output sees one in stride² of the kernel
+        if isinstance(layer, nn.ConvTranspose2d):  # each output uses one in stride² weights
             inputs = layer.weight[:, 0].numel() // math.prod(layer.stride)
         scale = gain if isinstance(follower, nn.LeakyReLU) else 1.0
         nn.init.normal_(layer.weight, 0, scale / math.sqrt(inputs))
@@ -124,7 +125,7 @@ class Encoder(nn.Module):
         self.network = _initialised(layers)
 
     def forward(self, x: Tensor, validate_args: bool | None = None) -> Independent | Delta:
-        """Gives q(z|x) with batch `(B,)` and event `(D,)`.
+        """Returns q(z|x) with batch `(B,)` and event `(D,)`.
 
         Args:
             x: images `(B, C, H, W)` in [0, 1].
@@ -142,8 +143,8 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """p(x|z): linear layers, transposed convolutions, one convolution at full resolution.
 
-    The last convolution is there because transposed convolutions of stride 2 leave a faint
-    texture. Nothing in the network needs more than a short kernel to run in a browser.
+    The last convolution removes the faint texture that transposed convolutions of stride 2 leave.
+    The layers are simple enough for a short kernel to run them in a browser.
     """
 
     def __init__(self, config: VAEConfig) -> None:
@@ -176,13 +177,13 @@ class Decoder(nn.Module):
         bias[half:] = math.log(0.04 / 0.96)
 
     def sigma_head(self) -> tuple[Tensor, Tensor, int]:
-        """Weight and bias of the layer whose outputs from the number given set σ of `gaussian`."""
+        """Weight and bias of the last layer, and the index of its first output that sets σ."""
         last = next(m for m in reversed(self.network) if isinstance(m, nn.Conv2d | nn.Linear))
         assert last.bias is not None  # every layer of a decoder has one
         return last.weight, last.bias, last.weight.shape[0] // 2
 
     def forward(self, z: Tensor, validate_args: bool | None = None) -> Independent:
-        """Gives p(x|z) with batch `(B,)` and event `(C, H, W)`.
+        """Returns p(x|z) with batch `(B,)` and event `(C, H, W)`.
 
         Args:
             z: codes `(B, D)`.
@@ -194,7 +195,7 @@ class Decoder(nn.Module):
         )
 
     def layers(self) -> list[dict[str, Any]]:
-        """The network in order, as the browser's decoder reads it: type, sizes, tensor names."""
+        """The layers in order, as the browser's decoder reads them: type, sizes, tensor names."""
         described = []
         for index, layer in enumerate(self.network):
             names = {"weight": f"network.{index}.weight", "bias": f"network.{index}.bias"}
@@ -226,14 +227,14 @@ class VAE(nn.Module):
 
     @property
     def latent_dim(self) -> int:
-        """D."""
+        """The number of latent dimensions, D."""
         return self.config.latent_dim
 
     @property
     def prior(self) -> Independent:
-        """p(z) = N(0, I), event `(D,)`."""
+        """The prior p(z) = N(0, I), with event `(D,)`."""
         return Independent(Normal(self._zero, torch.ones_like(self._zero)), 1)
 
     def observe(self, x: Tensor) -> Tensor:
-        """Images as this model's likelihood sees them: thresholded at ½ for `bernoulli`."""
+        """Images as the model's likelihood observes them: thresholded at ½ for `bernoulli`."""
         return observe(self.config.likelihood, x)

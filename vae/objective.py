@@ -23,12 +23,12 @@ __all__ = [
 ]
 
 PROPOSALS = ("mixture", "posterior")
-_WIDENINGS = (1.0, 4.0, 12.0)  # of q's deviation in the mixture; the prior is its fourth part
+_WIDENINGS = (1.0, 4.0, 12.0)  # factors of σ in the mixture, whose fourth component is the prior
 
 
 @dataclass(frozen=True)
 class ELBO:
-    """The two terms for each image, in nats.
+    """The two terms of the evidence lower bound for each image, in nats.
 
     Args:
         reconstruction: `(B,)`, E_q[log p(x|z)] with one draw of z.
@@ -40,7 +40,7 @@ class ELBO:
 
     @property
     def elbo(self) -> Tensor:
-        """`(B,)`, reconstruction − KL ≤ log p(x); no beta, no free bits."""
+        """`(B,)`, reconstruction − KL ≤ log p(x), without beta and free bits."""
         return self.reconstruction - self.kl
 
 
@@ -51,11 +51,11 @@ def elbo(model: VAE, x: Tensor, *, generator: torch.Generator | None = None) -> 
 
     Args:
         model: a variational model.
-        x: images `(B, C, H, W)` in [0, 1]; for `bernoulli` thresholded at ½.
-        generator: draws ε; the global one by default.
+        x: images `(B, C, H, W)` in [0, 1], which are thresholded at ½ for `bernoulli`.
+        generator: random generator of ε; the global one by default.
 
     Raises:
-        ValueError: for a standard autoencoder, which has no density over codes.
+        ValueError: if the model is a standard autoencoder, which has no density over codes.
 
     References:
         Auto-encoding variational Bayes (Kingma and Welling, 2013).
@@ -68,7 +68,7 @@ def elbo(model: VAE, x: Tensor, *, generator: torch.Generator | None = None) -> 
 
 
 def kl_per_dimension(posterior: Independent) -> Tensor:
-    """KL of each latent dimension from N(0, 1): `(B, D)`, in nats; its sum is the KL."""
+    """KL of each latent dimension from N(0, 1), `(B, D)` in nats; the sum over D is the KL."""
     mean = posterior.base_dist.loc
     prior = Normal(mean.new_zeros(()), mean.new_ones(()), validate_args=False)
     return kl_divergence(posterior.base_dist, prior)
@@ -76,12 +76,12 @@ def kl_per_dimension(posterior: Independent) -> Tensor:
 
 @dataclass(frozen=True)
 class Objective:
-    """What training maximises, beside what it reports.
+    """The training objective and the terms that are reported.
 
     Args:
-        value: scalar, mean over the batch, in nats per image.
-        reconstruction: `(B,)` log p(x|z) in nats.
-        kl: `(B,)` in nats, 0 for a standard autoencoder.
+        value: objective to be maximised, scalar, mean over the batch, in nats per image.
+        reconstruction: log p(x|z) of each image `(B,)` in nats.
+        kl: KL of each image `(B,)` in nats, 0 for a standard autoencoder.
     """
 
     value: Tensor
@@ -100,19 +100,20 @@ def objective(
     whole: Callable[[Tensor], Tensor] | None = None,
     validate_args: bool | None = None,
 ) -> Objective:
-    """Computes what is optimised: reconstruction − beta · KL, with free bits.
+    """Computes the training objective: reconstruction − beta · KL, with free bits.
 
     Args:
-        model: variational or not.
-        x: targets `(B, C, H, W)` as `likelihoods.training_target` gives them.
+        model: a variational model or a standard autoencoder.
+        x: targets `(B, C, H, W)`, the output of `likelihoods.training_target`.
         noise: ε `(B, D)`, standard normal.
         beta: weight of the KL.
-        free_bits: nats of each dimension's batch-mean KL that cost nothing.
-        variance_weighting: for `gaussian`: 0 is the likelihood itself; at γ, each pixel's term
-            is weighted by its predicted variance to the power γ, normalised over the image. At 1
-            the gradient by a pixel's mean no longer depends on its predicted variance.
-        whole: makes the mean over a batch `(D,)` of the mean over the part of it that is here,
-            where several processes share it: free bits depend on the whole.
+        free_bits: nats of the batch-mean KL of each dimension that are not penalised.
+        variance_weighting: exponent γ for `gaussian`: the term of each pixel is weighted by its
+            predicted variance to the power γ, normalised over the image. 0 is the likelihood
+            itself; at 1 the gradient with respect to the mean of a pixel does not depend on its
+            predicted variance.
+        whole: function that maps the mean over this process's part of the batch, `(D,)`, to the
+            mean over the whole batch, on which free bits depend.
         validate_args: whether the distributions check their arguments; torch's default if None.
 
     References:
@@ -157,23 +158,24 @@ def log_evidence(
 
     .. math:: \log \frac1K \sum_k \frac{p(x|z_k)\,p(z_k)}{r(z_k|x)}, \quad z_k \sim r
 
-    `"posterior"` takes r = q(z|x), the importance-weighted bound, which misses what q misses.
-    `"mixture"` takes equal parts of q, q widened 4 and 12 times, and the prior, so that a mode of
-    the true posterior that q does not cover is found all the same.
+    With `"posterior"`, r = q(z|x): the importance-weighted bound, which misses modes of the true
+    posterior that q does not cover. With `"mixture"`, r is an equal mixture of q, q widened 4 and
+    12 times, and the prior, which covers such modes as well.
 
     Args:
         model: a variational model.
         x: images `(B, C, H, W)` in [0, 1].
-        samples: K, draws for each image.
+        samples: number of draws for each image, K.
         proposal: `"mixture"` or `"posterior"`.
-        generator: draws the noise; the global one by default.
-        chunk: decodes at most so many codes at once.
+        generator: random generator of the noise; the global one by default.
+        chunk: largest number of codes decoded at once.
 
     Returns:
-        `(B,)` in nats.
+        Estimates `(B,)` in nats.
 
     Raises:
-        ValueError: for a standard autoencoder, an unknown proposal or fewer than one sample.
+        ValueError: if the model is a standard autoencoder, the proposal is unknown or `samples`
+            is below 1.
 
     References:
         Importance weighted autoencoders (Burda, Grosse and Salakhutdinov, 2015); mixtures as
@@ -196,7 +198,7 @@ def log_evidence(
         total = torch.tensor(-math.inf, device=x.device)
         for start in range(0, samples, chunk):
             count = min(chunk, samples - start)
-            # Equal shares of the parts (stratified), wherever the chunk starts.
+            # Stratified: equal numbers of draws from the components, wherever the chunk starts.
             part = (torch.arange(start, start + count, device=x.device)) % len(parts)
             eps = _noise((count, model.latent_dim), generator, loc)
             locs = torch.stack([p.base_dist.loc for p in parts])[part]
@@ -221,17 +223,17 @@ def _noise(shape: tuple[int, ...], generator: torch.Generator | None, like: Tens
 
 
 def refuse_autoencoder(model: VAE, what: str) -> None:
-    """Refuses a standard autoencoder, which has no density over codes.
+    """Raises an error for a standard autoencoder, which has no density over codes.
 
     Args:
-        model: to be looked at.
-        what: cannot be computed for it.
+        model: model to be checked.
+        what: quantity that would be computed, as the message names it.
 
     Raises:
-        ValueError: for a standard autoencoder.
+        ValueError: if the model is a standard autoencoder.
     """
     if not model.config.variational:
         raise ValueError(
-            f"A standard autoencoder has no {what}: its encoder gives a point, not "
+            f"A standard autoencoder has no {what}: its encoder returns a point, not "
             "a distribution. Use a model with variational=True."
         )

@@ -1,1 +1,1 @@
-"""What the Learn pages compute: exact evidence, bounds and gradients in small models."""
+"""Computations of the Learn pages: exact evidence, bounds and gradients in small models."""

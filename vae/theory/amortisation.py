@@ -1,4 +1,4 @@
-"""One encoder for all images, or an optimisation for each: the amortisation gap."""
+"""The amortisation gap: the encoder's posterior against one optimised for each image."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def elbo_under(model: VAE, x: Tensor, mean: Tensor, sigma: Tensor, noise: Tensor
         x: images `(B, C, H, W)` in [0, 1].
         mean: μ `(B, D)`.
         sigma: σ `(B, D)`.
-        noise: ε `(S, B, D)`; keep it to compare one q with another.
+        noise: ε `(S, B, D)`; use the same noise to compare two posteriors.
     """
     q = Independent(Normal(mean, sigma), 1)
     z = mean + sigma * noise
@@ -42,14 +42,14 @@ def elbo_under(model: VAE, x: Tensor, mean: Tensor, sigma: Tensor, noise: Tensor
 
 @dataclass(frozen=True)
 class OptimisedPosterior:
-    """Each image's own q after some gradient steps.
+    """Posteriors that are optimised for each image, after some gradient steps.
 
     Args:
-        step: gradient steps so far.
+        step: number of gradient steps taken.
         mean: μ `(B, D)`.
         sigma: σ `(B, D)`.
-        elbo: `(B,)` in nats, on draws that the optimisation does not see.
-        seconds: spent on the steps; measuring the bound does not count.
+        elbo: `(B,)` in nats, on draws that the optimisation does not use.
+        seconds: time of the gradient steps, without the evaluation of the bound.
     """
 
     step: int
@@ -79,17 +79,19 @@ def optimise_posterior(
     Args:
         model: a variational model.
         x: images `(B, C, H, W)` in [0, 1].
-        steps: of Adam on μ and log σ; the rate falls to 0 along a half cosine.
-        start: "prior" (nothing is known yet) or "encoder".
-        detached: cuts the draw out of the graph, so that log p(x|z) has no gradient by μ and σ.
-        samples: draws for a step.
-        learning_rate: peak rate.
-        every: steps between two reports; the first and the last are always given.
-        draws: on which the bound is measured, the same every time.
-        seed: of all draws.
+        steps: steps of Adam on μ and log σ, with a learning rate that decays to 0 on a half
+            cosine.
+        start: initial posterior, "prior" or "encoder".
+        detached: whether to detach the draw from the graph, so that log p(x|z) has no gradient
+            with respect to μ and σ.
+        samples: draws in each step.
+        learning_rate: peak learning rate.
+        every: steps between two reports; the first and the last are always yielded.
+        draws: draws on which the bound is evaluated, the same every time.
+        seed: seed of all draws.
 
     Raises:
-        ValueError: for an unknown start.
+        ValueError: if `start` is unknown.
 
     References:
         Inference suboptimality in variational autoencoders (Cremer, Li and Duvenaud, 2018).
@@ -141,9 +143,9 @@ class AmortisationGap:
     """The ELBO of the encoder's q and of one optimised for each image, in nats.
 
     Args:
-        encoder: `(B,)` ELBO of q(z|x).
-        optimised: `(B,)` ELBO of the other.
-        error: `(B,)` standard error of their difference; the draws are shared, so it is small.
+        encoder: `(B,)` ELBO of the encoder's posterior.
+        optimised: `(B,)` ELBO of the optimised posterior.
+        error: `(B,)` standard error of the difference, which is small as the draws are shared.
     """
 
     encoder: Tensor
@@ -152,7 +154,7 @@ class AmortisationGap:
 
     @property
     def nats(self) -> Tensor:
-        """`(B,)` what the other gains: the amortisation gap, if it is the best of its family."""
+        """`(B,)` the amortisation gap, if the optimised posterior is the best of its family."""
         return self.optimised - self.encoder
 
 
@@ -160,15 +162,15 @@ class AmortisationGap:
 def amortisation_gap(
     model: VAE, x: Tensor, mean: Tensor, sigma: Tensor, *, draws: int = 500, seed: int = 1
 ) -> AmortisationGap:
-    """Compares the encoder's q with one that was found for each image alone.
+    """Compares the encoder's posterior with one that was optimised for each image.
 
     Args:
         model: a variational model.
         x: images `(B, C, H, W)` in [0, 1].
-        mean: μ `(B, D)` of the one found.
-        sigma: σ `(B, D)` likewise.
-        draws: of ε, the same for both.
-        seed: of the draws; another than the search's, which fitted its own.
+        mean: μ `(B, D)` of the optimised posterior.
+        sigma: σ `(B, D)`, likewise.
+        draws: number of draws of ε, the same for both posteriors.
+        seed: seed of the draws; it should differ from that of the optimisation.
     """
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(draws, *mean.shape, generator=generator, dtype=x.dtype)
@@ -186,18 +188,18 @@ def amortisation_gap(
 def encoding_seconds(
     model: VAE, x: Tensor, counts: Sequence[int] = (1, 100, 10_000), repeats: int = 3
 ) -> dict[int, float]:
-    """Times the encoder on so many images at once, in batches of 250.
+    """Times the encoder on different numbers of images, in batches of 250.
 
     Args:
-        model: any.
-        x: images `(B, C, H, W)`; repeated where more are asked for.
-        counts: how many.
-        repeats: of the small counts; the quickest counts.
+        model: any VAE.
+        x: images `(B, C, H, W)`, which are repeated for counts above B.
+        counts: numbers of images.
+        repeats: repetitions for small counts, of which the fastest is kept.
 
     Returns:
         Seconds for each count.
     """
-    model.encoder(x[:1])  # the first call prepares more than it computes
+    model.encoder(x[:1])  # warm-up
     seconds = {}
     for count in counts:
         times = []

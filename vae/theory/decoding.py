@@ -1,4 +1,4 @@
-"""log p(x|z) at many codes, a bounded number of which are decoded at once."""
+"""log p(x|z) at many codes, decoded in chunks of bounded size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def log_likelihood(model: VAE, z: Tensor, x: Tensor) -> Tensor:
     """Log p(x|z) of one image at many codes.
 
     Args:
-        model: whose decoder is asked.
+        model: model with the decoder.
         z: codes `(N, D)`.
         x: image `(C, H, W)`.
 
@@ -30,7 +30,7 @@ def log_likelihoods(model: VAE, x: Tensor, z: Tensor) -> Tensor:
     """Log p(x|z) of images, each at its own codes.
 
     Args:
-        model: whose decoder is asked.
+        model: model with the decoder.
         x: images `(B, C, H, W)`.
         z: codes `(S, B, D)`.
 

@@ -26,10 +26,10 @@ __all__ = [
     "uncovered_posterior_mass",
 ]
 
-# A cell this many nats below the highest is not divided: wide at first, as the peak of a narrow
-# posterior may lie between the codes of the lattice.
+# A cell this many nats below the highest one is not divided. The first margin is wide, because
+# the peak of a narrow posterior may lie between the codes of the lattice.
 _NEGLIGIBLE = (40.0, 16.0)
-_FINER = 3  # parts of the side of a cell that is divided
+_FINER = 3  # parts into which each side of a cell is divided
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +37,10 @@ class DecodedGrid:
     """p(x|z) on a square lattice of a 2-D latent space, decoded once for all images.
 
     Args:
-        model: it belongs to.
-        side: `(S,)` positions along each axis, evenly spaced.
-        codes: `(S·S, 2)`, the first axis running fastest.
-        logits: `(S·S, P)` of the pixels for `bernoulli`, else None.
+        model: model with the decoder.
+        side: `(S,)` evenly spaced positions along each axis.
+        codes: codes of the lattice `(S·S, 2)`, the first axis running fastest.
+        logits: logits of the pixels `(S·S, P)` for `bernoulli`, else None.
     """
 
     model: VAE
@@ -50,13 +50,13 @@ class DecodedGrid:
 
     @property
     def step(self) -> float:
-        """Distance between neighbours."""
+        """Distance between neighbouring codes."""
         return float(self.side[1] - self.side[0])
 
     def log_likelihood(self, x: Tensor) -> Tensor:
         """Log p(x|z) of images `(B, C, H, W)` at every code: `(B, S·S)`, in nats."""
         x = self.model.observe(x)
-        if self.logits is not None:  # one product for all codes and images
+        if self.logits is not None:  # one matrix product for all codes and images
             return x.flatten(1) @ self.logits.T - F.softplus(self.logits).sum(1)
         return torch.stack([log_likelihood(self.model, self.codes, image) for image in x])
 
@@ -72,13 +72,13 @@ def decode_grid(
     """Decodes a lattice over the part of a 2-D latent space that holds the prior's mass.
 
     Args:
-        model: variational, with `latent_dim` 2.
-        half_width: of the square, in standard deviations of the prior.
-        steps: codes a side.
-        progress: told the part that is done.
+        model: a variational model with `latent_dim` 2.
+        half_width: half the width of the square, in standard deviations of the prior.
+        steps: codes along each side.
+        progress: called with the fraction done, 0…1.
 
     Raises:
-        ValueError: for another latent dimension.
+        ValueError: if the model does not have two latent dimensions.
     """
     if model.latent_dim != 2:
         raise ValueError(
@@ -97,12 +97,12 @@ def decode_grid(
 
 @dataclass(frozen=True)
 class TruePosterior:
-    """p(z|x) by quadrature.
+    """The true posterior p(z|x), computed by quadrature.
 
     Args:
         log_evidence: log p(x) in nats.
-        density: `(S, S)` of p(z|x) on the lattice; rows are the second latent axis.
-        mass: `(S·S,)` of each cell; sums to 1.
+        density: density of p(z|x) on the lattice, `(S, S)`; rows are the second latent axis.
+        mass: mass of each cell, `(S·S,)`; sums to 1.
     """
 
     log_evidence: float
@@ -112,19 +112,19 @@ class TruePosterior:
 
 @torch.no_grad()
 def true_posterior(grid: DecodedGrid, x: Tensor) -> TruePosterior:
-    r"""Integrates p(x, z) over the latent plane, with a finer lattice where it has its mass.
+    r"""Integrates p(x, z) over the latent plane, on a finer lattice where its mass lies.
 
     .. math:: p(x) = \int p(x|z)\,p(z)\,dz
 
     Args:
-        grid: of the model.
+        grid: decoded lattice of the model.
         x: one image `(C, H, W)` in [0, 1].
     """
     model = grid.model
     image = model.observe(x[None])[0]
 
     def log_masses(codes: Tensor, log_joint: Tensor, step: float, level: int) -> Tensor:
-        """Log mass of each cell, the high ones by the sum of their parts."""
+        """Log mass of each cell; cells of high mass are divided and summed."""
         log_mass = log_joint + 2 * math.log(step)
         if level == len(_NEGLIGIBLE):
             return log_mass
@@ -154,11 +154,11 @@ def log_posterior(
     """Log p(z|x) over a part of the plane: `(steps, steps)`, rows are the second latent axis.
 
     Args:
-        model: variational, with `latent_dim` 2.
+        model: a variational model with `latent_dim` 2.
         x: one image `(C, H, W)` in [0, 1].
         extent: (from, to) of the first axis, then of the second.
         log_evidence: log p(x) in nats.
-        steps: codes a side.
+        steps: codes along each side.
     """
     first, second = torch.linspace(*extent[:2], steps), torch.linspace(*extent[2:], steps)
     z = torch.cartesian_prod(second, first).flip(1)
@@ -171,12 +171,13 @@ def uncovered_posterior_mass(grid: DecodedGrid, x: Tensor, radius: float = 5.0) 
     """Share of the true posterior's mass that lies outside q's ellipse.
 
     Args:
-        grid: of the model.
+        grid: decoded lattice of the model.
         x: images `(B, C, H, W)` in [0, 1].
-        radius: of the ellipse in standard deviations of q, at least the lattice's step.
+        radius: radius of the ellipse in standard deviations of q, at least the step of the
+            lattice.
 
     Returns:
-        `(B,)` in 0…1, on the lattice as it is.
+        `(B,)` in 0…1, computed on the lattice without refinement.
     """
     posterior = grid.model.encoder(x)
     log_joint = grid.log_likelihood(x) + grid.model.prior.log_prob(grid.codes)
@@ -190,14 +191,14 @@ def uncovered_posterior_mass(grid: DecodedGrid, x: Tensor, radius: float = 5.0) 
 def exact_elbo(
     model: VAE, x: Tensor, mean: Tensor, sigma: Tensor, nodes: int = 24
 ) -> tuple[float, float]:
-    """Reconstruction and KL for any Gaussian q in 2-D, without random draws.
+    """Reconstruction and KL for any Gaussian q in 2-D, by quadrature instead of sampling.
 
     Args:
-        model: variational, with `latent_dim` 2.
+        model: a variational model with `latent_dim` 2.
         x: one image `(C, H, W)` in [0, 1].
-        mean: of q, `(2,)`.
-        sigma: of q, `(2,)`.
-        nodes: of the Gauss–Hermite quadrature along each axis.
+        mean: mean of q, `(2,)`.
+        sigma: standard deviation of q, `(2,)`.
+        nodes: nodes of the Gauss–Hermite quadrature along each axis.
 
     Returns:
         (E_q[log p(x|z)], KL(q ‖ p(z))) in nats.
@@ -221,12 +222,12 @@ def posterior_gap(
     .. math:: \int q(z) \log\frac{q(z)\,p(x)}{p(x|z)\,p(z)}\,dz
 
     Args:
-        model: variational, with `latent_dim` 2.
+        model: a variational model with `latent_dim` 2.
         x: one image `(C, H, W)` in [0, 1].
-        mean: of q, `(2,)`.
-        sigma: of q, `(2,)`.
+        mean: mean of q, `(2,)`.
+        sigma: standard deviation of q, `(2,)`.
         log_evidence: log p(x) in nats.
-        steps: codes a side, over 5 standard deviations each way.
+        steps: codes along each side, which spans 5 standard deviations in each direction.
     """
     at = torch.linspace(-5, 5, steps)
     z = mean + sigma * torch.cartesian_prod(at, at)

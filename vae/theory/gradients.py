@@ -1,4 +1,4 @@
-"""Gradients of the reconstruction term: through one draw, by term and network, by estimator."""
+"""Gradients of the reconstruction term: through one draw, per network, and by estimators."""
 
 from __future__ import annotations
 
@@ -24,21 +24,23 @@ __all__ = [
 ]
 
 ESTIMATORS = ("reparameterised", "score_function", "score_function_baseline")
-"""Ways to estimate the gradient of E_q[log p(x|z)], all unbiased."""
+"""Unbiased estimators of the gradient of E_q[log p(x|z)]."""
 
 
 @dataclass(frozen=True)
 class PathwiseGradient:
-    """The gradient of log p(x|z) at z = μ + σ·ε by μ and σ, for one ε; in nats per unit.
+    """The gradient of log p(x|z) at z = μ + σ·ε with respect to μ and σ, for one ε.
+
+    Derivatives are in nats per unit of the latent space.
 
     Args:
-        z: `(D,)`.
+        z: code `(D,)`.
         reconstruction: log p(x|z) in nats.
-        wrt_z: `(D,)` ∂L/∂z by autograd, z taken as a variable of its own.
+        wrt_z: `(D,)` ∂L/∂z by autograd, with z as a leaf.
         wrt_mean: `(D,)` ∂L/∂μ by autograd through the draw.
         wrt_sigma: `(D,)` ∂L/∂σ likewise.
-        dimensions: the K whose derivatives were also taken by finite differences.
-        finite_mean: `(K,)` ∂L/∂μ by central differences, no autograd at all.
+        dimensions: the K dimensions whose derivatives were also taken by finite differences.
+        finite_mean: `(K,)` ∂L/∂μ by central differences, without autograd.
         finite_sigma: `(K,)` ∂L/∂σ likewise.
     """
 
@@ -53,7 +55,7 @@ class PathwiseGradient:
 
     @property
     def disagreement(self) -> float:
-        """The largest difference between the two ways, relative to the largest derivative."""
+        """The largest difference from finite differences, relative to the largest derivative."""
         k = list(self.dimensions)
         exact = torch.cat([self.wrt_mean[k], self.wrt_sigma[k]])
         finite = torch.cat([self.finite_mean, self.finite_sigma])
@@ -80,13 +82,13 @@ def pathwise_gradient(
     difference no digits.
 
     Args:
-        model: its decoder gives L(z) = log p(x|z).
+        model: model whose decoder defines L(z) = log p(x|z).
         x: one image `(C, H, W)` in [0, 1].
         mean: μ `(D,)`.
         sigma: σ `(D,)`.
         noise: ε `(D,)`.
-        dimensions: of D, for finite differences; all by default, at four decodes each.
-        step: of the central differences.
+        dimensions: dimensions for finite differences, all by default; each takes four decodes.
+        step: step of the central differences.
 
     References:
         Auto-encoding variational Bayes (Kingma and Welling, 2013).
@@ -122,18 +124,18 @@ def pathwise_gradient(
 
 
 def gradient_norms(model: VAE, x: Tensor, noise: Tensor) -> dict[tuple[str, str], float]:
-    """Measures which term trains which network, at the batch's mean.
+    """Measures how strongly each term of the objective trains each network.
 
     Args:
-        model: variational; it is not changed.
+        model: a variational model, which is not changed.
         x: images `(B, C, H, W)` in [0, 1].
         noise: ε `(B, D)`.
 
     Returns:
-        {(term, network): Euclidean norm of the gradient by all parameters, in nats} for the terms
-        "reconstruction", "reconstruction, detached" (with the draw of z cut out of the graph) and
-        "kl", and the networks "encoder" and "decoder". A network that a term does not reach has
-        norm 0.
+        {(term, network): Euclidean norm of the gradient of the batch mean with respect to all
+        parameters, in nats} for the terms "reconstruction", "reconstruction, detached" (with z
+        detached from the graph) and "kl", and the networks "encoder" and "decoder". The norm is 0
+        for a network that a term does not reach.
     """
     own = copy.deepcopy(model).requires_grad_(True)
     x = own.observe(x)
@@ -159,11 +161,11 @@ def gradient_norms(model: VAE, x: Tensor, noise: Tensor) -> dict[tuple[str, str]
 
 @dataclass(frozen=True)
 class GradientEstimates:
-    """Estimates of ∇ E_q[log p(x|z)] for each image, one for each draw; in nats per unit.
+    """Estimates of ∇ E_q[log p(x|z)] for each image and draw, in nats per unit.
 
     Args:
-        mean: with respect to μ, `(S, B, D)`.
-        sigma: with respect to σ, `(S, B, D)`.
+        mean: gradients with respect to μ, `(S, B, D)`.
+        sigma: gradients with respect to σ, `(S, B, D)`.
     """
 
     mean: Tensor
@@ -179,19 +181,19 @@ def estimate_gradients(
 ) -> GradientEstimates:
     r"""Estimates the gradient of the reconstruction term with respect to μ and σ, per draw.
 
-    - `reparameterised`: autograd through z = μ + σ·ε; it uses the gradient of log p(x|z).
-    - `score_function`: :math:`\log p(x|z)\,\nabla\log q(z)`, which uses its value alone.
-    - `score_function_baseline`: the same, less the mean value of the other draws.
+    - `reparameterised`: autograd through z = μ + σ·ε; uses the gradient of log p(x|z).
+    - `score_function`: :math:`\log p(x|z)\,\nabla\log q(z)`; uses the value of log p(x|z) alone.
+    - `score_function_baseline`: the same, with the mean value of the other draws subtracted.
 
     Args:
         model: a variational model.
         x: images `(B, C, H, W)` in [0, 1].
-        noise: ε `(S, B, D)`; the same for two estimators compares them on the same draws. A
-            baseline needs S ≥ 2.
+        noise: ε `(S, B, D)`; use the same noise to compare two estimators. A baseline needs
+            S ≥ 2.
         estimator: one of `ESTIMATORS`.
 
     Raises:
-        ValueError: for an unknown estimator.
+        ValueError: if the estimator is unknown.
 
     References:
         Simple statistical gradient-following algorithms for connectionist reinforcement learning

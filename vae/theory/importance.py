@@ -22,14 +22,14 @@ def log_weights(
     generator: torch.Generator | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Tensor:
-    """Log p(x, z) − log q(z|x) at draws of q: their mean is the ELBO, in nats.
+    """Log p(x, z) − log q(z|x) at draws of q, in nats: their mean estimates the ELBO.
 
     Args:
-        model: variational.
+        model: a variational model.
         x: one image `(C, H, W)` in [0, 1].
-        count: draws.
-        generator: of the draws; the global one by default.
-        progress: told the part that is done.
+        count: number of draws.
+        generator: random generator of the draws; the global one by default.
+        progress: called with the fraction done, 0…1.
 
     Returns:
         `(count,)`.
@@ -48,10 +48,10 @@ def log_weights(
 
 
 def running_bound(log_weights: Tensor) -> Tensor:
-    """Log of the mean of the first K weights, for every K: one run, which may fall.
+    """Log of the mean of the first K weights, for every K; it need not increase with K.
 
     Args:
-        log_weights: `(N,)`, in nats.
+        log_weights: log weights `(N,)`, in nats.
 
     Returns:
         `(N,)` float64, in nats.
@@ -61,10 +61,10 @@ def running_bound(log_weights: Tensor) -> Tensor:
 
 
 def expected_bound(log_weights: Tensor, samples: int) -> tuple[float, float]:
-    """The importance-weighted bound of K samples, as a mean over groups of so many draws.
+    """The importance-weighted bound of K samples, averaged over groups of K draws.
 
     Args:
-        log_weights: `(N,)` of independent draws.
+        log_weights: log weights `(N,)` of independent draws.
         samples: K, at most N.
 
     Returns:

@@ -13,11 +13,11 @@ __all__ = ["LinearGaussian"]
 
 @dataclass(frozen=True)
 class LinearGaussian:
-    """The model in which all is exact: z ~ N(0, 1), x | z ~ N(slope · z, sigma²).
+    """The linear Gaussian model: z ~ N(0, 1), x | z ~ N(slope · z, sigma²).
 
     Args:
-        slope: of the decoder, a straight line.
-        sigma: deviation of the noise.
+        slope: slope of the linear decoder.
+        sigma: standard deviation of the noise.
 
     References:
         Probabilistic principal component analysis (Tipping and Bishop, 1999).
@@ -31,7 +31,7 @@ class LinearGaussian:
         return _log_normal(x, 0.0, math.hypot(self.slope, self.sigma))
 
     def posterior(self, x: float) -> tuple[float, float]:
-        """Mean and deviation of p(z|x), a Gaussian."""
+        """Mean and standard deviation of p(z|x), which is Gaussian."""
         precision = 1 + (self.slope / self.sigma) ** 2
         return self.slope * x / self.sigma**2 / precision, precision**-0.5
 

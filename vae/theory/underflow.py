@@ -1,4 +1,4 @@
-"""What becomes of products and means of likelihoods in floating point."""
+"""Underflow and overflow of products and means of likelihoods in floating point."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ __all__ = ["average_likelihood", "running_products"]
 
 
 def running_products(log_p: np.ndarray, dtype: type[np.floating]) -> np.ndarray:
-    """Multiplies probabilities or densities one by one, as a computer of that precision does.
+    """Multiplies probabilities or densities one by one in a given precision.
 
     Args:
-        log_p: `(P,)` their logarithms.
-        dtype: such as `np.float16`.
+        log_p: logarithms of the factors, `(P,)`.
+        dtype: floating-point type, such as `np.float16`.
 
     Returns:
         `(P,)` the product after each factor: 0 once it has underflowed, infinite once it has
@@ -24,14 +24,14 @@ def running_products(log_p: np.ndarray, dtype: type[np.floating]) -> np.ndarray:
 
 
 def average_likelihood(log_p: np.ndarray, dtype: type[np.floating]) -> tuple[float, float]:
-    """Log of the mean of likelihoods, twice: as it is written, and by log-sum-exp.
+    """Log of the mean of likelihoods, computed directly and by log-sum-exp.
 
     Args:
-        log_p: `(K,)` logarithms of likelihoods.
-        dtype: in which both are computed.
+        log_p: logarithms of the likelihoods, `(K,)`.
+        dtype: floating-point type of both computations.
 
     Returns:
-        (with exponentials, −inf once they all underflow; with the largest taken out first).
+        The direct value, which is −inf if all exponentials underflow, and that of log-sum-exp.
     """
     values = np.asarray(log_p, dtype=dtype)
     with np.errstate(over="ignore", under="ignore", divide="ignore"):

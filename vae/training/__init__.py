@@ -13,7 +13,7 @@ __all__ = ["TrainingConfig", "train"]
 
 
 def __getattr__(name: str) -> Any:
-    """Imports the loop, and torch with it, when it is first asked for."""
+    """Imports the loop, and torch with it, on first use."""
     if name != "train":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .loop import train

@@ -1,4 +1,4 @@
-"""How a model is trained; nothing here needs torch."""
+"""The training configuration; nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 @dataclass(frozen=True)
 class TrainingConfig(Fields):
-    """How a model is trained.
+    """The hyperparameters of training.
 
     Args:
         epochs: passes over the images.
@@ -22,17 +22,18 @@ class TrainingConfig(Fields):
         learning_rate: peak rate of Adam; it decays to 0 on a cosine schedule.
         beta: weight of the KL in the objective.
         beta_warmup: epochs over which beta rises from 0.
-        free_bits: nats of each dimension's KL that cost nothing.
+        free_bits: nats of KL per latent dimension that the objective does not penalise.
         sigma_warmup_epochs: epochs in which `gaussian` learns one σ for all pixels, before it
-            learns a map of them.
-        variance_weighting: for `gaussian`, 0 is the likelihood itself; up to 1, each pixel's term
-            is weighted by that power of its predicted variance, see `objective`.
-        precision: of the network's products: `float32`, `bfloat16` (sums stay in 32 bits), or
+            learns one per pixel.
+        variance_weighting: exponent of the predicted variance by which `gaussian` weights the
+            term of each pixel, 0 (the likelihood itself) to 1; see `objective`.
+        precision: arithmetic of matrix products: `float32`, `bfloat16` (sums stay in 32 bits), or
             `auto`, which is bfloat16 where the processor has instructions for it.
-        seed: determines the initial weights, the order of the images and all noise.
+        seed: seed of the initial weights, the order of the images and all noise.
 
     Raises:
-        ConfigError: names the field, what was found and what was expected.
+        ConfigError: if a value is invalid; the message names the field, what was found and what
+            was expected.
 
     References:
         Warm-up: Ladder variational autoencoders (Sønderby et al., 2016); decay: SGDR (Loshchilov
@@ -67,9 +68,9 @@ class TrainingConfig(Fields):
 
     @classmethod
     def from_dict(cls, fields: object) -> TrainingConfig:
-        """Reads what `to_dict` wrote, or an earlier version did.
+        """Creates a configuration from the output of `to_dict`, of this or an earlier version.
 
         Raises:
-            ConfigError: for anything but an object with known fields and valid values.
+            ConfigError: if `fields` is not an object with known fields and valid values.
         """
         return super().from_dict(compatibility.training_fields(fields))

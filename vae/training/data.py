@@ -1,4 +1,4 @@
-"""The images of each training step, in an order that follows from the seed alone."""
+"""The batches of training, in an order that depends on the seed alone."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .distributed import Group
 
 __all__ = ["batches", "generator", "in_memory", "in_order", "steps_per_epoch"]
 
-_FITS = 2 << 30  # bytes of images that are kept in memory; larger sets are read as they are needed
+_FITS = 2 << 30  # bytes of images that are kept in memory; larger sets are read batch by batch
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
-    """Batches that `count` images make; the last may be smaller."""
+    """The number of batches in an epoch of `count` images; the last batch may be smaller."""
     return math.ceil(count / batch_size)
 
 
@@ -34,20 +34,21 @@ def batches(
     group: Group,
     workers: int = 0,
 ) -> Iterator[tuple[Tensor, int]]:
-    """Yields this process's images of the steps `first` to `last` − 1, and the whole batch's size.
+    """Yields this process's part of the batches of steps `first` to `last` − 1.
 
     Args:
-        images: `(N, C, H, W)`: a uint8 tensor or `Images`, batched by index, or anything that
-            gives float images in [0, 1] when it is indexed by a list of rows.
-        batch_size: images in each step, over all processes.
-        seed: of the order, which is another one in each epoch.
+        images: `(N, C, H, W)`: a uint8 tensor, `Images`, or a sequence that returns float images
+            in [0, 1] for a list of rows.
+        batch_size: images in a batch, over all processes.
+        seed: seed of the order, which differs between epochs.
         first: number of the first step, counted from the start of training.
-        last: number of the step to end before.
-        group: the processes that share each batch.
-        workers: processes that read images ahead where they are not in memory.
+        last: number of the step after the last one.
+        group: processes that share each batch.
+        workers: processes that prefetch images which are not in memory.
 
     Yields:
-        `(b, C, H, W)` float32 in [0, 1] on the group's device, and the batch's size.
+        Images `(b, C, H, W)`, float32 in [0, 1] on the group's device, and the size of the whole
+        batch.
 
     Raises:
         DatasetError: if an image cannot be read.
@@ -79,15 +80,15 @@ def batches(
 
 
 def in_memory(images: Any, workers: int = 0, fits: int = _FITS) -> Any:
-    """Reads images that lie on disk into memory as bytes, if they fit.
+    """Reads images from disk into memory as bytes, if they fit.
 
     Args:
-        images: of a dataset.
-        workers: processes that read.
-        fits: bytes of images that may be kept.
+        images: images of a dataset.
+        workers: processes that read them.
+        fits: largest number of bytes that is kept in memory.
 
     Raises:
-        DatasetError: an image is broken; the sentence names it.
+        DatasetError: if an image is damaged; the message names it.
     """
     if getattr(images, "uint8", images) is not None or math.prod(images.shape) > fits:
         return images
@@ -100,16 +101,16 @@ def in_memory(images: Any, workers: int = 0, fits: int = _FITS) -> Any:
 
 
 def in_order(images: Any, rows: Sequence[int], batch: int, workers: int = 0) -> Iterator[Tensor]:
-    """Yields images `(b, C, H, W)` in [0, 1] of the rows given, read ahead if they lie on disk.
+    """Yields batches `(b, C, H, W)` in [0, 1] of the given rows, prefetched if they lie on disk.
 
     Args:
-        images: of a dataset.
-        rows: in the order wanted.
-        batch: images at a time.
-        workers: processes that read.
+        images: images of a dataset.
+        rows: row numbers, in the order of the output.
+        batch: images in a batch.
+        workers: processes that read images from disk.
 
     Raises:
-        DatasetError: an image is broken; the sentence names it.
+        DatasetError: if an image is damaged; the message names it.
     """
     parts = [list(rows[i : i + batch]) for i in range(0, len(rows), batch)]
     if getattr(images, "uint8", images) is not None:
@@ -129,20 +130,20 @@ def in_order(images: Any, rows: Sequence[int], batch: int, workers: int = 0) -> 
 
 
 def generator(seed: int, number: int, stream: int, device: torch.device) -> torch.Generator:
-    """A source of noise that follows from its arguments alone.
+    """A random generator whose state depends on the arguments alone.
 
     Args:
-        seed: of the training.
-        number: of the step or the epoch.
-        stream: tells sources of the same number apart.
-        device: where the noise is drawn.
+        seed: seed of the training run.
+        number: number of the step or the epoch.
+        stream: distinguishes generators of the same number.
+        device: device on which the noise is drawn.
     """
     return torch.Generator(device).manual_seed((seed * 1_000_003 + number) * 4 + stream)
 
 
 @dataclass(frozen=True)
 class _Order(Sampler):
-    """Rows of each step, drawn epoch by epoch: a long run takes no more memory than a short."""
+    """Rows of each step, shuffled epoch by epoch, so that memory does not grow with the run."""
 
     count: int
     batch_size: int
@@ -171,7 +172,7 @@ class _Order(Sampler):
 
 
 class _ByRows(Dataset):
-    """Reads whole batches, and hands a broken image's sentence on instead of a traceback."""
+    """Reads whole batches; of a damaged image it passes the error message on, not a traceback."""
 
     def __init__(self, images: Any) -> None:
         self._images = images

@@ -1,4 +1,4 @@
-"""Processes that `torchrun` started to work together; one alone is a group too."""
+"""The group of processes that `torchrun` started; a single process is a group as well."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["Group", "end", "join", "leave"]
 
 @dataclass(frozen=True)
 class Group:
-    """The processes that work together, as one of them sees them.
+    """A group of processes that train together, from the point of view of one of them.
 
     Args:
-        rank: this process's number; 0 alone writes files.
-        size: how many there are.
-        device: where this process computes.
+        rank: number of this process; rank 0 alone writes files.
+        size: number of processes.
+        device: device on which this process computes.
     """
 
     rank: int = 0
@@ -30,33 +30,33 @@ class Group:
 
     @property
     def writes(self) -> bool:
-        """Whether this is the one process that writes."""
+        """Whether this process is the one that writes files."""
         return self.rank == 0
 
     def share(self, count: int) -> tuple[slice, float]:
-        """This process's part of a batch of `count` images, and its weight.
+        """The slice of a batch of `count` images that this process handles, and its weight.
 
-        The weights add up to 1; where there are fewer images than processes, some process the
-        first one with weight 0, because all must take part in every step.
+        The weights sum to 1. If there are fewer images than processes, some processes handle the
+        first image with weight 0, because all have to take part in every step.
         """
         part = slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
         weight = (part.stop - part.start) / count
         return (part if weight else slice(0, 1)), weight
 
     def sum(self, values: Tensor) -> Tensor:
-        """Adds the processes' tensors, in place."""
+        """Sums a tensor over all processes, in place."""
         if self.size > 1:
             dist.all_reduce(values)
         return values
 
     def from_first(self, values: Tensor) -> Tensor:
-        """Overwrites a tensor with the first process's, in place."""
+        """Overwrites a tensor with that of rank 0, in place."""
         if self.size > 1:
             dist.broadcast(values, 0)
         return values
 
     def object_from_first(self, value: Any) -> Any:
-        """Gives every process the value that the first one passes."""
+        """Returns the value that rank 0 passes, in every process."""
         values = [value]
         if self.size > 1:
             dist.broadcast_object_list(values, 0, device=self.device)
@@ -64,11 +64,11 @@ class Group:
 
 
 def join(device: str | torch.device = "auto") -> Group:
-    """Joins the processes that `torchrun` started: NCCL where there are GPUs, else gloo.
+    """Joins the processes that `torchrun` started, with NCCL on GPUs and Gloo otherwise.
 
     Args:
-        device: `cpu`; `cuda`; `auto`, which takes a GPU where there is one; or a device of
-            torch's, for a process that is alone.
+        device: `cpu`; `cuda`; `auto`, which uses a GPU if there is one; or a `torch.device`, for
+            a single process.
     """
     if isinstance(device, torch.device):
         return Group(device=device)
@@ -85,19 +85,19 @@ def join(device: str | torch.device = "auto") -> Group:
 
 
 def leave(group: Group) -> None:
-    """Ends what `join` began."""
+    """Leaves the group that `join` returned."""
     if group.size > 1:
         dist.destroy_process_group()
 
 
 def end(code: int) -> NoReturn:
-    """Ends a command's process; one of several at once, without shutting the interpreter down.
+    """Exits the process; under `torchrun` immediately (`os._exit`).
 
-    Gloo's threads outlive the group that DistributedDataParallel has used. One that releases its
-    last tensor when the interpreter is gone aborts the process, and `torchrun` ends the others.
+    Gloo threads may outlive the interpreter: a thread that releases its last tensor after
+    shutdown aborts the process, and `torchrun` then ends the others.
 
     Args:
-        code: 0 where all went well.
+        code: exit status, 0 for success.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         sys.stdout.flush()

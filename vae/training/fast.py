@@ -1,7 +1,7 @@
-"""What is here for speed alone, with the ratio that was measured for it.
+"""Code that exists for speed alone, each piece with its measured effect.
 
-Ratios are of the processor time of a training step, with and without by turns in one process, on
-one thread: "small" and "large" are the two networks of `benchmarks/training.py`.
+Ratios compare the processor time of a training step on one thread, measured alternately in one
+process. "Small" and "large" are the two networks of `benchmarks/training.py`.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ def adam_step(
 ) -> None:
     """Takes one step of Adam, in place.
 
-    By the function behind `torch.optim.Adam`: the class imports torch's compiler at its first
-    use, which takes longer than training on digits. Fused into one operation, because the default
-    takes 1.16 times as long (small).
+    Calls the function behind `torch.optim.Adam`, because the class imports torch's compiler on
+    first use, which takes longer than training on digits. The fused implementation is used: the
+    default one takes 1.16 times as long (small).
 
     Args:
-        parameters: `(…)` each, with their gradients.
-        exp_avg: first moments, each with its parameter's memory layout.
+        parameters: parameters `(…)`, each with its gradient.
+        exp_avg: first moments, each with the memory layout of its parameter.
         exp_avg_sq: second moments, likewise.
-        steps: for each parameter, a tensor that counts the steps taken.
-        learning_rate: of this step.
+        steps: step counters, one tensor for each parameter.
+        learning_rate: learning rate of this step.
 
     References:
         Adam: a method for stochastic optimization (Kingma and Ba, 2014).

@@ -1,4 +1,4 @@
-"""A model measured on images that it is not trained on."""
+"""Evaluation of a model on held-out images."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ACTIVE = 0.01  # variance of a dimension's posterior mean above which it is acti
 
 @dataclass(frozen=True)
 class Heldout:
-    """What held-out images say, in nats per image.
+    """Metrics of held-out images, in nats per image.
 
     Args:
         reconstruction: mean E_q[log p(x|z)]; None for an autoencoder.
         kl: mean KL; None for an autoencoder.
-        squared_error: mean over pixels.
+        squared_error: squared error of the reconstruction, mean over pixels.
         kl_per_dimension: `(D,)` mean KL of each latent dimension, empty for an autoencoder.
         active_units: dimensions whose posterior mean varies (variance above 0.01); None for a
             single image.
@@ -45,12 +45,12 @@ class Heldout:
 
 @torch.no_grad()
 def evaluate_heldout(model: VAE, x: Tensor, batch: int = 250) -> Heldout:
-    """Measures a model on held-out images, always with the same noise.
+    """Evaluates a model on held-out images, always with the same noise.
 
     Args:
-        model: left in the mode it was in.
+        model: any VAE; its training mode is preserved.
         x: images `(M, C, H, W)` in [0, 1], or a uint8 tensor.
-        batch: images at a time.
+        batch: images in a batch.
     """
     noise = torch.Generator().manual_seed(0)
     reconstruction, kls, errors, means = [], [], [], []

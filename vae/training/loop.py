@@ -1,4 +1,4 @@
-"""Training: a generator of frozen reports, reproducible from a seed and resumable at any step."""
+"""The training loop: a generator of reports, reproducible from a seed, resumable at any step."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CLIP_STEPS = 1_000  # 1 / (1 − β₂): the memory of Adam's second moment
 
 
 class TrainingError(ValueError):
-    """Training that cannot go on; the message says why and what to do."""
+    """Training cannot continue; the message gives the reason and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,15 @@ class Progress:
     """The state of training after a step.
 
     Args:
-        step: steps taken.
-        epoch: passes begun, fractional.
-        steps: steps in all.
-        reconstruction: batch mean log p(x|z), nats per image.
-        kl: batch mean, nats per image.
-        beta: weight in force.
-        learning_rate: in force.
-        images_per_second: since the last report.
-        heldout: measured at the end of an epoch, else None.
+        step: number of steps taken.
+        epoch: fractional number of epochs completed.
+        steps: total number of steps.
+        reconstruction: batch mean of log p(x|z), in nats per image.
+        kl: batch mean of the KL, in nats per image.
+        beta: current weight of the KL.
+        learning_rate: current learning rate.
+        images_per_second: throughput since the last report.
+        heldout: held-out metrics at the end of an epoch, else None.
     """
 
     step: int
@@ -58,20 +58,20 @@ class Progress:
 
     @property
     def elbo(self) -> float:
-        """Reconstruction − KL, whatever beta is."""
+        """Reconstruction − KL, independent of beta."""
         return self.reconstruction - self.kl
 
 
 @dataclass
 class TrainingState:
-    """All that is needed to go on exactly: order and noise follow from the seed and the step.
+    """The state from which training resumes exactly; order and noise follow from seed and step.
 
     Args:
-        step: steps taken.
+        step: number of steps taken.
         exp_avg: Adam's first moment of each parameter's gradient, `(…)` as the parameter.
         exp_avg_sq: Adam's second moment of each parameter's gradient.
-        beta: set by hand while training; from then on it takes the place of the schedule.
-        learning_rate: set by hand while training; the decay goes on from it.
+        beta: weight of the KL set during training, which replaces the schedule from then on.
+        learning_rate: peak learning rate set during training, from which the decay continues.
     """
 
     step: int = 0
@@ -92,28 +92,29 @@ def train(
     group: Group | None = None,
     workers: int = 0,
 ) -> Iterator[Progress]:
-    """Trains a model in place, a report at a time; stop it by closing the generator.
+    """Trains a model in place and yields reports; closing the generator stops training.
 
-    Order and noise of each step follow from the seed and the step's number alone, so a run that
-    is resumed from a state goes on exactly as if it had never stopped. Noise is drawn for the
-    whole batch and each process takes its part, so several reach what one alone would. Nothing
-    but the model and the state is changed: settings and generators of torch stay as they are.
+    Order and noise of each step depend on the seed and the step number alone, so a run that is
+    resumed from a state continues exactly as if it had not been interrupted. Noise is drawn for
+    the whole batch and each process uses its part, so the result does not depend on the number of
+    processes. Only the model and the state change: settings and generators of torch stay as they
+    are.
 
     Args:
-        model: trained in place, on its own device.
-        images: `(N, C, H, W)`: a uint8 tensor or `Images`, batched by index, or anything that
-            gives float images in [0, 1] when it is indexed by a list of rows.
-        config: how.
-        heldout: images `(M, C, H, W)` in [0, 1] to measure at the end of each epoch.
-        state: filled in as training goes; pass one that was saved to go on from it. Its beta and
+        model: model that is trained in place, on its own device.
+        images: `(N, C, H, W)`: a uint8 tensor, `Images`, or a sequence that returns float images
+            in [0, 1] for a list of rows.
+        config: hyperparameters.
+        heldout: images `(M, C, H, W)` in [0, 1] that are evaluated at the end of each epoch.
+        state: state that is updated in place; pass a saved one to resume from it. Its beta and
             learning rate may be changed between reports.
-        report_every: steps between reports; each gives the mean over these steps.
-        group: the processes that train together.
-        workers: processes that read images ahead where they are not in memory.
+        report_every: steps between reports, each of which averages over these steps.
+        group: processes that train together.
+        workers: processes that prefetch images which are not in memory.
 
     Raises:
         TrainingError: if there are no images, or the objective is no longer finite.
-        ConfigError: if the device cannot compute in the precision that is asked for.
+        ConfigError: if the device does not support the configured precision.
         DatasetError: if an image cannot be read.
     """
     count = len(images)
@@ -132,7 +133,7 @@ def train(
     learned_sigma = model.config.likelihood == "gaussian"
     per_epoch = steps_per_epoch(count, config.batch_size)
     steps = per_epoch * config.epochs
-    totals = torch.zeros(2, device=device)  # reconstruction and KL of the images since a report
+    totals = torch.zeros(2, device=device)  # reconstruction and KL summed since the last report
     images_seen, since = 0, time.perf_counter()
     source = batches(
         images, config.batch_size, config.seed, state.step, steps, group=group, workers=workers
@@ -194,15 +195,16 @@ def train(
 
 
 class _Objective(nn.Module):
-    """One call for the whole objective, which DistributedDataParallel can wrap."""
+    """The objective as a module, which DistributedDataParallel can wrap."""
 
     def __init__(self, model: VAE, config: TrainingConfig, group: Group) -> None:
         super().__init__()
         self.model, self.config, self.group = model, config, group
         device = next(model.parameters()).device
         self.use_bfloat16 = resolve_precision(config.precision, device) == "bfloat16"
-        # The distributions validate the first batch; what they check of the others follows from
-        # it, and costs a seventh of a small network's step, or a wait for the GPU.
+        # Only the first batch is validated: if its distributions are valid, later ones are valid
+        # as long as the loss is finite, which the loop checks. Validation costs a seventh of a
+        # step of a small network, or a synchronisation of the GPU.
         self.validate_args = True
 
     def forward(self, x: Tensor, eps: Tensor, weight: float, beta: float) -> tuple[Tensor, ...]:
@@ -222,7 +224,7 @@ class _Objective(nn.Module):
 
 
 def _allocate_moments(state: TrainingState, parameters: Sequence[Tensor]) -> None:
-    """Gives the moments each parameter's own memory layout, which the fused update presumes."""
+    """Allocates moments in the memory layout of each parameter, as the fused update requires."""
     for moments in (state.exp_avg, state.exp_avg_sq):
         known = moments or [torch.zeros_like(p) for p in parameters]
         moments[:] = [torch.empty_like(p).copy_(m) for p, m in zip(parameters, known, strict=True)]
@@ -231,7 +233,7 @@ def _allocate_moments(state: TrainingState, parameters: Sequence[Tensor]) -> Non
 def _draw(
     model: VAE, x: Tensor, part: slice, size: int, source: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """The targets of a process's images, and ε; drawn for the whole batch of `size` images."""
+    """Targets and ε of a process's images, drawn for the whole batch of `size` images."""
     target = x
     if model.config.likelihood in ("bernoulli", "gaussian"):
         noise = torch.rand((size, *x.shape[1:]), generator=source, device=x.device)
@@ -245,7 +247,7 @@ def _beta(config: TrainingConfig, epoch: float) -> float:
 
 
 def _decay(step: int, steps: int) -> float:
-    """The learning rate's factor: a short linear warm-up, then half a cosine."""
+    """The factor of the learning rate: a short linear warm-up, then half a cosine."""
     warm = min(200, max(steps // 20, 1))
     if step < warm:
         return (step + 1) / warm
@@ -253,7 +255,7 @@ def _decay(step: int, steps: int) -> float:
 
 
 def _share_sigma(model: VAE) -> None:
-    """Keeps one σ for all pixels: its weights do not move and its biases move together."""
+    """Makes the step keep one σ for all pixels: the gradients of its biases are averaged."""
     weight, bias, half = model.decoder.sigma_head()
     assert weight.grad is not None and bias.grad is not None
     weight.grad[half:] = 0

@@ -1,4 +1,4 @@
-"""In how many bits a network's products are computed."""
+"""The precision of matrix products in training."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ __all__ = ["resolve_precision"]
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """Settles `auto` for a device.
+    """Resolves `auto` for a device.
 
     Args:
         precision: one of `PRECISIONS`.
-        device: where training takes place.
+        device: device on which the model is trained.
 
     Returns:
         `float32` or `bfloat16`.
 
     Raises:
-        ConfigError: bfloat16 is asked for and the device has no instructions for it.
+        ConfigError: if `precision` is bfloat16 and the device has no instructions for it.
     """
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -30,7 +30,7 @@ def resolve_precision(precision: str, device: torch.device) -> str:
         return "bfloat16" if native else "float32"
     if precision == "bfloat16" and not native:
         raise ConfigError(
-            "precision is bfloat16, for which this processor has no instructions; train where "
-            "there are some (AVX512-BF16 or a recent GPU), or begin a new run with float32."
+            "precision is bfloat16, for which this processor has no instructions; train on a "
+            "processor with AVX512-BF16 or a recent GPU, or begin a new run with float32."
         )
     return precision
