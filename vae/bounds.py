@@ -1,7 +1,7 @@
-"""The ELBO and log p(x) of single images with their standard errors: what may be printed of them.
+"""Estimates of the ELBO and log p(x) of single images, with standard errors.
 
-Training and `objective` draw one code for each image. Here each image gets as many as its figures
-need, always the same ones.
+Training and `objective` draw one code for each image. Here the number of codes is chosen so that
+all printed digits are correct, and the codes of an image are always the same.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from .theory.exact import exact_elbo
 
 __all__ = ["Bounds", "Estimate", "estimate_elbo", "estimate_evidence", "last_digit"]
 
-_DECODES = 2_000  # codes that an estimate decodes at most, if not told otherwise
+_DECODES = 2_000  # default for the largest number of codes that an estimate decodes
 _CHUNK = 240  # codes decoded at once
-_FEWEST_RULES = 6  # whose spread is the standard error
-_NODES = (12, 24, 48)  # of the quadrature in two dimensions, until the difference is below
+_FEWEST_RULES = 6  # rules from whose spread the standard error is computed
+_NODES = (12, 24, 48)  # nodes of the quadrature in two dimensions, until the difference is below
 _FINE = 0.005  # nats
-_LARGEST_ERROR = 0.3  # of log p(x): above it a few draws outweigh all others
-_WIDENINGS = {"laplace": (1.0, 1.2, 1.0, 1.2, 1.5), "posterior": (1.0, 4.0)}  # of deviations
-# The search for the highest place: curvatures, steps with each, what is tried of a step, and the
-# nats that a step must bring.
+_LARGEST_ERROR = 0.3  # standard error of log p(x) above which a few draws outweigh all others
+_WIDENINGS = {"laplace": (1.0, 1.2, 1.0, 1.2, 1.5), "posterior": (1.0, 4.0)}  # factors of σ
+# The search for the mode: curvatures, steps with each, fractions of a step that are tried, and
+# the gain in nats below which the search ends.
 _SEARCHES, _STEPS, _ENOUGH = 5, 6, 0.05
 _PARTS_OF_A_STEP = 0.5 ** torch.arange(6.0)
-_ROWS = 10  # of a curvature, computed at once
+_ROWS = 10  # rows of a Hessian that are computed at once
 
 LogJoint = Callable[[Tensor], Tensor]  # codes (B, D) to log p(x, z) (B,)
 Tell = Callable[[], None]
@@ -40,11 +40,11 @@ Tell = Callable[[], None]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure in nats.
+    """An estimate in nats.
 
     Args:
-        value: the estimate.
-        error: its standard error.
+        value: estimated value.
+        error: standard error of the estimate.
     """
 
     value: float
@@ -52,22 +52,23 @@ class Estimate:
 
     @property
     def is_lower_bound(self) -> bool:
-        """Whether an estimate of log p(x) by sampling rests on so few draws that it says at least.
+        """Whether an estimate of log p(x) by sampling is only reliable as a lower bound.
 
-        A mean of weights whose heavy ones are rarely drawn lies below its expectation nearly
-        always: by Markov's inequality, t nats above log p(x) with a probability of at most e⁻ᵗ.
+        If large importance weights are rarely drawn, the mean of the weights nearly always lies
+        below its expectation. By Markov's inequality it exceeds log p(x) by t nats with a
+        probability of at most e⁻ᵗ.
         """
         return self.error > _LARGEST_ERROR
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What is known of one image, in nats.
+    """KL, ELBO and evidence of one image, in nats.
 
     Args:
-        kl: KL(q(z|x) ‖ p(z)), exact.
-        elbo: reconstruction − KL.
-        evidence: log p(x); None where it was not estimated.
+        kl: exact value of KL(q(z|x) ‖ p(z)).
+        elbo: estimate of reconstruction − KL.
+        evidence: estimate of log p(x), or None.
     """
 
     kl: float
@@ -76,7 +77,7 @@ class Bounds:
 
 
 def last_digit(value: float) -> float:
-    """The unit of the last digit that is printed of a number of nats, if it is known so well."""
+    """The unit of the last digit that is printed of an exactly known number of nats."""
     return 0.1 if abs(value) < 1_000 else 1.0
 
 
@@ -84,25 +85,25 @@ def last_digit(value: float) -> float:
 def estimate_elbo(
     model: VAE, x: Tensor, *, decodes: int = _DECODES, tell: Tell = lambda: None
 ) -> Bounds:
-    r"""Estimates the ELBO of an image to half a unit of its last digit, if so many codes suffice.
+    r"""Estimates the ELBO of an image to half a unit of its last printed digit, if possible.
 
-    In two dimensions by Gauss–Hermite quadrature. Else by random cubature rules, each
-    exact where log p(x|z) is a polynomial of degree three, and right on average for every other:
+    Two-dimensional models use Gauss–Hermite quadrature, others random cubature rules. Each rule
+    is exact if log p(x|z) is a polynomial of degree three, and unbiased for every function:
 
     .. math:: (1 - D/\rho^2) f(0)
         + \frac1{2\rho^2} \sum_{j=1}^D \left(f(\rho Q e_j) + f(-\rho Q e_j)\right)
 
-    with a random rotation :math:`Q` and :math:`\rho^2 \sim \chi^2_{D+2}`. With as many codes the
-    error is a tenth of that of plain draws.
+    with a random rotation :math:`Q` and :math:`\rho^2 \sim \chi^2_{D+2}`. For the same number of
+    codes the error is a tenth of that of Monte Carlo sampling.
 
     Args:
         model: a variational model.
         x: one image `(C, H, W)` in [0, 1].
-        decodes: codes that are decoded at most, beyond the first rules.
-        tell: called now and then; what it raises ends the estimate.
+        decodes: largest number of codes that are decoded, beyond the first rules.
+        tell: function that is called between chunks; an exception in it ends the estimate.
 
     Raises:
-        ValueError: for a standard autoencoder, which has no density over codes.
+        ValueError: if the model is a standard autoencoder, which has no density over codes.
 
     References:
         Stochastic integration rules for infinite regions (Genz and Monahan, 1998).
@@ -129,7 +130,7 @@ def estimate_elbo(
     while True:
         tell()
         rotation, upper = torch.linalg.qr(torch.randn(d, d, generator=source))
-        rotation = rotation * upper.diagonal().sign()  # even over all rotations
+        rotation = rotation * upper.diagonal().sign()  # uniform over all rotations
         square = torch.randn(d + 2, generator=source).square().sum()
         points = square.sqrt() * rotation.T
         around = at(torch.cat([points, -points])).sum()
@@ -146,21 +147,21 @@ def estimate_elbo(
 def estimate_evidence(
     model: VAE, x: Tensor, *, decodes: int = _DECODES, tell: Tell = lambda: None
 ) -> Estimate:
-    r"""Estimates log p(x) of an image to half a unit of its last digit, if so many codes suffice.
+    r"""Estimates log p(x) of an image to half a unit of its last printed digit, if possible.
 
-    Importance sampling from a mixture: Gaussians around the highest place of p(x, z), of the
-    shape that its curvature there gives (Laplace's approximation), wider ones, and, against
-    places of which that knows nothing, q(z|x), q widened and the prior. q alone misses hundreds
-    of nats in 40 dimensions, where it is as narrow as p(z|x) in its narrowest direction.
+    Importance sampling from a mixture: Laplace's approximation of p(x, z) at its mode, widened
+    copies of it, and, to cover other modes, q(z|x), q widened and the prior. With q alone the
+    estimate would be hundreds of nats too low in 40 dimensions, where q is as narrow as p(z|x) in
+    its narrowest direction.
 
     Args:
         model: a variational model.
         x: one image `(C, H, W)` in [0, 1].
-        decodes: codes that are decoded at most; the search for the highest place comes first.
-        tell: called now and then; what it raises ends the estimate.
+        decodes: largest number of codes that are decoded after the search for the mode.
+        tell: function that is called between chunks; an exception in it ends the estimate.
 
     Raises:
-        ValueError: for a standard autoencoder, which has no density over codes.
+        ValueError: if the model is a standard autoencoder, which has no density over codes.
 
     References:
         Importance sampling: Monte Carlo theory, methods and examples (Owen, 2013), chapter 9;
@@ -178,7 +179,7 @@ def estimate_evidence(
 
     try:
         top, shape = _highest(log_joint, mean, tell)
-    except torch.linalg.LinAlgError:  # a curvature that is not finite
+    except torch.linalg.LinAlgError:  # the Hessian is not finite
         top, shape = mean, sigma.diag()
     parts = [(top, w * shape) for w in _WIDENINGS["laplace"]]
     parts += [(mean, w * sigma.diag()) for w in _WIDENINGS["posterior"]]
@@ -195,7 +196,7 @@ def estimate_evidence(
         drawn.append(log_joint(z).double() - log_r)
         log_w = torch.cat(drawn)
         value = log_w.logsumexp(0).item() - math.log(len(log_w))
-        # The relative error of a mean of weights is that of log p(x).
+        # The relative error of the mean weight is the absolute error of log p(x).
         error = math.sqrt(max(log_w.softmax(0).square().sum().item() - 1 / len(log_w), 0.0))
         if error <= min(last_digit(value) / 2, _LARGEST_ERROR / 2):
             return Estimate(value, error)
@@ -204,7 +205,7 @@ def estimate_evidence(
 
 
 def _source(x: Tensor) -> torch.Generator:
-    """Noise that follows from the image: always the same, and another for each image."""
+    """A random generator that is seeded by the image."""
     return torch.Generator().manual_seed(zlib.crc32(x.cpu().contiguous().numpy().tobytes()))
 
 
@@ -220,12 +221,12 @@ def _quadrature(model: VAE, x: Tensor, mean: Tensor, sigma: Tensor, tell: Tell) 
 
 
 def _highest(log_joint: LogJoint, start: Tensor, tell: Tell) -> tuple[Tensor, Tensor]:
-    """The place of the highest p(x, z) near a code, and a root of the inverse curvature there."""
+    """The mode of p(x, z) near a code, and a root of the inverse negative Hessian there."""
     z, best = start, log_joint(start[None])[0]
     for _ in range(_SEARCHES):
         tell()
         before, root = best, _root(log_joint, z)
-        for _ in range(_STEPS):  # Newton's, with the curvature of the first place
+        for _ in range(_STEPS):  # Newton steps with the Hessian at the first point
             with torch.enable_grad():
                 leaf = z.clone().requires_grad_()
                 (gradient,) = torch.autograd.grad(log_joint(leaf[None]).sum(), leaf)
@@ -241,9 +242,10 @@ def _highest(log_joint: LogJoint, start: Tensor, tell: Tell) -> tuple[Tensor, Te
 
 
 def _root(log_joint: LogJoint, z: Tensor) -> Tensor:
-    """Lower triangular, its square the inverse of −∇² log p(x, z).
+    """A lower triangular root of the inverse of −∇² log p(x, z).
 
-    Where that bends the other way its size counts, and the prior's curvature is the least.
+    Eigenvalues of −∇² log p(x, z) are replaced by their absolute values, or by 1, that of the
+    prior, if they are smaller.
     """
     rows = []
     for part in torch.eye(len(z)).to(z).split(_ROWS):

@@ -38,7 +38,7 @@ FORMAT = "latent-space-explorer/1"
 _LARGEST_HEADER = 1_000_000  # bytes
 _LARGEST_FILE = 1_000_000_000
 _TYPES = ("U8", "F16", "F32", "I64")
-_LARGEST_NUMBER = 1e9  # of a code, and of nats: far outside any data, and squares do not overflow
+_LARGEST_NUMBER = 1e9  # bound on codes and nats: far outside any data, and squares do not overflow
 _WORDS = {"f": "fractions", "i": "whole numbers", "u": "bytes"}
 _CODES = {
     "mean": ("f", ("N", "D")),
@@ -54,7 +54,7 @@ _CODES = {
 }
 
 
-class _Card(TypedDict, total=False):  # what is read of it; all else is only kept
+class _Card(TypedDict, total=False):  # the fields that are read; others are preserved
     dataset: str | None
     split: str | None
     licence: str | None
@@ -64,7 +64,7 @@ class _Card(TypedDict, total=False):  # what is read of it; all else is only kep
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be read; the message names file, field, found and expected."""
+    """A checkpoint that cannot be read; the message says what was found and what was expected."""
 
 
 def save_checkpoint(
@@ -75,22 +75,22 @@ def save_checkpoint(
     half: bool = False,
     overwrite: bool = False,
 ) -> Path:
-    """Writes a model's weights and config, and its card if given.
+    """Writes the weights and the configuration of a model, and its card.
 
     Args:
         model: any VAE.
-        folder: a new or an empty one; made if missing.
-        card: what `card.json` holds: dataset, training, metrics, licence.
-        half: rounds the weights to 16 bits, in the file alone.
-        overwrite: whether to replace the checkpoint that the folder holds.
+        folder: path of a new or an empty folder, which is created if missing.
+        card: contents of `card.json`, if any: dataset, training, metrics, licence.
+        half: whether to round the weights in the file to 16 bits.
+        overwrite: whether to replace a checkpoint in the folder.
 
     Returns:
         The folder.
 
     Raises:
         CheckpointError: if a weight is not finite (in 16 bits, with `half`).
-        OutputError: if the folder has no name, is a file, or holds something else, such as a
-            checkpoint without `overwrite`.
+        OutputError: if the name is empty, names a file, or a folder with other contents, such as
+            a checkpoint without `overwrite`.
     """
     tensors = _finite_weights(model, half)
     folder = check_output_folder(folder, lambda folder: overwrite and is_checkpoint(folder))
@@ -99,12 +99,12 @@ def save_checkpoint(
 
 
 def save_own_checkpoint(model: VAE, folder: Path, card: dict[str, Any]) -> None:
-    """Does the same in 16 bits for a folder that the caller made, as a run makes its own.
+    """Writes a checkpoint in 16 bits into a folder that the caller owns, such as a run's.
 
     Args:
-        model: variational or not.
-        folder: which exists, and whose checkpoint is replaced.
-        card: what is known of the model, as JSON can hold it.
+        model: any VAE.
+        folder: existing folder, whose checkpoint is replaced.
+        card: contents of `card.json`.
 
     Raises:
         CheckpointError: if a weight is not finite in 16 bits.
@@ -118,7 +118,8 @@ def _finite_weights(model: VAE, half: bool) -> dict[str, torch.Tensor]:
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise CheckpointError(
-                f"{name} is not finite; expected finite weights. Nothing was saved."
+                f"{name} is not finite; expected finite weights. Nothing was saved; train again "
+                "with a lower learning rate."
             )
     return tensors
 
@@ -132,13 +133,13 @@ def _write_checkpoint(
 
 
 def find_checkpoint(name: str | Path) -> Path:
-    """The folder of a checkpoint, given by its name or by the folder itself.
+    """Finds the folder of a checkpoint.
 
     Args:
-        name: a folder, or a name that `list_checkpoints` or `list_lab_checkpoints` gives.
+        name: path of a folder, or a name listed by `list_checkpoints` or `list_lab_checkpoints`.
 
     Raises:
-        CheckpointError: the name is empty, or neither a folder nor a known name.
+        CheckpointError: if the name is empty, or neither a folder nor a known name.
     """
     if not str(name).strip():
         raise CheckpointError("The checkpoint has no name: give its folder, or its name.")
@@ -156,14 +157,15 @@ def find_checkpoint(name: str | Path) -> Path:
 def load_checkpoint(folder: str | Path) -> VAE:
     """Loads a model in eval mode.
 
-    Every claim of the header is checked against the config and the file's size before any tensor
+    The header is validated against the configuration and the size of the file before any tensor
     is read.
 
     Args:
-        folder: a checkpoint's, or a training run's.
+        folder: folder or name of a checkpoint, or folder of a training run.
 
     Raises:
-        CheckpointError: naming the file, the field, what was found and what was expected.
+        CheckpointError: if the checkpoint is missing or damaged; the message names the file, the
+            field, what was found and what was expected.
     """
     file = find_checkpoint(folder) / "model.safetensors"
     with _open(file, "pt") as opened:
@@ -206,14 +208,15 @@ def save_codes(folder: str | Path, codes: dict[str, np.ndarray]) -> None:
     """Writes codes and embeddings of a checkpoint's reference images.
 
     Args:
-        folder: the checkpoint's.
+        folder: folder of the checkpoint.
         codes: `mean` `(N, D)`, `variance` `(N, D)`, `index` `(N,)` rows of the reference split,
             `pca` `(N, 2)`, `tsne` `(N, 2)`, and `kl`, `elbo` `(N,)` in nats if variational; after
-            `add_bounds` also `elbo_error`, `log_evidence` and `log_evidence_error` `(N,)`, errors
-            of −1 where nothing was estimated, and an ELBO of one draw where it was not.
+            `add_bounds` also `elbo_error`, `log_evidence` and `log_evidence_error` `(N,)`. An
+            error of −1 marks a missing estimate, where `elbo` is that of a single draw.
 
     Raises:
-        OutputError: if the folder has no name, is a file, or holds something but no model.
+        OutputError: if the name is empty, names a file, or a folder with other contents than a
+            model.
     """
     folder = check_output_folder(folder, _takes_more)
     arrays = {k: np.ascontiguousarray(v) for k, v in codes.items()}
@@ -228,7 +231,7 @@ def load_codes(folder: str | Path) -> dict[str, np.ndarray]:
     """Reads what `save_codes` wrote.
 
     Returns:
-        `mean` `(N, D)`, `index` `(N,)`, and what else was kept, each with N rows.
+        `mean` `(N, D)`, `index` `(N,)`, and the other stored arrays, each with N rows.
 
     Raises:
         CheckpointError: if the file is missing or damaged, or its arrays do not belong together.
@@ -250,17 +253,18 @@ def save_card(folder: str | Path, card: dict[str, Any]) -> None:
     """Writes `card.json`.
 
     Raises:
-        OutputError: if the folder has no name, is a file, or holds something but no model.
+        OutputError: if the name is empty, names a file, or a folder with other contents than a
+            model.
     """
     folder = check_output_folder(folder, _takes_more)
     write_file(folder / "card.json", json.dumps(card, indent=1, allow_nan=False).encode() + b"\n")
 
 
 def load_card(folder: str | Path) -> dict[str, Any]:
-    """Reads `card.json`; an empty card where there is none.
+    """Reads `card.json`, or returns an empty card if there is none.
 
     Raises:
-        CheckpointError: if it is no JSON object, or one of its fields is of another kind.
+        CheckpointError: if the file is not a JSON object, or a field has another type.
     """
     file = find_checkpoint(folder) / "card.json"
     if not file.exists():
@@ -275,7 +279,7 @@ def load_card(folder: str | Path) -> dict[str, Any]:
 
 
 def _takes_more(folder: Path) -> bool:
-    """Whether codes or a card may be added to a folder: it holds a model, or only those two."""
+    """Whether codes or a card may be written: the folder holds a model, or only these files."""
     own = {"codes.safetensors", "card.json"}
     return is_checkpoint(folder) or all(file.name in own for file in folder.iterdir())
 
@@ -284,13 +288,13 @@ def write_tensors(file: Path, tensors: dict[str, torch.Tensor], metadata: dict[s
     """Writes a safetensors file under a temporary name and renames it.
 
     Args:
-        file: its folder is made if missing.
-        tensors: by name, of any shapes `(…)`.
-        metadata: each value is stored as JSON, beside the format version.
+        file: path of the file; its folder is created if missing.
+        tensors: tensors `(…)` by name.
+        metadata: values by name, stored as JSON beside the format version.
     """
     header = {"format": FORMAT} | {k: json.dumps(v) for k, v in metadata.items()}
     content = safetensors.torch.save(tensors, metadata=header)
-    # Sorted, so that the same tensors give the same bytes; the library's order is random.
+    # Sorted for reproducible bytes; the order of the library is random.
     length = struct.unpack("<Q", content[:8])[0]
     start = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True, separators=(",", ":"))
     padded = start.encode() + b" " * (-len(start.encode()) % 8)
@@ -304,7 +308,8 @@ def read_tensors(file: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         Arrays `(…)` by name, and the metadata.
 
     Raises:
-        CheckpointError: if the file is missing, damaged, foreign or has values not finite.
+        CheckpointError: if the file is missing, damaged, of another format, or has values that
+            are not finite.
     """
     with _open(file, "np") as opened:
         metadata = {}
@@ -335,23 +340,24 @@ def check_arrays(
     expected: dict[str, tuple[str, tuple[str | int, ...]]],
     required: Collection[str],
 ) -> None:
-    """Checks that the arrays of a file belong together.
+    """Checks types, shapes and ranges of the arrays of a file.
 
     Args:
-        file: named where they do not.
-        arrays: by name; those that are not expected are left alone.
-        expected: kind of numbers, as numpy's `dtype.kind`, and shape of each, in which a letter
-            is a size that is the same wherever it stands, and above 0: `("N", "D")`, `("N", 2)`.
-        required: those that must be there.
+        file: file that messages name.
+        arrays: arrays by name; unexpected ones are ignored.
+        expected: allowed `dtype.kind` characters and shape of each array; a letter in a shape is
+            a positive size that is the same in all arrays: `("N", "D")`, `("N", 2)`.
+        required: names of the arrays that must be present.
 
     Raises:
-        CheckpointError: names the array, what was found and what was expected.
+        CheckpointError: if an array is missing or does not match; the message names it, what was
+            found and what was expected.
     """
     sizes: dict[str, int] = {}
     for name, (kinds, shape) in expected.items():
         if name not in arrays:
             if name in required:
-                raise CheckpointError(f"{file}: {name} is missing.")
+                raise CheckpointError(f"{file}: the array {name} is missing.")
             continue
         array = arrays[name]
         if array.ndim == len(shape):
@@ -371,12 +377,12 @@ def check_arrays(
 
 
 def _open(file: Path, framework: str) -> safe_open:
-    """Opens a file whose header the library has checked against its size; reads no tensor."""
+    """Opens a safetensors file, whose header is validated, without reading tensors."""
     if not file.is_file():
         raise CheckpointError(f"{file}: no such file; expected a checkpoint folder that holds it.")
     try:
         if (size := file.stat().st_size) > _LARGEST_FILE:
-            raise CheckpointError(f"{file}: {size:,} bytes; at most {_LARGEST_FILE:,} are read.")
+            raise CheckpointError(f"{file}: {size:,} bytes; expected at most {_LARGEST_FILE:,}.")
         with file.open("rb") as stream:
             header = int.from_bytes(stream.read(8), "little")
         if header > _LARGEST_HEADER:

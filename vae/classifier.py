@@ -1,4 +1,4 @@
-"""The independent classifier: a small network that has been trained on real images only."""
+"""The independent classifier: a small network that is trained on real images only."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _BATCH = 250
 
 
 class Classifier(nn.Module):
-    """Predicts attributes (each yes or no) or the class of an image.
+    """Predicts binary attributes, or the class, of an image.
 
-    Calling it gives logits with gradients; its methods take any number of images, a batch at a
-    time, and give none.
+    `forward` returns logits with gradients; the other methods process any number of images in
+    batches, without gradients.
 
     Args:
-        image_shape: (C, H, W).
-        names: of the attributes, or of the classes.
-        exclusive: True where an image has exactly one of the names (classes).
+        image_shape: shape of an image, (C, H, W).
+        names: names of the attributes, or of the classes.
+        exclusive: whether the names are classes, of which an image has exactly one.
     """
 
     def __init__(
@@ -63,19 +63,19 @@ class Classifier(nn.Module):
         return self.head(self.body(x - 0.5))
 
     def probabilities(self, x: Tensor) -> Tensor:
-        """`(B, K)` in [0, 1]; rows sum to 1 for classes, each column stands alone otherwise."""
+        """Probabilities `(B, K)`; rows sum to 1 for classes, attributes are independent."""
         logits = _in_batches(self, x)
         return logits.softmax(1) if self.exclusive else logits.sigmoid()
 
     def predictions(self, x: Tensor) -> Tensor:
-        """Yes or no for every name, `(B, K)` bool; the likeliest class alone for classes."""
+        """Binary predictions `(B, K)`, bool; of classes only the most probable one is True."""
         logits = _in_batches(self, x)
         if self.exclusive:
             return F.one_hot(logits.argmax(1), len(self.names)).bool()
         return logits > 0
 
     def features(self, x: Tensor) -> Tensor:
-        """What the last layer reads, `(B, 128)`: a space in which alike images lie close."""
+        """Inputs of the last layer `(B, 128)`, a space in which similar images lie close."""
         return _in_batches(lambda part: self.body(part - 0.5), x)
 
 
@@ -85,15 +85,15 @@ def _in_batches(network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def classifier_file(dataset: str) -> Path:
-    """Where a dataset's classifier is shipped: beside the model that bears the dataset's name."""
+    """The file of a dataset's shipped classifier, beside the model of the same name."""
     return SHIPPED / dataset / "classifier.safetensors"
 
 
 def load_classifier(dataset: str) -> Classifier | None:
-    """Loads a dataset's classifier, in eval mode; None where there is none.
+    """Loads a dataset's classifier in eval mode, or returns None if there is none.
 
     Raises:
-        CheckpointError: if its file is damaged.
+        CheckpointError: if the file is damaged.
     """
     file = classifier_file(dataset)
     if "/" in dataset or not file.is_file():
@@ -118,13 +118,13 @@ def save_classifier(
     """Writes a classifier, its weights rounded to 16 bits.
 
     Args:
-        model: any.
-        file: a new one; its folder is made if missing.
-        overwrite: whether to replace a file that is there.
-        about: how it was made, kept in the file's header.
+        model: classifier to be saved.
+        file: path of a new file; its folder is created if missing.
+        overwrite: whether to replace an existing file.
+        about: description of the training, stored in the header of the file.
 
     Raises:
-        OutputError: if the file has no name, is a folder, or is there already.
+        OutputError: if the name is empty, or names a folder or an existing file.
     """
     file = check_output_file(file, lambda file: overwrite)
     described = {
@@ -137,14 +137,15 @@ def save_classifier(
 
 
 def train_classifier(data: Dataset, *, epochs: int = 8, seed: int = 0) -> Classifier:
-    """Trains a classifier on real images, some of them blurred, noisy or shifted.
+    """Trains a classifier on real images with random blur, noise and shifts.
 
-    Reconstructions are a little blurred; without, blur is what would be classified.
+    Reconstructions are slightly blurred; without this augmentation, predictions would depend on
+    the blur.
 
     Args:
-        data: a training split with attributes or labels.
-        epochs: passes.
-        seed: of weights, order and augmentation.
+        data: training split with attributes or labels.
+        epochs: passes over the images.
+        seed: seed of weights, order and augmentation.
 
     Raises:
         ValueError: if the data have neither attributes nor labels.
@@ -170,12 +171,12 @@ def train_classifier(data: Dataset, *, epochs: int = 8, seed: int = 0) -> Classi
 
 
 def accuracy(model: Classifier, data: Dataset, limit: int = 10_000) -> dict[str, float]:
-    """The share of real images predicted rightly, 0…1, by attribute, or under `class`.
+    """The accuracy on real images, 0…1, by attribute, or under the key `class`.
 
     Args:
-        model: the classifier.
+        model: classifier to be evaluated.
         data: real images with labels or attributes.
-        limit: how many of them at most.
+        limit: largest number of images.
     """
     names, targets = _targets(data)
     targets = targets[:limit]

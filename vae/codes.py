@@ -1,4 +1,4 @@
-"""Codes: images encoded and decoded, how codes are distributed, and what a folder keeps."""
+"""Codes: encoding and decoding images, the distribution of codes, and their files."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ __all__ = [
 ]
 
 UNUSUAL = 0.99
-"""A code more unusual than this share of the codes of real images has left the data."""
+"""Share of the codes of real images above which a code counts as outside the data."""
 
 BOUNDS = ("elbo_error", "log_evidence", "log_evidence_error")
-"""What `add_bounds` adds to codes."""
+"""Names of the arrays that `add_bounds` adds to codes."""
 UNKNOWN = -1.0
-"""An error where nothing was estimated."""
+"""Value of an error that marks a missing estimate."""
 
-_QUADRATURE_ERROR = 0.003  # nats, against a lattice of twice as many codes a side
+_QUADRATURE_ERROR = 0.003  # nats, measured against a lattice of half the step
 _BATCH = 250
-_LIMIT = 5_000  # images that a checkpoint keeps codes of
+_LIMIT = 5_000  # images whose codes a checkpoint stores
 _CHANGED = "The pictures in {} have changed since this model was trained."
 
 
@@ -63,21 +63,21 @@ def encode(
     workers: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Encodes images; the noise of the ELBO is the same every time, however many processes share.
+    """Encodes images; the noise of the ELBO does not depend on the number of processes.
 
     Args:
-        model: on any device.
-        images: `(N, C, H, W)`, of a dataset.
-        limit: takes at most so many of the first images.
-        bound: False leaves out `kl` and `elbo`, which take a pass through the decoder.
-        batch: images at a time.
-        group: the processes that share the work; each gets all codes.
+        model: any VAE, on any device.
+        images: images of a dataset, `(N, C, H, W)`.
+        limit: largest number of images, of which the first are used.
+        bound: whether to compute `kl` and `elbo`, which needs a pass through the decoder.
+        batch: images in a batch.
+        group: processes that share the work, each of which returns all codes.
         workers: processes that read images from disk.
-        progress: told how many images this process has encoded.
+        progress: called with the number of images that this process has encoded.
 
     Returns:
-        `mean`, `variance` `(M, D)`, `index` `(M,)`; `kl`, `elbo` `(M,)` in nats if variational
-        and wanted.
+        `mean`, `variance` `(M, D)`, `index` `(M,)`; with `bound` and a variational model also
+        `kl`, `elbo` `(M,)` in nats.
     """
     bound = bound and model.config.variational
     group = group or Group()
@@ -106,28 +106,26 @@ def encode(
             codes[name][start : start + len(x)] = values
         if progress:
             progress(start + len(x) - first)
-    # Every row is zero but in one process.
+    # Each row is nonzero in one process only.
     arrays = {name: group.sum(values).cpu().numpy() for name, values in codes.items()}
     return arrays | {"index": np.arange(count, dtype=np.int64)}
 
 
 @torch.no_grad()
 def decode(model: VAE, z: np.ndarray | Tensor) -> Tensor:
-    """Decodes codes `(N, D)` to the means of p(x|z), `(N, C, H, W)`, a batch at a time."""
+    """Decodes codes `(N, D)` in batches to the means of p(x|z), `(N, C, H, W)`."""
     z = torch.as_tensor(z, dtype=torch.float32)
     return torch.cat([model.decoder(part).mean for part in z.split(_BATCH)])
 
 
 @dataclass(frozen=True, eq=False)
 class FittedGaussian:
-    """A normal distribution fitted to a model's aggregate posterior: where its codes lie.
-
-    It draws codes and says how unusual one is; whatever replaces it has to do these two.
+    """A normal distribution fitted to the aggregate posterior of a model.
 
     Args:
-        mean: `(D,)`.
-        covariance: `(D, D)`.
-        distances: `(N,)` Mahalanobis distances of the codes that it was fitted to, rising.
+        mean: mean `(D,)`.
+        covariance: covariance matrix `(D, D)`.
+        distances: Mahalanobis distances of the fitted codes `(N,)`, increasing.
     """
 
     mean: np.ndarray
@@ -136,34 +134,34 @@ class FittedGaussian:
 
     @classmethod
     def fit(cls, means: np.ndarray, variances: np.ndarray) -> FittedGaussian:
-        """Takes mean and covariance of the mixture of all posteriors.
+        """Fits mean and covariance to those of the mixture of all posteriors.
 
         Args:
             means: posterior means `(N, D)`.
-            variances: posterior variances `(N, D)`, whose average is part of the covariance;
+            variances: posterior variances `(N, D)`, whose average is added to the covariance;
                 zeros for a standard autoencoder.
         """
         means = np.asarray(means, dtype=np.float64)
-        alone = len(means) < 2  # such a code varies by its posterior only
+        alone = len(means) < 2  # the covariance is then that of the posterior
         covariance = np.atleast_2d(np.cov(means, rowvar=False, ddof=int(not alone)))
         covariance = covariance + np.diag(np.asarray(variances, dtype=np.float64).mean(0))
         unranked = cls(means.mean(0), covariance, np.empty(0))
         return cls(unranked.mean, covariance, np.sort(unranked.distance(means)))
 
     def sample(self, count: int, seed: int) -> np.ndarray:
-        """Draws `(count, D)` float32."""
+        """Draws codes `(count, D)`, float32."""
         rng = np.random.default_rng(seed)
         drawn = rng.multivariate_normal(self.mean, self.covariance, count, method="eigh")
         return drawn.astype(np.float32)
 
     def distance(self, z: np.ndarray) -> np.ndarray:
-        """Mahalanobis distances `(N,)` of codes `(N, D)`: about √D for draws."""
+        """Mahalanobis distances `(N,)` of codes `(N, D)`, about √D for samples."""
         centred = np.atleast_2d(z).astype(np.float64) - self.mean
         solved = np.linalg.solve(self.covariance + 1e-9 * np.eye(len(self.mean)), centred.T)
         return np.sqrt(np.maximum((centred.T * solved).sum(0), 0))
 
     def unusualness(self, z: np.ndarray) -> np.ndarray:
-        """The share of the fitted codes nearer to the mean than each code `(N, D)`: 0…1 `(N,)`."""
+        """Share of the fitted codes at a smaller distance than each code `(N, D)`, 0…1 `(N,)`."""
         return np.searchsorted(self.distances, self.distance(z)) / len(self.distances)
 
 
@@ -176,23 +174,23 @@ def write_reference(
     limit: int = _LIMIT,
     codes: dict[str, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Encodes a dataset's images, finds their places on the map and saves both.
+    """Encodes the reference images of a checkpoint, fits the t-SNE map and saves both.
 
     Args:
-        model: the checkpoint's.
-        folder: the checkpoint's.
+        model: model of the checkpoint.
+        folder: folder of the checkpoint.
         dataset: reference images, usually the held-out split.
         tsne: whether to fit t-SNE, which takes a minute for thousands of codes.
-        limit: takes at most so many of the first images.
-        codes: as `encode` gave them, if they are known.
+        limit: largest number of images, of which the first are used.
+        codes: output of `encode`, if it is already known.
 
     Returns:
-        What `load_codes` will give: `mean`, `variance` `(N, D)`, `index` and `checksum` of the
-        images `(N,)`, `kl`, `elbo` `(N,)` if variational, and `tsne` `(N, 2)`, unless there are
-        too few distinct codes: the card then says so.
+        The arrays that `load_codes` reads: `mean`, `variance` `(N, D)`, `index` and `checksum` of
+        the images `(N,)`, `kl`, `elbo` `(N,)` if variational, and `tsne` `(N, 2)` unless there
+        are too few distinct codes, which the card then notes.
 
     Raises:
-        ProjectionError: codes are not finite.
+        ProjectionError: if the codes are not finite.
     """
     if codes is None:
         codes = encode(model, dataset.images, limit=limit)
@@ -214,24 +212,25 @@ def add_bounds(
     decodes: int = 2_000,
     tell: Callable[[int, int], None] = lambda done, count: None,
 ) -> None:
-    """Estimates ELBO and log p(x) of a checkpoint's reference images, and keeps them.
+    """Estimates ELBO and log p(x) of a checkpoint's reference images, and stores them.
 
-    Goes on where an earlier call ended, and keeps what it has each minute.
+    Continues where an earlier call ended, and saves the estimates every minute.
 
     Args:
-        model: the checkpoint's.
-        folder: the checkpoint's, with codes.
-        dataset: the images that `index` counts in.
-        limit: ends after so many of the first images.
-        quadrature: log p(x) by adding up p(x, z) over the plane of a model of two dimensions,
-            instead of sampling.
-        evidence: False estimates the ELBO alone, in a tenth of the time or less.
-        decodes: codes that each estimate decodes at most.
-        tell: told how many of how many images are done.
+        model: model of the checkpoint.
+        folder: folder of the checkpoint, with codes.
+        dataset: images to which the row numbers in `index` refer.
+        limit: largest number of images, of which the first are used.
+        quadrature: whether to compute log p(x) by quadrature over the plane of a model with two
+            latent dimensions, instead of sampling.
+        evidence: whether to estimate log p(x); the ELBO alone takes at most a tenth of the time.
+        decodes: largest number of codes that each estimate decodes.
+        tell: called with the number of images done and the total.
 
     Raises:
-        CheckpointError: there are no codes.
-        ValueError: a standard autoencoder, or quadrature in other than two dimensions.
+        CheckpointError: if there are no codes.
+        ValueError: if the model is a standard autoencoder, or `quadrature` is used with other
+            than two latent dimensions.
     """
     codes = load_codes(folder)
     count = len(codes["index"])
@@ -259,17 +258,17 @@ def add_bounds(
                 save_codes(folder, codes)
                 saved = time.monotonic()
             tell(row + 1, last)
-    finally:  # an interruption costs the image that it fell on
+    finally:  # an interruption loses the current image only
         save_codes(folder, codes)
 
 
 def change_since(card: dict[str, Any], name: str, fingerprint: str) -> str:
-    """Says that a checkpoint's dataset has changed since it was trained; "" if it has not.
+    """A message if a checkpoint's dataset has changed since training, else "".
 
     Args:
-        card: the checkpoint's.
-        name: of the dataset.
-        fingerprint: of the dataset, as it is now.
+        card: card of the checkpoint.
+        name: name of the dataset.
+        fingerprint: current fingerprint of the dataset.
     """
     changed = card.get("fingerprint", fingerprint) != fingerprint
     return _CHANGED.format(name) if changed else ""
@@ -278,19 +277,20 @@ def change_since(card: dict[str, Any], name: str, fingerprint: str) -> str:
 def find_reference(
     card: dict[str, Any], codes: dict[str, np.ndarray], load: Callable[[str], Dataset]
 ) -> tuple[Dataset, np.ndarray, tuple[str, ...]]:
-    """Finds the images that a checkpoint's codes were made of.
+    """Finds the images from which a checkpoint's codes were computed.
 
     Args:
-        card: the checkpoint's.
-        codes: the checkpoint's, with `index` and, unless an early version wrote it, `checksum`.
-        load: gives a split of its dataset.
+        card: card of the checkpoint.
+        codes: codes of the checkpoint, with `index` and, unless an early version wrote them,
+            `checksum`.
+        load: function that loads a split of the dataset.
 
     Returns:
-        The images, under the numbers in `index`; which of the codes have theirs, `(N,)` bool; and
-        sentences for whoever sees them, if the dataset is no longer what it was.
+        The images, under the numbers in `index`; a mask `(N,)` of the codes whose images still
+        exist; and notices for visitors, if the dataset has changed.
 
     Raises:
-        DatasetError: none of the images is there any more, or the codes do not say which they are.
+        DatasetError: if none of the images exists any more, or the codes do not identify them.
     """
     data = load(str(card.get("split", "test")))
     index = codes["index"]
@@ -322,16 +322,16 @@ def find_reference(
 def _others(data: Dataset, load: Callable[[str], Dataset]) -> Iterator[Dataset]:
     for split in SPLITS:
         if split != data.split:
-            with contextlib.suppress(DatasetError):  # a split that there is not
+            with contextlib.suppress(DatasetError):  # the split does not exist
                 yield load(split)
 
 
 def _other_numbers(
     card: dict[str, Any], encoded: int, data: Dataset, load: Callable[[str], Dataset]
 ) -> str:
-    """What to say of codes without checksums, if there are more or fewer images than there were.
+    """Notices for codes without checksums, if the number of images has changed.
 
-    An early version kept the number of training images on the card, and encoded held-out images
+    An early version stored the number of training images on the card, and encoded held-out images
     up to a limit.
     """
     trained = card.get("images")
@@ -351,7 +351,7 @@ def _other_numbers(
 
 
 def _add_tsne(folder: str | Path, codes: dict[str, np.ndarray]) -> None:
-    """Adds `tsne` to codes; where it cannot be had, the card says why, under `no_tsne`."""
+    """Adds `tsne` to codes; if it cannot be fitted, stores the reason as `no_tsne` in the card."""
     card = load_card(folder)
     reason = card.pop("no_tsne", None)
     try:

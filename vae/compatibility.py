@@ -1,4 +1,4 @@
-"""Names that files of earlier versions use; each is translated here and nowhere else."""
+"""Translation of names in files of earlier versions, all in this module."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _MOMENTS = {"means": "exp_avg", "squares": "exp_avg_sq"}
 
 
 def training_fields(fields: Any) -> Any:
-    """Fields of `TrainingConfig` under their present names; anything but an object is left."""
+    """Fields of `TrainingConfig` under their current names; other values are returned as is."""
     if not isinstance(fields, dict):
         return fields
     return {_TRAINING.get(name, name): value for name, value in fields.items()}
 
 
 def state_names(tensors: dict[str, Any]) -> dict[str, Any]:
-    """Tensors of `state.safetensors` under their present names."""
+    """Tensors of `state.safetensors` under their current names."""
     renamed = {}
     for name, tensor in tensors.items():
         kind, _, rest = name.partition(".")

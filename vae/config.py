@@ -1,4 +1,4 @@
-"""What a network is made of, and how every configuration is checked; nothing needs torch."""
+"""The configuration of a network, and the validation of every configuration, without torch."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any, Self
 __all__ = ["LIKELIHOODS", "ConfigError", "Fields", "VAEConfig", "parameters_per_pixel"]
 
 LIKELIHOODS = ("bernoulli", "continuous_bernoulli", "gaussian", "gaussian_fixed")
-_LARGEST = 50_000_000  # parameters; a file that asks for more is refused before memory is taken
+_LARGEST = 50_000_000  # parameters; a larger network is refused before memory is allocated
 
 
 class ConfigError(ValueError):
-    """A configuration that nothing can be built from."""
+    """An invalid configuration; the message names the field, what was found and expected."""
 
 
 @dataclass(frozen=True)
 class Fields:
-    """What configurations have in common; each is a frozen dataclass.
+    """The base class of configurations, which are frozen dataclasses.
 
-    Their `__post_init__` checks every value, so that a configuration that exists is valid.
+    Their `__post_init__` validates every value, so that every instance is valid.
     """
 
     def to_dict(self) -> dict[str, Any]:
@@ -31,10 +31,10 @@ class Fields:
 
     @classmethod
     def from_dict(cls, fields: object) -> Self:
-        """Reads what `to_dict` wrote; a field that is missing has its default.
+        """Creates a configuration from the output of `to_dict`; missing fields have defaults.
 
         Raises:
-            ConfigError: for anything but an object with known fields and valid values.
+            ConfigError: if `fields` is not an object with known fields and valid values.
         """
         if not isinstance(fields, dict):
             raise ConfigError(f"config is {type(fields).__name__}; expected an object.")
@@ -62,21 +62,22 @@ class Fields:
 
 @dataclass(frozen=True)
 class VAEConfig(Fields):
-    """What a VAE is made of.
+    """The architecture of a VAE.
 
     Args:
         image_shape: (channels, height, width): 1 or 3 channels, 8 to 128 pixels a side.
-        latent_dim: D, the number of latent dimensions, 1 to 512.
-        likelihood: p(x|z), one of `LIKELIHOODS`.
-        variational: False gives a standard autoencoder, whose q(z|x) is a point.
+        latent_dim: number of latent dimensions D, 1 to 512.
+        likelihood: likelihood p(x|z), one of `LIKELIHOODS`.
+        variational: False for a standard autoencoder, whose q(z|x) is a point.
         channels: widths of the convolutions, finest first; each level halves the image. Without
-            any the network is fully connected.
+            convolutions the network is fully connected.
         hidden: widths of the fully connected layers, from the image towards the code.
         sigma_floor: smallest standard deviation that `gaussian` may predict, for pixels in [0, 1].
-        sigma: the standard deviation of `gaussian_fixed`.
+        sigma: standard deviation of `gaussian_fixed`.
 
     Raises:
-        ConfigError: names the field, what was found and what was expected.
+        ConfigError: if a value is invalid; the message names the field, what was found and what
+            was expected.
     """
 
     image_shape: tuple[int, int, int]
@@ -122,8 +123,8 @@ class VAEConfig(Fields):
             self._number(name, 1e-30, 1, whole=False)
         if (size := self.parameter_count()) > _LARGEST:
             raise ConfigError(
-                f"channels, hidden and latent_dim ask for {size:,} parameters; at most "
-                f"{_LARGEST:,} are allowed."
+                f"channels, hidden and latent_dim give {size:,} parameters; expected at most "
+                f"{_LARGEST:,}. Choose a smaller network."
             )
 
     @property
@@ -162,5 +163,5 @@ class VAEConfig(Fields):
 
 
 def parameters_per_pixel(name: str) -> int:
-    """How many numbers the decoder gives for each pixel: 2 for `gaussian`, else 1."""
+    """The number of decoder outputs for each pixel: 2 for `gaussian`, else 1."""
     return 2 if name == "gaussian" else 1

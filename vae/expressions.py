@@ -1,4 +1,4 @@
-"""Arithmetic that visitors type: `A − B + C`, `0.5·glasses − smile`. Nothing is ever executed."""
+"""Arithmetic that visitors type: `A − B + C`, `0.5·glasses − smile`, parsed but never executed."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .latent import LARGEST_CODE
 __all__ = ["ExpressionError", "combine", "parse"]
 
 _LONGEST = 500  # characters
-_DEEPEST = 30  # signs within each other; Python's grammar limits the brackets
+_DEEPEST = 30  # nested signs; Python's grammar limits the brackets
 _NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
-# Signs as Python writes them, each for one; and nothing is a comment, an escape or another quote.
+# Replaced one by one, so that positions stay; comments, escapes and single quotes are disabled.
 _SIGNS = str.maketrans("−–·×#\\'\n\r\t", "--**$$$   ")
 
-Sum = dict[str | None, float]  # factors by name; None is the part without a name
+Sum = dict[str | None, float]  # factors by name; None is the constant term
 
 
 class ExpressionError(ValueError):
-    """An expression that cannot be read.
+    """An invalid expression.
 
-    `position` is the character it fails at, from 0, spaces at its start left out.
+    `position` is the index of the first invalid character, without leading spaces.
     """
 
     def __init__(self, sentence: str, position: int) -> None:
@@ -35,19 +35,20 @@ class ExpressionError(ValueError):
 
 
 def parse(text: str) -> dict[str, float]:
-    """Reads a weighted sum of names.
+    """Parses a weighted sum of names.
 
-    `+`, `-`, `*`, `/` and brackets, as ASCII or as `−`, `·`, `×`. Names are single words; others,
-    and words of Python's grammar, stand in double quotes: `0.5·"black hat" − (smile + A)/2`.
+    The operators are `+`, `-`, `*`, `/` and brackets, in ASCII or as `−`, `·`, `×`. Names of
+    several words and Python keywords stand in double quotes: `0.5·"black hat" − (smile + A)/2`.
 
     Args:
-        text: up to 500 characters.
+        text: expression of up to 500 characters.
 
     Returns:
         The factor of each name, in the order of first mention.
 
     Raises:
-        ExpressionError: says what was found, what was expected, and where.
+        ExpressionError: if the expression is invalid; the message says what was found, what was
+            expected, and where.
     """
     if len(text) > _LONGEST:
         raise ExpressionError(
@@ -61,31 +62,31 @@ def parse(text: str) -> dict[str, float]:
         )
     names = {name: factor for name, factor in terms.items() if name is not None}
     if not names:
-        raise ExpressionError("There is no name in it; expected a vector or an image", 0)
+        raise ExpressionError("The expression names nothing; expected a vector or an image", 0)
     if not all(math.isfinite(factor) for factor in names.values()):
-        raise ExpressionError("A factor is too large", 0)
+        raise ExpressionError("A factor is not a finite number; expected a smaller one", 0)
     return names
 
 
 def combine(
     text: str, vectors: Mapping[str, np.ndarray], images: Mapping[str, np.ndarray] | None = None
 ) -> tuple[np.ndarray, bool]:
-    """Computes an expression over vectors and images' codes.
+    """Evaluates an expression over concept vectors and codes of images.
 
-    Images enter with factors that add up to 1 (the result is a place: `A + glasses`,
-    `A − B + C`) or to 0 (a direction: `A − B`).
+    The factors of images sum to 1 (the result is a point: `A + glasses`, `A − B + C`) or to 0 (it
+    is a direction: `A − B`).
 
     Args:
-        text: the expression, as `parse` reads it.
-        vectors: `(D,)` by name.
+        text: expression, in the syntax of `parse`.
+        vectors: vectors `(D,)` by name.
         images: codes `(D,)` by name.
 
     Returns:
-        `(D,)`, and whether it is a place rather than a direction.
+        The result `(D,)`, and whether it is a point rather than a direction.
 
     Raises:
-        ExpressionError: also for a name that is neither, for images that add up to something
-            else, and for a result beyond ±`LARGEST_CODE`.
+        ExpressionError: if the expression is invalid, a name is unknown, the factors of images
+            sum to another number, or the result exceeds ±`LARGEST_CODE`.
     """
     images = images or {}
     factors = parse(text)
@@ -100,15 +101,15 @@ def combine(
     if not place and abs(total) > 1e-9:
         first = next(text.find(name) for name in factors if name in images)
         raise ExpressionError(
-            f"The images' factors add up to {total:g}; expected 1 for a place, such as A − B + C, "
+            f"The images' factors add up to {total:g}; expected 1 for a point, such as A − B + C, "
             "or 0 for a direction, such as A − B",
             max(first, 0),
         )
-    with np.errstate(over="ignore", invalid="ignore"):  # named below
+    with np.errstate(over="ignore", invalid="ignore"):  # reported below
         parts = [factor * np.asarray(known[name], np.float64) for name, factor in factors.items()]
         result = np.sum(parts, axis=0)
     largest = np.abs(result).max(initial=0.0)
-    if not largest <= LARGEST_CODE:  # nan is not below anything
+    if not largest <= LARGEST_CODE:  # true for nan
         raise ExpressionError(
             f"The result has numbers of up to {largest:.3g}; expected at most "
             f"±{LARGEST_CODE:,}. Use smaller factors",
@@ -127,8 +128,8 @@ def _tree(text: str) -> ast.expr:
 
 
 def _sum(node: ast.expr, text: str, depth: int = 0) -> Sum:
-    """The factors of a part of an expression; `text` is all of it."""
-    plain = text.translate(_SIGNS).encode()  # its tree counts in bytes
+    """The factors in a node of the whole expression `text`."""
+    plain = text.translate(_SIGNS).encode()  # the syntax tree counts in bytes
     start, end = (len(plain[:n].decode()) for n in (node.col_offset, node.end_col_offset))
     match node:
         case ast.Name():

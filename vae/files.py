@@ -1,4 +1,4 @@
-"""Writing files: whole or not at all, and never over what somebody else put there."""
+"""Writing files: atomically, and never over files of somebody else."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}\.unfinished")
 
 
 class OutputError(ValueError):
-    """A place that nothing may be written to; the message says what is there and what to do."""
+    """A path that must not be written to; the message says what is there and what to do."""
 
 
 def write_file(file: Path, content: bytes) -> None:
-    """Writes a file under a temporary name and renames it; its folder is made if missing.
+    """Writes a file under a temporary name and renames it; its folder is created if missing.
 
-    A process that is killed meanwhile leaves the temporary file, which `remove_unfinished` finds.
+    A process that is killed meanwhile leaves the temporary file, which `remove_unfinished`
+    removes.
 
     Raises:
-        OutputError: the path names a folder.
+        OutputError: if the path names a folder.
     """
     if file.is_dir():
         raise OutputError(f"{file} is a folder; expected the name of a file.")
@@ -48,15 +49,15 @@ def write_file(file: Path, content: bytes) -> None:
 
 
 def is_unfinished(file: Path) -> bool:
-    """Whether a file is one that `write_file` left when its process was killed."""
+    """Whether a file is a temporary file that `write_file` left when its process was killed."""
     return _UNFINISHED.fullmatch(file.name) is not None and file.is_file()
 
 
 def remove_unfinished(folder: Path, *, but: str = "") -> None:
-    """Removes what `write_file` left in a folder when its process was killed, and nothing else.
+    """Removes the temporary files that `write_file` left in a folder when its process was killed.
 
     Args:
-        folder: one that this program made.
+        folder: folder that this program created.
         but: name of a file that another process may be writing at this moment.
     """
     for file in folder.glob(".*.unfinished"):
@@ -67,14 +68,15 @@ def remove_unfinished(folder: Path, *, but: str = "") -> None:
 def check_output_folder(
     folder: str | Path, own: Callable[[Path], bool] = lambda folder: False
 ) -> Path:
-    """Refuses a folder in which something of somebody else's could be lost; writes nothing.
+    """Refuses a folder in which files of somebody else could be overwritten; writes nothing.
 
     Args:
-        folder: where several files are to be written.
-        own: whether a folder that is not empty is one that may be written to.
+        folder: folder in which several files are to be written.
+        own: predicate that is true for a folder that may be written to although it is not empty.
 
     Raises:
-        OutputError: no name, a file, or a folder that holds something and is not `own`.
+        OutputError: if the name is empty, or names a file or a folder that is neither empty nor
+            `own`.
     """
     _check_named(folder)
     folder = Path(folder)
@@ -98,14 +100,15 @@ def check_output_folder(
 
 
 def check_output_file(file: str | Path, own: Callable[[Path], bool] = lambda file: False) -> Path:
-    """Refuses a file that would take the place of somebody else's; writes nothing.
+    """Refuses a path at which a file of somebody else would be overwritten; writes nothing.
 
     Args:
-        file: the path that is to be written.
-        own: whether a file that is there already may be replaced.
+        file: path of the file that is to be written.
+        own: predicate that is true for an existing file that may be replaced.
 
     Raises:
-        OutputError: no name, a folder, a file that is not `own`, or one among a model's files.
+        OutputError: if the name is empty, or names a folder, an existing file that is not `own`,
+            or a file of a model.
     """
     _check_named(file)
     file = Path(file)

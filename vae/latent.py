@@ -21,7 +21,7 @@ __all__ = [
     "slerp",
 ]
 
-_ALMOST = 1e-6  # radians from parallel or opposite, where a rotation has no plane
+_ALMOST = 1e-6  # radians from parallel or opposite, where the plane of rotation is undefined
 
 
 def _weights(steps: int | np.ndarray) -> np.ndarray:
@@ -57,15 +57,15 @@ def _like(path: np.ndarray, like: Tensor | None) -> np.ndarray | Tensor:
 
 
 def lerp(a: object, b: object, steps: int | np.ndarray) -> np.ndarray | Tensor:
-    """Walks the straight line from `a` to `b`, ends included and exact.
+    """Interpolates linearly from `a` to `b`, including both exactly.
 
     Args:
-        a: code `(D,)`, an array or a tensor; the answer is of its kind.
+        a: code `(D,)`, an array or a tensor; the result is of the same type.
         b: code `(D,)`.
-        steps: how many points, or their positions t (0 is `a`, 1 is `b`, outside overshoots).
+        steps: number of points, or their positions t (0 is `a`, 1 is `b`, others extrapolate).
 
     Returns:
-        `(steps, D)`.
+        Points `(steps, D)`.
     """
     start, end, like = _pair(a, b)
     t = _weights(steps)[:, None]
@@ -73,19 +73,20 @@ def lerp(a: object, b: object, steps: int | np.ndarray) -> np.ndarray | Tensor:
 
 
 def slerp(a: object, b: object, steps: int | np.ndarray) -> np.ndarray | Tensor:
-    """Walks the arc from `a` to `b`: the direction turns evenly, the norm changes linearly.
+    """Interpolates spherically from `a` to `b`, including both exactly.
 
-    Rotating unit vectors and scaling apart keeps the norm bounded when the ends are of unequal
-    length and nearly opposite, where the usual formula explodes. Falls back to `lerp` where the
-    ends are parallel, opposite or zero. Overshooting goes on turning; a norm never falls below 0.
+    The direction rotates at a constant rate and the norm changes linearly. Rotating unit vectors
+    and scaling them separately bounds the norm if the endpoints differ in length and are nearly
+    opposite, where the usual formula diverges. For parallel, opposite or zero endpoints the
+    interpolation is linear. Extrapolation continues the rotation, and norms stay at least 0.
 
     Args:
-        a: code `(D,)`, an array or a tensor; the answer is of its kind.
+        a: code `(D,)`, an array or a tensor; the result is of the same type.
         b: code `(D,)`.
-        steps: how many points, or their positions t (0 is `a`, 1 is `b`).
+        steps: number of points, or their positions t (0 is `a`, 1 is `b`).
 
     Returns:
-        `(steps, D)`, ends exact.
+        Points `(steps, D)`.
 
     References:
         Animating rotation with quaternion curves (Shoemake, 1985); Sampling generative networks
@@ -96,7 +97,7 @@ def slerp(a: object, b: object, steps: int | np.ndarray) -> np.ndarray | Tensor:
     if min(norms) == 0:
         return lerp(a, b, steps)
     u, v = start / norms[0], end / norms[1]
-    # atan2 of difference and sum stays accurate at both ends, arccos does not.
+    # atan2 of difference and sum is accurate for small and large angles, unlike arccos.
     angle = 2 * np.arctan2(np.linalg.norm(u - v), np.linalg.norm(u + v))
     if angle < _ALMOST or np.pi - angle < _ALMOST:
         return lerp(a, b, steps)
@@ -108,14 +109,14 @@ def slerp(a: object, b: object, steps: int | np.ndarray) -> np.ndarray | Tensor:
 
 
 def bilinear(corners: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Blends four codes as their places in a square say.
+    """Interpolates bilinearly between four codes.
 
     Args:
-        corners: `(4, D)`: top left, top right, bottom left, bottom right.
-        at: `(N, 2)`: x to the right and y down, each 0 at the top left and 1 at the other end.
+        corners: codes `(4, D)`: top left, top right, bottom left, bottom right.
+        at: positions `(N, 2)` in 0…1, x to the right and y down.
 
     Returns:
-        `(N, D)`, exact in the corners.
+        Codes `(N, D)`, exact in the corners.
 
     Raises:
         ValueError: if there are not four corners.
@@ -129,55 +130,55 @@ def bilinear(corners: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 def plane(origin: np.ndarray, first: np.ndarray, second: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Places points of a plane in the latent space: origin + x · first + y · second.
+    """Maps positions on a plane to codes: origin + x · first + y · second.
 
     Args:
-        origin: `(D,)`.
-        first: `(D,)`, what one unit of x adds.
-        second: `(D,)`, what one unit of y adds.
-        at: `(N, 2)` positions on the plane.
+        origin: code at the origin of the plane, `(D,)`.
+        first: vector of one unit of x, `(D,)`.
+        second: vector of one unit of y, `(D,)`.
+        at: positions on the plane, `(N, 2)`.
 
     Returns:
-        `(N, D)`.
+        Codes `(N, D)`.
     """
     at = np.atleast_2d(at)
     return np.asarray(origin) + at[:, :1] * np.asarray(first) + at[:, 1:] * np.asarray(second)
 
 
 def grid(x: tuple[float, float], y: tuple[float, float], columns: int, rows: int) -> np.ndarray:
-    """Lays a lattice over a rectangle of a plane, top row first, as a sheet is read.
+    """Positions of a lattice over a rectangle, row by row from the top left.
 
     Args:
-        x: left and right.
-        y: bottom and top.
-        columns: across.
-        rows: down.
+        x: left and right edge.
+        y: bottom and top edge.
+        columns: number of columns.
+        rows: number of rows.
 
     Returns:
-        `(rows * columns, 2)`.
+        Positions `(rows * columns, 2)`.
     """
     across, down = np.linspace(*x, columns), np.linspace(y[1], y[0], rows)
     return np.stack(np.meshgrid(across, down), -1).reshape(-1, 2)
 
 
 def evenly(rows: np.ndarray, most: int) -> np.ndarray:
-    """Picks at most so many of some rows `(N, …)`, evenly from the first to the last."""
+    """Selects at most `most` of the rows `(N, …)`, evenly spaced from the first to the last."""
     return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
 
 
 def neighbours(codes: np.ndarray, z: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Finds the k nearest codes, in the latent space and not in a picture of it.
+    """Finds the k nearest codes by distance in the latent space.
 
     Args:
-        codes: `(N, D)`.
-        z: `(M, D)` or `(D,)`.
-        k: how many; at most N are returned.
+        codes: codes `(N, D)`.
+        z: points `(M, D)` or `(D,)`.
+        k: number of neighbours; at most N are returned.
 
     Returns:
-        Rows `(M, k)` and Euclidean distances `(M, k)`, nearest first; without M for one `z`.
+        Rows `(M, k)` and Euclidean distances `(M, k)`, nearest first; `(k,)` for a single point.
 
     Raises:
-        ValueError: if `z` and the codes are of different dimensions.
+        ValueError: if `z` and the codes have different dimensions.
     """
     z = np.asarray(z, dtype=np.float32)
     codes = np.asarray(codes, dtype=np.float32)
@@ -195,19 +196,19 @@ def neighbours(codes: np.ndarray, z: np.ndarray, k: int) -> tuple[np.ndarray, np
     return (rows[0], distances[0]) if single else (np.stack(rows), np.stack(distances))
 
 
-LARGEST_CODE = 1_000_000  # of a code's numbers: far outside any data, and no layer overflows yet
+LARGEST_CODE = 1_000_000  # bound on the entries of a code: far outside any data, without overflow
 UNJUDGED = "too few different images to judge that"
-_FEWEST = 20  # codes: 95 % of fewer would be all of them
+_FEWEST = 20  # codes; the 95 % quantile of fewer is not meaningful
 
 
 @dataclass(frozen=True)
 class NeighbourDistances:
-    """How far codes lie from their nearest neighbours: the scale of every other distance.
+    """Distances of codes from their nearest neighbours: the scale of all other distances.
 
     Args:
-        usual: Euclidean distance of a code from its nearest neighbour, the median; infinite where
-            the codes are too few, or too many of them equal, to tell near from far.
-        far: the same, the 95 % quantile: the radius within which data count as near.
+        usual: median Euclidean distance of a code from its nearest neighbour; infinite if there
+            are too few distinct codes to judge distances.
+        far: 95 % quantile of the same distances: the radius within which a point is in the data.
     """
 
     usual: float
@@ -215,11 +216,11 @@ class NeighbourDistances:
 
     @classmethod
     def of(cls, codes: np.ndarray, sample: int = 500) -> NeighbourDistances:
-        """Measures codes `(N, D)`, so many of them at most.
+        """Measures the distances of codes from their nearest neighbours.
 
         Args:
-            codes: `(N, D)`.
-            sample: codes whose neighbour is searched, spread evenly.
+            codes: codes `(N, D)`.
+            sample: largest number of codes whose neighbours are searched, evenly spaced.
         """
         unknown = cls(float("inf"), float("inf"))
         if len(codes) < _FEWEST:
@@ -230,12 +231,12 @@ class NeighbourDistances:
 
     @property
     def judged(self) -> bool:
-        """Whether near can be told from far."""
+        """Whether there are enough distinct codes to judge distances."""
         return math.isfinite(self.usual)
 
     @property
     def zones(self) -> tuple[tuple[float, str], ...]:
-        """Up to which distance from the nearest code a place counts as what, nearest first."""
+        """Pairs of an upper distance from the nearest code and its description, nearest first."""
         if not self.judged:
             return ((float("inf"), UNJUDGED),)
         return (
@@ -245,7 +246,7 @@ class NeighbourDistances:
         )
 
     def describe(self, distance: float) -> str:
-        """What a place at that distance from the nearest code counts as."""
+        """The description of a point at a distance from the nearest code."""
         return next(zone for limit, zone in self.zones if distance <= limit)
 
 
@@ -253,15 +254,15 @@ def density(codes: np.ndarray, path: np.ndarray, radius: float) -> np.ndarray:
     """Counts the codes within a radius of each point of a path.
 
     Args:
-        codes: `(N, D)`.
-        path: `(M, D)`.
-        radius: Euclidean, such as `NeighbourDistances.far`: where the count is 0, the path has
-            left the data, farther from any code than most codes are from each other.
+        codes: codes `(N, D)`.
+        path: points `(M, D)`.
+        radius: Euclidean radius, such as `NeighbourDistances.far`: a count of 0 then means that
+            the path has left the data.
 
     Returns:
-        `(M,)` int.
+        Counts `(M,)`, int.
     """
-    # Centred on the path, so that the squares stay small beside their differences.
+    # Centred on the path to avoid cancellation in the squared distances.
     centre = np.asarray(path, dtype=np.float64).mean(0)
     points, all_ = np.asarray(path) - centre, np.asarray(codes) - centre
     squared = (points**2).sum(1)[:, None] + (all_**2).sum(1) - 2 * points @ all_.T
@@ -269,14 +270,14 @@ def density(codes: np.ndarray, path: np.ndarray, radius: float) -> np.ndarray:
 
 
 def intervals(inside: np.ndarray, at: np.ndarray) -> list[tuple[float, float]]:
-    """Finds where along a path something holds.
+    """Finds the intervals of a path on which a condition holds.
 
     Args:
-        inside: bool `(M,)`, whether it holds at each point.
-        at: `(M,)` positions of the points, rising.
+        inside: whether the condition holds at each point, bool `(M,)`.
+        at: increasing positions of the points, `(M,)`.
 
     Returns:
-        Start and end of each interval; between two points the border lies half-way.
+        Start and end of each interval; boundaries lie half-way between two points.
     """
     at = np.asarray(at, dtype=np.float64)
     borders = np.r_[at[0], (at[1:] + at[:-1]) / 2, at[-1]]

@@ -16,17 +16,17 @@ from .locations import APP, data_folder
 
 __all__ = ["main"]
 
-_PATIENCE = 60  # seconds until a browser is no longer opened
+_PATIENCE = 60  # seconds after which no browser is opened
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serves the app until it is interrupted, which ends the process.
 
     Args:
-        arguments: of the command line, by default those of the process.
+        arguments: command-line arguments, by default those of the process.
 
     Returns:
-        The exit status 2 where the address or the folder cannot be used.
+        The exit status 2 if the address or the folder cannot be used.
     """
     options = _parser().parse_args(arguments)
     data = (options.data or data_folder()).expanduser().absolute()
@@ -37,13 +37,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(_explain(error, options, data), file=sys.stderr)
         return 2
     os.environ["LATENT_DATA"] = str(data)
-    os.chdir(APP)  # Streamlit looks there for its settings
+    os.chdir(APP)  # Streamlit reads its settings from the working folder
     displayed = "localhost" if options.host in ("0.0.0.0", "::") else options.host
     address = f"http://{f'[{displayed}]' if ':' in displayed else displayed}:{options.port}"
     print(f"{address}, with what visitors make in {data}. Ctrl-C ends it.", flush=True)
     if options.open:
         threading.Thread(target=_open_browser, args=(address,), daemon=True).start()
-    # By its name alone: the library serves nothing and knows no app.
+    # Referenced by name: the library does not import the app.
     import_module("uvicorn").run(
         "app:app",
         app_dir=str(APP),
@@ -64,20 +64,20 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=8501,
         metavar="N",
-        help="the port to listen at (default: 8501); for example --port 8600",
+        help="the port to listen on (default: 8501); for example --port 8600",
     )
     parser.add_argument(
         "--host",
         default="127.0.0.1",
         metavar="ADDRESS",
-        help="the address to listen at, by default this machine's alone; for example "
+        help="the address to listen on, by default this machine's alone; for example "
         "--host 0.0.0.0 for everybody on the network",
     )
     parser.add_argument(
         "--data",
         type=Path,
         metavar="FOLDER",
-        help="where runs, checkpoints and uploads are kept (default: $LATENT_DATA, or "
+        help="the folder of runs, checkpoints and uploads (default: $LATENT_DATA, or "
         f"{data_folder()}); for example --data ~/explorer".replace("%", "%%"),
     )
     parser.add_argument(
@@ -93,16 +93,16 @@ def _check_port(host: str, port: int) -> None:
         raise OSError(f"there is no port {port}")
     family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, socket.SOCK_STREAM) as trial:
-        if os.name != "nt":  # there it would let two programs share the port
+        if os.name != "nt":  # on Windows it would let two programs share the port
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         trial.bind(address)
 
 
 def _explain(error: OSError, options: argparse.Namespace, data: Path) -> str:
     if error.filename is not None:
-        return f"{data}: {error.strerror}. Name a folder that can be written: --data FOLDER."
+        return f"{data}: {error.strerror}. Name a folder that is writable: --data FOLDER."
     return (
-        f"{options.host}:{options.port} cannot be listened at ({error.strerror or error}). Name "
+        f"{options.host}:{options.port} cannot be listened on ({error.strerror or error}). Name "
         f"another port from 1024 to 65535, such as --port 8502, or another --host."
     )
 

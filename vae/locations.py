@@ -1,4 +1,4 @@
-"""Where models and runs are kept: those that came with the program, then what visitors make."""
+"""The folders of models and runs: those that are shipped, and those that visitors create."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = [
 ]
 
 _PACKAGE = Path(__file__).resolve().parent
-_INSTALLED = _PACKAGE / "_explorer"  # where a wheel keeps the app; a checkout has none
+_INSTALLED = _PACKAGE / "_explorer"  # the app's folder in a wheel, absent in a checkout
 APP = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent
 SHIPPED = APP / "checkpoints"
-FILES = (  # of a checkpoint; the weights, with which it is one, come first
+FILES = (  # files of a checkpoint; the weights, which make a folder a checkpoint, come first
     *("model.safetensors", "codes.safetensors", "code-distribution.safetensors"),
     "card.json",
 )
@@ -37,9 +37,9 @@ class Checkpoint:
     """A checkpoint that can be opened.
 
     Args:
-        name: as shown, and as `list_checkpoints` tells it from all others.
-        folder: where it lies.
-        shipped: whether it came with the program.
+        name: unique name among those of `list_checkpoints`.
+        folder: folder of the checkpoint.
+        shipped: whether the checkpoint is part of the program.
     """
 
     name: str
@@ -48,10 +48,10 @@ class Checkpoint:
 
 
 def data_folder() -> Path:
-    """Where everything that visitors make is kept.
+    """The folder of all that visitors create.
 
-    `$LATENT_DATA`; without it `data/` of a checkout, or the folder that the operating system has
-    for the data of programs, such as `~/.local/share/latent-space-explorer` on Linux.
+    This is `$LATENT_DATA` if set; else `data/` in a checkout, or the operating system's folder
+    for application data, such as `~/.local/share/latent-space-explorer` on Linux.
     """
     if named := os.environ.get("LATENT_DATA"):
         return Path(named)
@@ -61,7 +61,7 @@ def data_folder() -> Path:
 
 
 def list_checkpoints() -> list[Checkpoint]:
-    """Names every checkpoint folder: the shipped ones, then what visitors saved or trained."""
+    """Lists all checkpoints: the shipped ones, then those that visitors saved or trained."""
     checkpoints: dict[str, Checkpoint] = {}
     places = [
         (SHIPPED, True),
@@ -77,11 +77,11 @@ def list_checkpoints() -> list[Checkpoint]:
 
 
 def list_lab_checkpoints() -> list[Checkpoint]:
-    """Names the small shipped models that show one thing each: `lab/…`, in no list of models."""
+    """Lists the small shipped models of the lessons, `lab/…`, which `list_checkpoints` omits."""
     files = sorted((SHIPPED / "lab").glob("*/model.safetensors"))
     return [Checkpoint(f"lab/{file.parent.name}", file.parent, True) for file in files]
 
 
 def is_checkpoint(folder: Path) -> bool:
-    """Whether a folder holds a model, whole or damaged."""
+    """Whether a folder holds a model, intact or damaged."""
     return (folder / "model.safetensors").exists()

@@ -1,4 +1,4 @@
-"""Two-dimensional pictures of codes: PCA and t-SNE, both able to place new codes."""
+"""Two-dimensional projections of codes: PCA and t-SNE, both of which can embed new codes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 __all__ = ["PCA", "TSNE", "ProjectionError", "fit_discriminants", "fit_pca", "fit_tsne"]
 
 _USUAL_PERPLEXITY = 30.0
-_LEAST_PERPLEXITY = 5.0  # below, van der Maaten and Hinton's own range ends
+_LEAST_PERPLEXITY = 5.0  # lower end of the range that van der Maaten and Hinton recommend
 _LARGEST_CODE = 1e12  # openTSNE breaks at about 1e20
-_RESOLUTION = 1e-5  # of the codes' size and spread: below lie the rounding errors of an encoder
+_RESOLUTION = 1e-5  # relative to the spread of codes; rounding errors of an encoder are smaller
 
 
 class ProjectionError(ValueError):
-    """Codes that cannot be projected as asked; the message says why."""
+    """Codes that cannot be projected; the message gives the reason."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class PCA:
     """The directions in which codes vary most.
 
     Args:
-        mean: `(D,)`.
-        components: `(K, D)`, orthonormal rows, widest first.
-        deviations: `(K,)`, standard deviation of the codes along each.
+        mean: mean code `(D,)`.
+        components: orthonormal rows `(K, D)`, by decreasing variance.
+        deviations: standard deviation of the codes along each component, `(K,)`.
     """
 
     mean: np.ndarray
@@ -35,7 +35,7 @@ class PCA:
 
     @property
     def shares(self) -> np.ndarray:
-        """`(K,)` what part each is of the variance along all K."""
+        """Share of each component in the variance along all K, `(K,)`."""
         return self.deviations**2 / max(float((self.deviations**2).sum()), 1e-12)
 
     def transform(self, codes: np.ndarray) -> np.ndarray:
@@ -43,23 +43,23 @@ class PCA:
         return (np.asarray(codes) - self.mean) @ self.components.T
 
     def inverse(self, at: np.ndarray) -> np.ndarray:
-        """Places positions `(N, K)` back in the latent space, `(N, D)`."""
+        """Maps positions `(N, K)` back to the latent space, `(N, D)`."""
         return np.asarray(at) @ self.components + self.mean
 
     def residual(self, codes: np.ndarray) -> np.ndarray:
-        """What the projection does not show: `(N, D)`, orthogonal to every component."""
+        """The part of codes `(N, D)` that is orthogonal to every component."""
         return np.asarray(codes) - self.inverse(self.transform(codes))
 
 
 def fit_pca(codes: np.ndarray, components: int = 2) -> PCA:
-    """Fits PCA by singular values; each component's largest entry is positive.
+    """Fits PCA by singular value decomposition; the largest entry of each component is positive.
 
     Args:
-        codes: `(N, D)`.
-        components: K ≤ D.
+        codes: codes `(N, D)`.
+        components: number of components, K ≤ D.
 
     Raises:
-        ProjectionError: codes are not finite.
+        ProjectionError: if the codes are not finite.
     """
     codes = _finite(codes)
     mean = codes.mean(0)
@@ -86,17 +86,17 @@ def _finite(codes: np.ndarray) -> np.ndarray:
 
 
 def fit_discriminants(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Finds the plane in which classes lie furthest apart for how wide each of them is.
+    """Finds the plane that separates classes best relative to their spread (Fisher's criterion).
 
-    Where there are too few classes to span a plane, the direction in which codes vary most
-    completes it.
+    If there are too few classes to span a plane, it is completed by the direction of the largest
+    variance.
 
     Args:
-        codes: `(N, D)`.
-        labels: `(N,)`, the class of each.
+        codes: codes `(N, D)`.
+        labels: class of each code, `(N,)`.
 
     Returns:
-        `(K, D)`, K = 2 ≤ D orthonormal rows.
+        Orthonormal rows `(K, D)`, K = 2 ≤ D.
 
     References:
         The use of multiple measurements in taxonomic problems (Fisher, 1936).
@@ -106,9 +106,9 @@ def fit_discriminants(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     codes = _finite(codes)
     directions = np.empty((codes.shape[1], 0))
     classes = len(np.unique(labels))
-    # Shrinkage keeps dimensions that carry nothing from being scaled up.
+    # Shrinkage prevents inactive dimensions from being scaled up.
     lda = LinearDiscriminantAnalysis(solver="eigen", shrinkage=1e-3)
-    with suppress(np.linalg.LinAlgError):  # no class is more than a point
+    with suppress(np.linalg.LinAlgError):  # every class is a single point
         if 1 < classes < len(codes):
             directions = lda.fit(codes, labels).scalings_[:, : min(2, classes - 1)]
     spanning = np.concatenate([directions, fit_pca(codes, 2).components.T], axis=1)
@@ -116,38 +116,38 @@ def fit_discriminants(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _distinct(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows `(M,)` of codes that differ by more than rounding, and which of these each code is."""
+    """Rows `(M,)` of codes that differ by more than rounding errors, and an inverse index."""
     centred = codes - codes.mean(0)
     spread = np.abs(centred).max()
     all_equal = spread <= _RESOLUTION * np.abs(codes).max()
     rounded = np.round(centred / (np.inf if all_equal else _RESOLUTION * spread))
     _, first, which = np.unique(rounded, axis=0, return_index=True, return_inverse=True)
-    order = np.argsort(first)  # their own order, in which codes that all differ stay
+    order = np.argsort(first)  # keeps the original order
     return first[order], np.argsort(order)[which.reshape(-1)]
 
 
 class TSNE:
-    """A t-SNE embedding that can place codes it was not fitted on.
+    """A t-SNE embedding that can embed new codes.
 
-    It has no inverse: positions between points mean nothing by themselves. `embedding` `(N, 2)`
-    holds the places of the codes it was fitted on. Codes that are equal to within rounding share
-    a place: openTSNE is given distinct codes alone, and of moderate size, because
-    it ends the process (signal 11) where all codes are equal or too large to be squared twice.
+    It has no inverse: positions between points have no meaning. `embedding` `(N, 2)` holds the
+    positions of the codes that it was fitted to. Codes that are equal within rounding errors
+    share a position: only distinct codes of moderate size are passed to openTSNE, which crashes
+    (signal 11) if all codes are equal or their fourth powers overflow.
 
     References:
         Visualizing data using t-SNE (van der Maaten and Hinton, 2008); openTSNE: a modular Python
         library for t-SNE dimensionality reduction and embedding (Poličar et al., 2024).
 
     Args:
-        codes: `(N, D)` that the embedding shows.
-        embedding: `(N, 2)`, their places, if known: nothing is then fitted.
-        perplexity: about how many neighbours each code keeps close; by default 30, or fewer where
-            there are fewer than 91 distinct codes.
-        seed: of the randomised parts.
+        codes: codes `(N, D)` to be embedded.
+        embedding: known positions `(N, 2)`, if any; fitting is then skipped.
+        perplexity: effective number of neighbours of each code; by default 30, or fewer if there
+            are fewer than 91 distinct codes.
+        seed: seed of the initialisation and the optimisation.
 
     Raises:
-        ProjectionError: the codes are not finite, too large, have one dimension, or fewer of them
-            are distinct than the perplexity needs: three neighbours for each unit of it.
+        ProjectionError: if the codes are not finite, too large or one-dimensional, or if there
+            are fewer distinct codes than three times the perplexity plus one.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class TSNE:
             )
         self.perplexity = min(_USUAL_PERPLEXITY, limit) if perplexity is None else perplexity
 
-        import openTSNE  # brings in scikit-learn and pandas: seconds that only t-SNE should cost
+        import openTSNE  # imports scikit-learn and pandas, which takes seconds
 
         distinct = codes[rows]
         affinities = openTSNE.affinity.PerplexityBasedNN(
@@ -198,21 +198,21 @@ class TSNE:
         self.embedding = np.array(start, dtype=np.float32)[which]
 
     def place(self, codes: np.ndarray) -> np.ndarray:
-        """Finds places for new codes `(M, D)` among the old ones: `(M, 2)`."""
+        """Embeds new codes `(M, D)` among the fitted ones, `(M, 2)`."""
         codes = np.atleast_2d(np.asarray(codes, dtype=np.float64))
         perplexity = min(self.perplexity, 5)
         placed = np.asarray(self._embedding.transform(codes, perplexity=perplexity))
-        # openTSNE centres the old points where they lie while it places new ones.
+        # openTSNE centres the fitted points in place while it embeds new ones.
         moved = np.asarray(self._embedding)[0] - self.embedding[0]
         return (placed - moved).astype(np.float32)
 
 
 def fit_tsne(codes: np.ndarray, *, perplexity: float | None = None, seed: int = 0) -> TSNE:
-    """Embeds codes in two dimensions, as `TSNE` says.
+    """Embeds codes in two dimensions; see `TSNE`.
 
     Args:
-        codes: `(N, D)`.
-        perplexity: about how many neighbours each code is to have; by default what suits N.
-        seed: of the start and of the optimisation.
+        codes: codes `(N, D)`.
+        perplexity: effective number of neighbours of each code; by default it depends on N.
+        seed: seed of the initialisation and the optimisation.
     """
     return TSNE(codes, perplexity=perplexity, seed=seed)

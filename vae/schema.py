@@ -1,4 +1,4 @@
-"""What files and messages hold, checked where they are read: strict JSON of the types declared."""
+"""Validation of files and messages as they are read: strict JSON of declared types."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from msgspec import Meta
 
 __all__ = ["Count", "Number", "Positive", "SchemaError", "convert", "decode"]
 
-_LARGEST = 3.5e38  # what 32 bits hold
+_LARGEST = 3.5e38  # above the largest float32
 Number = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
 Positive = Annotated[float, Meta(ge=0, le=_LARGEST)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 _PLACE = re.compile(r"^(.*?)(?: - at `(?:key in )?\$\.?(.*)`)?$", re.DOTALL)
-_DEEP = "it is nested deeper than any file of ours"
+_DEEP = "it is nested too deeply"
 
 
 class SchemaError(ValueError):
-    """Something else than was declared: says where, what was found and what was expected."""
+    """Data that differ from their declaration; the message says where, and what was expected."""
 
 
 def decode(content: bytes | str, kind: Any = Any) -> Any:
-    """Reads JSON, whose numbers are all finite.
+    """Decodes JSON in which all numbers are finite.
 
     Args:
-        content: of a file.
-        kind: what it should be; fields that it does not declare are left out.
+        content: JSON text.
+        kind: declared type; fields that it does not declare are left out.
 
     Raises:
-        SchemaError: it is something else.
+        SchemaError: if the content does not have this type.
     """
     decoder = _decoder(kind)
     try:
@@ -48,14 +48,14 @@ def decode(content: bytes | str, kind: Any = Any) -> Any:
 
 
 def convert(value: object, kind: Any) -> Any:
-    """Holds what JSON can hold, and tuples, against what it should be.
+    """Converts a value to a declared type.
 
     Args:
-        value: all its numbers have to be finite.
-        kind: as in `decode`.
+        value: JSON-compatible value, possibly with tuples, in which all numbers are finite.
+        kind: declared type, as in `decode`.
 
     Raises:
-        SchemaError: it does not fit.
+        SchemaError: if the value does not have this type.
     """
     decoder = _decoder(kind)
     try:
@@ -67,7 +67,7 @@ def convert(value: object, kind: Any) -> Any:
     except ValueError as error:
         raise SchemaError(_not_finite(value) or str(error)) from None
     except TypeError as error:
-        raise SchemaError(f"it holds what JSON cannot: {error}"[:200]) from None
+        raise SchemaError(f"it holds a value that JSON cannot represent: {error}"[:200]) from None
 
 
 @functools.lru_cache(maxsize=256)
@@ -82,7 +82,7 @@ def _misfit(error: msgspec.ValidationError) -> SchemaError:
 
 
 def _not_finite(value: object, place: str = "") -> str:
-    """Says where there is a number that is not finite."""
+    """A message that locates the first number that is not finite, or ""."""
     if isinstance(value, float) and not math.isfinite(value):
         return f"{place or 'it'}: {value} is not finite"
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What a command shows while it works: a bar on a terminal, plain lines elsewhere, or nothing."""
+"""The progress display of a command: a bar on a terminal, plain lines elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Display"]
 
-_LINES = 10  # at most for each step of a command, where there is no terminal
+_LINES = 10  # largest number for each step of a command, without a terminal
 
 
 class Display:
-    """Shows on the error stream what is being done; a bar has its rate and the time left.
+    """Shows the progress of a command on the error stream, with rate and remaining time.
 
     Args:
-        quiet: shows nothing.
+        quiet: whether to show nothing.
     """
 
     def __init__(self, quiet: bool = False) -> None:
@@ -30,7 +30,7 @@ class Display:
         self._bar: tqdm | None = None
         self._sentence = ""
         self._began = 0.0
-        self._told = 0  # parts of the step that lines were written about
+        self._reported = 0  # fraction of the step already reported, in 1/_LINES
 
     def __enter__(self) -> Self:
         return self
@@ -47,7 +47,7 @@ class Display:
         """Begins a step of the command.
 
         Args:
-            sentence: what is being done.
+            sentence: message that describes the step.
         """
         self._close()
         self._sentence = sentence
@@ -55,12 +55,12 @@ class Display:
             print(sentence, file=sys.stderr, flush=True)
 
     def progress(self, done: int, count: int, unit: str = "image") -> None:
-        """Shows how far the step is.
+        """Shows the progress of the current step.
 
         Args:
-            done: how many are done.
-            count: of how many.
-            unit: of what, one of them.
+            done: number of units done.
+            count: total number of units.
+            unit: name of a unit, in the singular.
         """
         if self.quiet or count <= 0:
             return
@@ -75,27 +75,27 @@ class Display:
         now = time.monotonic()
         self._began = self._began or now
         part = done * _LINES // count
-        if part > self._told:
-            self._told = part
+        if part > self._reported:
+            self._reported = part
             line = f"{done:,} of {count:,} {unit}s, {now - self._began:,.0f} s"
             print(line, file=sys.stderr, flush=True)
 
     def share(self, done: float, sentence: str) -> None:
-        """Shows how far loading a dataset is, as `load_dataset` tells it.
+        """Shows the progress of `load_dataset`, as its `progress` argument.
 
         Args:
-            done: 0…1.
-            sentence: what is being done.
+            done: fraction done, 0…1.
+            sentence: message that describes the step.
         """
         if sentence != self._sentence:
             self.log(sentence)
         self.progress(round(100 * done), 100, "percent")
 
     def status(self, status: Status) -> None:
-        """Shows where a run is, as its reporter tells it.
+        """Shows the status of a run.
 
         Args:
-            status: of the run.
+            status: status of the run.
         """
         if status.state == "running" and status.steps:
             self._sentence = status.message
@@ -109,4 +109,4 @@ class Display:
     def _close(self) -> None:
         if self._bar is not None:
             self._bar.close()
-        self._bar, self._began, self._told = None, 0.0, 0
+        self._bar, self._began, self._reported = None, 0.0, 0

@@ -1,1 +1,1 @@
-"""Concept vectors: how they are estimated, kept in files, and measured by the edits they make."""
+"""Concept vectors: their estimation, their files, and the evaluation of edits."""

@@ -1,4 +1,4 @@
-"""What an edit by a concept vector did: judged by a classifier, and held against the truth."""
+"""Evaluation of edits by concept vectors: by a classifier, and against the ground truth."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ _BATCH = 250
 
 
 def rmse(x: Tensor, y: Tensor) -> np.ndarray:
-    """Root mean squared difference of each picture, `(N,)`, for pixels in [0, 1]."""
+    """Root mean squared error of each picture, `(N,)`, for pixels in [0, 1]."""
     return (x - y).square().flatten(1).mean(1).sqrt().numpy()
 
 
 def attribute_table(data: Dataset, rows: np.ndarray | slice = slice(None)) -> dict[str, Any]:
-    """Who shows what, bool `(N,)` by name: a dataset's attributes, or its classes as attributes.
+    """The attributes of a dataset, or its classes as attributes.
 
     Returns:
-        Empty where the data have neither.
+        Arrays bool `(N,)` by name; empty if the dataset has neither.
     """
     if data.attributes:
         return {name: values.numpy()[rows] for name, values in data.attributes.items()}
@@ -55,7 +55,7 @@ def attribute_table(data: Dataset, rows: np.ndarray | slice = slice(None)) -> di
 
 
 def excluded_by(data: Dataset, name: str) -> tuple[str, ...]:
-    """Attributes that nobody has together with this one."""
+    """Attributes that no image has together with the given one."""
     if data.attributes:
         if data.name != "faces":
             return ()
@@ -74,18 +74,18 @@ def draw_people(people: Sequence[Person]) -> Tensor:
 
 
 def true_pictures(data: Dataset, rows: np.ndarray, targets: Mapping[str, bool]) -> Tensor | None:
-    """Draws the same people with some attributes set: what an edit should give.
+    """Draws the same people with some attributes set: the ground truth of an edit.
 
     Args:
-        data: where these are no drawn faces, nothing is known.
-        rows: `(N,)` which people.
-        targets: by attribute, whether they should have it.
+        data: dataset; the ground truth is known for the drawn faces only.
+        rows: rows of the people, `(N,)`.
+        targets: values of the attributes to be set, by name.
 
     Returns:
-        `(N, C, H, W)` in [0, 1], or None.
+        Images `(N, C, H, W)` in [0, 1], or None if the ground truth is unknown.
 
     Raises:
-        ValueError: if nobody can have these attributes at once.
+        ValueError: if the attributes exclude each other.
     """
     if data.name != "faces":
         return None
@@ -99,18 +99,17 @@ def true_pictures(data: Dataset, rows: np.ndarray, targets: Mapping[str, bool]) 
 
 @dataclass(frozen=True, eq=False)
 class EditReport:
-    """What an edit did to one code.
+    """The effect of an edit on one code.
 
     Args:
-        before: what the classifier gives the unedited picture, probabilities by name; empty
-            without a classifier.
-        after: the same of the edited picture.
+        before: classifier's probabilities for the unedited picture, by name; empty without a
+            classifier.
+        after: classifier's probabilities for the edited picture, likewise.
         moved: Euclidean distance between the codes.
-        unusual_before: how unusual the unedited code is, 0…1, as `FittedGaussian.unusualness`
-            says.
-        unusual: the same of the edited code.
+        unusual_before: `FittedGaussian.unusualness` of the unedited code, 0…1.
+        unusual: `FittedGaussian.unusualness` of the edited code, 0…1.
         nearest: row of the nearest real code.
-        nearest_distance: to it.
+        nearest_distance: Euclidean distance to the nearest real code.
         exclusive: whether the classifier predicts classes, of which a picture has exactly one.
     """
 
@@ -124,11 +123,11 @@ class EditReport:
     exclusive: bool = False
 
     def predicts(self, name: str) -> tuple[bool, bool]:
-        """Whether the classifier predicts an attribute before and after."""
+        """Whether the classifier predicts an attribute before and after the edit."""
         return self._predicts(self.before, name), self._predicts(self.after, name)
 
     def flipped(self, allowed: Collection[str] = ()) -> list[str]:
-        """Names whose prediction has changed, those that may change left out."""
+        """Names whose prediction has changed, without the `allowed` ones."""
         pairs = [(name, *self.predicts(name)) for name in self.before if name not in allowed]
         return [name for name, before, after in pairs if before != after]
 
@@ -146,15 +145,15 @@ def edit_report(
     fitted: FittedGaussian,
     leave: int = -1,
 ) -> EditReport:
-    """Measures one edit.
+    """Evaluates one edit.
 
     Args:
-        classifier: looks at the pictures, if there is one.
-        pictures: decoded before and after, `(2, C, H, W)`.
-        z: the codes before and after, `(2, D)`.
-        codes: of real images, `(N, D)`.
-        fitted: the Gaussian fitted to them.
-        leave: row of the code that was edited, if it is a real one: not its own neighbour.
+        classifier: independent classifier, if there is one.
+        pictures: decoded pictures before and after the edit, `(2, C, H, W)`.
+        z: codes before and after the edit, `(2, D)`.
+        codes: codes of real images, `(N, D)`.
+        fitted: Gaussian that is fitted to the codes of real images.
+        leave: row of the edited code, if it is a real one, which is not its own neighbour.
     """
     before: dict[str, float] = {}
     after: dict[str, float] = {}
@@ -163,7 +162,7 @@ def edit_report(
         before, after = (dict(zip(classifier.names, row, strict=True)) for row in probabilities)
     unusual = fitted.unusualness(z).tolist()
     rows, distances = neighbours(codes, z[1], 2)
-    near = int(rows[0] == leave and len(rows) > 1)  # a single code has only itself
+    near = int(rows[0] == leave and len(rows) > 1)  # a single code is its own neighbour
     return EditReport(
         before,
         after,
@@ -178,13 +177,13 @@ def edit_report(
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """What an edit did to N codes, by a classifier's predictions: success, leakage and flips.
+    """The effect of an edit on N codes, by a classifier's predictions: success, leakage, flips.
 
     Args:
-        names: of the K attributes or classes that the classifier predicts.
-        before: whether each is predicted for the unedited pictures, bool `(N, K)`.
-        after: the same for the edited pictures.
-        change: mean absolute change of each pixel, `(H, W)`, where it was measured.
+        names: names of the K attributes or classes that the classifier predicts.
+        before: predictions for the unedited pictures, bool `(N, K)`.
+        after: predictions for the edited pictures, bool `(N, K)`.
+        change: mean absolute change of each pixel, `(H, W)`, or None.
     """
 
     names: Sequence[str]
@@ -194,25 +193,25 @@ class Effect:
 
     @property
     def n(self) -> int:
-        """How many codes were edited."""
+        """The number of edited codes."""
         return len(self.after)
 
     @property
     def predicted(self) -> dict[str, float]:
-        """The share of edited pictures for which each name is predicted, 0…1."""
+        """Share of the edited pictures for which each name is predicted, 0…1."""
         return dict(zip(self.names, self.after.mean(0).tolist(), strict=True))
 
     @property
     def flips(self) -> dict[str, float]:
-        """The share for which the prediction of each name has changed, 0…1."""
+        """Share of the pictures for which the prediction of each name has changed, 0…1."""
         changed = (self.after != self.before).mean(0).tolist()
         return dict(zip(self.names, changed, strict=True))
 
     def success(self, targets: Mapping[str, bool]) -> float:
-        """The share of edited pictures for which all is predicted as wanted, 0…1.
+        """Share of the edited pictures for which all targets are predicted, 0…1.
 
         Args:
-            targets: by name, whether it should be predicted.
+            targets: intended predictions by name.
         """
         columns = [self.names.index(name) for name in targets]
         return float((self.after[:, columns] == list(targets.values())).all(1).mean())
@@ -220,14 +219,14 @@ class Effect:
     def leakage(
         self, allowed: Collection[str], among: Collection[str] | None = None
     ) -> tuple[str, float] | None:
-        """Finds which other prediction has changed for the largest share, and that share, 0…1.
+        """Finds the other prediction that has changed most often.
 
         Args:
-            allowed: names that may change: the targets, and what excludes them.
-            among: the names that count, all by default.
+            allowed: names that may change: the targets, and those that exclude them.
+            among: names that count, all by default.
 
         Returns:
-            None where no name is left.
+            The name and the share of pictures, 0…1, or None if no name is left.
         """
         flips = self.flips
         others = [n for n in self.names if n not in allowed and (among is None or n in among)]
@@ -245,13 +244,13 @@ def effect_on_many(
     """Adds a step to codes and compares the classifier's predictions.
 
     Args:
-        model: decodes.
-        classifier: predicts from the decoded pictures.
-        codes: `(N, D)`.
-        step: `(D,)`.
-        before: predictions for the unedited codes, bool `(N, K)`, if they are known: half the
-            work, but the change of pixels is not measured.
-        progress: told how much is done, 0…1.
+        model: model that decodes the codes.
+        classifier: classifier of the decoded pictures.
+        codes: codes `(N, D)`.
+        step: vector that is added to each code, `(D,)`.
+        before: known predictions for the unedited codes, bool `(N, K)`, which halve the work; the
+            change of pixels is then not measured.
+        progress: called with the fraction done, 0…1.
     """
     unedited, edited, change = [], [], torch.zeros(())
     for start in range(0, len(codes), _BATCH):

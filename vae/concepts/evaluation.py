@@ -1,4 +1,4 @@
-"""Everything `python -m vae evaluate --concepts` reports: edits of held-out images, measured."""
+"""Evaluation of edits on held-out images: the report of `python -m vae evaluate --concepts`."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from .vectors import adjusted_vectors, split_by_attribute
 __all__ = ["STRENGTHS", "EditBench", "evaluate_concepts"]
 
 STRENGTHS = np.arange(0.5, 1.5001, 0.125)
-"""Strengths among which an attribute's best one is chosen."""
+"""Strengths among which the best one of an attribute is chosen."""
 
-_TRAIN = 5_000  # training images that vectors are estimated from
-_ACCURATE, _SURVIVES = 0.99, 0.95  # what makes an attribute judged
+_TRAIN = 5_000  # training images from which vectors are estimated
+_ACCURATE, _SURVIVES = 0.99, 0.95  # thresholds above which an attribute is evaluated
 
 Log = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -38,42 +38,43 @@ def evaluate_concepts(
     log: Log = lambda sentence: None,
     progress: Progress = lambda done, count: None,
 ) -> dict[str, Any]:
-    """Adds every attribute to held-out images that lack it and has a classifier look.
+    """Adds every attribute to held-out images that lack it and evaluates the edits.
 
-    Vectors come from the codes of the first 5,000 training images, by one least-squares fit on
-    all attributes (`concepts.adjusted_vectors`). They are added to the codes of all test images
-    that show neither the attribute nor one that excludes it: the others cannot simply be given
-    it. One half of these chooses the best strength, all figures come from the other half.
+    Vectors are estimated from the codes of the first 5,000 training images by one least-squares
+    fit on all attributes (`concepts.adjusted_vectors`). They are added to the codes of all test
+    images that show neither the attribute nor one that excludes it. One half of these images is
+    used to choose the best strength, and the other half for all reported metrics.
 
-    An attribute is judged if the classifier is at least 99 % right on real test images and at
-    least 95 % of those who show it still do in their reconstruction. Errors are root mean squared
-    differences of pixels in 0…1 from the picture of the same person drawn with the attribute.
+    An attribute is evaluated if the classifier's accuracy on real test images is at least 99 %,
+    and if at least 95 % of the images with the attribute still show it after reconstruction.
+    Errors are root mean squared errors of pixels in 0…1 against the same person drawn with the
+    attribute.
 
     Args:
-        folder: a checkpoint's.
-        images: how many test images, all by default.
-        seed: of the halves and of the random directions.
-        log: told what is being done.
-        progress: told how many of how many images that is done for.
+        folder: folder or name of a checkpoint.
+        images: number of test images, all by default.
+        seed: seed of the halves and of the random directions.
+        log: called with a message at each step.
+        progress: called with the number of images done and the total of the step.
 
     Returns:
-        `attributes`: by judged attribute `n` (people edited), `success` (the share for whom it
-        is then predicted) at strength 1, `best_strength`, `success_at_best`, `leakage` at best
-        (the largest share for whom the prediction of another judged attribute changes, those
-        that exclude it left out, and which one, `leaks_into`), `counterfactual_error` at best,
-        `do_nothing_error` (of the unedited reconstruction), `model_of_truth_error` (of the drawn
-        truth, encoded and decoded). `random_direction`: the same for directions of the same
-        length, another one for every person, at the same strengths. `not_judged`: reasons by
-        attribute.
+        `attributes`: for each evaluated attribute `n` (number of edited people), `success` (share
+        of edits after which it is predicted) at strength 1, `best_strength`, `success_at_best`,
+        `leakage` at the best strength (largest share of edits that change the prediction of
+        another evaluated attribute that does not exclude it, named in `leaks_into`),
+        `counterfactual_error` at the best strength, `do_nothing_error` (of the unedited
+        reconstruction), `model_of_truth_error` (of the reconstructed ground truth).
+        `random_direction`: the same for random directions of the same length, one for each
+        person, at the same strengths. `not_judged`: reasons by attribute.
 
     Raises:
         CheckpointError: if the checkpoint cannot be read.
-        DatasetError: if its data cannot be had.
+        DatasetError: if the dataset cannot be loaded.
         ValueError: if the card names no dataset.
     """
     model, name = load_checkpoint(folder), load_card(folder).get("dataset")
     if not name:
-        raise ValueError(f"{folder}: the card names no dataset; expected one to measure on.")
+        raise ValueError(f"{folder}: the card names no dataset; expected one for the evaluation.")
     classifier, data = load_classifier(name), load_dataset(name, "test")
     report: dict[str, Any] = {"dataset": name, "attributes": {}, "random_direction": {}}
     report["not_judged"] = {}
@@ -120,7 +121,7 @@ def _judged(
 
 
 class EditBench:
-    """Held-out images, encoded, decoded and classified once, on which edits are measured."""
+    """Held-out images on which edits are evaluated, encoded, decoded and classified once."""
 
     def __init__(
         self, model: VAE, classifier: Classifier, data: Dataset, codes: np.ndarray
@@ -131,7 +132,7 @@ class EditBench:
         self.table = attribute_table(data, slice(0, len(codes)))
 
     def edit(self, rows: np.ndarray, step: np.ndarray) -> tuple[Effect, Tensor]:
-        """Adds a step `(D,)`, or one for each row, to codes; gives the pictures, too."""
+        """Adds a step `(D,)`, or one for each row, and returns the effect and the pictures."""
         y = decode(self.model, self.codes[rows] + step)
         after = self.classifier.predictions(y).numpy()
         return Effect(self.classifier.names, self.before[rows], after), y

@@ -1,4 +1,4 @@
-"""Concept vectors as files: `.safetensors` whose header says what model they belong to."""
+"""Files of concept vectors: `.safetensors` whose header identifies the model."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ..model import VAE
 
 __all__ = ["Concept", "VectorError", "fingerprint", "pack", "read_vectors"]
 
-_MOST = 200  # vectors in a file
-_LONGEST = 80  # characters of a name
+_MOST = 200  # largest number of vectors in a file
+_LONGEST = 80  # largest number of characters in a name
 
 
 class VectorError(ValueError):
-    """A file of concept vectors that cannot be used; says what was found and expected."""
+    """A file of concept vectors that cannot be used; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +31,10 @@ class Concept:
     """A named concept vector.
 
     Args:
-        name: as the visitor calls it.
-        vector: `(D,)`.
-        estimator: how it was made, in a word or two.
-        about: what else is to be known: numbers of examples, attribute, expression.
+        name: name given by the visitor.
+        vector: direction in the latent space, `(D,)`.
+        estimator: name of the estimator.
+        about: further information: numbers of examples, attribute, expression.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Concept:
 
 
 def fingerprint(model: VAE) -> str:
-    """A digest of a model's weights, rounded to 16 bits: the same for a model and its file."""
+    """A digest of a model's weights in 16 bits, which is the same for a model and its file."""
     digest = hashlib.sha256(json.dumps(model.config.to_dict(), sort_keys=True).encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
@@ -53,15 +53,15 @@ def fingerprint(model: VAE) -> str:
 
 
 def pack(concepts: list[Concept], model: VAE, model_name: str) -> tuple[bytes, bytes]:
-    """Writes vectors of one model.
+    """Serialises concept vectors of one model.
 
     Args:
-        concepts: one or more, each of another name.
-        model: that they were made with.
-        model_name: said to those who open the file with another model.
+        concepts: one or more concepts with distinct names.
+        model: model in whose latent space the vectors lie.
+        model_name: name of the model, for the message if another model opens the file.
 
     Returns:
-        A `.safetensors` file, and its card, which the file's header holds too, as JSON.
+        The content of a `.safetensors` file, and its card as JSON, which the header also holds.
     """
     card = {
         "model": model_name,
@@ -83,14 +83,14 @@ def pack(concepts: list[Concept], model: VAE, model_name: str) -> tuple[bytes, b
 
 
 def read_vectors(file: str | Path, model: VAE) -> list[Concept]:
-    """Reads vectors that belong to a model.
+    """Reads the concept vectors of a model.
 
     Args:
-        file: as `pack` wrote it; safe to open, whoever sent it.
-        model: the one that they are to be used with.
+        file: output of `pack`, possibly from an untrusted source.
+        model: model in whose latent space the vectors are used.
 
     Raises:
-        VectorError: no such file, damaged, of another dimension or of another model.
+        VectorError: if the file is missing, damaged, or belongs to another model.
     """
     try:
         arrays, metadata = read_tensors(Path(file))
@@ -110,7 +110,10 @@ def read_vectors(file: str | Path, model: VAE) -> list[Concept]:
         vector = arrays.get(f"vector-{k}")
         name = entry.get("name") if isinstance(entry, dict) else None
         if vector is None or vector.ndim != 1 or not isinstance(name, str) or not name.strip():
-            raise VectorError(f"Vector {k + 1} has no name, or not one row of numbers.")
+            raise VectorError(
+                f"Vector {k + 1} has no name or is not one row of numbers; expected both. Export "
+                "the file again."
+            )
         if len(vector) != model.latent_dim:
             raise VectorError(
                 f"{name[:_LONGEST]} has {len(vector)} dimensions; this model's codes have "
@@ -139,5 +142,5 @@ def read_vectors(file: str | Path, model: VAE) -> list[Concept]:
 
 
 def _about(entry: object) -> dict[str, Any]:
-    """What is to be known of a vector."""
+    """The further information of a vector, empty if it is invalid."""
     return entry if isinstance(entry, dict) else {}

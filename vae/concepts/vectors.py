@@ -1,4 +1,4 @@
-"""Concept vectors: directions of the latent space that mean something, and how good they are."""
+"""Concept vectors: estimators, and metrics of how well a vector separates its concept."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ Codes = TypeVar("Codes", np.ndarray, Tensor)
 Estimator = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 _RESAMPLES = 100
-_RANDOM = 200  # random directions that a vector is compared with
-_FEWEST = 4  # codes on a side below which nothing can be held out
+_RANDOM = 200  # random directions with which a vector is compared
+_FEWEST = 4  # codes of a group, the smallest number of which some can be held out
 
 
 # Estimators ---------------------------------------------------------------------------------
 
 
 def concept_vector(z_with: Codes, z_without: Codes) -> Codes:
-    """The difference of two groups' mean codes.
+    """The difference of the mean codes of two groups.
 
     Args:
-        z_with: codes `(N, D)` of images that show the concept; one code `(D,)` will do.
-        z_without: codes `(M, D)` of images that do not.
+        z_with: codes `(N, D)` of images that show the concept, or a single code `(D,)`.
+        z_without: codes `(M, D)` of images that do not show it.
 
     Returns:
-        `(D,)`, of the kind of `z_with`.
+        The vector `(D,)`, of the type of `z_with`.
 
     Raises:
-        ValueError: if a group is empty or the groups' dimensions differ.
+        ValueError: if a group is empty or the dimensions of the groups differ.
 
     References:
-        Deep feature interpolation and its kin go back to the analogies of Distributed
-        representations of words and phrases (Mikolov et al., 2013).
+        Analogies by vector arithmetic: Distributed representations of words and phrases (Mikolov
+        et al., 2013).
     """
     ours, others = _groups(z_with, z_without)
     vector = ours.mean(0) - others.mean(0)
@@ -63,22 +63,22 @@ def concept_vector(z_with: Codes, z_without: Codes) -> Codes:
 def adjusted_vectors(
     codes: np.ndarray, attributes: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """What each attribute adds to a code, all the others held fixed.
+    """The effect of each attribute on a code, with all other attributes held fixed.
 
-    The coefficients of one least-squares fit of the codes on all attributes at once and a
-    constant. Where attributes go together in the sample, the difference of means mixes them; the
-    joint fit takes them apart. Where they cannot be told apart at all (one is a sum of the
-    others), the smallest coefficients that fit are given.
+    The vectors are the coefficients of one least-squares fit of the codes on all attributes and a
+    constant. If attributes are correlated in the sample, the difference of means confounds them;
+    the joint fit separates them. If attributes are linearly dependent, the solution of minimum
+    norm is returned.
 
     Args:
-        codes: `(N, D)`.
-        attributes: bool or 0…1, `(N,)` each, by name.
+        codes: codes `(N, D)`.
+        attributes: values of each attribute by name, bool or 0…1, `(N,)`.
 
     Returns:
-        `(D,)` for each name.
+        Vectors `(D,)` by name.
 
     Raises:
-        ValueError: if there is no attribute, or one has another length than the codes.
+        ValueError: if there is no attribute, or the length of one differs from that of the codes.
     """
     codes = np.asarray(codes, dtype=np.float64)
     if not attributes:
@@ -90,24 +90,24 @@ def adjusted_vectors(
                 f"Attribute {name} has shape {column.shape}; expected ({len(codes)},), "
                 "one value a code."
             )
-    # Centred, so that among dependent attributes the smallest fit does not spend the constant.
+    # Centred, so that the constant does not affect the minimum-norm solution.
     table = np.stack(columns, 1)
     fit = np.linalg.lstsq(table - table.mean(0), codes - codes.mean(0), rcond=1e-10)[0]
     return {name: row.astype(np.float32) for name, row in zip(attributes, fit, strict=True)}
 
 
 def orthogonalised(vector: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
-    """What is left of a vector when every direction that the others span is taken away.
+    """The component of a vector that is orthogonal to the span of other vectors.
 
-    If the others were estimated from a sample in which they go with this concept, this takes away
-    too much: part of the concept itself. `adjusted_vectors` does not.
+    If the others were estimated from a sample in which they correlate with this concept, this
+    removes part of the concept itself. `adjusted_vectors` does not.
 
     Args:
-        vector: `(D,)`.
-        others: vectors `(D,)`, none or more; they may depend on each other.
+        vector: vector `(D,)`.
+        others: vectors `(D,)`, possibly none or linearly dependent.
 
     Returns:
-        `(D,)`.
+        The orthogonal component, `(D,)`.
     """
     vector = np.asarray(vector, dtype=np.float64)
     if not len(others):
@@ -117,16 +117,16 @@ def orthogonalised(vector: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarr
 
 
 def probe_vector(z_with: np.ndarray, z_without: np.ndarray) -> np.ndarray:
-    """The normal of a linear probe: the direction along which a line best tells the groups apart.
+    """The normal vector of a linear probe, the direction that best separates two groups.
 
-    It is scaled to the length of the difference of means, so that strengths compare.
+    It is scaled to the norm of the difference of means, so that strengths are comparable.
 
     Args:
-        z_with: codes `(N, D)`.
-        z_without: codes `(M, D)`.
+        z_with: codes `(N, D)` of images that show the concept.
+        z_without: codes `(M, D)` of images that do not show it.
 
     Returns:
-        `(D,)`.
+        The vector `(D,)`.
 
     References:
         Understanding intermediate layers using linear classifier probes (Alain and Bengio, 2016).
@@ -148,14 +148,14 @@ def split_by_attribute(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Splits rows into the positives and the negatives of an attribute.
 
-    Negatives show neither the attribute nor one that excludes it: glasses are added to a bare
-    face, so wearers of sunglasses are neither. Where the excluding ones leave nobody (classes, of
-    which everybody has one), negatives are all the others.
+    Negatives show neither the attribute nor one that excludes it: faces with sunglasses are
+    neither positives nor negatives of glasses. If this leaves no negatives, as for classes, all
+    rows that are not positives are negatives.
 
     Args:
-        attributes: bool, `(N,)` each, by name.
-        name: the concept's attribute.
-        excluded: attributes that nobody has together with it.
+        attributes: values of each attribute by name, bool `(N,)`.
+        name: name of the attribute.
+        excluded: attributes that no image has together with it.
 
     Returns:
         Positives and negatives, bool `(N,)`.
@@ -172,20 +172,20 @@ def split_by_attribute(
 
 @dataclass(frozen=True)
 class ReportCard:
-    """What is known of a vector before it is used. None where there were too few examples.
+    """Metrics of a concept vector; None if there are too few examples.
 
     Args:
-        n_with: examples that show the concept.
-        n_without: examples that do not.
-        length: Euclidean.
+        n_with: number of examples that show the concept.
+        n_without: number of examples that do not show it.
+        length: Euclidean norm of the vector.
         stability: median cosine between vectors of two bootstrap resamples: 1 if the choice of
             examples does not matter, about 0 for noise.
-        stability_low: their 5 % quantile.
-        cohens_d: distance of the two sides' projections in pooled standard deviations, on
-            examples that the vector was not made from.
-        auc: how often an example with it projects further than one without, likewise.
-        random_auc: the same for random directions, whichever way round is better, on average.
-        random_auc_high: their 95 % quantile.
+        stability_low: 5 % quantile of these cosines.
+        cohens_d: difference of the mean projections in pooled standard deviations, on held-out
+            examples.
+        auc: area under the ROC curve of the projections, on held-out examples.
+        random_auc: mean AUC of random directions, each with the better of both signs.
+        random_auc_high: 95 % quantile of the AUC of random directions.
     """
 
     n_with: int
@@ -207,16 +207,16 @@ def report_card(
     held_out: tuple[np.ndarray, np.ndarray] | None = None,
     seed: int = 0,
 ) -> ReportCard:
-    """Says how far a vector can be trusted.
+    """Evaluates a concept vector.
 
     Args:
-        z_with: codes `(N, D)` that it was made from.
-        z_without: codes `(M, D)`, likewise.
-        vector: `(D,)`; by default what the estimator makes of both.
-        estimator: of vectors from two groups; resampled, and fitted on folds.
-        held_out: codes with and without that the vector was not made from. By default each half
-            of the examples is projected on the vector of the other half.
-        seed: of resampling, folds and random directions.
+        z_with: positives `(N, D)` from which the vector was estimated.
+        z_without: negatives `(M, D)`, likewise.
+        vector: vector `(D,)`; by default the estimate from both groups.
+        estimator: function that estimates a vector from two groups, for resamples and folds.
+        held_out: held-out positives and negatives. By default the vector of each half of the
+            examples is evaluated on the other half.
+        seed: seed of resamples, folds and random directions.
     """
     ours, others = _groups(z_with, z_without)
     made = estimator(ours, others) if vector is None else np.asarray(vector)
@@ -254,17 +254,17 @@ def bootstrap_cosines(
     resamples: int = _RESAMPLES,
     seed: int = 0,
 ) -> np.ndarray:
-    """Cosines between vectors of two resamples each, drawn with replacement.
+    """Cosines between the vectors of pairs of bootstrap resamples.
 
     Args:
-        z_with: codes `(N, D)`.
-        z_without: codes `(M, D)`.
-        estimator: of vectors from two groups.
-        resamples: how often both groups are drawn again.
-        seed: of the draws.
+        z_with: codes `(N, D)` of images that show the concept.
+        z_without: codes `(M, D)` of images that do not show it.
+        estimator: function that estimates a vector from two groups.
+        resamples: number of resamples of both groups.
+        seed: seed of the resamples.
 
     Returns:
-        `(resamples // 2,)`; empty where a side has fewer than two examples.
+        Cosines `(resamples // 2,)`; empty if a group has fewer than two examples.
     """
     ours, others = _groups(z_with, z_without)
     if min(len(ours), len(others)) < 2:
@@ -283,17 +283,17 @@ def bootstrap_cosines(
 def separation(
     vector: np.ndarray, z_with: np.ndarray, z_without: np.ndarray
 ) -> tuple[float, float]:
-    """How far apart two groups lie along a vector.
+    """Measures the separation of two groups along a vector.
 
     Args:
-        vector: `(D,)`.
-        z_with: codes `(N, D)`.
-        z_without: codes `(M, D)`.
+        vector: vector `(D,)`.
+        z_with: codes `(N, D)` of images that show the concept.
+        z_without: codes `(M, D)` of images that do not show it.
 
     Returns:
-        Cohen's d (difference of the mean projections in pooled standard deviations; nan below two
-        codes a side) and the area under the ROC curve: the chance that a code with projects
-        further than one without, ties counting half.
+        Cohen's d (difference of the mean projections in pooled standard deviations; nan for a
+        group of fewer than two codes) and the area under the ROC curve: the probability that a
+        positive projects further than a negative, ties counting half.
     """
     a, b = (np.asarray(z, dtype=np.float64) @ vector for z in (z_with, z_without))
     d = float("nan")
@@ -308,14 +308,14 @@ def separation(
 
 
 def pair_cosine(z_with: np.ndarray, z_without: np.ndarray) -> float | None:
-    """Mean cosine between the differences of pairs: 1 if every pair says the same.
+    """Mean cosine between the differences of pairs: 1 if all differences are parallel.
 
     Args:
-        z_with: codes `(N, D)`.
-        z_without: codes `(N, D)`, each the partner of the one in the same row.
+        z_with: codes `(N, D)` of images that show the concept.
+        z_without: codes `(N, D)` of their partners, row by row.
 
     Returns:
-        None for fewer than two pairs.
+        The mean cosine, or None for fewer than two pairs.
     """
     steps = np.asarray(z_with, dtype=np.float64) - np.asarray(z_without, dtype=np.float64)
     n = len(steps)
@@ -323,7 +323,7 @@ def pair_cosine(z_with: np.ndarray, z_without: np.ndarray) -> float | None:
 
 
 def cosines(vectors: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
-    """Cosines `(K, K)` between K vectors `(D,)`; 0 with a vector of length 0, itself excepted."""
+    """Cosines `(K, K)` between K vectors `(D,)`; 1 on the diagonal, 0 for zero vectors."""
     table = np.atleast_2d(np.asarray(vectors, dtype=np.float64))
     unit = table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-12)
     result = np.clip(unit @ unit.T, -1, 1)
