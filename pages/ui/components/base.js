@@ -82,8 +82,8 @@ export async function fetchFrom(base, path, problem) {
 }
 
 // The decoders that a component shows now. It says in `data-exact` whether the browser runs them;
-// why it does not, and what fails later, stands in the status line. With `flow`, the flows of their
-// learned distributions are opened as well.
+// why it does not, and what fails later, stands in the status line. With `flow`, the flows of
+// their learned distributions are opened as well.
 export class Decoders {
   constructor(root, status = null, { flow = false } = {}) {
     Object.assign(this, { root, status, flow })

@@ -12,7 +12,7 @@ export async function get(url, options) {
 /** One worker: `run(job)` decodes one code, or takes it to noise. */
 export class WorkerRunner {
   constructor(parts) {
-    this.worker = new Worker(parts.script)
+    this.worker = new Worker(parts.script, { type: "module" })
     this.busy = true
     this.ready = this.ask(parts.setup)
   }

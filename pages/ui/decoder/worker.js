@@ -1,43 +1,8 @@
-// Runs one decoder with the WebAssembly kernel: lays the weights out once, then decodes codes. Where
-// the model has a learned distribution, its flow runs beside: from codes to noise and back.
+// Runs one decoder with the WebAssembly kernel: lays the weights out once, then decodes codes.
+// Where the model has a learned distribution, its flow runs beside: from codes to noise and back.
 
-const SLACK = 32 // floats that a last block of output channels may write beyond its row
-const STEP_BYTES = 60 // sizeof(Step) in kernel.c
-
-function halves() {
-  const table = new Float32Array(65536)
-  for (let bits = 0; bits < 65536; bits++) {
-    const exponent = (bits >> 10) & 31
-    const fraction = bits & 1023
-    const size =
-      exponent === 0
-        ? fraction * 2 ** -24
-        : exponent === 31
-          ? fraction
-            ? NaN
-            : Infinity
-          : (1 + fraction / 1024) * 2 ** (exponent - 15)
-    table[bits] = bits & 32768 ? -size : size
-  }
-  return table
-}
-
-/** Reads a safetensors file's F16 and F32 tensors: name → Float32Array. */
-function tensors(header, bytes, start) {
-  const table = halves()
-  return (name) => {
-    const entry = header[name]
-    if (!entry) throw new Error(`The file of weights has no tensor ${name}.`)
-    const [from, to] = entry.data_offsets
-    const part = bytes.slice(start + from, start + to)
-    if (entry.dtype === "F32") return new Float32Array(part)
-    if (entry.dtype !== "F16") throw new Error(`Tensor ${name} is ${entry.dtype}; expected F16.`)
-    const packed = new Uint16Array(part)
-    const values = new Float32Array(packed.length)
-    for (let i = 0; i < values.length; i++) values[i] = table[packed[i]]
-    return values
-  }
-}
+import { layOutFlow } from "./flow.js"
+import { Plan, SLACK, tensors } from "./plan.js"
 
 /** The vectors (of four channels) per block that waste least on `channels`; the widest. */
 function blocking(channels) {
@@ -46,76 +11,6 @@ function blocking(channels) {
   for (const vectors of [2, 3])
     if (Math.ceil(needed / vectors) * vectors <= Math.ceil(needed / best) * best) best = vectors
   return best
-}
-
-/** What lies where in the kernel's memory, counted in floats, and the list of steps. */
-class Plan {
-  constructor() {
-    this.chunks = [] // [offset, Float32Array] to be copied into the memory
-    this.steps = []
-    this.used = 0
-  }
-
-  reserve(floats) {
-    const at = this.used
-    this.used += (floats + 3) & ~3
-    return at
-  }
-
-  keep(data) {
-    const at = this.reserve(data.length)
-    this.chunks.push([at, data])
-    return at
-  }
-
-  /** Adds a step whose weight of output channel j and input number k is `weight(j, k)`. */
-  add(step, outputs, vectors, weight, bias) {
-    const lanes = 4 * vectors
-    const blocks = Math.ceil(outputs / lanes)
-    const numbers = step.rows * step.depth
-    const packed = new Float32Array(blocks * lanes * numbers)
-    const shifts = new Float32Array(blocks * lanes)
-    for (let j = 0; j < outputs; j++) {
-      const block = Math.floor(j / lanes)
-      const first = block * numbers * lanes + (j % lanes)
-      for (let k = 0; k < numbers; k++) packed[first + k * lanes] = weight(j, k)
-      shifts[j] = bias(j)
-    }
-    const [weightAt, biasAt] = [this.keep(packed), this.keep(shifts)]
-    return this.steps.push({ ...step, weight: weightAt, bias: biasAt, blocks, vectors }) - 1
-  }
-
-  /** Adds a linear layer from one vector to another; gives the number of its step. */
-  linear(tensor, name, from, to, inputs, outputs) {
-    const [weight, bias] = [tensor(`${name}.weight`), tensor(`${name}.bias`)]
-    if (weight.length !== inputs * outputs || bias.length !== outputs)
-      throw new Error(`Layer ${name} has weights of another size.`)
-    const step = { in: from, out: to, rows: 1, depth: inputs, inRow: 0, inStep: 0, slope: 1 }
-    Object.assign(step, { height: 1, width: 1, outRow: 0, outStep: 0 })
-    return this.add(step, outputs, 8, (j, k) => weight[j * inputs + k], (j) => bias[j])
-  }
-
-  /** Copies everything into the kernel's memory; gives what turns offsets into addresses. */
-  load(kernel) {
-    const base = (kernel.__heap_base.value + 15) & ~15
-    const address = (offset) => base + 4 * offset
-    const stepsAt = address(this.reserve((this.steps.length * STEP_BYTES) / 4))
-    const missing = address(this.used) - kernel.memory.buffer.byteLength
-    if (missing > 0) kernel.memory.grow(Math.ceil(missing / 65536))
-    const memory = kernel.memory.buffer
-    const floats = new Float32Array(memory, base)
-    for (const [at, data] of this.chunks) floats.set(data, at)
-    const view = new DataView(memory, stepsAt)
-    this.steps.forEach((s, i) => {
-      const pointers = [s.in, s.weight, s.bias, s.out].map(address)
-      const sizes = [s.height, s.width, s.rows, s.depth, s.inRow, s.inStep, s.outRow, s.outStep]
-      const numbers = [...pointers, ...sizes, s.blocks, s.vectors]
-      numbers.forEach((value, j) => view.setInt32(i * STEP_BYTES + 4 * j, value, true))
-      view.setFloat32(i * STEP_BYTES + STEP_BYTES - 4, s.slope, true)
-    })
-    const run = (first, count) => kernel.run(stepsAt + first * STEP_BYTES, count)
-    return { memory, floats, address, run }
-  }
 }
 
 /**
@@ -236,77 +131,6 @@ function layOut(info, tensor, plan) {
   if (!image || image.channels !== expected || image.height !== height || image.width !== width)
     throw new Error(`The layers do not end in an image of ${expected}×${height}×${width}.`)
   return { z, image, count: plan.steps.length }
-}
-
-/**
- * Lays a flow out: the network of its velocity, and the maps to and from whitened coordinates.
- *
- * Gives a function of what `Plan.load` gives, that makes `toNoise(code, level)` and
- * `fromNoise(noise, level, until)`: the arithmetic of `vae.code_distribution`, step by step.
- */
-function layOutFlow(info, tensor, plan) {
-  const { dim, width, blocks, frequencies, steps } = info
-  const [mean, root, inverse] = ["mean", "root", "inverse"].map(tensor)
-  if (mean.length !== dim || root.length !== dim ** 2 || inverse.length !== dim ** 2)
-    throw new Error("The flow's whitening has another size.")
-  const inputs = dim + 2 * frequencies.length
-  const [from, hidden, active, inner, outer, to] = [inputs, width, width, width, width, dim].map(
-    (numbers) => plan.reserve(numbers + SLACK),
-  )
-  const linear = (name, ...more) => plan.linear(tensor, `field.${name}`, ...more)
-  const inward = linear("inward", from, hidden, inputs, width)
-  const pairs = Array.from({ length: blocks }, (_, k) => [
-    linear(`blocks.${k}.1`, active, inner, width, width),
-    linear(`blocks.${k}.3`, active, outer, width, width),
-  ])
-  const outward = linear("outward", active, to, width, dim)
-
-  return ({ floats, address, run }, kernel) => {
-    const silu = (at) => kernel.silu(address(at), address(active), width)
-    const velocity = (x, t) => {
-      floats.set(x, from)
-      frequencies.forEach((frequency, k) => {
-        const angle = Math.fround(Math.fround(t) * frequency)
-        floats[from + dim + k] = Math.sin(angle)
-        floats[from + dim + frequencies.length + k] = Math.cos(angle)
-      })
-      run(inward, 1)
-      for (const [one, other] of pairs) {
-        silu(hidden)
-        run(one, 1)
-        silu(inner)
-        run(other, 1)
-        for (let i = 0; i < width; i++) floats[hidden + i] += floats[outer + i]
-      }
-      silu(hidden)
-      run(outward, 1)
-      return floats.slice(to, to + dim)
-    }
-    // Heun's method, in as many steps as the library takes.
-    const follow = (x, start, end) => {
-      if (start === end) return x
-      const count = Math.max(1, Math.ceil(steps * Math.abs(end - start)))
-      const h = (end - start) / count
-      for (let k = 0; k < count; k++) {
-        const t = start + k * h
-        const first = velocity(x, t)
-        const ahead = velocity(x.map((v, i) => v + h * first[i]), t + h)
-        x = x.map((v, i) => v + (h / 2) * (first[i] + ahead[i]))
-      }
-      return x
-    }
-    const times = (matrix, x) => Float32Array.from(mean, (_, j) => {
-      let sum = 0
-      for (let k = 0; k < dim; k++) sum += matrix[j * dim + k] * x[k]
-      return sum
-    })
-    return {
-      toNoise: (code, level) =>
-        follow(times(inverse, code.map((v, i) => v - mean[i])), 1, 1 - level),
-      fromNoise: (noise, level, until) =>
-        times(root, follow(noise, 1 - level, until)).map((v, i) => v + mean[i]),
-    }
-  }
 }
 
 /**

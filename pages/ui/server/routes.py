@@ -36,10 +36,8 @@ _DECODER = Path(__file__).parents[1] / "decoder"
 _MOST_BYTES = 16_000_000  # of a decoder that a browser is given
 _FOR_EVER = "public, max-age=31536000, immutable"
 _SCRIPTS = {
-    "decoder.js": "text/javascript",
-    "runners.js": "text/javascript",
-    "worker.js": "text/javascript",
     "kernel.wasm": "application/wasm",
+    **{file.name: "text/javascript" for file in sorted(_DECODER.glob("*.js"))},
 }
 
 
@@ -73,7 +71,7 @@ class _Flow:
 def live_routes(base: str = "") -> list[Route]:
     """Lists the routes for `st.App`.
 
-    - `decoder.js`, `runners.js`, `worker.js`, `kernel.wasm`: what decodes in the browser
+    - `decoder.js`, `worker.js` and what they import, `kernel.wasm`: what decodes in the browser
     - `plotly.min.js`: from the installed `plotly`
     - `decoders/{name}`: JSON that describes a checkpoint's decoder and where it lies
     - `decoders/{name}/{digest}.safetensors`: the decoder, cached for ever
