@@ -1,4 +1,4 @@
-"""Codes that stay with the data: blends of several, places of a plane completed.
+"""Codes that stay with the data: blends, places of a plane completed, edits brought back.
 
 An average of codes shrinks towards the mean, where in many dimensions no code lies. Each function
 here does its arithmetic part of the way back to noise, where an average can be given the length
@@ -13,9 +13,11 @@ import torch
 from .code_distribution import CodeDistribution
 from .flow import STEPS, follow
 
-__all__ = ["LEVEL", "blend", "complete"]
+__all__ = ["LEVEL", "LEVELS", "blend", "bring_back", "complete"]
 
 LEVEL = 0.5  # how far back to noise, unless somebody says otherwise
+_STEPS = 8  # of a log density
+LEVELS = (0.2, 0.3, 0.4, 0.5, 0.7)  # tried to bring a code back
 
 
 def blend(
@@ -111,3 +113,39 @@ def complete(
             x = follow(distribution.field, x, t, end)
         x = x + ((1 - end) * start + end * goal) - x @ kept
     return distribution.unwhiten(x.numpy())
+
+
+def bring_back(
+    distribution: CodeDistribution, start: np.ndarray, edited: np.ndarray, least: float = 0.05
+) -> tuple[np.ndarray, float]:
+    """Brings an edited code back to the data, and keeps as much of the edit as that allows.
+
+    At a level, the noise of the edited code gets the length that the start's has, if it is
+    longer, and comes forward again. The lowest level that makes the code likely enough is taken:
+    the higher the level, the more changes that the edit does not ask for.
+
+    Args:
+        distribution: of the codes, with held-out codes to compare with.
+        start: the code before the edit, `(D,)`.
+        edited: the code after it, `(D,)`.
+        least: share of the held-out codes that should be less likely, 0…1.
+
+    Returns:
+        The code `(D,)` float32, and the level that was taken: the one that makes it most likely
+        where none makes it likely enough.
+
+    Raises:
+        ValueError: no held-out codes were kept.
+    """
+    pair = np.stack([start, edited])
+    best, taken, likeliest = pair[1], LEVELS[0], -1.0
+    for level in LEVELS:
+        before, after = distribution.to_noise(pair, level)
+        shrunk = min(1.0, float(np.linalg.norm(before) / max(np.linalg.norm(after), 1e-12)))
+        z = distribution.from_noise(shrunk * after, level)[0]
+        share = float(distribution.percentile(z[None], _STEPS)[0])
+        if share > likeliest:
+            best, taken, likeliest = z, level, share
+        if share >= least:
+            break
+    return best, taken

@@ -23,7 +23,7 @@ from vae.code_distribution import (
 )
 from vae.codes import encode
 from vae.flow import VelocityField
-from vae.likely_codes import blend, complete
+from vae.likely_codes import LEVELS, blend, bring_back, complete
 
 
 def ring(n: int, seed: int = 0) -> np.ndarray:
@@ -251,3 +251,16 @@ def test_directions_need_not_be_axes_nor_orthogonal(learned):
 def test_directions_that_say_nothing_are_refused(learned, shown):
     with pytest.raises(ValueError, match="independent"):
         complete(learned, CORNERS, shown)
+
+
+def test_edited_codes_are_brought_back_no_farther_than_it_takes(learned):
+    start = np.array([2.0, 0.0], np.float32)
+    away = np.array([[3.4, 0.6], [2.9, -1.0], [4.5, 1.5]], np.float32)
+    for edited in away:
+        z, level = bring_back(learned, start, edited)
+        assert learned.percentile(edited[None])[0] < 0.05 <= learned.percentile(z[None], 8)[0]
+        lower = LEVELS[: LEVELS.index(level)]
+        for tried in lower:  # a lower level would not have done
+            u, v = learned.to_noise(np.stack([start, edited]), tried)
+            v = v * np.linalg.norm(u) / np.linalg.norm(v)
+            assert learned.percentile(learned.from_noise(v, tried), 8)[0] < 0.05

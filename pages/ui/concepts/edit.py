@@ -13,15 +13,16 @@ from torch import Tensor
 from pages.ui.shared import cache, labels, visitor
 from pages.ui.shared.classifier import predictions
 from pages.ui.shared.concepts import NamedConcept
-from pages.ui.shared.inside import Judgement, judge_edited
+from pages.ui.shared.inside import INSIDE, Judgement, judge, judge_edited
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin
 from pages.ui.shared.progress import with_progress
 from vae.codes import decode
 from vae.concepts.edits import EditReport, Effect, edit_report, effect_on_many, true_pictures
 from vae.latent import evenly
+from vae.likely_codes import bring_back
 
-__all__ = ["Edit", "EditResult"]
+__all__ = ["BroughtBack", "Edit", "EditResult"]
 
 _MANY = 200  # held-out images that an edit is tried on at once; on all of them when asked
 _FEWEST = 20  # of which shares can be told
@@ -78,6 +79,25 @@ class Edit:
 
 
 @dataclass(frozen=True, eq=False)
+class BroughtBack:
+    """An edited code that had left the data, brought back to them.
+
+    Args:
+        z: the code `(D,)`.
+        picture: decoded, `(C, H, W)`.
+        report: how it compares with the start.
+        place: where it lies.
+        level: of noise that it went back to.
+    """
+
+    z: np.ndarray
+    picture: Tensor = field(repr=False)
+    report: EditReport
+    place: Judgement
+    level: float
+
+
+@dataclass(frozen=True, eq=False)
 class EditResult:
     """What an edit gave: each code decoded once, the true person drawn and encoded once.
 
@@ -109,9 +129,7 @@ class EditResult:
         if truth is not None:
             codes = np.concatenate([z, space.model.encoder(truth[None]).mean.numpy()])
         pictures = decode(space.model, codes)
-        report = edit_report(
-            space.classifier, pictures[:2], z, space.mean, space.aggregate_posterior, edit.pin.row
-        )
+        report = _compare(edit, pictures[:2], z)
         reconstruction = None if truth is None else pictures[2]
         return cls(edit, *pictures[:2], truth, reconstruction, report, edit.others())
 
@@ -139,6 +157,17 @@ class EditResult:
         return judge_edited(self.edit.space, self.edit.edited)
 
     @functools.cached_property
+    def brought_back(self) -> BroughtBack | None:
+        """The edit that stays with the data; None where it does so already, or nobody can tell."""
+        edit, space = self.edit, self.edit.space
+        if self.place.share is None or self.place.zone == "inside":
+            return None
+        z, level = _bring_back(space, edit.pin.z, edit.edited)
+        picture = decode(space.model, z[None])[0]
+        report = _compare(edit, torch.stack([self.before, picture]), np.stack([edit.pin.z, z]))
+        return BroughtBack(z, picture, report, judge(space, z), level)
+
+    @functools.cached_property
     def region(self) -> Tensor:
         """Pixels `(H, W)` that the edit may change, bool: where the truth does, or others do."""
         if self.truth is not None:
@@ -159,6 +188,19 @@ class EditResult:
         codes = space.mean[rows]
         pictures = decode(space.model, np.concatenate([codes, codes + self.edit.step]))
         return (pictures[len(rows) :] - pictures[: len(rows)]).abs().mean((0, 1))
+
+
+def _compare(edit: Edit, pictures: Tensor, z: np.ndarray) -> EditReport:
+    space = edit.space
+    fitted, row = space.aggregate_posterior, edit.pin.row
+    return edit_report(space.classifier, pictures, z, space.mean, fitted, row)
+
+
+@cache.shared(256)
+def _bring_back(
+    space: LatentSpace, start: np.ndarray, edited: np.ndarray
+) -> tuple[np.ndarray, float]:
+    return bring_back(space.distribution, start, edited, INSIDE)
 
 
 @cache.shared(64)

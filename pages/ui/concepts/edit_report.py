@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import streamlit as st
+from torch import Tensor
 
-from pages.ui.concepts.edit import Edit, EditResult
-from pages.ui.shared import cache, formatting, images
+from pages.ui.concepts.edit import BroughtBack, Edit, EditResult
+from pages.ui.shared import cache, formatting, images, visitor
+from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.glossary import explain
 from pages.ui.shared.inside import INSIDE, Judgement, judge
 from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.pins import Pin
 from vae.codes import decode
 from vae.concepts.edits import EditReport, Effect, rmse
 from vae.latent import UNJUDGED, evenly
@@ -191,6 +194,63 @@ def show_after(result: EditResult) -> None:
             [("region", shade), (f"nearest: {space.title(report.nearest)}", near)], width=88
         )
         st.caption(f"Distance to that code: {report.nearest_distance:.2f}.")
+    if result.brought_back is not None:
+        _show_brought_back(result, result.brought_back)
+
+
+def _show_brought_back(result: EditResult, back: BroughtBack) -> None:
+    """The report card of the edit that stays with the data, beside that of the plain one."""
+    edit = result.edit
+    st.markdown(
+        "**The edit brought back to the data**",
+        help="The start and the edited code go back to noise of some level. There the edited one "
+        "gets the length of the other and comes forward again. The lowest level that makes it "
+        f"likelier than {INSIDE:.0%} of held-out codes is taken: here {back.level:.1f}.",
+    )
+    left, right = st.columns([1, 2], gap="large")
+    with left:
+        images.pictures([("plain edit", result.after), ("brought back", back.picture)], width=112)
+        title = f"{edit.pin.title}, edited and brought back"
+        st.button(
+            "Pin what was brought back",
+            icon=":material/push_pin:",
+            on_click=visitor.add_pin,
+            args=(Pin(edit.space.name, "generated", back.z, title),),
+        )
+    columns = [
+        _figures(result, picture, report, place)
+        for picture, report, place in (
+            (result.after, result.report, result.place),
+            (back.picture, back.report, back.place),
+        )
+    ]
+    rows = [
+        {"Figure": name, "Plain edit": figure, "Brought back": columns[1][name]}
+        for name, figure in columns[0].items()
+    ]
+    right.dataframe(rows, hide_index=True, height=38 + 35 * len(rows))
+
+
+def _figures(
+    result: EditResult, picture: Tensor, report: EditReport, place: Judgement
+) -> dict[str, str]:
+    """What an edited picture `(C, H, W)` is judged by."""
+    share = "below all" if place.share == 0 else f"{place.share:.0%}"
+    shown = {"Likelihood percentile": share}
+    if report.after:
+        targets = result.edit.targets.items()
+        if targets:
+            reached = [name for name, value in targets if report.predicts(name)[1] == value]
+            shown["Predicted as intended"] = f"{len(reached)} of {len(targets)}"
+        flipped = report.flipped(result.edit.allowed_changes)
+        names = ", ".join(formatting.words(name).lower() for name in flipped)
+        shown["Other predictions changed"] = plain(names, "text") or "none"
+    change = (picture - result.before).square().mean(0)[~result.region].mean().sqrt().item()
+    shown["Change outside the region"] = f"{change:.3f}"
+    shown["Distance in latent space"] = f"{report.moved:.2f}"
+    if result.truth is not None:
+        shown["Error against the truth"] = f"{rmse(picture[None], result.truth[None])[0]:.3f}"
+    return shown
 
 
 def _show_place(result: EditResult) -> None:

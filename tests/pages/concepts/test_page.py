@@ -6,6 +6,7 @@ import copy
 import io
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from pages.ui.shared.pins import Pin, real_pin
 from pages.ui.shared.visitor import ConceptsState, Visitor
 from vae import VAE, VAEConfig, load_checkpoint, save_checkpoint
 from vae.classifier import Classifier
+from vae.code_distribution import CodeDistribution, save_code_distribution
 from vae.codes import FittedGaussian, decode
 from vae.concepts import evaluation
 from vae.concepts.edits import EditReport, Effect
@@ -34,6 +36,7 @@ from vae.concepts.evaluation import EditBench
 from vae.concepts.files import Concept, pack, read_vectors
 from vae.concepts.vectors import split_by_attribute
 from vae.datasets import faces
+from vae.flow import VelocityField
 from vae.latent import LARGEST_CODE
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -257,6 +260,42 @@ def test_the_verdict_follows_the_figures(monkeypatch, report, works, leak, kind,
     assert words in sentence
     still = Edit(space, act.pin, [hat], np.zeros(1))
     assert edit_report.verdict(still, report, effect, where)[0] == "open"
+
+
+def test_an_edit_that_leaves_the_data_is_shown_brought_back_beside_the_plain_one(models):
+    space = cache.latent_space("tiny-faces")
+    shutil.copytree(models / "tiny-faces", models / "tiny-learned")
+    fitted, d = space.aggregate_posterior, space.mean.shape[1]
+    root = np.linalg.cholesky(fitted.covariance).astype(np.float32)
+    learned = CodeDistribution(fitted.mean.astype(np.float32), root, VelocityField(d, 8, 1))
+    held_out = np.sort(learned.log_density(learned.sample(300)))
+    save_code_distribution(models / "tiny-learned", replace(learned, held_out=held_out))
+    at = visit(model="tiny-learned")
+    metrics = {m.label: m.value for m in at.metric}
+    assert "Likelihood percentile" in metrics and "Mahalanobis percentile" not in metrics
+    space = cache.latent_space("tiny-learned")
+    hat = concepts.concepts(space)["Hat"]
+    far = 8 * root[:, 0] / np.linalg.norm(hat.vector)
+    hat = replace(hat, concept=replace(hat.concept, vector=far))
+    for strength, zone in ((0.0, "inside"), (9.0, "outside")):
+        result = EditResult.of(Edit(space, real_pin(space, 3), [hat], np.array([strength])))
+        assert result.place.zone == zone
+    assert EditResult.of(Edit(space, result.edit.pin, [hat], np.zeros(1))).brought_back is None
+    back = result.brought_back
+    assert back.place.zone == "inside" and back.report.moved < result.report.moved
+    assert not torch.equal(back.picture, result.after)
+    shown = AppTest.from_function(_show_after, args=(result,)).run()
+    assert list(fine(shown).dataframe[-1].value.columns) == [
+        "Figure",
+        "Plain edit",
+        "Brought back",
+    ]
+
+
+def _show_after(result):
+    from pages.ui.concepts import edit_report
+
+    edit_report.show_after(result)
 
 
 def test_a_sheet_frames_the_unchanged_column_and_a_gif_moves():
