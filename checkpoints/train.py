@@ -39,12 +39,14 @@ class Recipe:
         stages: options of `train`; each stage starts from the weights of the one before it.
         bounds: options of `bounds`; None where the shipped codes hold none.
         measured: whether the card holds the figures of `evaluate`.
+        fit: options of `fit-codes`; None where no distribution of the codes is shipped.
         card: what else it says.
     """
 
     stages: tuple[str, ...]
     bounds: str | None = None
     measured: bool = True
+    fit: str | None = None
     card: dict[str, Any] = field(default_factory=dict)
 
 
@@ -65,19 +67,22 @@ LAB = (
 TWIN = f"{DIGITS} --hidden 128 --latent-dim 16 --epochs 50 --threads 1"
 MODELS = {
     "digits": Recipe(
-        (f"{DIGITS} --hidden 256,64 --latent-dim 2 --epochs 120 --beta-warmup 5",), "--quadrature"
+        (f"{DIGITS} --hidden 256,64 --latent-dim 2 --epochs 120 --beta-warmup 5",),
+        "--quadrature",
+        fit="",
     ),
-    "digits-16": Recipe((f"{DIGITS} --hidden 256 --latent-dim 16 --epochs 50",)),
+    "digits-16": Recipe((f"{DIGITS} --hidden 256 --latent-dim 16 --epochs 50",), fit=""),
     "digits-autoencoder": Recipe(
         (f"{DIGITS} --hidden 256,64 --latent-dim 2 --epochs 80 --autoencoder",)
     ),
-    "fashion": Recipe((FASHION,)),
+    "fashion": Recipe((FASHION,), fit=""),
     "faces": Recipe(
         (
             f"{FACES} --sigma-warmup-epochs 2 --epochs 3 --beta 24",
             f"{FACES} --epochs 51 --beta 8",
             f"{FACES} --epochs 10 --beta 32",
         ),
+        fit="",
         card={
             "note": "3 epochs at beta 24, which gives each attribute dimensions of its own, then "
             "51 at beta 8 and 10 at beta 32"
@@ -137,11 +142,13 @@ def build_model(name: str, out: Path, epochs: int | None = None) -> None:
         for number, stage in enumerate(recipe.stages):
             run = str(Path(place, str(number)))
             fewer = [] if epochs is None else ["--epochs", str(epochs)]
-            vae("train", *stage.split(), *fewer, *start, "--out", run)
+            vae("train", *stage.split(), *fewer, *start, "--no-fit-codes", "--out", run)
             start = ["--from", run]
         card = load_card(run) | recipe.card
         save_checkpoint(load_checkpoint(run), out / name, card, half=True, overwrite=True)
         save_codes(out / name, load_codes(run))
+    if recipe.fit is not None:
+        vae("fit-codes", str(out / name), *recipe.fit.split())
     if recipe.measured:
         vae("evaluate", str(out / name), "--save", "--json")
     if recipe.bounds is not None:
@@ -169,7 +176,7 @@ def build_preset_band(name: str, out: Path, epochs: int | None = None) -> None:
         runs: list[str | Path] = [Path(place, str(seed)) for seed in BAND_SEEDS]
         fewer = [] if epochs is None else ["--epochs", str(epochs)]
         for run, seed in zip(runs, BAND_SEEDS, strict=True):
-            vae("train", key, *fewer, "--seed", str(seed), "--out", str(run))
+            vae("train", key, *fewer, "--seed", str(seed), "--no-fit-codes", "--out", str(run))
         shipped = HERE.parent / "vae" / "runs" / "bands"
         file = build_band(preset, runs, folder=shipped if out == HERE else out / "bands")
     _note(file, {"built": built(name, list(BAND_SEEDS), began)})

@@ -13,6 +13,7 @@ from typing import Any
 
 from .arguments import build_parser
 from .config import VAEConfig
+from .durations import time_words
 from .files import OutputError, check_output_file
 from .runs.folder import RunConfig, RunError, is_alive, read_config, write_json
 from .runs.options import RunOptions
@@ -89,7 +90,7 @@ def _settings(options: argparse.Namespace) -> RunConfig | None:
     def flags(*names: str) -> dict[str, Any]:
         return {k: getattr(options, k) for k in names if getattr(options, k) is not None}
 
-    run_wide = flags("dataset", "start", "threads")
+    run_wide = flags("dataset", "start", "threads", "fit_codes")
     presets = {preset.key: preset for preset in PRESETS}
     if options.config in presets:
         config = presets[options.config].config
@@ -147,6 +148,8 @@ def _estimate(config: RunConfig | None, options: argparse.Namespace) -> int:
             f"({estimated['images_per_second']:.0f} images a second, "
             f"{estimated['parameters']:,} parameters)"
         )
+        if estimated["fit_seconds"]:
+            print(f"Then {time_words(estimated['fit_seconds'])} to learn where its codes lie.")
     return 0
 
 
@@ -232,17 +235,16 @@ def _bounds(options: argparse.Namespace) -> int:
 
 
 def _fit_codes(options: argparse.Namespace) -> int:
-    from .code_distribution import fit_checkpoint
+    from .code_fitting import fit_checkpoint
 
-    options.display.log(f"Fitting a distribution to codes of {options.folder}.")
+    display = options.display
     distribution = fit_checkpoint(
         options.folder,
         images=options.images,
         steps=options.steps,
         seed=options.seed,
-        progress=lambda share: options.display.progress(
-            round(options.steps * share), options.steps, "step"
-        ),
+        log=display.log,
+        progress=lambda share: display.progress(round(100 * share), 100, "percent"),
     )
     print(json.dumps(distribution.about, indent=1))
     return 0

@@ -121,6 +121,14 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         dest="tsne",
         action="store_false",
     )
+    _add(
+        parser,
+        "--no-fit-codes",
+        "Do not learn where the codes lie at the end, which takes up to a fifth of the time",
+        dest="fit_codes",
+        action="store_false",
+        default=None,
+    )
     data = parser.add_argument_group("data")
     _add(
         data,

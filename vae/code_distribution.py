@@ -19,20 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .checkpoint import (
-    CheckpointError,
-    find_checkpoint,
-    load_card,
-    load_checkpoint,
-    load_codes,
-    read_tensors,
-    write_tensors,
-)
-from .codes import encode
-from .datasets import load_dataset
+from .checkpoint import CheckpointError, read_tensors, write_tensors
 from .flow import (
     EXACT,
     STEPS,
+    WIDTH,
     AggregatePosterior,
     VelocityField,
     back_with_trace,
@@ -45,7 +36,6 @@ __all__ = [
     "ENOUGH",
     "FILE",
     "CodeDistribution",
-    "fit_checkpoint",
     "fit_codes",
     "load_code_distribution",
     "save_code_distribution",
@@ -213,6 +203,7 @@ def fit_codes(
     *,
     held_out: tuple[np.ndarray, np.ndarray | None] | None = None,
     steps: int = 9_000,
+    width: int = WIDTH,
     seed: int = 0,
     progress: Callable[[float], object] = lambda share: None,
 ) -> CodeDistribution:
@@ -228,6 +219,7 @@ def fit_codes(
         held_out: mean and variance of codes that decide when to stop and what is usual; a tenth
             of the codes by default.
         steps: of training, at most.
+        width: of the velocity's network.
         seed: of the weights, the draws and the noise.
         progress: told the share that is done, 0…1.
 
@@ -256,63 +248,9 @@ def fit_codes(
     sampler = AggregatePosterior(mean, variance, centre, inverse)
     judge = AggregatePosterior(asked, asked_variance, centre, inverse) if len(asked) else sampler
     steps = min(steps, 600 + len(mean) * 2)
-    field, found = train_flow(sampler, judge, mean.shape[1], steps, seed, progress)
+    field, found = train_flow(sampler, judge, mean.shape[1], steps, seed, progress, width)
     flow = CodeDistribution(centre, root, field)
     return _with_figures(flow, *drawn, about | {"kind": "flow"} | found)
-
-
-def fit_checkpoint(
-    folder: str | Path,
-    *,
-    images: int = 16_000,
-    steps: int = 9_000,
-    seed: int = 0,
-    progress: Callable[[float], object] = lambda share: None,
-) -> CodeDistribution:
-    """Fits the distribution of a checkpoint's codes and keeps it beside them.
-
-    It is fitted to the codes of training images; the checkpoint's reference codes are held out.
-
-    Args:
-        folder: the checkpoint's, or its name.
-        images: of the training split, at most.
-        steps: as in `fit_codes`.
-        seed: as in `fit_codes`.
-        progress: told the share that is done, 0…1.
-
-    Raises:
-        CheckpointError: there is no model, there are no codes, or the card names no dataset.
-        DatasetError: its images cannot be had.
-    """
-    folder = find_checkpoint(folder)
-    model, card, codes = load_checkpoint(folder), load_card(folder), load_codes(folder)
-    name = card.get("dataset")
-    if not name:
-        raise CheckpointError(f"{folder}: the card names no dataset, so there are no images.")
-    data = load_dataset(name, "train", image_shape=model.config.image_shape)
-    count = min(images, len(data.images))
-    encoding = 0.2  # of the time
-
-    def tell(done: int) -> None:
-        progress(encoding * done / count)
-
-    found = encode(
-        model,
-        data.images,
-        limit=count,
-        bound=False,
-        progress=tell,
-    )
-    distribution = fit_codes(
-        found["mean"],
-        found["variance"],
-        held_out=(codes["mean"], codes["variance"]),
-        steps=steps,
-        seed=seed,
-        progress=lambda share: progress(encoding + (1 - encoding) * share),
-    )
-    save_code_distribution(folder, distribution)
-    return distribution
 
 
 def save_code_distribution(folder: str | Path, distribution: CodeDistribution) -> None:

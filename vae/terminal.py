@@ -100,9 +100,11 @@ class Display:
         if status.state == "running" and status.steps:
             self._sentence = status.message
             self.progress(status.step, status.steps, "step")
-        elif status.state in ("waiting", "starting", "paused", "finishing"):
+        elif status.state in ("waiting", "starting", "paused", "finishing", "fitting"):
             if status.message and status.message != self._sentence:
                 self.log(status.message)
+            if status.state == "fitting":
+                self.progress(round(100 * status.fitted), 100, "percent")
         else:
             self._close()
 

@@ -216,6 +216,7 @@ def test_the_training_page_says_that_pictures_changed_and_what_was_left_out(mine
         {"latent_dim": 3, "channels": [], "hidden": [8]},
         TrainingConfig(epochs=1, batch_size=60),
         threads=1,
+        fit_codes=False,
     )
     assert train(tmp_path / "runs" / "one", config).state == "finished"
     at = show("train", run="one")

@@ -27,7 +27,7 @@ def config(model: dict) -> RunConfig:
         variance_weighting=0.5,
         precision="float32",
     )
-    return RunConfig("digits", model | {"latent_dim": 3}, training, threads=1)
+    return RunConfig("digits", model | {"latent_dim": 3}, training, threads=1, fit_codes=False)
 
 
 OPTIONS = RunOptions(heldout=250, tsne=False)

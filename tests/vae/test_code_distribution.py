@@ -16,11 +16,11 @@ from vae.code_distribution import (
     ENOUGH,
     FILE,
     CodeDistribution,
-    fit_checkpoint,
     fit_codes,
     load_code_distribution,
     save_code_distribution,
 )
+from vae.code_fitting import fit_checkpoint
 from vae.codes import encode
 from vae.flow import VelocityField
 from vae.likely_codes import LEVELS, blend, bring_back, complete

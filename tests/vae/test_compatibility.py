@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,7 @@ def test_a_run_is_shown(run):
 def test_a_run_goes_on_where_it_was(run):
     before = read_metrics(run)[0]
     resume = {"resume": True, "device": "cpu", "options": RunOptions(tsne=False)}
+    resume["config"] = replace(read_config(run), fit_codes=False)
     control(run, "stop")  # it stops again at once, and writes what it has read
     assert process.run(run, **resume).state == "stopped"
     old = safetensors.numpy.load_file(OLD / "run" / "state.safetensors")

@@ -17,7 +17,16 @@ from vae.classifier import Classifier, save_classifier
 from vae.files import OutputError, check_output_folder, remove_unfinished, write_file
 
 SMALL = "--dataset digits --latent-dim 2 --channels none --hidden 8 --epochs 1 --batch-size 500"
-TRAIN = ["train", *SMALL.split(), "--device", "cpu", "--threads", "1", "--no-tsne"]
+TRAIN = [
+    "train",
+    *SMALL.split(),
+    "--device",
+    "cpu",
+    "--threads",
+    "1",
+    "--no-tsne",
+    "--no-fit-codes",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +103,21 @@ def test_a_run_keeps_the_files_that_others_put_into_its_folder(tmp_path):
     assert main([*TRAIN, "--out", str(out)]) == 0
     kept = foreign(out).items() & {(n, f"mine: {n}".encode()) for n in content(out)}
     (out / f".state.safetensors.{'0' * 32}.unfinished").write_text("of a killed process")
-    assert main(["train", "--resume", "--out", str(out), "--device", "cpu", "--no-tsne"]) == 0
+    assert (
+        main(
+            [
+                "train",
+                "--resume",
+                "--out",
+                str(out),
+                "--device",
+                "cpu",
+                "--no-tsne",
+                "--no-fit-codes",
+            ]
+        )
+        == 0
+    )
     assert kept and kept <= content(out).items()
     assert not list(out.glob(".*.unfinished"))
 

@@ -60,7 +60,7 @@ def test_a_run_that_goes_on_counts_from_where_it_was(monkeypatch):
 
 
 def test_commands_say_what_they_do_unless_quiet(tmp_path, capsys):
-    command = ["train", *SMALL, "--epochs", "1", "--no-tsne"]
+    command = ["train", *SMALL, "--epochs", "1", "--no-tsne", "--no-fit-codes"]
     assert main([*command, "--out", str(tmp_path / "loud")]) == 0
     loud = capsys.readouterr()
     assert "Loading the images" in loud.err and "steps" in loud.err

@@ -23,6 +23,7 @@ from filelock import lock_descriptor
 from ..config import ConfigError, Fields, VAEConfig
 from ..files import write_file
 from ..locations import FILES as CHECKPOINT_FILES
+from ..locations import data_folder
 from ..schema import Count, Number, Positive, SchemaError, convert, decode
 from ..training.config import TrainingConfig
 
@@ -40,6 +41,7 @@ __all__ = [
     "is_locked",
     "is_run",
     "lock",
+    "not_fitted",
     "read_changes",
     "read_config",
     "read_control",
@@ -49,7 +51,7 @@ __all__ = [
 ]
 
 _PROBE = threading.Lock()  # two watchers must not take each other for the holder
-LIVE = ("waiting", "starting", "running", "paused", "finishing")
+LIVE = ("waiting", "starting", "running", "paused", "finishing", "fitting")
 FILES = (  # the last one marks the folder as a run's
     *("status.json", "metrics.jsonl", "control.json", "changes.jsonl", "state.safetensors"),
     *(*CHECKPOINT_FILES, "log.txt", "run.lock"),
@@ -61,6 +63,7 @@ State = Literal[
     "running",
     "paused",
     "finishing",
+    "fitting",
     "finished",
     "stopped",
     "failed",
@@ -108,6 +111,7 @@ class RunConfig(Fields):
         start: folder of the checkpoint whose weights to start from.
         preset: name of the preset it came from.
         threads: of the processor; half of the cores, at most 8, by default.
+        fit_codes: whether the distribution of the codes is fitted at the end.
 
     Raises:
         ConfigError: no thread, or more than any machine has.
@@ -119,6 +123,7 @@ class RunConfig(Fields):
     start: str | None = None
     preset: str | None = None
     threads: int = field(default_factory=lambda: max(1, min(8, (os.cpu_count() or 1) // 2)))
+    fit_codes: bool = True
 
     def __post_init__(self) -> None:
         for name, kind, expected in (
@@ -126,6 +131,7 @@ class RunConfig(Fields):
             ("model", dict, "an object with fields of VAEConfig"),
             ("start", str | None, "the name or folder of a checkpoint"),
             ("preset", str | None, "the name of a preset"),
+            ("fit_codes", bool, "true or false"),
         ):
             value = getattr(self, name)
             if not isinstance(value, kind):
@@ -155,8 +161,9 @@ class Status:
     """Where a run is.
 
     Args:
-        state: `waiting`, `starting`, `running`, `paused`, `finishing`, `finished`, `stopped`,
-            `failed`, or `interrupted` if its process is gone without a word.
+        state: `waiting`, `starting`, `running`, `paused`, `finishing`, `fitting` (the distribution
+            of the codes), `finished`, `stopped`, `failed`, or `interrupted` if its process is gone
+            without a word.
         message: a sentence for visitors.
         step: steps taken.
         steps: in all.
@@ -167,6 +174,7 @@ class Status:
         beta: weight of the KL in force.
         learning_rate: in force.
         parameters: of the network.
+        fitted: share of the fit of the codes' distribution that is done, 0…1.
         heartbeat: when the process last wrote this, in seconds since 1970.
         pid: of the process.
     """
@@ -182,6 +190,7 @@ class Status:
     beta: Positive | None = None
     learning_rate: Positive | None = None
     parameters: Count = 0
+    fitted: Positive = 0.0
     heartbeat: Positive = 0.0
     pid: Count = 0
 
@@ -262,10 +271,28 @@ def read_status(folder: str | Path) -> Status:
     if status.live and not is_alive(folder):
         if not damage and status.state == "starting" and _age(folder / "config.json") < 90:
             return status
+        if status.state == "fitting":  # nothing of the run itself is lost
+            message = f"Finished. {not_fitted(folder)}"
+            return replace(status, state="finished", message=message, seconds_left=0.0)
         reason = damage or "The training process stopped unexpectedly."
         message = f"{reason} Resume to continue from the last checkpoint."
         return replace(status, state="interrupted", message=message)
     return status
+
+
+def not_fitted(folder: Path, why: str = "") -> str:
+    """Says that a run has no distribution of its codes, and how to come by one.
+
+    Args:
+        folder: the run's.
+        why: a sentence.
+    """
+    run = folder.resolve()
+    known = run.parent == (data_folder() / "runs").resolve()
+    return (
+        f"{why or 'The fit of its distribution of codes was ended early.'} "
+        f"python -m vae fit-codes {run.name if known else folder} fits it."
+    )
 
 
 def is_alive(folder: str | Path) -> bool:

@@ -33,11 +33,15 @@ class Preset:
     config: RunConfig
 
     def describes(self, config: RunConfig) -> bool:
-        """Whether a run does just this, on any processor and with any seed."""
+        """Whether a run trains just this, on any processor and with any seed."""
         own = self.config.training
         training = replace(config.training, seed=own.seed, precision=own.precision)
         same = replace(
-            config, training=training, preset=self.config.preset, threads=self.config.threads
+            config,
+            training=training,
+            preset=self.config.preset,
+            threads=self.config.threads,
+            fit_codes=self.config.fit_codes,  # comes after all that a band shows
         )
         return same == self.config
 

@@ -188,6 +188,8 @@ def _plan(folder: str | Path, config: RunConfig | None, resume: bool) -> RunConf
         if config is not None and config.training.precision == "auto":  # settled at the start
             training = replace(config.training, precision=saved.training.precision)
             config = replace(config, training=training)
+        if config is not None:  # what comes after training may be wanted or not
+            saved = replace(saved, fit_codes=config.fit_codes)
         if config is not None and config != saved:
             raise RunError(
                 f"{folder} was begun with other settings; a resumed run keeps its own. Leave the "

@@ -16,6 +16,7 @@ import torch
 
 from ..checkpoint import CheckpointError, load_card, load_checkpoint, load_codes, read_tensors
 from ..code_distribution import load_code_distribution
+from ..code_fitting import IMAGES, plan_fit
 from ..config import ConfigError, VAEConfig
 from ..datasets import Dataset, load_dataset
 from ..model import VAE
@@ -25,6 +26,7 @@ from ..training.loop import TrainingError, train
 from .folder import RunConfig
 
 __all__ = [
+    "SHARE",
     "describe_damage",
     "describe_data",
     "estimate",
@@ -32,6 +34,9 @@ __all__ = [
     "prepare",
     "threads",
 ]
+
+
+SHARE = 0.2  # of the time of training, that the distribution of codes may take
 
 
 def prepare(config: RunConfig) -> tuple[Dataset, Dataset, VAE]:
@@ -105,7 +110,8 @@ def estimate(
         batches: to measure, after two that warm up.
 
     Returns:
-        `seconds_per_epoch`, `seconds`, `images_per_second`, `images` and `parameters`.
+        `seconds_per_epoch`, `seconds`, `images_per_second`, `images`, `parameters`, and
+        `fit_seconds`, for the distribution of the codes at the end.
     """
     group = join(device)
     with threads(config.threads):
@@ -122,10 +128,16 @@ def estimate(
                 break
         images_seen -= min(config.training.batch_size, len(data))
         speed = max(images_seen, 1) / max(time.perf_counter() - since, 1e-9)
+        seconds = len(data) / speed * config.training.epochs
+        fit = 0.0
+        if config.fit_codes:
+            count = min(len(data), IMAGES)
+            fit = plan_fit(count, model.latent_dim, budget=SHARE * seconds).seconds
     leave(group)
     return {
         "seconds_per_epoch": len(data) / speed,
-        "seconds": len(data) / speed * config.training.epochs,
+        "seconds": seconds,
+        "fit_seconds": fit,
         "images_per_second": speed,
         "images": len(data),
         "parameters": model.config.parameter_count(),

@@ -23,7 +23,9 @@ from ..checkpoint import (
     save_own_checkpoint,
     write_tensors,
 )
+from ..code_fitting import fit_checkpoint
 from ..codes import write_reference
+from ..datasets import Dataset
 from ..files import write_file
 from ..model import VAE
 from ..schema import Count, Number, Positive, SchemaError, convert
@@ -36,6 +38,7 @@ from .folder import (
     RunConfig,
     RunError,
     Status,
+    not_fitted,
     read_changes,
     read_control,
     read_metrics,
@@ -43,7 +46,7 @@ from .folder import (
 )
 from .options import RunOptions
 from .process import Reporter
-from .setup import describe_data, explain, prepare, threads
+from .setup import SHARE, describe_data, explain, prepare, threads
 from .snapshots import Snapshots, list_snapshots, snapshot_file
 
 __all__ = ["dismiss", "follow", "lead"]
@@ -259,9 +262,43 @@ class _Trainer:
             self._save(model)
             self.say("finishing", "Drawing the map of codes.", seconds_left=None)
             write_reference(load_checkpoint(self.folder), self.folder, heldout, self.options.tsne)
-        reason = self._read_card().get("no_tsne")
-        sentences = ["Finished.", *self._card["notices"], *([reason] if reason else [])]
+        unfitted = self._fit_codes(data) if group.writes and config.fit_codes else ""
+        reason = self._read_card().get("no_tsne", "")
+        sentences = ["Finished.", *self._card["notices"], *filter(None, [reason, unfitted])]
         self.say("finished", " ".join(sentences), seconds_left=0.0)
+
+    def _fit_codes(self, data: Dataset) -> str:
+        """Fits the distribution of codes; says what there is to say if it ends without one."""
+        since: tuple[float, float] | None = None  # when the step began, and at which share
+
+        def log(sentence: str) -> None:
+            nonlocal since
+            since = None
+            self.say("fitting", sentence, seconds_left=None)
+
+        def tell(share: float) -> None:
+            nonlocal since
+            if self.stop.is_set() or self._control().action == "stop":
+                raise _Stopped
+            now, left = time.monotonic(), None
+            began, before = since = since or (now, share)
+            if now > began + 1 and share > before:
+                left = (now - began) * (1 - share) / (share - before)
+            self.say("fitting", self.status.message, fitted=share, seconds_left=left)
+
+        try:
+            fit_checkpoint(
+                self.folder,
+                budget=SHARE * self.seconds,
+                data=data,
+                log=log,
+                progress=tell,
+            )
+        except _Stopped:
+            return not_fitted(self.folder)
+        except (ValueError, OSError, MemoryError) as error:
+            return not_fitted(self.folder, f"No distribution of its codes: {explain(error)}")
+        return ""
 
     def _settle_precision(self) -> None:
         """Keeps what `auto` means here, so that the run computes alike wherever it is resumed."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from pages.ui.shared.foreign_text import plain
 from vae.bounds import Bounds, last_digit
+from vae.durations import time_words
 
 __all__ = [
     "bounds_in_words",
@@ -114,12 +115,3 @@ def milliseconds(seconds: float) -> str:
     if seconds < 1:
         return f"{1e3 * seconds:.3g} ms"
     return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:,.0f} min"
-
-
-def time_words(seconds: float) -> str:
-    """A duration as people say it."""
-    if seconds < 90:
-        return f"{seconds:.0f} second{'' if round(seconds) == 1 else 's'}"
-    if seconds < 5_400:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds / 3_600:.1f} hours"

@@ -41,6 +41,7 @@ _ICONS = {
     "running": ":material/play_circle:",
     "paused": ":material/pause_circle:",
     "finishing": ":material/map:",
+    "fitting": ":material/blur_on:",
     "finished": ":material/check_circle:",
     "stopped": ":material/stop_circle:",
     "failed": ":material/error:",
@@ -75,7 +76,7 @@ def show_controls(run: Run) -> None:
                 icon=":material/pause:",
                 key="pause",
                 args=(run.folder, "pause"),
-                disabled=status.state == "finishing",
+                disabled=status.state in ("finishing", "fitting"),
                 **do,
             )
         st.button(
@@ -83,7 +84,9 @@ def show_controls(run: Run) -> None:
             icon=":material/stop:",
             key="stop",
             args=(run.folder, "stop"),
-            help="A stopped run can be resumed later.",
+            help="The run is finished without it."
+            if status.state == "fitting"
+            else "A stopped run can be resumed later.",
             disabled=status.state == "finishing",
             **do,
         )
@@ -304,9 +307,13 @@ def _show_status(status: Status, config: RunConfig) -> None:
         st.markdown(f"{_ICONS[status.state]} {message(status.message)}")
     elif status.state == "finishing":
         st.markdown(line + message(status.message))
+    elif status.state == "fitting":
+        st.markdown(" · ".join([line + message(status.message), *facts[1:]]))
     else:
         st.markdown(line + " · ".join(facts))
-    if status.steps:
+    if status.state == "fitting":
+        st.progress(min(status.fitted, 1.0))
+    elif status.steps:
         st.progress(min(status.step / status.steps, 1.0))
 
 

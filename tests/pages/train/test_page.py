@@ -25,7 +25,9 @@ from vae.training.config import TrainingConfig
 torch.set_num_threads(1)
 PAGE = Path(__file__).resolve().parents[3] / "pages" / "train.py"
 MODEL = {"latent_dim": 3, "channels": [], "hidden": [8]}
-CONFIG = RunConfig("digits", MODEL, TrainingConfig(epochs=3, batch_size=500), threads=1)
+CONFIG = RunConfig(
+    "digits", MODEL, TrainingConfig(epochs=3, batch_size=500), threads=1, fit_codes=False
+)
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +87,10 @@ def test_details_change_what_is_started(tmp_path, monkeypatch):
     at.number_input(key=f"{key}-beta").set_value(4.0)
     at.number_input(key=f"{key}-latent").set_value(5)
     at.selectbox(key=f"{key}-likelihood").set_value("gaussian_fixed")
+    at.toggle(key=f"{key}-fit-codes").set_value(False)
     at.run().button(key="start").click().run()
     (config,) = started
-    assert config.training.beta == 4 and config.preset is None
+    assert config.training.beta == 4 and config.preset is None and not config.fit_codes
     assert config.model["latent_dim"] == 5 and config.model["likelihood"] == "gaussian_fixed"
 
 
@@ -192,6 +195,17 @@ def test_controls_reach_the_run(live):
     at.button(key="stop").click().run()
     assert read_control(live).action == "stop"
     assert not at.exception
+
+
+def test_the_fit_of_the_codes_is_shown_and_can_be_stopped(live):
+    status = json.loads((live / "status.json").read_text())
+    told = {"state": "fitting", "message": "Fitting a distribution.", "fitted": 0.4}
+    write_json(live / "status.json", status | told | {"seconds_left": 20})
+    at = visit(run="plain")
+    assert not at.exception and "about 20 seconds left" in texts(at)
+    assert at.button(key="pause").disabled and not at.button(key="stop").disabled
+    at.button(key="stop").click().run()
+    assert read_control(live).action == "stop"
 
 
 def test_a_run_that_somebody_has_deleted_is_named_when_it_is_told_something(live):

@@ -86,7 +86,16 @@ def test_a_preset_is_named_by_its_key(tmp_path):
 def test_a_run_from_a_file(tmp_path):
     file, out = tmp_path / "settings.json", tmp_path / "run"
     write_json(file, CONFIG.to_dict())
-    command = ["train", str(file), "--device", "cpu", "--no-tsne", "--out", str(out)]
+    command = [
+        "train",
+        str(file),
+        "--device",
+        "cpu",
+        "--no-tsne",
+        "--no-fit-codes",
+        "--out",
+        str(out),
+    ]
     assert main([*command, "--epochs", "1"]) == 0
     assert read_status(out).step == 8 and read_config(out).model == CONFIG.model
     assert main([*command, "--epochs", "1", "--resume"]) == 0  # the same settings

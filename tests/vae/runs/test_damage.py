@@ -113,7 +113,7 @@ def test_commands_end_with_a_sentence(run, name, what, capsys):
         return  # tensors have no fields
     damage(run / name)
     for command in (
-        ["train", "--resume", "--device", "cpu", "--no-tsne", "--out", str(run)],
+        ["train", "--resume", "--device", "cpu", "--no-tsne", "--no-fit-codes", "--out", str(run)],
         ["encode", str(run), "--dataset", "digits", "--out", str(run.parent / "c.safetensors")],
     ):
         status = main(command)
@@ -130,7 +130,18 @@ def test_a_damaged_state_is_named_and_nothing_is_lost(run, capsys):
         if what.endswith((" zero", " -1", "e+38", "null")):  # as it might be
             continue
         damage(file)
-        assert main(["train", "--resume", "--device", "cpu", "--no-tsne", "--out", str(run)]) in (
+        assert main(
+            [
+                "train",
+                "--resume",
+                "--device",
+                "cpu",
+                "--no-tsne",
+                "--no-fit-codes",
+                "--out",
+                str(run),
+            ]
+        ) in (
             1,
             2,
         ), what

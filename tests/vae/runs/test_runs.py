@@ -318,6 +318,7 @@ def test_command_line(tmp_path, capsys):
         "--device",
         "cpu",
         "--no-tsne",
+        "--no-fit-codes",
         "--threads",
         "1",
     ]
@@ -329,7 +330,22 @@ def test_command_line(tmp_path, capsys):
     assert "--resume" in capsys.readouterr().err
     assert main(["train", *small, "--out", out, "--resume", "--epochs", "3"]) == 2
     assert "other settings" in capsys.readouterr().err
-    assert main(["train", "--out", out, "--resume", "--device", "cpu", "--no-tsne", "--json"]) == 0
+    assert (
+        main(
+            [
+                "train",
+                "--out",
+                out,
+                "--resume",
+                "--device",
+                "cpu",
+                "--no-tsne",
+                "--no-fit-codes",
+                "--json",
+            ]
+        )
+        == 0
+    )
     assert json.loads(capsys.readouterr().out)["state"] == "finished"
     assert main(["train", *small[:2], "--estimate", "--json", *small[2:]]) == 0
     assert json.loads(capsys.readouterr().out)["seconds_per_epoch"] > 0
@@ -344,6 +360,7 @@ def test_command_line(tmp_path, capsys):
         "--device",
         "cpu",
         "--no-tsne",
+        "--no-fit-codes",
     ]
     start += ["--batch-size", "500", "--out", str(tmp_path / "second")]
     assert main(start) == 0

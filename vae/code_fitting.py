@@ -1,0 +1,135 @@
+"""Fitting the distribution of a checkpoint's codes, within the time that there is for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .checkpoint import (
+    CheckpointError,
+    find_checkpoint,
+    load_card,
+    load_checkpoint,
+    load_codes,
+)
+from .code_distribution import ENOUGH, CodeDistribution, fit_codes, save_code_distribution
+from .codes import encode
+from .datasets import Dataset, load_dataset
+from .durations import time_words
+from .flow import WIDTH, measure_step
+from .model import VAE
+
+__all__ = ["IMAGES", "STEPS", "Plan", "fit_checkpoint", "plan_fit"]
+
+IMAGES = 16_000  # of the training split, at most
+STEPS = 9_000  # at most
+_NARROW = 128  # a seventh of the time of a step
+_WORTH = 1_500  # steps from which the wide network is the better one
+_LEAST = 500  # steps; fewer of the narrow one are no better than a Gaussian
+_ENCODING = 0.2  # of the time that is shown
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a flow is to be fitted.
+
+    Args:
+        steps: of training.
+        width: of the network.
+        seconds: that it will take here.
+    """
+
+    steps: int
+    width: int
+    seconds: float
+
+
+def plan_fit(codes: int, dim: int, steps: int = STEPS, budget: float | None = None) -> Plan:
+    """Decides how a flow is to be fitted, from how long a step takes here.
+
+    Args:
+        codes: that it is fitted to; fewer take fewer steps.
+        dim: D.
+        steps: at most.
+        budget: seconds that it should take at most; a useful minimum is done in any case.
+            However many steps there is time for, by default.
+    """
+    if codes < ENOUGH:
+        return Plan(0, WIDTH, 0.0)
+    steps = min(steps, 600 + 2 * codes)
+    pace = measure_step(dim)
+    width = WIDTH
+    if budget is not None and budget < pace * min(_WORTH, steps):
+        width, pace = _NARROW, measure_step(dim, _NARROW)
+    if budget is not None:
+        steps = min(steps, max(_LEAST, int(budget / pace)))
+    return Plan(steps, width, steps * pace)
+
+
+def fit_checkpoint(
+    folder: str | Path,
+    *,
+    images: int = IMAGES,
+    steps: int = STEPS,
+    seed: int = 0,
+    budget: float | None = None,
+    model: VAE | None = None,
+    data: Dataset | None = None,
+    log: Callable[[str], object] = lambda sentence: None,
+    progress: Callable[[float], object] = lambda share: None,
+) -> CodeDistribution:
+    """Fits the distribution of a checkpoint's codes and keeps it beside them.
+
+    It is fitted to the codes of training images; the checkpoint's reference codes are held out.
+
+    Args:
+        folder: the checkpoint's, or its name.
+        images: of the training split, at most.
+        steps: as in `fit_codes`.
+        seed: as in `fit_codes`.
+        budget: seconds of training to stay within, see `plan_fit`.
+        model: the checkpoint's, if it is at hand, on any device.
+        data: its training images, if they are at hand.
+        log: told what is being done, and how long it takes.
+        progress: told the share that is done, 0…1; what it raises ends the fit, and nothing is
+            kept.
+
+    Raises:
+        CheckpointError: there is no model, there are no codes, or the card names no dataset.
+        DatasetError: its images cannot be had.
+    """
+    folder = find_checkpoint(folder)
+    model = model or load_checkpoint(folder)
+    codes = load_codes(folder)
+    if data is None:
+        name = load_card(folder).get("dataset")
+        if not name:
+            raise CheckpointError(f"{folder}: the card names no dataset, so there are no images.")
+        data = load_dataset(name, "train", image_shape=model.config.image_shape)
+    count = min(images, len(data))
+
+    def tell(done: int) -> None:
+        progress(_ENCODING * done / max(count, 1))
+
+    log(f"Encoding {count:,} images.")
+    encoded = encode(model, data.images, limit=count, bound=False, progress=tell)
+    plan = plan_fit(count, model.latent_dim, steps, budget)
+    if plan.steps:
+        log(
+            f"Fitting a distribution to {count:,} codes: {plan.steps:,} steps, about "
+            f"{time_words(plan.seconds)}."
+        )
+    else:
+        log(f"Fitting a Gaussian: {count:,} codes are too few for more, {ENOUGH} are needed.")
+    distribution = fit_codes(
+        encoded["mean"],
+        encoded["variance"],
+        held_out=(codes["mean"], codes["variance"]),
+        steps=plan.steps,
+        width=plan.width,
+        seed=seed,
+        progress=lambda share: progress(_ENCODING + (1 - _ENCODING) * share),
+    )
+    save_code_distribution(folder, distribution)
+    return distribution
