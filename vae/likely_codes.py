@@ -13,7 +13,7 @@ import torch
 from .code_distribution import CodeDistribution
 from .flow import STEPS, follow
 
-__all__ = ["LEVEL", "LEVELS", "blend", "bring_back", "complete"]
+__all__ = ["LEVEL", "LEVELS", "blend", "bring_back", "complete", "directions_in_noise", "traverse"]
 
 LEVEL = 0.5  # how far back to noise, unless somebody says otherwise
 _STEPS = 8  # of a log density
@@ -61,6 +61,51 @@ def blend(
     alone = weights.max(1) == 1
     z[alone] = codes[whole[alone]]
     return z
+
+
+def directions_in_noise(
+    distribution: CodeDistribution, directions: np.ndarray, level: float = LEVEL
+) -> np.ndarray:
+    """Turns directions of the codes into directions of their noise at a level.
+
+    Args:
+        distribution: of the codes.
+        directions: `(K, D)`, such as a standard deviation of the codes along each.
+        level: 0…1, see `CodeDistribution.to_noise`.
+
+    Returns:
+        `(K, D)`, as long beside the noise of that level as the directions are beside the codes.
+    """
+    whitened = distribution.whiten(distribution.mean + np.atleast_2d(directions))
+    return whitened * np.float32(np.hypot(level, 1 - level))
+
+
+def traverse(
+    distribution: CodeDistribution,
+    base: np.ndarray,
+    directions: np.ndarray,
+    steps: np.ndarray,
+    level: float = LEVEL,
+) -> np.ndarray:
+    """Goes from a code along directions, and stays with the data.
+
+    The directions are followed in noise of the level, where each place gets the length that the
+    start has, and comes forward again.
+
+    Args:
+        distribution: of the codes.
+        base: the start, `(D,)`.
+        directions: `(K, D)`.
+        steps: `(N, K)`, how far along each.
+        level: 0…1, see `CodeDistribution.to_noise`.
+
+    Returns:
+        `(N, D)` float32.
+    """
+    u = distribution.to_noise(base, level)
+    moved = u + np.atleast_2d(steps) @ directions_in_noise(distribution, directions, level)
+    lengths = np.linalg.norm(moved, axis=1, keepdims=True)
+    return distribution.from_noise(moved * np.linalg.norm(u) / np.maximum(lengths, 1e-12), level)
 
 
 def complete(

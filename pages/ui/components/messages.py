@@ -402,6 +402,7 @@ class SliderData(Message):
     shape: tuple[int, int, int]
     gaussian: bool
     weighting: Literal["linear", "arc", "through", "bilinear"]
+    level: float | None
     bases: list[SliderBase]
     vectors: list[list[float]]
     sliders: list[SliderKnob]

@@ -9,6 +9,7 @@ import torch
 from pages.ui.components.sliders import live_square
 from pages.ui.interpolate import endpoints
 from pages.ui.shared import (
+    cache,
     concepts,
     export,
     formatting,
@@ -21,6 +22,7 @@ from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin
 from vae.codes import decode
 from vae.latent import bilinear, grid, neighbours
+from vae.likely_codes import blend
 
 __all__ = ["analogy", "square_view"]
 
@@ -48,6 +50,7 @@ def square_view(space: LatentSpace) -> None:
         else:
             names = endpoints.NAMES
             corners = np.stack([pin.z for pin in _choose_four(space)])
+        level = endpoints.choose_blend(space, "Blended along", first=kind == "pictures")
         steps = st.select_slider("Pictures per side", SIDES, **links.choice("side", SIDES, 7))
         take = st.container(horizontal=True, gap="small")
     with left:
@@ -55,19 +58,24 @@ def square_view(space: LatentSpace) -> None:
         x, y = live_square(
             space,
             corners,
-            key=f"square-{space.name}",
+            key=f"square-{space.name}{'' if level is None else '-learned'}",
+            level=level,
             steps=steps,
             at=(x, y),
             size=220 if space.model.config.likelihood == "gaussian" else 300,
         )
-        z = bilinear(corners, [[x, y]])[0]
+        z = _blended(space, corners, np.array([[x, y]]), level)[0]
         _here(space, z)
     endpoints.keep_stand(space, "square", [x, y])
     endpoints.write_address(space, names, [x, y])
     with take:
         at = grid((0, 1), (1, 0), steps, steps)
-        codes = bilinear(corners, at)
-        about = {"model": space.name, "corners": "top left, top right, bottom left, bottom right"}
+        codes = _blended(space, corners, at, level)
+        about = {
+            "model": space.name,
+            "corners": "top left, top right, bottom left, bottom right",
+            "level": level,
+        }
         st.button(
             "Pin this point",
             icon=":material/push_pin:",
@@ -83,6 +91,16 @@ def square_view(space: LatentSpace) -> None:
                 lambda: export.arrays(about, z=codes, at=at, corners=corners),
             ),
         })  # fmt: skip
+
+
+@cache.shared(64)
+def _blended(
+    space: LatentSpace, corners: np.ndarray, at: np.ndarray, level: float | None
+) -> np.ndarray:
+    """Codes `(N, D)` at places `(N, 2)` of the square."""
+    if level is None:
+        return bilinear(corners, at)
+    return blend(space.distribution, corners, bilinear(np.eye(4), at), level)
 
 
 def _choose_four(space: LatentSpace) -> list[Pin]:

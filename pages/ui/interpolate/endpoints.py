@@ -13,6 +13,7 @@ import torch
 from pages.ui.components import pickers
 from pages.ui.shared import images, links, visitor
 from pages.ui.shared.foreign_text import plain
+from pages.ui.shared.glossary import explain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import (
     KIND_BADGES,
@@ -24,9 +25,11 @@ from pages.ui.shared.pins import (
     refound,
 )
 from vae.codes import decode
+from vae.likely_codes import LEVEL
 
 __all__ = [
     "NAMES",
+    "choose_blend",
     "choose_end",
     "choose_ends",
     "draw_first",
@@ -170,6 +173,38 @@ def choose_ends(space: LatentSpace, names: Sequence[str]) -> list[Pin]:
         st.button("Shuffle", icon=":material/shuffle:", on_click=shuffle, args=(space, names))
         draw_first(space, chosen)
     return chosen
+
+
+def choose_blend(space: LatentSpace, label: str, *, first: bool = True) -> float | None:
+    """Asks whether codes are added up as they are or through their learned distribution.
+
+    Args:
+        space: the model.
+        label: of the choice.
+        first: whether a deep model opens on its learned distribution, if it has one.
+
+    Returns:
+        The level of noise in which they are added up; None for the codes themselves.
+    """
+    if space.distribution is None or not space.distribution.learned:
+        return None
+    names = {"learned": "Learned distribution", "straight": "Straight lines"}
+    options = tuple(names)
+    default = "learned" if first and space.high_dimensional else "straight"
+    way = st.segmented_control(
+        label,
+        options,
+        required=True,
+        format_func=names.get,
+        **links.choice("blend", options, default, labels=names.get),
+        help=explain(
+            "learned distribution",
+            f"Codes are added up as noise, {LEVEL:.0%} of the way back, get the length that noise "
+            "has, and come forward again. On straight lines they leave the data: an average of "
+            "images is none.",
+        ),
+    )
+    return LEVEL if way == "learned" else None
 
 
 def draw_first(space: LatentSpace, chosen: Sequence[Pin]) -> None:

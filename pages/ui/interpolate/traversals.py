@@ -8,12 +8,16 @@ import streamlit as st
 from pages.ui.components.plotly_chart import chart
 from pages.ui.components.sliders import Slider, live_sliders
 from pages.ui.interpolate import endpoints
-from pages.ui.shared import export, links, plot_style, scatter
+from pages.ui.shared import cache, export, links, plot_style, scatter
+from pages.ui.shared.inside import judge
 from pages.ui.shared.latent_space import LatentSpace
+from vae.latent import evenly
+from vae.likely_codes import blend, directions_in_noise, traverse
 
 __all__ = ["directions", "traversal_view"]
 
 _AXES = 4  # sliders at a time
+_AVERAGED = 500  # codes at most, through the learned distribution
 
 
 def traversal_view(space: LatentSpace) -> None:
@@ -48,7 +52,8 @@ def traversal_view(space: LatentSpace) -> None:
             "Start from", list(origins), required=True, format_func=origins.get,
             **links.choice("origin", origins, "A", text=str.lower, labels=origins.get),
         )  # fmt: skip
-        base, title = space.mean.mean(0), "Mean code"
+        level = endpoints.choose_blend(space, "Followed along")
+        base, title = _mean(space, level), "Mean code"
         if origin == "A":
             (a,) = endpoints.choose_ends(space, ("A",))
             base, title = a.z, f"A, {a.title}"
@@ -57,12 +62,17 @@ def traversal_view(space: LatentSpace) -> None:
     view = f"{kind}-{page}"
     with left:
         at = np.clip(endpoints.stand(space, view, [0.0] * len(sliders)), -3, 3).tolist()
+        shown, added = base, vectors[here]
+        if level is not None:
+            shown = space.distribution.to_noise(base, level)[0]
+            added = directions_in_noise(space.distribution, added, level)
         values = live_sliders(
             space,
-            [(title, base)],
-            vectors[here],
+            [(title, shown)],
+            added,
             sliders,
-            key=f"traverse-{space.name}-{view}",
+            key=f"traverse-{space.name}-{view}{'' if level is None else '-learned'}",
+            level=level,
             strip=9,
             before=True,
             at=at,
@@ -72,7 +82,9 @@ def traversal_view(space: LatentSpace) -> None:
             "σ is the standard deviation of the codes along that direction. Double-click a slider "
             "to reset it to 0."
         )
-    z = base + values @ vectors[here]
+    z = _codes(space, base, vectors[here], np.atleast_2d(values), level)[0]
+    with left:
+        st.caption(f"Here the code is {judge(space, z).words}.")
     endpoints.keep_stand(space, view, values)
     endpoints.write_address(space, ("A",) if origin == "A" else (), values)
     with take:
@@ -83,8 +95,14 @@ def traversal_view(space: LatentSpace) -> None:
             args=(space, z, "point on a traversal"),
         )
         steps = np.linspace(-3, 3, 9)
-        codes = np.concatenate([base + steps[:, None] * v for v in vectors[here]])
-        about = {"model": space.name, "directions": names[here], "sigma": steps.tolist()}
+        along = [_codes(space, base, v[None], steps[:, None], level) for v in vectors[here]]
+        codes = np.concatenate(along)
+        about = {
+            "model": space.name,
+            "directions": names[here],
+            "sigma": steps.tolist(),
+            "level": level,
+        }
         endpoints.export_files(space, {
             "Film strips, PNG": (
                 f"{space.name}-axes.png", lambda: endpoints.sheet(space, codes, len(steps)),
@@ -94,6 +112,29 @@ def traversal_view(space: LatentSpace) -> None:
                 lambda: export.arrays(about, z=codes, vectors=vectors[here]),
             ),
         })  # fmt: skip
+
+
+@cache.shared(16)
+def _mean(space: LatentSpace, level: float | None) -> np.ndarray:
+    """The mean of the codes `(D,)`, through their learned distribution if there is a level."""
+    if level is None:
+        return space.mean.mean(0)
+    some = evenly(space.mean, _AVERAGED)
+    return blend(space.distribution, some, np.full(len(some), 1 / len(some)), level)[0]
+
+
+@cache.shared(256)
+def _codes(
+    space: LatentSpace,
+    base: np.ndarray,
+    vectors: np.ndarray,
+    steps: np.ndarray,
+    level: float | None,
+) -> np.ndarray:
+    """Codes `(N, D)` at so many steps `(N, K)` along vectors `(K, D)`."""
+    if level is None:
+        return (base + steps @ vectors).astype(np.float32)
+    return traverse(space.distribution, base, vectors, steps, level)
 
 
 def directions(space: LatentSpace, kind: str) -> tuple[list[str], np.ndarray, np.ndarray]:

@@ -91,6 +91,10 @@ TABLE = (
         "corners", ("interpolate",), "pictures or analogy", "pictures", "what the corners are",
         old={"Four pictures": "pictures", "A picture and two concepts": "analogy"},
     ),
+    Parameter(
+        "blend", ("interpolate",), "learned or straight", "depends on the model",
+        "how corners are blended and directions are followed",
+    ),
     Parameter("side", ("interpolate",), "number", "7", "pictures along a side", pushed=False),
     Parameter("right", ("interpolate",), "name of a concept", "the first", "added to the right"),
     Parameter("down", ("interpolate",), "name of a concept", "the second", "added downwards"),

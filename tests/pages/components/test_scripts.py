@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from vae.code_distribution import CodeDistribution
 from vae.latent import NeighbourDistances, bilinear, neighbours, plane, slerp
+from vae.likely_codes import blend, directions_in_noise, traverse
 
 T = [-0.25, 0.0, 0.1, 0.5, 0.77, 1.0, 1.25]
 
@@ -70,6 +72,29 @@ def test_linear_and_bilinear_weightings_are_those_of_python(run):
     for at in ([0.3, 0.8], [0, 0], [1, 0], [0, 1]):
         found = run("sliders/weightings.js", "codesAt(data, at)", data=data, at=at)
         assert found[0] == pytest.approx(bilinear(corners, np.array([at]))[0], abs=1e-6)
+
+
+def test_blends_and_directions_in_noise_are_those_of_the_library(run):
+    rng = np.random.default_rng(5)
+    # Without a flow noise is the whitened code, so that the whole way can be compared.
+    gaussian = CodeDistribution(rng.standard_normal(7), np.eye(7) + 0.1 * rng.random((7, 7)))
+    corners, level = gaussian.sample(4), 0.5
+    data = {"weighting": "bilinear", "level": level, "bases": []}
+    data["vectors"] = gaussian.to_noise(corners, level).tolist()
+    for at in ([0.3, 0.8], [0, 1]):
+        found = run("sliders/weightings.js", "codesAt(data, at)", data=data, at=at)
+        expected = blend(gaussian, corners, bilinear(np.eye(4), [at]), level)
+        assert gaussian.from_noise(found, level) == pytest.approx(expected, abs=1e-5)
+    directions, steps = rng.standard_normal((2, 7)), [1.5, -2.0]
+    data = {
+        "weighting": "linear",
+        "level": level,
+        "bases": [{"z": gaussian.to_noise(corners[0], level)[0].tolist()}],
+        "vectors": directions_in_noise(gaussian, directions, level).tolist(),
+    }
+    found = run("sliders/weightings.js", "codesAt(data, at)", data=data, at=steps)
+    expected = traverse(gaussian, corners[0], directions, np.array([steps]), level)
+    assert gaussian.from_noise(found, level) == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_path_through_codes_is_straight_between_them(run):

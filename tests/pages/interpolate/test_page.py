@@ -26,6 +26,7 @@ from vae.code_distribution import CodeDistribution, save_code_distribution
 from vae.codes import FittedGaussian, decode
 from vae.flow import VelocityField
 from vae.latent import lerp, neighbours, slerp
+from vae.likely_codes import blend
 
 ROOT = Path(__file__).resolve().parents[3]
 VIEWS = ("path", "corners", "traversals")
@@ -245,6 +246,24 @@ def test_the_page_offers_a_learned_path_where_there_is_a_distribution(with_distr
     at.select_slider(key="level").set_value(1.0).run()
     assert not at.exception and at.session_state["level"] == 1.0
     assert "learned" not in visit("tiny-gaussian").radio(key="way").options
+
+
+@pytest.mark.parametrize("walk", ["corners", "traversals"])
+def test_corners_and_directions_go_through_the_learned_distribution(with_distribution, walk):
+    space = with_distribution
+    at = visit("tiny-learned", {"walk": walk, "blend": "learned"})
+    assert not at.exception and address(at)["blend"] == "learned"
+    pin = next(b for b in at.button if b.label == "Pin this point")
+    pin.click().run()
+    z = at.session_state["visitor"].pins[-1].z
+    ends = [p.z for p in chosen(at, "tiny-learned").values()]
+    if walk == "corners":
+        expected = blend(space.distribution, np.stack(ends), np.full(4, 0.25))[0]
+        assert not np.allclose(z, np.mean(ends, 0), atol=0.01), "the average of the codes"
+    else:  # the sliders stand at 0
+        expected = ends[0]
+    np.testing.assert_allclose(z, expected, atol=2e-3)
+    assert "blend" not in visit("tiny-gaussian", {"walk": walk}).session_state
 
 
 def test_a_damaged_distribution_costs_only_itself(with_distribution, models):

@@ -71,6 +71,7 @@ def live_sliders(
     before: bool = False,
     size: int = 208,
     at: Sequence[float] | None = None,
+    level: float | None = None,
 ) -> np.ndarray:
     """Adds vectors to codes by sliders: z = z0 + Σ θ_k v_k, for every base at once.
 
@@ -84,12 +85,13 @@ def live_sliders(
         before: shows the untouched decode beside each picture.
         size: width of a large picture in CSS pixels.
         at: where the sliders first stand; by default at their values.
+        level: of the noise that bases and vectors are; None where they are codes.
 
     Returns:
         θ `(K,)` where the visitor last let go.
     """
     vectors = np.atleast_2d(np.asarray(vectors, dtype=np.float64))
-    options = {"strip": strip, "before": before, "size": size}
+    options = {"strip": strip, "before": before, "size": size, "level": level}
     return _mount(space, key, "linear", list(bases), vectors, sliders, start=at, **options)
 
 
@@ -254,6 +256,7 @@ def live_square(
     steps: int = 7,
     at: tuple[float, float] = (0.5, 0.5),
     size: int = 240,
+    level: float | None = None,
 ) -> tuple[float, float]:
     """Blends four codes: a square of pictures, and a mark on it that is decoded as it moves.
 
@@ -264,16 +267,19 @@ def live_square(
         steps: pictures a side.
         at: (x, y) where the mark first stands.
         size: width of the large picture in CSS pixels.
+        level: blends in noise of this level, through the learned distribution; None averages
+            the codes.
 
     Returns:
         (x, y) in 0…1, from the top left, where the visitor last let go.
     """
     sliders = [Slider("across", 0, 1, 0.5), Slider("down", 0, 1, 0.5)]
+    if level is not None:
+        corners = space.distribution.to_noise(corners, level)
     corners = np.asarray(corners, dtype=np.float64)
     bases = [("At the mark · generated", corners[0])]
-    x, y = _mount(
-        space, key, "bilinear", bases, corners, sliders, start=at, steps=steps, size=size
-    )
+    options = {"steps": steps, "size": size, "level": level}
+    x, y = _mount(space, key, "bilinear", bases, corners, sliders, start=at, **options)
     return float(x), float(y)
 
 
@@ -313,6 +319,7 @@ def _mount(
         "play": False,
         "steps": 7,
         "crossfade": False,
+        "level": None,
         **options,
         **(free or {}),
     }

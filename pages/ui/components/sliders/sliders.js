@@ -19,7 +19,8 @@ export class LiveDecoder {
     this.square = new Square(root.querySelector(".live-square"),
       (at) => this.move(at, -1), () => this.synced.release())
     this.status = new StatusLine(root.querySelector(".live-status"))
-    this.decoders = new Decoders(root, this.status)
+    this.flow = data.level === null ? null : { level: data.level } // the same for its whole life
+    this.decoders = new Decoders(root, this.status, { flow: this.flow !== null })
     this.asked = new Map() // what is to be painted → the newest request for it
     this.update(data)
   }
@@ -47,7 +48,7 @@ export class LiveDecoder {
     await Promise.all([this.drawStills(), this.drawEnds()])
     if (this.data !== data) return // a newer rerun takes over
     this.moved(-1)
-    if (data.weighting === "bilinear") await this.square.draw(this.decoder, data)
+    if (data.weighting === "bilinear") await this.square.draw(this.decoder, data, this.flow)
     this.root.dataset.ready = data.layout
   }
 
@@ -233,7 +234,7 @@ export class LiveDecoder {
       this.decoder.latest(codes[0], (picture) => {
         paint(picture, 0)
         painted()
-      })
+      }, this.flow)
     }
     const zs = []
     const canvases = []
@@ -258,7 +259,7 @@ export class LiveDecoder {
         else put(canvas, picture.mean)
       })
       painted()
-    })
+    }, zs.map(() => this.flow))
   }
 
   // Notes that pictures are asked for; gives the function to call once they are painted.
@@ -275,7 +276,7 @@ export class LiveDecoder {
     const rest = this.data.weighting === "linear" ? this.data.vectors.map(() => 0) : this.values
     const codes = codesAt(this.data, rest)
     for (const [i, canvas] of this.stills.entries()) {
-      put(canvas, (await this.decoder.decode(codes[i])).mean)
+      put(canvas, (await this.decoder.decode(codes[i], { flow: this.flow })).mean)
     }
   }
 

@@ -36,7 +36,7 @@ export class Square {
     this.mark.style.top = `calc(${100 * at[1]}% - 10px)`
   }
 
-  async draw(decoder, data) {
+  async draw(decoder, data, flow) {
     const { shape: [, height, width], steps } = data
     const ticket = (this.ticket = {})
     const zs = []
@@ -47,7 +47,7 @@ export class Square {
     }
     const flat = new Float32Array(zs.length * zs[0].length)
     zs.forEach((z, i) => flat.set(z, i * z.length))
-    const pictures = await decoder.decodeMany(flat, zs.length)
+    const pictures = await decoder.decodeMany(flat, zs.length, { flow })
     if (ticket !== this.ticket) return
     this.canvas.width = steps * width
     this.canvas.height = steps * height

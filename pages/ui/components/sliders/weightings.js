@@ -2,6 +2,9 @@
 
 const ALMOST = 1e-6 // radians from parallel or opposite, where a rotation has no plane
 
+// With a level, bases and vectors are noise of that level, which the flow turns into codes: what
+// is added up gets the length that noise has. The numbers are those of `vae.likely_codes`.
+
 const norm = (v) => Math.sqrt(v.reduce((sum, value) => sum + value * value, 0))
 
 // From a to b: the direction turns evenly, the norm changes linearly; a straight line where the
@@ -29,17 +32,28 @@ function through(codes, slider, value) {
   return Float32Array.from(codes[k], (v, i) => (1 - part) * v + part * codes[k + 1][i])
 }
 
+// A vector with another length; it stays 0 if it is 0.
+function scaled(z, length) {
+  const now = norm(z)
+  return now > 0 ? z.map((v) => v * length / now) : z
+}
+
 // One code for each base at the values θ of the sliders.
 export function codesAt(data, values) {
-  const { weighting, bases, vectors } = data
+  const { weighting, bases, vectors, level = null } = data
   if (weighting === "arc") return [arc(vectors[0], vectors[1], values[0])]
   if (weighting === "through") return [through(vectors, data.sliders[0], values[0])]
   if (weighting === "bilinear") {
     const [x, y] = values
     const w = [(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y]
-    return [Float32Array.from(vectors[0], (_, i) =>
-      w.reduce((sum, weight, k) => sum + weight * vectors[k][i], 0))]
+    const z = Float32Array.from(vectors[0], (_, i) =>
+      w.reduce((sum, weight, k) => sum + weight * vectors[k][i], 0))
+    const length = () => w.reduce((sum, weight, k) => sum + weight * norm(vectors[k]), 0)
+    return [level === null ? z : scaled(z, length())]
   }
-  return bases.map(({ z }) => Float32Array.from(z, (value, i) =>
-    vectors.reduce((sum, v, k) => sum + values[k] * v[i], value)))
+  return bases.map(({ z }) => {
+    const moved = Float32Array.from(z, (value, i) =>
+      vectors.reduce((sum, v, k) => sum + values[k] * v[i], value))
+    return level === null ? moved : scaled(moved, norm(z))
+  })
 }
