@@ -17,8 +17,9 @@ from pages.ui.concepts import (
     strength_grid,
     vector_report,
 )
+from pages.ui.concepts.as_python import edit_as_python
 from pages.ui.concepts.edit import Edit, EditResult
-from pages.ui.shared import links, model_picker, own_things
+from pages.ui.shared import links, model_picker, own_things, share
 from pages.ui.shared.foreign_text import plain
 
 VIEWS = {
@@ -35,6 +36,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     space = model_picker.choose_model()
     own_things.follow_address(space)
     active = selection.choose_concepts(space)
+    share.button()
     pin = selection.start(space)
     selection.draw_start(space, pin)
 model_picker.show_notices(space)
@@ -77,7 +79,9 @@ def edit_live() -> None:
             before=True,
         )
     links.put("strengths", selection.strengths_text(strengths))
-    result = EditResult.of(Edit(space, pin, active, strengths))
+    edit = Edit(space, pin, active, strengths)
+    share.python(lambda: edit_as_python(edit))
+    result = EditResult.of(edit)
     with right:
         edit_report.show_verdict(result)
         edit_report.show_pictures(result)

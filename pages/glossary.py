@@ -5,9 +5,12 @@ Terms on other pages link here; each has an anchor of its own.
 
 import streamlit as st
 
+from pages.ui.shared import share
 from pages.ui.shared.glossary import glossary
 
-st.title("Glossary", anchor=False)
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.title("Glossary", anchor=False, width="content")
+    share.button()
 st.markdown(
     "The terms of the field as this app uses them. All quantities are in nats per image unless "
     "another unit is given."

@@ -9,7 +9,7 @@ from pages.ui.components import address
 from pages.ui.interpolate.corners import square_view
 from pages.ui.interpolate.path import path_view
 from pages.ui.interpolate.traversals import traversal_view
-from pages.ui.shared import links, model_picker, own_things
+from pages.ui.shared import links, model_picker, own_things, share
 
 VIEWS = {
     "path": ("Path", path_view),
@@ -29,6 +29,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         format_func=lambda name: VIEWS[name][0],
         **links.choice("walk", VIEWS, "path", labels=lambda name: VIEWS[name][0]),
     )
+    share.button()
 
 model_picker.show_notices(space)
 

@@ -5,9 +5,9 @@ A visitor draws a digit and sees its code; optimisation of q shows what the pred
 
 import streamlit as st
 
-from pages.ui.learn import amortised, layout
+from pages.ui.learn import amortised, as_python, layout
 from pages.ui.learn.texts import lesson
-from pages.ui.shared import formatting, images, links, model_picker, scatter
+from pages.ui.shared import formatting, images, links, model_picker, scatter, share
 from pages.ui.shared.foreign_text import plain
 
 text = lesson("amortised")
@@ -30,7 +30,8 @@ model_picker.show_notices(space)
 
 left, middle, right = st.columns([5, 3, 6], gap="medium")
 with left:
-    x, title = amortised.choose_image(space)
+    x, title, row = amortised.choose_image(space)
+share.python(lambda: as_python.amortised_as_python(space, row, steps, seed))
 guess = amortised.encode_now(space, x)
 with middle:
     picture = images.data_url(space.model.observe(x[None])[0], 224)

@@ -6,9 +6,9 @@ classifier measures how often it works and what else it changes.
 
 import streamlit as st
 
-from pages.ui.learn import arithmetic, layout
+from pages.ui.learn import arithmetic, as_python, layout
 from pages.ui.learn.texts import lesson
-from pages.ui.shared import links
+from pages.ui.shared import links, share
 
 text = lesson("arithmetic")
 layout.begin(text)
@@ -25,6 +25,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         **links.choice("stage", stages, "pair", labels=stages.get),
     )
 
+share.python(lambda: as_python.arithmetic_as_python(space, name, seed))
 if stage == "pair":
     arithmetic.one_pair(space, name, seed)
 elif stage == "add":

@@ -6,8 +6,9 @@ planes under one pointer.
 
 import streamlit as st
 
-from pages.ui.learn import autoencoder, layout
+from pages.ui.learn import as_python, autoencoder, layout
 from pages.ui.learn.texts import lesson
+from pages.ui.shared import share
 
 text = lesson("autoencoder")
 layout.begin(text)
@@ -15,6 +16,7 @@ twins = autoencoder.open_twins(*text.number("twins"))
 with st.container(horizontal=True, vertical_alignment="center"):
     st.markdown(text("twins"), width="stretch")
     seed = layout.seed()
+share.python(lambda: as_python.autoencoder_as_python(twins, seed))
 autoencoder.show_samples(twins, "prior", seed)
 autoencoder.show_fitted(twins, seed)
 

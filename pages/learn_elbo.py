@@ -9,9 +9,9 @@ from pages.ui.components import address
 from pages.ui.components.jensen import jensen
 from pages.ui.components.latent_planes import live_planes
 from pages.ui.components.plotly_chart import chart
-from pages.ui.learn import autoencoder, elbo, layout
+from pages.ui.learn import as_python, autoencoder, elbo, layout
 from pages.ui.learn.texts import lesson
-from pages.ui.shared import plot_style
+from pages.ui.shared import plot_style, share
 
 text = lesson("elbo")
 layout.begin(text)
@@ -34,6 +34,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         on_click=next_missed,
         help=text("missed.help"),
     )
+share.python(lambda: as_python.elbo_as_python(space, row))
 bound = elbo.bound(space, row)
 layout.balance(
     ("evidence", r"\log p(x)" + text("balance.evidence"), bound.evidence),

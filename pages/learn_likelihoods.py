@@ -7,8 +7,9 @@ import streamlit as st
 
 from pages.ui.components import address
 from pages.ui.components.plotly_chart import chart
-from pages.ui.learn import autoencoder, layout, likelihoods
+from pages.ui.learn import as_python, autoencoder, layout, likelihoods
 from pages.ui.learn.texts import lesson
+from pages.ui.shared import share
 
 text = lesson("likelihoods")
 layout.begin(text)
@@ -17,6 +18,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     row = layout.choose_image(space, default=text.number("image"), width=64)
     seed = layout.seed()
 x = space.image(row)
+share.python(lambda: as_python.likelihoods_as_python(space, likelihoods.models(), row))
 
 
 @address.fragment

@@ -8,9 +8,9 @@ import streamlit as st
 
 from pages.ui.components import address
 from pages.ui.components.noise_pad import noise_pad
-from pages.ui.learn import layout, reparameterisation
+from pages.ui.learn import as_python, layout, reparameterisation
 from pages.ui.learn.texts import lesson
-from pages.ui.shared import links, model_picker, scatter
+from pages.ui.shared import links, model_picker, scatter, share
 
 text = lesson("reparameterisation")
 layout.begin(text)
@@ -43,6 +43,7 @@ def hold_noise() -> None:
     epsilon = np.zeros(len(mean))
     epsilon[list(axes)] = noise
     gradient = reparameterisation.pull_at(space, row, mean, times * sigma, epsilon, axes)
+    share.python(lambda: as_python.reparameterisation_as_python(space, row, epsilon, times, axes))
     draws = np.random.default_rng(seed).standard_normal((120, 2))
     noise_pad(
         space, mean, times * sigma, axes, tuple(noise), key="noise-pad", draws=draws,

@@ -9,7 +9,8 @@ from pages.ui.components import address
 from pages.ui.components.decoded_view import live_picture
 from pages.ui.components.latent_map import latent_map
 from pages.ui.map import model_card, pin_details, placing
-from pages.ui.shared import links, model_picker, own_things, scatter, visitor
+from pages.ui.map.as_python import pin_as_python
+from pages.ui.shared import links, model_picker, own_things, scatter, share, visitor
 from pages.ui.shared.foreign_text import message
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -57,6 +58,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     ) as about:
         if about.open:
             model_card.show_card(space)
+    share.button()
 
 model_picker.show_notices(space)
 placing.pin_first(space)
@@ -68,6 +70,7 @@ def explore() -> None:
     model_picker.rerun_if_changed(space)
     left, right = st.columns([2, 1], gap="medium")
     pins = visitor.pins(space)
+    share.python(lambda: pin_as_python(space, pins[-1] if pins else None))
     with left:
         latent_map(
             space,
@@ -93,6 +96,7 @@ def explore() -> None:
         live_picture("map")
         if pins:
             slot = pin_details.show_pin(space, pins[-1])
+            share.fill()  # what follows may take seconds
             pin_details.show_bounds(space, pins[-1], slot)
 
 

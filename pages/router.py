@@ -11,7 +11,7 @@ from streamlit.runtime.scriptrunner import StopException, get_script_run_ctx
 from pages.ui.components.address import write_address
 from pages.ui.components.drawer import close_drawer
 from pages.ui.learn.contents import STEPS
-from pages.ui.shared import links
+from pages.ui.shared import links, share
 from pages.ui.shared.device import on_a_phone
 
 PAGES = (  # file, title, icon, what the page is for
@@ -58,6 +58,8 @@ if on_a_phone():
 try:
     page.run()
 except StopException:  # a page that has said all it can
+    share.fill()
     write_address()
     raise
+share.fill()
 write_address()

@@ -5,8 +5,9 @@ A separate process trains; this page reads its files and sends it what visitors 
 
 import streamlit as st
 
-from pages.ui.shared import links, visitor
+from pages.ui.shared import links, share, visitor
 from pages.ui.shared.foreign_text import message
+from pages.ui.train.as_python import run_as_python
 from pages.ui.train.form import show_form
 from pages.ui.train.monitor import show_controls, show_run
 from pages.ui.train.results import show_actions, show_comparison
@@ -31,6 +32,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
         key="train-view",
         label_visibility="collapsed",
     )
+    share.button()
 if view == "compare":
     try:
         show_comparison(runs)
@@ -57,6 +59,7 @@ name = st.selectbox(
     help="All visitors share the same runs. Closing the page does not stop them.",
 )
 run = runs[names.index(name)]
+share.python(lambda: run_as_python(run))
 
 
 @st.fragment

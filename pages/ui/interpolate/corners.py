@@ -15,11 +15,13 @@ from pages.ui.shared import (
     formatting,
     images,
     links,
+    share,
 )
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.inside import judge
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin
+from pages.ui.shared.programs import code_as_python
 from vae.codes import decode
 from vae.latent import bilinear, grid, neighbours
 from vae.likely_codes import blend
@@ -66,6 +68,7 @@ def square_view(space: LatentSpace) -> None:
         )
         z = _blended(space, corners, np.array([[x, y]]), level)[0]
         _here(space, z)
+    share.python(lambda: code_as_python(space, z))
     endpoints.keep_stand(space, "square", [x, y])
     endpoints.write_address(space, names, [x, y])
     with take:
@@ -82,7 +85,7 @@ def square_view(space: LatentSpace) -> None:
             on_click=endpoints.own_pin,
             args=(space, z, f"({x:.2f}, {y:.2f}) in a square of four"),
         )
-        endpoints.export_files(space, {
+        endpoints.export_files({
             "Sheet, PNG": (
                 f"{space.name}-square.png", lambda: endpoints.sheet(space, codes, steps),
             ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from urllib.parse import urlencode
 
 import numpy as np
 import streamlit as st
@@ -36,7 +35,6 @@ __all__ = [
     "ends",
     "export_files",
     "keep_stand",
-    "link",
     "own_pin",
     "picture",
     "set_end",
@@ -124,12 +122,6 @@ def write_address(space: LatentSpace, names: Sequence[str], at: Sequence[float])
     for name in names:
         links.put(name.lower(), as_text(space, now[name]))
     links.put("at", links.numbers_text(at))
-
-
-def link(space: LatentSpace) -> str:
-    """The page's whole address, which restores all that is chosen."""
-    query = urlencode(links.query(), safe=",")
-    return f"{(st.context.url or '').split('?')[0]}?{query}"
 
 
 # On the page ------------------------------------------------------------------------------------
@@ -240,8 +232,8 @@ def own_pin(space: LatentSpace, z: np.ndarray, title: str) -> None:
 _TYPES = {"png": "image/png", "gif": "image/gif", "npz": "application/octet-stream"}
 
 
-def export_files(space: LatentSpace, files: dict[str, tuple[str, Callable[[], bytes]]]) -> None:
-    """Offers files to download, by label, and a link that restores the view."""
+def export_files(files: dict[str, tuple[str, Callable[[], bytes]]]) -> None:
+    """Offers files to download, by label."""
     with st.popover("Export", icon=":material/download:", key="take"):
         for label, (name, make) in files.items():
             st.download_button(
@@ -253,8 +245,6 @@ def export_files(space: LatentSpace, files: dict[str, tuple[str, Callable[[], by
                 on_click="ignore",
                 width="stretch",
             )
-        st.caption("This link restores the view. Of your own pictures it contains the codes only.")
-        st.code(link(space), language=None, wrap_lines=True)
 
 
 def sheet(space: LatentSpace, codes: np.ndarray, columns: int) -> bytes:

@@ -11,6 +11,7 @@ import torch
 
 from pages.ui.components.sliders import Curve, Track, live_path
 from pages.ui.interpolate import endpoints
+from pages.ui.interpolate.as_python import path_as_python
 from pages.ui.shared import (
     cache,
     export,
@@ -18,6 +19,7 @@ from pages.ui.shared import (
     images,
     links,
     plot_style,
+    share,
 )
 from pages.ui.shared.glossary import explain
 from pages.ui.shared.inside import EDGE, INSIDE
@@ -200,6 +202,7 @@ def path_view(space: LatentSpace) -> None:
         take = st.container(horizontal=True, gap="small")
     overshoot = _OVERSHOOT if beyond else 0.0
     found = facts(space, a.z, b.z, path, overshoot, frames)
+    share.python(lambda: path_as_python(space, a, b, way, level, found.frames))
     with left:
         (t,) = endpoints.stand(space, "path", [0.5])
         which, items = _nearest(space, found)
@@ -243,7 +246,7 @@ def path_view(space: LatentSpace) -> None:
             "to": endpoints.as_text(space, b),
         }
         film, shown = f"{space.name}-path", found.frames
-        endpoints.export_files(space, {
+        endpoints.export_files({
             "Film strip, PNG": (f"{film}.png", lambda: _strip(space, a.z, b.z, path, shown)),
             "Animation, GIF": (f"{film}.gif", lambda: _film(space, a.z, b.z, path, overshoot)),
             "Codes, NPZ": (

@@ -8,9 +8,10 @@ import streamlit as st
 from pages.ui.components.plotly_chart import chart
 from pages.ui.components.sliders import Slider, live_sliders
 from pages.ui.interpolate import endpoints
-from pages.ui.shared import cache, export, links, plot_style, scatter
+from pages.ui.shared import cache, export, links, plot_style, scatter, share
 from pages.ui.shared.inside import judge
 from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.programs import code_as_python
 from vae.latent import evenly
 from vae.likely_codes import blend, directions_in_noise, traverse
 
@@ -85,6 +86,7 @@ def traversal_view(space: LatentSpace) -> None:
     z = _codes(space, base, vectors[here], np.atleast_2d(values), level)[0]
     with left:
         st.caption(f"Here the code is {judge(space, z).words}.")
+    share.python(lambda: code_as_python(space, z))
     endpoints.keep_stand(space, view, values)
     endpoints.write_address(space, ("A",) if origin == "A" else (), values)
     with take:
@@ -103,7 +105,7 @@ def traversal_view(space: LatentSpace) -> None:
             "sigma": steps.tolist(),
             "level": level,
         }
-        endpoints.export_files(space, {
+        endpoints.export_files({
             "Film strips, PNG": (
                 f"{space.name}-axes.png", lambda: endpoints.sheet(space, codes, len(steps)),
             ),

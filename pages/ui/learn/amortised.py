@@ -79,11 +79,11 @@ class Search:
         return max(self.gaps, key=lambda start: self.gaps[start].optimised.item())
 
 
-def choose_image(space: LatentSpace) -> tuple[Tensor, str]:
+def choose_image(space: LatentSpace) -> tuple[Tensor, str, int | None]:
     """Lets the visitor draw, upload or choose an image.
 
     Returns:
-        `(C, H, W)` in [0, 1], and what to call it.
+        `(C, H, W)` in [0, 1], what to call it, and its row; None for a picture of one's own.
     """
     text = lesson("amortised")
     sources = [s for s in SOURCES if s != "draw" or digit_canvas.can_draw(space)]
@@ -101,15 +101,15 @@ def choose_image(space: LatentSpace) -> tuple[Tensor, str]:
         drawn = digit_canvas.draw_digit(space, key=f"canvas-{round_}" if round_ else "canvas")
         if drawn is not None:
             st.button(text("image.clear"), icon=":material/ink_eraser:", on_click=_clear_drawing)
-            return drawn, text("image.drawing")
+            return drawn, text("image.drawing"), None
     if source == "upload":
         pin = pickers.choose_upload(space, key="amortised")
         if pin is not None and pin.image is not None:
-            return pin.image, text("image.upload")
+            return pin.image, text("image.upload"), None
     row = min(row, len(space) - 1)
     if source != "real":
         st.caption(text(f"image.until_{source}", name=plain(space.title(row))))
-    return space.image(row), text("image.real", name=space.title(row))
+    return space.image(row), text("image.real", name=space.title(row)), row
 
 
 def _clear_drawing() -> None:

@@ -12,7 +12,7 @@ import streamlit as st
 
 from pages.ui.learn.contents import STEPS
 from pages.ui.learn.texts import Lesson, lesson
-from pages.ui.shared import images, links
+from pages.ui.shared import images, links, share
 from pages.ui.shared.device import on_a_phone
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -42,6 +42,7 @@ def begin(text: Lesson) -> None:
     number, frame = _number(text), lesson("frame")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.title(f"{number + 1} · {text('title')}", anchor=False, width="stretch")
+        share.button(frame("share"))
         ways = ((-1, frame("previous"), "P", "left"), (1, frame("next"), "N", "right"))
         for by, label, key, side in ways:
             target = number + by

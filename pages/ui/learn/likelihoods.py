@@ -27,6 +27,7 @@ __all__ = [
     "averaging",
     "blur",
     "evaluate_pixels",
+    "models",
     "read_pixels",
     "spread_figure",
     "underflow",
@@ -59,6 +60,11 @@ class PixelLikelihood:
 def model(kind: str) -> LatentSpace:
     """The small model with a likelihood."""
     return autoencoder.open_model(f"lab/digits-{kind.replace('_', '-')}")
+
+
+def models() -> list[LatentSpace]:
+    """The three, in the order of `KINDS`."""
+    return [model(kind) for kind in KINDS]
 
 
 @torch.no_grad()

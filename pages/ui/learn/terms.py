@@ -10,8 +10,9 @@ import torch
 from pages.ui.components.latent_planes import Ellipse, Panel, live_gaussian, live_planes
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import autoencoder, layout
+from pages.ui.learn.as_python import terms_as_python
 from pages.ui.learn.texts import lesson, numbers
-from pages.ui.shared import cache, images, links, plot_style, visitor
+from pages.ui.shared import cache, images, links, plot_style, share, visitor
 from pages.ui.shared.latent_space import LatentSpace
 from vae.bounds import estimate_elbo
 from vae.codes import decode
@@ -57,6 +58,7 @@ def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
             words=layout.plane_words(gaussian=True),
             colour=plot_style.TERMS["posterior"],
         )
+    own_q = (np.array(centre), np.array(width))
     moved = not np.allclose([*centre, *width], [*mean, *sigma], atol=2e-3)
     links.put("q", links.numbers_text([*centre, *width]) if moved else None)
     bounds = space.bounds(row) or estimate_elbo(space.model, x)
@@ -65,6 +67,7 @@ def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
     if moved:
         q = (torch.tensor(v, dtype=torch.float32) for v in (centre, width))
         now = exact_elbo(space.model, x, *q)
+    share.python(lambda: terms_as_python(space, row, own_q if moved else None))
     with right:
         layout.balance(
             ("elbo", r"\mathrm{ELBO}", now[0] - now[1]),

@@ -12,7 +12,7 @@ from pages.ui.shared.latent_space import LatentSpace
 from vae.concepts.files import Concept
 from vae.concepts.vectors import adjusted_vectors, split_by_attribute
 
-__all__ = ["NamedConcept", "concepts", "keep_concept"]
+__all__ = ["NamedConcept", "concepts", "is_ready_made", "keep_concept"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +54,12 @@ def concepts(space: LatentSpace) -> dict[str, NamedConcept]:
 def keep_concept(space: LatentSpace, concept: NamedConcept) -> None:
     """Adds a concept to the visitor's own."""
     visitor.add_vector(space.name, concept.name, concept)
+
+
+def is_ready_made(space: LatentSpace, concept: NamedConcept) -> bool:
+    """Whether a concept is one of those that the model's own labels give."""
+    ready = _ready(space).get(concept.name)
+    return ready is not None and np.array_equal(ready.vector, concept.vector)
 
 
 @cache.shared(16)

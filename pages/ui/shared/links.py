@@ -67,6 +67,7 @@ def arrive(page: str, *, back: bool) -> None:
         if len(model := address.query.get("model", [])) == 1 and model[0]:
             visitor.current().asked = model[0]
     address.shown.clear()
+    address.share = address.python = None
 
 
 def _query() -> dict[str, list[str]]:

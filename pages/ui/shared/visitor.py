@@ -7,7 +7,7 @@ the module that makes it knows.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +63,8 @@ class Address:
         count: of the changes written.
         arrivals: how often the visitor came to an address.
         session: tells this visit from others in the same tab.
+        share: where the page shows what can be shared, during a run.
+        python: gives the program that computes what the page shows, likewise.
     """
 
     page: str = ""
@@ -79,6 +81,8 @@ class Address:
     count: int = 0
     arrivals: int = 0
     session: str = field(default_factory=lambda: secrets.token_hex(8))
+    share: Any = None
+    python: Callable[[], str] | None = None
 
 
 @dataclass

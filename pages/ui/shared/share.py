@@ -1,0 +1,76 @@
+"""Share what a page shows: its link, the same as a QR code, and the view as Python.
+
+A page puts the button into its head and says how its numbers are computed; the router fills in
+what is shared at the end of the run, when the address is known.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from urllib.parse import urlencode, urlsplit
+
+import segno
+import streamlit as st
+
+from pages.ui.shared import links, visitor
+
+__all__ = ["button", "fill", "link", "python"]
+
+_THIS_COMPUTER = ("localhost", "127.0.0.1", "::1")
+
+
+def button(label: str = "Share") -> None:
+    """Puts the button into the head of a page."""
+    visitor.current().address.share = st.popover(
+        label, icon=":material/share:", key="share", on_change="rerun"
+    )
+
+
+def python(make: Callable[[], str]) -> None:
+    """Sets how the page's numbers are computed, as a program that uses `vae`."""
+    visitor.current().address.python = make
+
+
+def link() -> str:
+    """The page's whole address, which restores all that is shown."""
+    query = urlencode(links.query(), safe=",:~")
+    return (st.context.url or "").split("?")[0] + (f"?{query}" if query else "")
+
+
+def fill() -> None:
+    """Writes what is shared below the button, if it is open.
+
+    The router calls it at the end of a run; a page that goes on to compute something long calls
+    it before.
+    """
+    address = visitor.current().address
+    below, address.share = address.share, None
+    if below is None or not below.open:
+        return
+    target = link()
+    with below:
+        left, right = st.columns([2, 5], gap="medium")
+        with left:
+            st.image(_qr_code(target), width="stretch", alt="The link as a QR code")
+        with right:
+            st.markdown("**Link to this view**")
+            st.code(target, language=None, wrap_lines=True)
+            st.caption("Of your own pictures it contains the codes only.")
+            if urlsplit(target).hostname in _THIS_COMPUTER:
+                st.info(
+                    "This address works on this computer only. To share it with other devices, "
+                    "start the app with `latent-space-explorer --host 0.0.0.0` and open it by "
+                    "the name or address of this computer.",
+                    icon=":material/lan:",
+                )
+        if address.python is not None:
+            st.markdown("**This view as Python**")
+            st.code(address.python(), language="python", wrap_lines=True, height=260)
+
+
+def _qr_code(text: str) -> str:
+    """A QR code as SVG, black on white in either theme, or cameras would not read it."""
+    out = io.BytesIO()
+    segno.make(text, error="l").save(out, kind="svg", scale=8, border=3, light="white")
+    return out.getvalue().decode()

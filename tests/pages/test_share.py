@@ -1,0 +1,94 @@
+"""What is shared of a view: a link, its QR code, and a program that gives the page's numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import segno
+from google.protobuf.message import Message
+from streamlit.testing.v1 import AppTest
+
+from pages.ui.shared import share
+
+ROOT = Path(__file__).resolve().parents[2]
+CODE = segno.make("a link")
+
+
+def opened(file: str, query: str) -> AppTest:
+    at = AppTest.from_file(ROOT / "pages" / "router.py", default_timeout=240)
+    at.session_state["share"] = True
+    at = at.run().switch_page(file)
+    for part in filter(None, query.split("&")):
+        name, _, value = part.partition("=")
+        at.query_params[name] = value
+    at = at.run()
+    assert not at.exception, at.exception
+    return at
+
+
+def texts(block: object) -> Iterator[str]:
+    """All that a page says, in its charts and components as well."""
+    if isinstance(getattr(block, "proto", None), Message):
+        yield str(block.proto)
+    for child in getattr(block, "children", {}).values():
+        yield from texts(child)
+
+
+def numbers_in(text: str) -> list[str]:
+    """Decimals, numbers of images, and counts of three digits or more."""
+    return re.findall(r"\d[\d,]*\.\d+|#\d+|(?<![-\d.,])\d{3,}|\d+,\d{3}", text)
+
+
+@pytest.mark.parametrize(
+    ("file", "query"),
+    [
+        ("map.py", "model=digits&pins=17"),
+        ("map.py", "model=faces&pins=17"),
+        ("interpolate.py", "model=digits&a=17&b=4"),
+        ("interpolate.py", "model=faces&a=17&b=4"),
+        ("interpolate.py", "model=digits&walk=corners"),
+        ("concepts.py", "model=faces&strengths=0.8"),
+        ("learn_autoencoder.py", "seed=3"),
+        pytest.param("learn_elbo.py", "image=5", marks=pytest.mark.soak),  # a grid of a million
+        ("learn_terms.py", "image=5"),
+        ("learn_terms.py", "q=0.1,0.2,0.3,0.4"),
+        ("learn_likelihoods.py", "image=5"),
+        ("learn_reparameterisation.py", "image=5&e1=0.5"),
+        ("learn_amortised.py", "steps=50&seed=2"),
+        ("learn_arithmetic.py", "model=faces"),
+    ],
+)
+def test_a_views_program_gives_the_numbers_on_the_page(file, query):
+    at = opened(file, query)
+    (code,) = [c.value for c in at.code if c.language == "python" and "vae" in c.value]
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(compile(code, "view.py", "exec"), {})
+    print(code, out.getvalue(), sep="\n")
+    shown = "\n".join(texts(at.main)).replace("−", "-").replace("\\342\\210\\222", "-")
+    found = numbers_in(out.getvalue())
+    assert found
+    assert [number for number in found if number not in shown] == []
+
+
+def test_the_link_holds_what_is_shown_and_the_code_holds_the_link(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(share.segno, "make", lambda text, **how: drawn.append(text) or CODE)
+    at = opened("interpolate.py", "model=faces&a=17&b=4&frames=5")
+    link = at.code[0].value
+    assert parse_qs(urlsplit(link).query).items() >= {
+        "model": ["faces"], "a": ["17"], "b": ["4"], "frames": ["5"],
+    }.items()  # fmt: skip
+    assert drawn[-1] == link
+
+
+def test_nothing_is_computed_for_sharing_before_it_is_asked_for(monkeypatch):
+    monkeypatch.setattr(share.segno, "make", lambda *about, **how: pytest.fail("not asked for"))
+    at = AppTest.from_file(ROOT / "pages" / "router.py", default_timeout=240).run()
+    assert not at.exception and not at.code
