@@ -59,7 +59,7 @@ def flow_bytes(distribution: CodeDistribution) -> bytes:
     """Packs the flow of a learned distribution for the browser, tensors as in `decoder_bytes`.
 
     Args:
-        distribution: one that was learned.
+        distribution: the distribution, which was learned.
 
     Returns:
         A safetensors file; its header's metadata holds what the browser has to know besides the

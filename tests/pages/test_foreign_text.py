@@ -256,7 +256,7 @@ def test_lessons_of_the_learn_pages_show_foreign_names_as_text(visit, monkeypatc
     monkeypatch.setitem(numbers("arithmetic"), "models", ((foreign.MODEL, "none"),))
     for stage in arithmetic.STAGES:
         check(visit("learn_arithmetic.py", stage=stage))
-    for page in ("learn_amortised.py", "learn_reparameterisation.py"):
+    for page in ("learn_amortised.py", "learn_reparameterisation.py", "learn_codes.py"):
         check(visit(page))
 
 
@@ -269,7 +269,7 @@ VISITS = [
     ),
     *(("train.py", {"run": run}) for run in (foreign.MODEL + "-run", foreign.FAILED)),
     ("train.py", {"train_view": "compare"}),
-    *((f"learn_{name}.py", {}) for name in ("amortised", "reparameterisation")),
+    *((f"learn_{name}.py", {}) for name in ("amortised", "reparameterisation", "codes")),
 ]
 
 

@@ -17,7 +17,7 @@ from pages.ui.components.schema import Heard
 from pages.ui.shared import visitor
 from vae.schema import SchemaError, convert
 
-__all__ = ["Component", "bundle"]
+__all__ = ["Component", "bundle", "styles"]
 
 _log = logging.getLogger(__name__)
 _IMPORT = re.compile(r'^import \{[^}]*} from "(\.{1,2}/[^"]+)"\n', re.MULTILINE)
@@ -29,7 +29,7 @@ class Component:
 
     Args:
         name: by which Streamlit knows it.
-        script: a JavaScript module; HTML and CSS lie beside it.
+        script: a JavaScript module; its HTML lies beside it, and CSS beside each module.
         data: what it is sent, as declared in `messages`.
         answers: what it answers, by name, likewise.
         isolate_styles: whether it lives in a shadow root.
@@ -48,7 +48,7 @@ class Component:
         self._mount = st.components.v2.component(
             name,
             html=script.with_suffix(".html").read_text(encoding="utf-8"),
-            css=script.with_suffix(".css").read_text(encoding="utf-8"),
+            css=styles(script),
             js=bundle(script),
             isolate_styles=isolate_styles,
         )
@@ -111,14 +111,25 @@ def bundle(script: Path) -> str:
     Args:
         script: its imports are written as `import { … } from "./…"`.
     """
-    parts: dict[Path, str] = {}
+    texts = [file.read_text(encoding="utf-8") for file in _modules(script)]
+    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", text)) for text in texts)
+
+
+def styles(script: Path) -> str:
+    """Joins the CSS that lies beside a JavaScript module, and beside all that it imports."""
+    sheets = [file.with_suffix(".css") for file in _modules(script)]
+    return "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets if sheet.exists())
+
+
+def _modules(script: Path) -> list[Path]:
+    """A module and all that it imports, each after what it needs."""
+    found: list[Path] = []
 
     def add(file: Path) -> None:
-        text = file.read_text(encoding="utf-8")
-        for path in _IMPORT.findall(text):
-            if (module := (file.parent / path).resolve()) not in parts:
-                add(module)
-        parts[file] = _EXPORT.sub("", _IMPORT.sub("", text))
+        for path in _IMPORT.findall(file.read_text(encoding="utf-8")):
+            if (needed := (file.parent / path).resolve()) not in found:
+                add(needed)
+        found.append(file)
 
     add(script.resolve())
-    return "\n".join(parts.values())
+    return found

@@ -20,6 +20,8 @@ __all__ = [
     "DrawerData",
     "GalleryData",
     "JensenData",
+    "LineupData",
+    "LineupPanel",
     "MapData",
     "MapGroup",
     "MapPin",
@@ -417,3 +419,61 @@ class SliderData(Message):
     tracks: list[TrackPictures | TrackCurves] | UnsetType = UNSET
     outside: list[tuple[float, float]] | UnsetType = UNSET
     nearest: NearestImages | UnsetType = UNSET
+
+
+class LineupPanel(Message):
+    """One of the pictures under one slider, and how its value becomes a code.
+
+    "line", "arc", "learned" and "fade" go from the first code to the second, the last one by
+    mixing pixels; "mean" and "blend" average the first codes, "blend" in the learned distribution;
+    "first" keeps the first dimensions of its code; "draw" follows its noise until a time.
+    """
+
+    title: str
+    alt: str
+    kind: Literal["line", "arc", "learned", "fade", "mean", "blend", "first", "draw"]
+    codes: list[list[float]]
+    colour: str
+    level: float
+
+
+class LineupSeries(Message):
+    """Lengths of some codes: a count for each bin, for each number of dimensions."""
+
+    name: str
+    colour: str
+    counts: list[list[int]]
+
+
+class LineupHistogram(Message, tag_field="kind", tag="histogram"):
+    """Lengths of codes beside the pictures."""
+
+    label: str
+    series: list[LineupSeries]
+    high: float
+
+
+class LineupPlane(Message, tag_field="kind", tag="plane"):
+    """A path among codes beside the pictures."""
+
+    label: str
+    points: Packed
+    path: Packed
+    colour: str
+
+
+class LineupData(Message):
+    """Sent to the pictures under one slider, which answer its value."""
+
+    base: str
+    model: str
+    shape: tuple[int, int, int]
+    slider: SliderKnob
+    value: Synced[float]
+    layout: str
+    panels: list[LineupPanel]
+    tracks: list[TrackPictures | TrackCurves]
+    plot: LineupHistogram | LineupPlane | None
+    order: list[int]
+    thumbnails: list[Picture]
+    frames: int

@@ -45,4 +45,5 @@ STEPS = (
     Step("reparameterisation", "conversion_path"),
     Step("amortised", "bolt"),
     Step("arithmetic", "calculate"),
+    Step("codes", "blur_circular"),
 )

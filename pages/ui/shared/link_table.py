@@ -33,7 +33,7 @@ class Parameter:
 
 _LESSONS = (
     "learn_autoencoder", "learn_elbo", "learn_terms", "learn_likelihoods",
-    "learn_reparameterisation", "learn_amortised", "learn_arithmetic",
+    "learn_reparameterisation", "learn_amortised", "learn_arithmetic", "learn_codes",
 )  # fmt: skip
 _PLACES = ("map", "interpolate", "concepts")
 _PLACE = "id of a real image, n and the seed of a draw, or a code as the page writes it"
@@ -71,7 +71,7 @@ TABLE = (
         for name in "abcd"
     ),
     Parameter(
-        "at", ("interpolate", "learn_autoencoder"), "numbers with commas between",
+        "at", ("interpolate", "learn_autoencoder", "learn_codes"), "numbers with commas between",
         "the middle, or the mean", "where the sliders or the pointer stand", pushed=False,
     ),
     Parameter(
@@ -80,8 +80,8 @@ TABLE = (
         old={"Straight line": "lerp", "Arc": "slerp", "Learned distribution": "learned"},
     ),
     Parameter(
-        "level", ("interpolate",), "0.2 to 1", "0.5", "how far back to noise a learned path goes",
-        pushed=False,
+        "level", ("interpolate", "learn_codes"), "0.2 to 1", "0.5",
+        "how far back to noise a learned path goes", pushed=False,
     ),
     Parameter("frames", ("interpolate",), "number", "9", "pictures of a path", pushed=False),
     Parameter(
@@ -132,11 +132,15 @@ TABLE = (
     Parameter("image", _LESSONS, "number", "depends on the lesson", "row of the image"),
     Parameter("seed", _LESSONS, "0 to 9999", "0", "of all random numbers", pushed=False),
     Parameter(
-        "from", ("learn_autoencoder", "learn_amortised"), "number; draw, upload or real",
-        "depends on the lesson", "where the walk starts, or where the image comes from",
+        "from", ("learn_autoencoder", "learn_amortised", "learn_codes"),
+        "number; draw, upload or real", "depends on the lesson",
+        "where the walk starts, or where the image comes from",
         old={"Draw": "draw", "Upload": "upload", "A real image": "real"},
     ),
-    Parameter("to", ("learn_autoencoder",), "number", "depends on the lesson", "where it ends"),
+    Parameter(
+        "to", ("learn_autoencoder", "learn_codes"), "number", "depends on the lesson",
+        "where it ends",
+    ),
     Parameter(
         "behind", ("learn_autoencoder",), "none, distance or confidence", "distance",
         "what is shown behind the codes",
@@ -183,7 +187,18 @@ TABLE = (
     ),
     Parameter("concept", ("learn_arithmetic",), "name", "depends on the model", "the concept"),
     Parameter(
-        "stage", ("learn_arithmetic",), "a stage of the lesson", "pair", "the stage",
+        "stage", ("learn_arithmetic", "learn_codes"), "a stage of the lesson", "the first",
+        "the stage",
+    ),
+    Parameter(
+        "dimensions", ("learn_codes",), "number", "all", "how many are counted", pushed=False
+    ),
+    Parameter(
+        "averaged", ("learn_codes",), "1 to 10", "3", "of how many images a mean is", pushed=False
+    ),
+    Parameter(
+        "time", ("learn_codes",), "0 to 1", "0", "how far a draw is from noise to code",
+        pushed=False,
     ),
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ __all__ = ["choose_model", "rerun_if_changed", "show_notices"]
 _KEY = "model"  # of the select box
 
 
-def choose_model(label: str = "Model") -> LatentSpace:
+def choose_model(label: str = "Model", *, first: str | None = None) -> LatentSpace:
     """Lets the visitor choose a model, the same on every page, and opens it.
 
     A link names a model (`?model=`); from then on it goes with the visitor, and every page writes
@@ -24,6 +24,7 @@ def choose_model(label: str = "Model") -> LatentSpace:
 
     Args:
         label: of the select box.
+        first: a model that this page opens on where nobody has chosen one.
     """
     names = [c.name for c in list_checkpoints()]
     if not names:
@@ -38,6 +39,8 @@ def choose_model(label: str = "Model") -> LatentSpace:
     arrived, known.address.arrived = known.address.arrived, False
     if arrived:  # the select box of another page is gone, and what it said
         last = known.model or st.session_state.get(_KEY)
+        if first in names and last in (None, names[0]):  # which every other page opens on
+            last = first
         st.session_state[_KEY] = requested if requested in names else last
     if st.session_state.get(_KEY) not in names:  # none yet, or deleted meanwhile
         st.session_state[_KEY] = names[0]

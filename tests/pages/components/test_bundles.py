@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pages.ui.components import base
-from pages.ui.components.base import bundle
+from pages.ui.components.base import bundle, styles
 
 COMPONENTS = Path(base.__file__).parent
 
@@ -51,6 +51,14 @@ def test_a_bundle_holds_every_script_once(tmp_path):
         "export default a + b",
     ]
     assert "import" not in joined
+
+
+def test_what_a_script_imports_brings_its_styles(tmp_path):
+    (tmp_path / "part.js").write_text("export const part = 1\n")
+    (tmp_path / "part.css").write_text(".part {}\n")
+    (tmp_path / "all.js").write_text('import { part } from "./part.js"\n\nexport default part\n')
+    (tmp_path / "all.css").write_text(".all {}\n")
+    assert styles(tmp_path / "all.js").split("\n") == [".part {}", "", ".all {}", ""]
 
 
 @pytest.mark.parametrize(

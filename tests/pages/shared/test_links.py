@@ -31,6 +31,9 @@ VISITS = {  # page and state: what must be chosen for all of its parameters to b
     "reparameterisation": ("learn_reparameterisation.py", {}),
     "amortised": ("learn_amortised.py", {"from": "real"}),
     "arithmetic": ("learn_arithmetic.py", {}),
+    "codes": ("learn_codes.py", {"model": "digits"}),
+    "codes-path": ("learn_codes.py", {"model": "digits", "stage": "path"}),
+    "codes-draw": ("learn_codes.py", {"model": "digits", "stage": "draw"}),
 }
 READ = {
     "map": {"projection", "x-axis", "y-axis", "colour", "keep", "pins", "group-a"},
@@ -46,6 +49,9 @@ READ = {
     "reparameterisation": {"image", "seed", "e1", "e2", "widen", "view"},
     "amortised": {"steps", "seed", "from", "image"},
     "arithmetic": {"concept", "seed", "stage"},
+    "codes": {"stage", "seed", "image", "dimensions"},
+    "codes-path": {"stage", "from", "to", "level", "at"},
+    "codes-draw": {"stage", "seed", "time"},
 }
 ABSURD = [
     "inf", "nan", "1e80", "-1", "1.5", "9" * 40, "x" * 3_000, "\x00[", "", ["1", "2"],

@@ -5,9 +5,10 @@ import { clamp, element } from "../base.js"
 
 const SVG = "http://www.w3.org/2000/svg"
 
-function drawing(tag, attributes) {
+export function drawing(tag, attributes, text) {
   const made = document.createElementNS(SVG, tag)
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value)
+  if (text !== undefined) made.textContent = text
   return made
 }
 

@@ -38,6 +38,17 @@ function scaled(z, length) {
   return now > 0 ? z.map((v) => v * length / now) : z
 }
 
+function average(codes, weights) {
+  return Float32Array.from(codes[0], (_, i) =>
+    weights.reduce((sum, weight, k) => sum + weight * codes[k][i], 0))
+}
+
+// The average of some noise, as long as these are on average: see `vae.likely_codes.blend`.
+export function blend(noise, weights) {
+  const length = weights.reduce((sum, weight, k) => sum + weight * norm(noise[k]), 0)
+  return scaled(average(noise, weights), length)
+}
+
 // One code for each base at the values θ of the sliders.
 export function codesAt(data, values) {
   const { weighting, bases, vectors, level = null } = data
@@ -46,10 +57,7 @@ export function codesAt(data, values) {
   if (weighting === "bilinear") {
     const [x, y] = values
     const w = [(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y]
-    const z = Float32Array.from(vectors[0], (_, i) =>
-      w.reduce((sum, weight, k) => sum + weight * vectors[k][i], 0))
-    const length = () => w.reduce((sum, weight, k) => sum + weight * norm(vectors[k]), 0)
-    return [level === null ? z : scaled(z, length())]
+    return [(level === null ? average : blend)(vectors, w)]
   }
   return bases.map(({ z }) => {
     const moved = Float32Array.from(z, (value, i) =>
