@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny
+from starlette.datastructures import QueryParams
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.shared import cache
+from pages.ui.server import map_data
+from pages.ui.shared import cache, scatter
 from pages.ui.shared.pins import Pin, as_text, drawn_pin, from_text
 from vae.code_distribution import CodeDistribution, save_code_distribution
 from vae.codes import FittedGaussian
@@ -29,7 +32,8 @@ def models(tmp_path_factory):
         learned = CodeDistribution(
             np.ones(5, np.float32), np.eye(5, dtype=np.float32), VelocityField(5, 8, 1)
         )
-        save_code_distribution(folder / "tiny-learned", learned)
+        held_out = np.sort(learned.log_density(learned.sample(100)))
+        save_code_distribution(folder / "tiny-learned", replace(learned, held_out=held_out))
         yield folder
 
 
@@ -69,6 +73,37 @@ def test_each_click_draws_another_and_the_link_shows_the_same(page, name):
     after = visit(page, {**written, name: "n40"})
     after.button(key="new").click().run()
     assert shown(after, page).seed == 41, "the next seed follows that of the link"
+
+
+@pytest.mark.parametrize("projection", ["latent", "pca"])
+def test_places_of_the_map_are_completed_like_the_last_pin(projection):
+    at = visit("map.py", {"model": "tiny-learned", "keep": "likely", "projection": projection})
+    assert at.selectbox(key="keep").value == "likely"
+    assert (
+        "likely" not in visit("map.py", {"model": "tiny-gaussian"}).selectbox(key="keep").options
+    )
+    space, axes, d = cache.latent_space("tiny-learned"), (2, 0), 5
+    asked = {"projection": projection, "x": "2", "y": "0"}
+    blocks = {}
+    for text in ("", "n3", "7"):
+        block = map_data._likely(space, QueryParams(asked | {"pin": text}))
+        blocks[text] = np.frombuffer(block, "<f4").reshape(scatter.LATTICE**2, d)
+    left, right, bottom, top = scatter.lattice_bounds(space, projection, axes)
+    flat = scatter.plane(space, projection, axes)
+    shown = np.array([flat["u"], flat["v"]])
+    for codes in blocks.values():
+        place = (codes - np.array(flat["origin"])) @ shown.T
+        assert place[0] == pytest.approx([left, bottom], abs=1e-4)
+        assert place[scatter.LATTICE - 1] == pytest.approx([right, bottom], abs=1e-4)
+        assert place[-1] == pytest.approx([right, top], abs=1e-4)
+    # The flow of this model changes nothing, so the noise of a pin is the pin itself, whitened.
+    pin = drawn_pin(space, 3)
+    assert (blocks["n3"] - pin.z) @ (np.eye(d) - shown.T @ np.linalg.pinv(shown.T)) == (
+        pytest.approx(0, abs=1e-4)
+    )
+    assert not np.allclose(blocks["n3"], blocks["7"], atol=0.1)
+    for bad in ({"pin": "n-3"}, {"x": "9"}, {"projection": "tsne"}):
+        assert map_data._likely(space, QueryParams(asked | bad)) is None
 
 
 def test_a_draw_says_what_it_is_drawn_from():

@@ -135,6 +135,14 @@ class MapFamily(Message):
     v: list[float] | UnsetType = UNSET
 
 
+class MapLattice(Message):
+    """Codes of a lattice of places: where they are fetched, what part of the plane they cover."""
+
+    url: str
+    side: int
+    bounds: tuple[float, float, float, float]
+
+
 class MapAtlas(Message):
     """The sheet of small pictures of all reference images."""
 
@@ -152,7 +160,8 @@ class MapData(Message):
     description: str
     figure: str
     family: MapFamily
-    keep: Literal["mean", "pinned"]
+    keep: Literal["mean", "pinned", "likely"]
+    lattice: MapLattice | None
     codes: str
     atlas: MapAtlas
     count: int

@@ -59,16 +59,24 @@ def pin_first(space: LatentSpace) -> None:
 
 
 def choose_others(space: LatentSpace) -> str:
-    """Asks where the dimensions that a plane does not show come from: "pinned" or "mean"."""
+    """Asks where the dimensions that a plane does not show come from.
+
+    Returns:
+        "pinned", "mean", or "likely" where the distribution of the codes was learned.
+    """
     options = ("pinned", "mean") if space.high_dimensional else ("mean", "pinned")
-    names = {"mean": "Mean code", "pinned": "From the last pin"}
+    likely = ("likely",) if space.judges_likelihood else ()
+    options = (options[0], *likely, options[1])
+    names = {"mean": "Mean code", "pinned": "From the last pin", "likely": "Likely for the place"}
     return st.selectbox(
         f"Other {space.mean.shape[1] - 2} dimensions",
         options,
         format_func=names.get,
         **links.choice("keep", options, options[0], labels=names.get),
         help="The map shows two dimensions, but the decoder needs all of them: the others are "
-        "taken from here. The mean code is an average of all images and may resemble none.",
+        "taken from here. The mean code is an average of all images and may resemble none. "
+        "Likely for the place: the learned distribution completes each place, and starts from the "
+        "noise of the last pin.",
     )
 
 

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from pages.ui.shared import cache, scatter
 from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.pins import from_text
 from vae import CheckpointError, DatasetError
 
 __all__ = ["map_routes"]
@@ -24,6 +25,8 @@ def map_routes(live: str) -> list[Route]:
 
     - `maps/{name}/{stamp}/figure.json`: the scatter, for `projection`, `x`, `y` and `colour`
     - `maps/{name}/{stamp}/codes.bin`: as `cache.codes_block` packs them
+    - `maps/{name}/{stamp}/likely.bin`: as `cache.likely_places` gives them, for `projection`, `x`
+      and `y`, completed like the `pin` that is written as in an address
     - `maps/{name}/{stamp}/atlas.jpg`: every reference image, as `images.atlas` lays them out
 
     Args:
@@ -34,19 +37,37 @@ def map_routes(live: str) -> list[Route]:
     return [
         Route(f"{place}/figure.json", _serve(_figure, "application/json")),
         Route(f"{place}/codes.bin", _serve(lambda space, _: cache.codes_block(space), binary)),
+        Route(f"{place}/likely.bin", _serve(_likely, binary)),
         Route(f"{place}/atlas.jpg", _serve(lambda space, _: cache.atlas(space), "image/jpeg")),
     ]
 
 
 def _figure(space: LatentSpace, query: QueryParams) -> str | None:
-    projection, colour = query.get("projection", ""), query.get("colour", "")
+    projection, axes = _plane(space, query)
+    colour = query.get("colour", "")
+    if axes is None or colour not in scatter.colours(space):
+        return None
+    return cache.map_figure(space, projection, axes, colour)
+
+
+def _likely(space: LatentSpace, query: QueryParams) -> bytes | None:
+    projection, axes = _plane(space, query)
+    if axes is None or projection == "tsne" or not space.judges_likelihood:
+        return None
+    if not (text := query.get("pin", "")):
+        return cache.likely_places(space, projection, axes, None)
+    pin = from_text(space, text)
+    return None if pin is None else cache.likely_places(space, projection, axes, pin.z)
+
+
+def _plane(space: LatentSpace, query: QueryParams) -> tuple[str, tuple[int, int] | None]:
+    """Projection and axes of a request; None for axes that make no sense for this model."""
+    projection = query.get("projection", "")
     axes = tuple(query.get(name, "") for name in "xy")
     known = {str(k) for k in range(space.mean.shape[1])}
-    if projection not in scatter.projections(space) or colour not in scatter.colours(space):
-        return None
-    if not set(axes) <= known:
-        return None
-    return cache.map_figure(space, projection, (int(axes[0]), int(axes[1])), colour)
+    if projection not in scatter.projections(space) or not set(axes) <= known:
+        return projection, None
+    return projection, (int(axes[0]), int(axes[1]))
 
 
 def _serve(make: Callable[[LatentSpace, QueryParams], bytes | str | None], media_type: str):  # noqa: ANN202

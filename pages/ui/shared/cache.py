@@ -19,10 +19,11 @@ import torch
 
 from pages.ui.shared import images, scatter
 from pages.ui.shared.latent_space import LatentSpace, read_latent_space
-from vae import CheckpointError, DatasetError, list_checkpoints
+from vae import CheckpointError, DatasetError, latent, list_checkpoints
 from vae.checkpoint import load_card
 from vae.codes import change_since
 from vae.datasets import Dataset, load_dataset, source_fingerprint, source_stamp
+from vae.likely_codes import complete
 from vae.locations import FILES, Checkpoint, list_lab_checkpoints
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "dataset",
     "keep",
     "latent_space",
+    "likely_places",
     "map_figure",
     "shared",
     "stamp_of",
@@ -180,6 +182,30 @@ def codes_block(space: LatentSpace) -> bytes:
     """Codes `(N, D)` float32, ids `(N,)` int32 and classes `(N,)` int32 (-1: none), in a row."""
     whole = [array.astype("<i4").tobytes() for array in (space.index, space.class_of)]
     return space.mean.astype("<f4").tobytes() + b"".join(whole)
+
+
+@shared(32)
+def likely_places(
+    space: LatentSpace, projection: str, axes: tuple[int, int], like: np.ndarray | None
+) -> bytes:
+    """Codes `(M, M, D)` float32 of places on a plane, completed so that they are likely.
+
+    Args:
+        space: a model whose distribution was learned.
+        projection: "latent" or "pca".
+        axes: dimensions of the latent axes.
+        like: code `(D,)` from whose noise they are completed; None for a draw.
+
+    Returns:
+        Bottom row first, each from left to right, over `scatter.lattice_bounds`.
+    """
+    left, right, bottom, top = scatter.lattice_bounds(space, projection, axes)
+    flat = scatter.plane(space, projection, axes)
+    shown = np.array([flat["u"], flat["v"]])
+    at = latent.grid((left, right), (top, bottom), scatter.LATTICE, scatter.LATTICE)
+    z = latent.plane(flat["origin"], *shown, at).astype(np.float32)
+    noise = None if like is None else space.distribution.to_noise(like)[0]
+    return complete(space.distribution, z, shown, noise).astype("<f4").tobytes()
 
 
 @shared(8)

@@ -51,7 +51,7 @@ TABLE = (
         old={"Class": "class", "KL (nats)": "kl", "ELBO (nats)": "elbo", "One colour": "none"},
     ),
     Parameter(
-        "keep", ("map",), "mean or pinned", "depends on the model",
+        "keep", ("map",), "mean, pinned or likely", "depends on the model",
         "where the dimensions come from that a plane does not show",
         old={"Mean code": "mean", "As in the last pin": "pinned"},
     ),

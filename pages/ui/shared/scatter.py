@@ -11,9 +11,11 @@ from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.plot_style import COLOURS
 
 __all__ = [
+    "LATTICE",
     "axis_name",
     "colours",
     "first_view",
+    "lattice_bounds",
     "map_figure",
     "plane",
     "positions",
@@ -85,6 +87,20 @@ def plane(space: LatentSpace, projection: str, axes: tuple[int, int]) -> dict[st
         components = space.pca.components[:2]
         u, v = np.pad(components, ((0, 2 - len(components)), (0, 0)))
     return {"kind": "linear", "origin": origin.tolist(), "u": u.tolist(), "v": v.tolist()}
+
+
+LATTICE = 25  # places along each side of a lattice of completed places
+
+
+def lattice_bounds(
+    space: LatentSpace, projection: str, axes: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    """The part of a plane that a lattice covers: left, right, bottom and top."""
+    at = positions(space, projection, axes)
+    low, high = at.min(0), at.max(0)
+    margin = 0.15 * np.maximum(high - low, 1e-6)
+    (left, bottom), (right, top) = (low - margin).tolist(), (high + margin).tolist()
+    return left, right, bottom, top
 
 
 def map_figure(

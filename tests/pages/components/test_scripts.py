@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vae.code_distribution import CodeDistribution
-from vae.latent import NeighbourDistances, bilinear, neighbours, plane, slerp
+from vae.latent import NeighbourDistances, bilinear, grid, neighbours, plane, slerp
 from vae.likely_codes import blend, directions_in_noise, traverse
 
 T = [-0.25, 0.0, 0.1, 0.5, 0.77, 1.0, 1.25]
@@ -130,6 +130,35 @@ def test_a_plane_leads_from_a_place_to_its_code_and_back(run):
     assert back == pytest.approx([0.7, -1.2], abs=1e-6)
     assert held == pytest.approx(kept, abs=1e-6), "the plane goes through what is kept"
     assert place == pytest.approx([(kept - origin) @ u, (kept - origin) @ v], abs=1e-6)
+
+
+def test_between_places_of_a_lattice_the_four_around_decide_and_the_place_stays(run):
+    rng = np.random.default_rng(5)
+    u, v = np.linalg.qr(rng.standard_normal((6, 2)))[0].T
+    origin, side, bounds = rng.standard_normal(6), 5, (-2.0, 2.0, -1.0, 3.0)
+    at = grid(bounds[:2], bounds[:1:-1], side, side)
+    rest = rng.standard_normal((side**2, 6))
+    rest -= rest @ np.outer(u, u) + rest @ np.outer(v, v)
+    codes = plane(origin, u, v, at) + rest
+    places = np.array([[-2, -1], [1, 3], [0.5, 0.5], [0.1, 1.7], [9, -8]])
+    found = np.array(run(
+        "latent_map/geometry.js",
+        """places.map(([x, y]) => completedFamily(linearFamily(family), family, codes, side,
+            bounds).at(x, y).z)""",
+        family={"origin": origin.tolist(), "u": u.tolist(), "v": v.tolist()},
+        codes=codes.ravel().tolist(),
+        side=side,
+        bounds=bounds,
+        places=places.tolist(),
+    ))  # fmt: skip
+    assert (found - origin) @ np.stack([u, v]).T == pytest.approx(places, abs=1e-5)
+    corner, edge = rest[0], rest[-2]
+    assert found[:2] - plane(origin, u, v, places[:2]) == pytest.approx(
+        np.stack([corner, edge]), abs=1e-5
+    ), "on the lattice"
+    between = 0.5 * (codes[7] + codes[12]) + 0.5 * (codes[8] + codes[13])
+    assert found[2] == pytest.approx(between / 2, abs=1e-5)
+    assert found[4] - plane(origin, u, v, places[4:])[0] == pytest.approx(rest[4], abs=1e-5)
 
 
 def test_the_ellipse_of_a_gaussian_on_a_plane(run):

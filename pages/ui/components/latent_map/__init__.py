@@ -9,11 +9,11 @@ from urllib.parse import quote, urlencode
 
 from pages.ui.components import messages
 from pages.ui.components.base import Component
-from pages.ui.components.messages import MapGroup, MapPin, MapPinned
+from pages.ui.components.messages import MapGroup, MapLattice, MapPin, MapPinned
 from pages.ui.shared import images, links, scatter, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
-from pages.ui.shared.pins import Pin
+from pages.ui.shared.pins import Pin, as_text
 
 __all__ = ["latent_map"]
 
@@ -47,7 +47,8 @@ def latent_map(
         axes: dimensions of the latent axes, from 0.
         colour: a key of `figures.colours`.
         key: of the component, and the word of its `live_picture`.
-        keep: where the dimensions that a plane does not show come from: "mean" or "pinned".
+        keep: where the dimensions that a plane does not show come from: "mean", "pinned" or
+            "likely", which completes each place like the last pin.
         pins: drawn on the map; the last one is the pinned one.
         on_pin: told of a click. Its model, row and code may be those of another map.
         on_group: told of a lasso: "A" or "B", and rows.
@@ -73,6 +74,7 @@ def latent_map(
             "figure": f"{live}/figure.json?{drawn}",
             "family": scatter.plane(space, projection, axes),
             "keep": keep,
+            "lattice": _lattice(space, live, projection, axes, pins) if keep == "likely" else None,
             "codes": f"{live}/codes.bin",
             "atlas": {"url": f"{live}/atlas.jpg", "tile": tile, "columns": columns},
             "count": len(space),
@@ -81,7 +83,7 @@ def latent_map(
             "shape": list(space.shape),
             "classes": [plain(name, "text") for name in space.classes],
             "usual_distance": scale.usual if scale.judged else None,
-            "zones": [[end if isfinite(end) else None, zone] for end, zone in scale.zones],
+            "zones": _zones(space),
             "opacity": scatter.opacity(space),
             "pins": _MAP.heard(key, "pinned").answer([_pin(p) for p in pins]),
             "most_pins": visitor.MOST_PINS,
@@ -91,6 +93,24 @@ def latent_map(
         pinned=on_pin,
         grouped=heard_group,
     )
+
+
+def _zones(space: LatentSpace) -> list[tuple[float | None, str]]:
+    """What a distance from the nearest code means; nothing where likelihood judges, of pins."""
+    zones = [] if space.judges_likelihood else space.neighbour_distances.zones
+    return [(end if isfinite(end) else None, zone) for end, zone in zones]
+
+
+def _lattice(
+    space: LatentSpace, live: str, projection: str, axes: tuple[int, int], pins: Sequence[Pin]
+) -> MapLattice:
+    pin = as_text(space, pins[-1]) if pins else ""
+    asked = urlencode({"projection": projection, "x": axes[0], "y": axes[1], "pin": pin})
+    return {
+        "url": f"{live}/likely.bin?{asked}",
+        "side": scatter.LATTICE,
+        "bounds": scatter.lattice_bounds(space, projection, axes),
+    }
 
 
 def _pin(pin: Pin) -> MapPin:

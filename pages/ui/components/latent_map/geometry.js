@@ -56,6 +56,33 @@ export function linearFamily({ origin, u, v }, kept = null) {
   }
 }
 
+// Places of a plane whose other dimensions are completed on a lattice, and between its places as
+// the four around them say. Beyond it they are those of its edge.
+export function completedFamily(linear, { u, v }, codes, side, [left, right, bottom, top]) {
+  const dimensions = u.length
+  const along = (value, low, high) => {
+    const place = Math.min(Math.max((value - low) / (high - low), 0), 1) * (side - 1)
+    const k = Math.min(Math.floor(place), side - 2)
+    return [k, place - k, low + (high - low) * place / (side - 1)]
+  }
+  return {
+    ...linear,
+    at(x, y) {
+      const [i, fx, nearX] = along(x, left, right)
+      const [j, fy, nearY] = along(y, bottom, top)
+      const corner = (dj, di) => ((j + dj) * side + i + di) * dimensions
+      const [a, b, c, d] = [corner(0, 0), corner(0, 1), corner(1, 0), corner(1, 1)]
+      const z = new Float32Array(dimensions)
+      for (let k = 0; k < dimensions; k++) {
+        z[k] = (1 - fy) * ((1 - fx) * codes[a + k] + fx * codes[b + k])
+          + fy * ((1 - fx) * codes[c + k] + fx * codes[d + k])
+          + (x - nearX) * u[k] + (y - nearY) * v[k]
+      }
+      return { z, presence: 1 }
+    },
+  }
+}
+
 // A t-SNE map has no inverse: a place is decoded as the weighted mean of its nearest codes,
 // and `presence` falls to 0 where nothing is near.
 export function nearestFamily(grid, codes, dimensions) {

@@ -4,7 +4,9 @@ import {
   Decoders, StatusLine, SyncedValue, component, fetchFrom, loadPlotly, theme,
 } from "../base.js"
 import { Controls } from "./controls.js"
-import { Grid, insidePolygon, linearFamily, nearestFamily, typed } from "./geometry.js"
+import {
+  Grid, completedFamily, insidePolygon, linearFamily, nearestFamily, typed,
+} from "./geometry.js"
 import { Layers } from "./layers.js"
 import { PlotlyAxes } from "./plotly_axes.js"
 import { Screens } from "./screens.js"
@@ -49,6 +51,8 @@ export class LatentMap {
     if (this.opened !== data.codes) await this.open(data)
     if (this.data !== data || this.stop.signal.aborted) return // a newer rerun takes over
     await this.draw()
+    if (data.lattice) await this.openLattice(data)
+    if (this.data !== data) return
     this.setFamily()
     this.layers.drawOverlay()
     this.showPlaced()
@@ -70,6 +74,13 @@ export class LatentMap {
     this.ids = new Int32Array(block, count * dimensions * 4, count)
     this.classOf = new Int32Array(block, count * (dimensions + 1) * 4, count)
     this.note("")
+  }
+
+  async openLattice({ base, lattice }) {
+    if (this.lattice?.url === lattice.url) return
+    const problem = "The likely places could not be loaded. Reload the page."
+    const block = await (await fetchFrom(base, lattice.url, problem)).arrayBuffer()
+    this.lattice = { ...lattice, codes: new Float32Array(block) }
   }
 
   async draw() {
@@ -170,6 +181,10 @@ export class LatentMap {
     this.family = family.kind === "linear"
       ? linearFamily(family, pinned)
       : nearestFamily(this.grid, this.codes, dimensions)
+    if (keep === "likely") {
+      const { codes, side, bounds } = this.lattice
+      this.family = completedFamily(this.family, family, codes, side, bounds)
+    }
     this.root.dataset.keep = keep
   }
 

@@ -46,10 +46,11 @@ export class Screens {
     const where = family.approximate ? `Weighted mean of the nearest codes${alone}`
       : `Decoded at (${x}, ${y})${whole_space ? "" : " of the plane"}`
     const compared = usual === null ? "" : ` (usual between neighbours: ${usual.toFixed(2)})`
+    const zone = zones.length ? `: ${zoneOf(distance, zones)}` : "" // else a pin is judged
     screenOf(view)?.show({
       tag: family.approximate ? "Generated, approximate" : "Generated",
-      words: `${where}. Distance to the nearest code ${distance.toFixed(2)}${compared}: ` +
-        `${zoneOf(distance, zones)}.${decoder.reason ? ` ${decoder.reason}` : ""}`,
+      words: `${where}. Distance to the nearest code ${distance.toFixed(2)}${compared}${zone}.` +
+        `${decoder.reason ? ` ${decoder.reason}` : ""}`,
     })
   }
 
