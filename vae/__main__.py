@@ -24,20 +24,20 @@ from .terminal import Display
 from .training.config import TrainingConfig
 from .training.memory import keep_memory
 
-# torch and what needs it are imported where they are used: a process that waits does without.
+# torch and its dependants are imported on use: a process that waits in the queue does not need it.
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; its exit status is 0 if all went well."""
+    """Runs one command and returns the exit status, 0 for success."""
     parser = build_parser(
         train=_train, encode=_encode, bounds=_bounds, fit_codes=_fit_codes, evaluate=_evaluate
     )
     options = parser.parse_args(arguments)
-    quiet = options.quiet or os.environ.get("RANK", "0") != "0"  # one process speaks for all
+    quiet = options.quiet or os.environ.get("RANK", "0") != "0"  # only rank 0 prints
     try:
         with Display(quiet) as options.display:
             return options.command(options)
-    except ValueError as error:  # all that the library raises on purpose
+    except ValueError as error:  # the base class of all errors of the library
         print(f"{error}", file=sys.stderr)
         return 2
     except OSError as error:
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     if options.out is None and not (options.estimate or options.save_config):
-        raise RunError("There is no --out: name the folder that the run is to be kept in.")
+        raise RunError("There is no --out: name the folder of the run.")
     config = _settings(options)
     if options.save_config is not None:
         if config is None:
@@ -63,7 +63,7 @@ def _train(options: argparse.Namespace) -> int:
     if options.estimate:
         return _estimate(config, options)
     if hasattr(os, "nice"):
-        os.nice(10)  # the app, and whoever else is at this machine, go first
+        os.nice(10)  # the app and other processes have priority
     status = run(
         options.out,
         config,
@@ -73,7 +73,7 @@ def _train(options: argparse.Namespace) -> int:
         options=RunOptions(tsne=options.tsne),
         watch=options.display.status,
     )
-    if os.environ.get("RANK", "0") != "0":  # one process speaks for all
+    if os.environ.get("RANK", "0") != "0":  # only rank 0 prints
         return 0 if status.state in ("finished", "stopped") else 1
     print(
         f"{options.out}: {status.message}",
@@ -85,7 +85,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _settings(options: argparse.Namespace) -> RunConfig | None:
-    """The settings of a file, a preset or the run to be resumed, with flags in place of some."""
+    """The settings of a file, a preset or the run to be resumed, overridden by flags."""
 
     def flags(*names: str) -> dict[str, Any]:
         return {k: getattr(options, k) for k in names if getattr(options, k) is not None}
@@ -137,7 +137,7 @@ def _estimate(config: RunConfig | None, options: argparse.Namespace) -> int:
     with waiting:
         from .runs.setup import estimate
 
-        options.display.log("Training for some seconds, to see how long it takes.")
+        options.display.log("Training for some seconds to estimate the time.")
         estimated = estimate(config, options.device)
     if options.json:
         print(json.dumps(estimated))
@@ -211,7 +211,9 @@ def _bounds(options: argparse.Namespace) -> int:
     model, card = load_checkpoint(folder), load_card(folder)
     name = card.get("dataset")
     if not isinstance(name, str):
-        raise CheckpointError(f"{folder}: the card names no dataset, so there are no images.")
+        raise CheckpointError(
+            f"{folder}: the card names no dataset; expected that of its reference images."
+        )
     shape = model.config.image_shape
 
     def load(split: str) -> Dataset:
@@ -257,11 +259,13 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     folder = find_checkpoint(options.folder)
     if options.save and is_alive(folder):
-        raise RunError(f"{folder} is being trained, and its card with it. Save when it has ended.")
+        raise RunError(
+            f"{folder} is being trained, which writes its card. Use --save when the run has ended."
+        )
     if options.concepts and (options.save or options.dataset or options.images):
         raise OutputError(
-            "--concepts takes none of --save, --dataset and --images: it measures what the card "
-            "names, and prints it."
+            "--concepts cannot be combined with --save, --dataset or --images: it evaluates the "
+            "dataset that the card names, and prints the result."
         )
     display = options.display
     if options.concepts:

@@ -1,4 +1,4 @@
-"""The options of the command line, each with a sentence and an example."""
+"""The options of the command line, each with a description and an example."""
 
 from __future__ import annotations
 
@@ -40,39 +40,39 @@ _EXAMPLES = {
 def build_parser(
     train: Command, encode: Command, bounds: Command, fit_codes: Command, evaluate: Command
 ) -> argparse.ArgumentParser:
-    """Makes the parser; what it returns has the command of the arguments as `command`.
+    """Creates the parser, whose result has the function of the command as `command`.
 
     Args:
-        train: carries `train` out.
-        encode: carries `encode` out.
-        bounds: carries `bounds` out.
-        fit_codes: carries `fit-codes` out.
-        evaluate: carries `evaluate` out.
+        train: function of the command `train`.
+        encode: function of the command `encode`.
+        bounds: function of the command `bounds`.
+        fit_codes: function of the command `fit-codes`.
+        evaluate: function of the command `evaluate`.
     """
     parser = argparse.ArgumentParser(
         prog="python -m vae",
         description="Trains variational autoencoders, encodes images, and measures models.",
-        epilog="python -m vae COMMAND --help says what a command takes.",
+        epilog="python -m vae COMMAND --help describes the options of a command.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command, about, add in (
-        ("train", train, "Trains a model, or goes on with one.", _add_train),
+        ("train", train, "Trains a model, or resumes training.", _add_train),
         ("encode", encode, "Computes the codes of a dataset's images.", _add_encode),
         ("bounds", bounds, "Estimates ELBO and log p(x) of each image.", _add_bounds),
-        ("fit-codes", fit_codes, "Learns where a model's codes lie.", _add_fit_codes),
-        ("evaluate", evaluate, "Measures a checkpoint on held-out images.", _add_evaluate),
+        ("fit-codes", fit_codes, "Fits a distribution to the codes of a model.", _add_fit_codes),
+        ("evaluate", evaluate, "Evaluates a checkpoint on held-out images.", _add_evaluate),
     ):
         added = commands.add_parser(name, help=about, description=about)
         added.set_defaults(command=command, interrupted="Interrupted: nothing was written.")
         add(added)
-        _add(added, "--quiet", "Show nothing but the result and errors", action="store_true")
+        _add(added, "--quiet", "Show only the result and errors", action="store_true")
     return parser
 
 
 def _add(
     group: argparse._ActionsContainer, name: str, sentence: str, example: str = "", **how: Any
 ) -> None:
-    """Adds an option; a positional one's example is a whole command."""
+    """Adds an option; the example of a positional argument is a whole command."""
     usage = f"{name} {example}".rstrip() if name.startswith("-") else example
     text = f"{sentence}; for example: {usage}".replace("%", "%%")
     group.add_argument(name, help=text, **how)
@@ -82,42 +82,41 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     _add(
         parser,
         "config",
-        "A JSON file of settings, - for stdin, a run whose settings to take, or the name of a "
-        f"preset ({', '.join(preset.key for preset in PRESETS)}), in which flags change single "
-        "settings",
+        "A JSON file of settings, - for stdin, a run whose settings to use, or the name of a "
+        f"preset ({', '.join(preset.key for preset in PRESETS)}); flags override single settings",
         "train digits-plane --beta 4 --out runs/digits",
         nargs="?",
         metavar="CONFIG",
     )
-    _add(parser, "--out", "Where the run is kept", "data/runs/my-digits", metavar="FOLDER")
+    _add(parser, "--out", "The folder of the run", "data/runs/my-digits", metavar="FOLDER")
     _add(
         parser,
         "--resume",
-        "Go on with the run in --out",
+        "Resume the run in --out",
         "--out data/runs/my-digits",
         action="store_true",
     )
     _add(
         parser,
         "--estimate",
-        "Only measure how long it takes",
+        "Only estimate how long training takes",
         "--dataset faces",
         action="store_true",
     )
     _add(
         parser,
         "--save-config",
-        "Only write the settings to a file, for CONFIG",
+        "Only write the settings to a file, for use as CONFIG",
         "settings.json",
         metavar="FILE",
     )
     _add(parser, "--json", "Print one JSON object at the end", action="store_true")
     _add_device(parser)
-    _add(parser, "--queue", "Wait until the app has room for it", action="store_true")
+    _add(parser, "--queue", "Wait in the queue of the app's runs", action="store_true")
     _add(
         parser,
         "--no-tsne",
-        "Fit no t-SNE map at the end, which takes a minute for thousands of codes",
+        "Skip the t-SNE map at the end, which takes a minute for thousands of codes",
         dest="tsne",
         action="store_false",
     )
@@ -133,13 +132,13 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     _add(
         data,
         "--dataset",
-        "What to train on: digits, faces and others by name, or a folder or zip of images",
+        "The dataset to train on: a name such as digits or faces, or a folder or zip of images",
         "~/photographs",
     )
     _add(
         data,
         "--from",
-        "Start from a checkpoint's network and weights instead of random ones",
+        "Start from the network and the weights of a checkpoint",
         "faces",
         dest="start",
         metavar="CHECKPOINT",
@@ -147,7 +146,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     _add(
         data,
         "--threads",
-        "How many processor threads to use (default: half of the cores)",
+        "The number of processor threads (default: half of the cores)",
         "4",
         type=int,
         metavar="N",
@@ -157,14 +156,14 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     _add(
         network,
         "--variational",
-        "Train a variational autoencoder, as by default",
+        "Train a variational autoencoder (default)",
         action="store_true",
         default=None,
     )
     _add(
         network,
         "--autoencoder",
-        "Train a standard autoencoder: no noise, no KL, points as codes",
+        "Train a standard autoencoder: no noise, no KL, codes are points",
         dest="variational",
         action="store_false",
         default=None,
@@ -175,7 +174,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 def _add_fields(
     group: argparse._ArgumentGroup, config: type[Fields], leave_out: tuple[str, ...] = ()
 ) -> None:
-    """Adds a flag for each field; the class's docstring has the sentence that explains it."""
+    """Adds a flag for each field, with its description in the docstring of the class."""
     described = inspect.cleandoc(config.__doc__ or "").partition("Args:")[2].partition("\n\n")[0]
     about = dict(re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", described, re.MULTILINE))
     for field in fields(config):
@@ -212,7 +211,7 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
     _add(
         parser,
         "--device",
-        "Where to compute; auto takes a GPU where there is one",
+        "The device to compute on; auto uses a GPU if there is one",
         "cpu",
         choices=("auto", "cpu", "cuda"),
         default="auto",
@@ -228,16 +227,16 @@ def _add_encode(parser: argparse.ArgumentParser) -> None:
     _add(
         parser,
         "--dataset",
-        "What to encode: a dataset's name, or a folder or zip of images",
+        "The images to encode: the name of a dataset, or a folder or zip of images",
         "faces",
         required=True,
     )
-    _add(parser, "--split", "Which part of it, train or test (default: test)", "train",
+    _add(parser, "--split", "The split to encode, train or test (default: test)", "train",
          default="test")  # fmt: skip
     _add(
         parser,
         "--out",
-        "Where the codes are kept",
+        "The file to write",
         "codes.safetensors",
         required=True,
         metavar="FILE.safetensors",
@@ -247,19 +246,19 @@ def _add_encode(parser: argparse.ArgumentParser) -> None:
 
 def _add_bounds(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(
-        interrupted="Interrupted: what was estimated is kept, and the same command goes on."
+        interrupted="Interrupted: the estimates are saved, and the same command continues."
     )
     parser.description = (
-        "Estimates ELBO and log p(x) of a checkpoint's reference images so well that what the app "
-        "prints of them is true to the last digit, and keeps them with the codes. Goes on where "
-        "it ended the last time."
+        "Estimates ELBO and log p(x) of a checkpoint's reference images so precisely that all "
+        "digits that the app prints are correct, and stores them with the codes. Continues where "
+        "an earlier call ended."
     )
     _add_folder(parser, "bounds digits-16")
-    _add(parser, "--images", "Only the first so many images", "100", type=int, metavar="N")
+    _add(parser, "--images", "Use only the first N images", "100", type=int, metavar="N")
     _add(
         parser,
         "--decodes",
-        "How many codes each estimate decodes at most (default: 2000)",
+        "The largest number of codes that each estimate decodes (default: 2000)",
         "500",
         type=int,
         default=2_000,
@@ -268,13 +267,13 @@ def _add_bounds(parser: argparse.ArgumentParser) -> None:
     _add(
         parser,
         "--elbo-only",
-        "Leave log p(x) until it is asked for, which takes a tenth of the time or less",
+        "Estimate the ELBO alone, which takes at most a tenth of the time",
         action="store_true",
     )
     _add(
         parser,
         "--quadrature",
-        "Compute log p(x) by adding up over the plane, for models of two dimensions",
+        "Compute log p(x) by quadrature, for models with two latent dimensions",
         action="store_true",
     )
 
@@ -289,7 +288,7 @@ def _add_fit_codes(parser: argparse.ArgumentParser) -> None:
     _add(
         parser,
         "--images",
-        "How many training images' codes it is fitted to at most (default: 16000)",
+        "The largest number of training images whose codes are used (default: 16000)",
         "4000",
         type=int,
         default=16_000,
@@ -298,7 +297,7 @@ def _add_fit_codes(parser: argparse.ArgumentParser) -> None:
     _add(
         parser,
         "--steps",
-        "How many steps to take at most (default: 9000)",
+        "The largest number of training steps (default: 9000)",
         "2000",
         type=int,
         default=9_000,
@@ -307,7 +306,7 @@ def _add_fit_codes(parser: argparse.ArgumentParser) -> None:
     _add(
         parser,
         "--seed",
-        "What weights and noise follow from (default: 0)",
+        "The seed of weights and noise (default: 0)",
         "1",
         type=int,
         default=0,
@@ -317,20 +316,20 @@ def _add_fit_codes(parser: argparse.ArgumentParser) -> None:
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     _add_folder(parser, "evaluate digits --json")
-    _add(parser, "--concepts", "Measure its concept vectors instead", action="store_true")
+    _add(parser, "--concepts", "Evaluate its concept vectors instead", action="store_true")
     _add(
         parser,
         "--dataset",
-        "What to measure it on, by default the dataset that the card names",
+        "The dataset for the evaluation, by default the one that the card names",
         "digits",
     )
     _add(
         parser,
         "--images",
-        "Only the first so many held-out images",
+        "Use only the first N held-out images",
         "500",
         type=int,
         metavar="N",
     )
-    _add(parser, "--save", "Write the figures into the card, too", action="store_true")
-    _add(parser, "--json", "Print one JSON object, and nothing else", action="store_true")
+    _add(parser, "--save", "Also write the metrics into the card", action="store_true")
+    _add(parser, "--json", "Print only one JSON object", action="store_true")

@@ -54,14 +54,14 @@ _LOADERS: dict[str, Callable[..., Dataset]] = {
     "svhn": load_svhn,
     "celeba": load_celeba,
 }
-_SCALED = ("celeba",)  # those whose images are scaled as they are read
+_SCALED = ("celeba",)  # datasets whose images are scaled to `image_shape` when they are read
 
 
 def dataset_names() -> tuple[str, ...]:
-    """Names that `load_dataset` knows.
+    """The names of datasets that `load_dataset` knows.
 
-    `digits`, `faces` and the test images of `fashion` are always there; the others are fetched
-    where they are not yet on this machine.
+    `digits`, `faces` and the test images of `fashion` are shipped; other images are downloaded if
+    they are not on this machine yet.
     """
     return tuple(_LOADERS)
 
@@ -73,19 +73,21 @@ def load_dataset(
     *,
     image_shape: tuple[int, int, int] | None = None,
 ) -> Dataset:
-    """Load one split of a dataset.
+    """Loads one split of a dataset.
 
     Args:
-        name: One of `dataset_names()`, or the path of a folder or `.zip` of pictures, in class
+        name: one of `dataset_names()`, or the path of a folder or `.zip` of pictures, in class
             folders or with an `attributes.csv` (`file, attribute, …`).
-        split: `"train"`, `"test"` (held out), or `"validation"` where the author of a folder made
-            one beside the test split.
-        progress: Told how far a download, a drawing or a check is.
-        image_shape: `(C, H, W)` wanted. Pictures of one's own are cropped and scaled to it, by
-            default to `(3, 64, 64)`; of the others it must be the shape.
+        split: `"train"`, `"test"` (held out), or `"validation"` if the author of a folder made
+            one in addition to the test split.
+        progress: called with the fraction done, 0…1, and a message, while images are downloaded,
+            drawn or checked.
+        image_shape: expected shape `(C, H, W)`. Pictures in folders and archives are cropped and
+            scaled to it, by default to `(3, 64, 64)`; other datasets must have it.
 
     Raises:
-        DatasetError: Unknown name or split, another shape, or data that are missing or damaged.
+        DatasetError: if the name or the split is unknown, the shape differs, or the data are
+            missing or damaged.
     """
     if split not in SPLITS:
         raise DatasetError(f"There is no split {split!r}; choose train, validation or test.")
@@ -110,28 +112,28 @@ def load_dataset(
 
 
 def source_stamp(name: str | Path) -> str:
-    """Text that changes whenever a dataset does, found without reading its images.
+    """A text that changes whenever a dataset does, computed without reading its images.
 
     Args:
-        name: As `load_dataset` takes it. What comes with the program never changes: "".
+        name: name or path, as for `load_dataset`; for a named dataset the text is "".
 
     Raises:
-        DatasetError: The folder or archive cannot be used.
+        DatasetError: if the folder or archive cannot be used.
     """
     return folder_stamp(name) if name not in _LOADERS and _is_path(name) else ""
 
 
 def source_fingerprint(name: str | Path) -> str:
-    """The `fingerprint` that a dataset would be loaded with.
+    """The `fingerprint` of a dataset, computed without loading it.
 
     Raises:
-        DatasetError: The folder or archive cannot be used.
+        DatasetError: if the folder or archive cannot be used.
     """
     return folder_fingerprint(name) if name not in _LOADERS and _is_path(name) else ""
 
 
 def _is_path(name: str | Path) -> bool:
     path = Path(name)
-    if not str(name).strip():  # "" would mean the folder that the program was started in
+    if not str(name).strip():  # "" would be the working folder
         return False
     return path.is_dir() or path.suffix.lower() == ".zip" or len(path.parts) > 1

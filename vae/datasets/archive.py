@@ -1,6 +1,6 @@
-"""Where pictures of one's own lie: a folder, or a zip that is read where it lies.
+"""Sources of visitors' pictures: a folder, or a zip archive.
 
-Nothing is ever unpacked, so the names in an archive cannot reach outside.
+Archives are read in place and never unpacked, so the names in them cannot reach outside.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from .base import DatasetError
 
 __all__ = ["MAX_FILE_BYTES", "Source", "open_source"]
 
-MAX_FILE_BYTES = 64 << 20  # of one file, unpacked
+MAX_FILE_BYTES = 64 << 20  # unpacked size of one file
 MAX_FILES = 1_000_000
-MAX_RATIO = 200  # unpacked by packed bytes of an archive; images hardly shrink, bombs do by 1,000
+MAX_RATIO = 200  # compression ratio of an archive; that of images is about 1, of bombs about 1,000
 
 
 class Source(Protocol):
-    """Files under names with `/` between folders."""
+    """A source of files, under names with `/` between folders."""
 
     path: Path
 
     def names(self) -> list[str]:
-        """All files."""
+        """The names of all files."""
 
     def sizes(self, names: Sequence[str]) -> list[int]:
-        """Bytes of each of these files; -1 for one that is gone."""
+        """The sizes of files in bytes; -1 for a missing file."""
 
     def stamp(self, names: Sequence[str]) -> list[int]:
-        """Numbers that change whenever one of these files does, found without reading them."""
+        """Numbers that change whenever one of the files does, computed without reading them."""
 
     def open(self, name: str) -> BinaryIO:
-        """Open one of the files for reading; raises `DatasetError` where it cannot be read."""
+        """Opens a file for reading; raises `DatasetError` if it cannot be read."""
 
     def label(self, name: str) -> str:
-        """What to call one of the files in a message."""
+        """The description of a file in messages."""
 
 
 def open_source(path: Path) -> Source:
-    """Open a folder or a zip.
+    """Opens a folder or a zip archive.
 
     Raises:
-        DatasetError: There is neither, or the archive has unsafe names or sizes.
+        DatasetError: if there is neither, or the archive has unsafe names or sizes.
     """
     return _Zip(path) if path.is_file() else _Folder(path)
 
@@ -132,7 +132,7 @@ class _Zip:
     def _connect(self) -> None:
         try:
             self._archive = zipfile.ZipFile(self.path)
-        except Exception as error:  # zipfile lets many kinds through on damaged bytes
+        except Exception as error:  # zipfile raises errors of many types on damaged bytes
             raise DatasetError(
                 f"{self.path} is not a zip archive that can be read ({error}). Pack it again."
             ) from error
@@ -151,13 +151,13 @@ class _Zip:
         return [self._members[name].CRC for name in names] + self.sizes(names)
 
     def open(self, name: str) -> BinaryIO:
-        if self._process != os.getpid():  # a forked reader would share this one's file position
+        if self._process != os.getpid():  # a forked process would share the file position
             self._connect()
         try:
             with self._archive.open(self._members[name]) as stream:
-                # Bounded, because the size that the archive declares may be a lie.
+                # Bounded, because the declared size may be false.
                 return io.BytesIO(stream.read(MAX_FILE_BYTES + 1))
-        except Exception as error:  # zipfile lets many kinds through on damaged bytes
+        except Exception as error:  # zipfile raises errors of many types on damaged bytes
             raise DatasetError(
                 f"{self.label(name)} is damaged ({error}). Pack the archive again."
             ) from error

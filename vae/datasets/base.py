@@ -1,4 +1,4 @@
-"""What a dataset is: images that index to floats in [0, 1], labels, named attributes."""
+"""The representation of a dataset: images as floats in [0, 1], labels, named attributes."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ __all__ = ["SPLITS", "Dataset", "DatasetError", "Images", "LazyImages", "Progres
 SPLITS = ("train", "validation", "test")
 
 Progress = Callable[[float, str], None]
-"""Called with the part that is done, in 0…1, and a sentence."""
+"""A function that is called with the fraction done, 0…1, and a message."""
 
 
 class DatasetError(ValueError):
-    """Data that cannot be used: says what was found, what was expected and what to do."""
+    """Data that cannot be used; the message says what was found, expected, and what to do."""
 
 
 def checksum(content: bytes) -> int:
-    """64 bits that tell contents apart, as an integer that int64 holds."""
+    """A 64-bit hash of bytes, as a signed integer."""
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big", signed=True)
 
 
 class Images:
-    """Images held in memory as bytes, handed out as floats.
+    """Images that are stored in memory as bytes and indexed as floats.
 
-    `images[key]` takes an integer, a slice, a list, a tensor of indices or a boolean mask, and
-    gives float32 in [0, 1] of shape `(C, H, W)` for an integer, else `(n, C, H, W)`.
+    The key of `images[key]` is an integer, a slice, a list, a tensor of indices or a boolean
+    mask. The result is float32 in [0, 1], `(C, H, W)` for an integer, else `(n, C, H, W)`.
 
     Args:
-        uint8: The images, shape `(N, C, H, W)`, C being 1 (grey) or 3 (RGB).
+        uint8: images `(N, C, H, W)`, with C 1 (grey) or 3 (RGB).
 
     Raises:
-        DatasetError: The tensor is not uint8 or has another shape.
+        DatasetError: if the tensor is not uint8 or has another shape.
     """
 
     def __init__(self, uint8: Tensor) -> None:
@@ -51,7 +51,7 @@ class Images:
 
     @property
     def uint8(self) -> Tensor:
-        """The images as bytes, `(N, C, H, W)`: not to be changed."""
+        """The images as bytes, `(N, C, H, W)`, which must not be modified."""
         return self._uint8
 
     @property
@@ -71,19 +71,19 @@ class Images:
         return self._uint8[index]
 
     def checksums(self, rows: np.ndarray) -> np.ndarray:
-        """Checksums `(n,)` int64 of images, by which to find them again in changed data."""
+        """Checksums `(n,)` int64 of images, which identify them after the data have changed."""
         return np.array([checksum(self._uint8[i].numpy().tobytes()) for i in rows], np.int64)
 
 
 class LazyImages:
-    """Images read from disk when they are asked for, indexed as `Images` are.
+    """Images that are read from disk on access, with the same indexing as `Images`.
 
     Args:
-        read: Reads one image, given its index in 0…N-1, as a `(C, H, W)` uint8 tensor. It is
-            pickled with the container when `DataLoader` workers read in parallel.
-        shape: `(N, C, H, W)`.
-        identify: Gives an image's checksum from its index; by default that of its pixels, which
-            have to be decoded first.
+        read: function that reads the image of an index in 0…N-1, `(C, H, W)` uint8. It has to be
+            picklable for the worker processes of a `DataLoader`.
+        shape: shape of the images, `(N, C, H, W)`.
+        identify: function that returns the checksum of the image of an index; by default that of
+            its decoded pixels.
     """
 
     uint8 = None
@@ -107,7 +107,7 @@ class LazyImages:
         return self._shape[0]
 
     def __getitem__(self, key: int | slice | list[int] | Tensor) -> Tensor:
-        # An arange answers every kind of key, errors included, just as a tensor of images would.
+        # Indexing an arange supports every type of key, with the errors of a tensor of images.
         index = torch.arange(len(self))[key]
         images = [self._read(i) for i in index.reshape(-1).tolist()]
         stacked = torch.stack(images) if images else torch.empty(0, *self._shape[1:]).byte()
@@ -118,7 +118,7 @@ class LazyImages:
         return self._read(index)
 
     def checksums(self, rows: np.ndarray) -> np.ndarray:
-        """Checksums `(n,)` int64 of images, by which to find them again in changed data."""
+        """Checksums `(n,)` int64 of images, which identify them after the data have changed."""
         identify = self._identify or (lambda i: checksum(self._read(i).numpy().tobytes()))
         return np.array([identify(int(i)) for i in rows], np.int64)
 
@@ -128,20 +128,20 @@ class Dataset:
     """One split of a dataset.
 
     Args:
-        name: The name it was loaded by.
-        split: One of `SPLITS`.
-        images: `images[i:j]` gives `(n, C, H, W)` float32 in [0, 1]; `images.uint8` the raw
+        name: name or path of the dataset.
+        split: one of `SPLITS`.
+        images: images; `images[i:j]` is `(n, C, H, W)` float32 in [0, 1]; `images.uint8` the raw
             bytes, or None where the images stay on disk.
-        labels: Class of each image, `(N,)` int64, or None.
-        classes: Name of each class, or None.
-        attributes: Binary attributes by name, each `(N,)` bool; read-only.
-        licence: Licence and source of the images, one sentence.
-        notices: Sentences on what was left out of a visitor's own pictures, and why.
-        fingerprint: Of the names and sizes of all files of a visitor's own pictures; another
-            where some were added, removed or replaced.
+        labels: class of each image, `(N,)` int64, or None.
+        classes: name of each class, or None.
+        attributes: binary attributes by name, each `(N,)` bool; read-only.
+        licence: licence and source of the images.
+        notices: messages on pictures of a visitor that were left out, and why.
+        fingerprint: hash of the names and sizes of a visitor's files, which changes if files are
+            added, removed or replaced.
 
     Raises:
-        DatasetError: Labels or attributes do not fit the images.
+        DatasetError: if labels or attributes do not match the images.
     """
 
     name: str

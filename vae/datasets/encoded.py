@@ -1,4 +1,4 @@
-"""The images that codes were made of, found again in data that may have changed since."""
+"""Finding the images of stored codes in data that may have changed since."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def find_encoded(
     checksums: np.ndarray,
     others: Callable[[], Iterable[Dataset]],
 ) -> tuple[Dataset, np.ndarray]:
-    """Finds encoded images again, by their checksums.
+    """Finds encoded images by their checksums.
 
     Args:
-        data: The split that they came from, as it is now.
-        index: `(N,)` their numbers in that split when they were encoded.
-        checksums: `(N,)` of them.
-        others: Gives the other splits, in which images may lie by now; called only if need be.
+        data: current version of the split from which the images were encoded.
+        index: numbers of the images in that split when they were encoded, `(N,)`.
+        checksums: checksums of the images, `(N,)`.
+        others: function that returns the other splits, to which images may have moved; called
+            only if images are missing in `data`.
 
     Returns:
-        A dataset in which every image that was found has the number it was encoded under, and
-        which of the images were found, `(N,)` bool. The others are not in the dataset: reading
-        their numbers raises `DatasetError`.
+        A dataset in which the images have their numbers of `index`, and a mask `(N,)` bool of the
+        images that were found. Reading one of the others raises `DatasetError`.
     """
     same = index < len(data)
     same[same] = data.images.checksums(index[same]) == checksums[same]
@@ -86,6 +86,8 @@ class _Read:
 
     def __call__(self, number: int) -> Tensor:
         if number not in self._places:
-            raise DatasetError(f"Image #{number} is no longer among the pictures.")
+            raise DatasetError(
+                f"Image #{number} is no longer among the pictures. Put it back, or train again."
+            )
         images, row = self._places[number]
         return images.read(row)

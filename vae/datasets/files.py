@@ -12,17 +12,17 @@ __all__ = ["read_arrays"]
 
 
 def read_arrays(file: Path, **shapes: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """Read named uint8 arrays of known shapes from an `.npz` file.
+    """Reads named uint8 arrays of known shapes from an `.npz` file.
 
     Args:
-        file: An `.npz`.
-        **shapes: By name, such as `images=(5000, 28, 28)`.
+        file: path of an `.npz` file.
+        **shapes: expected shapes by name, such as `images=(5000, 28, 28)`.
 
     Returns:
-        The arrays by name, each `(…)` as asked for.
+        The arrays by name, each `(…)` of its expected shape.
 
     Raises:
-        DatasetError: The file is missing, damaged, or holds something else.
+        DatasetError: if the file is missing, damaged, or has other contents.
     """
     repair = f"Fetch {file.name} again, e.g. by `git checkout -- {file.name}` in its folder."
     try:
@@ -30,7 +30,7 @@ def read_arrays(file: Path, **shapes: tuple[int, ...]) -> dict[str, np.ndarray]:
             arrays = {name: archive[name] for name in shapes}
     except FileNotFoundError:
         raise DatasetError(f"{file} is missing. {repair}") from None
-    except Exception as error:  # zipfile, zlib and numpy raise many kinds on damaged bytes
+    except Exception as error:  # zipfile, zlib and numpy raise errors of many types
         raise DatasetError(f"{file} is damaged ({error}). {repair}") from error
     for name, shape in shapes.items():
         array = arrays[name]

@@ -1,8 +1,8 @@
-"""Pictures of one's own: a folder or a zip of images, read one by one when they are asked for.
+"""Visitors' pictures: a folder or a zip archive of images, which are read on access.
 
-Class folders give labels, a table `attributes.csv` (`file, attribute, …`) gives attributes.
-Folders named `train`, `val` and `test` give the splits, else a fixed tenth of the images is held
-out.
+Class folders define labels, a table `attributes.csv` (`file, attribute, …`) defines attributes.
+Folders named `train`, `val` and `test` define the splits; without them a fixed tenth of the
+images is held out.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from .layout import Layout, read_layout
 
 __all__ = ["folder_fingerprint", "folder_stamp", "load_folder", "read_image"]
 
-MAX_PIXELS = 50_000_000  # of one image: a phone's largest; more would take much memory to decode
+MAX_PIXELS = 50_000_000  # pixels of one image, as of a phone; bounds the memory for decoding
 MAX_ATTRIBUTES = 200
-CHECKED_AT_ONCE = 5_000  # sets up to this size have every image's header read when they are loaded
+CHECKED_AT_ONCE = 5_000  # number of images up to which loading checks the header of each
 
 _FORMATS = {
     "png": "PNG",
@@ -53,34 +53,35 @@ _TRUTH = {
 def read_image(
     file: BinaryIO, image_shape: tuple[int, int, int] = (3, 64, 64), name: str = "The file"
 ) -> Tensor:
-    """Decode a picture, turn it upright, crop it to the shape's proportions and scale it.
+    """Decodes a picture, turns it upright, crops it to the aspect ratio and scales it.
 
     Transparent parts become white.
 
     Args:
-        file: PNG, JPEG, WebP, BMP or GIF (its first frame), open for reading bytes.
-        image_shape: `(C, H, W)` wanted; C is 1 (grey) or 3 (RGB).
-        name: What to call it in an error.
+        file: PNG, JPEG, WebP, BMP or GIF file (of which the first frame is used), opened in
+            binary mode.
+        image_shape: shape of the result, `(C, H, W)`, with C 1 (grey) or 3 (RGB).
+        name: description of the picture in messages.
 
     Returns:
-        `(C, H, W)` uint8.
+        The image `(C, H, W)`, uint8.
 
     Raises:
-        DatasetError: It is no picture, damaged or too large.
+        DatasetError: if the file is not a picture, damaged or too large.
     """
     channels, height, width = image_shape
     image = _open(file, name)
     try:
         image.draft(None, (2 * width, 2 * height))  # a large JPEG decodes faster at half its size
         image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I"):  # 16 bits a pixel, which convert() would cut off
+        if image.mode.startswith("I"):  # 16 bits a pixel, which convert() would clip
             image = Image.fromarray((np.asarray(image) // 256).clip(0, 255).astype(np.uint8))
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         image = image.convert("L" if channels == 1 else "RGB")
         image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
-    except Exception as error:  # Pillow lets many kinds through on damaged bytes
+    except Exception as error:  # Pillow raises errors of many types on damaged bytes
         raise DatasetError(f"{name} is damaged ({error}). Replace it or take it out.") from error
     pixels = np.asarray(image).reshape(height, width, channels).transpose(2, 0, 1)
     return torch.from_numpy(pixels.copy())
@@ -92,18 +93,18 @@ def load_folder(
     progress: Progress | None = None,
     image_shape: tuple[int, int, int] = (3, 64, 64),
 ) -> Dataset:
-    """Open a folder or a zip of images; the images stay on disk.
+    """Opens a folder or a zip of images; the images stay on disk.
 
     Args:
-        path: A folder, or a `.zip`.
-        split: `"train"`, `"validation"` or `"test"`. Where the author made but one of the last
-            two it is the test split; where none, a tenth of the pictures is.
-        progress: Told how far the check of the images is.
-        image_shape: `(C, H, W)`: each image is cropped in its middle and scaled to it.
+        path: path of a folder or a `.zip` file.
+        split: `"train"`, `"validation"` or `"test"`. If the author made only one of the last two,
+            it is the test split; if none, the test split is a tenth of the pictures.
+        progress: called with the fraction done, 0…1, and a message, while images are checked.
+        image_shape: shape `(C, H, W)` to which each image is cropped at the centre and scaled.
 
     Raises:
-        DatasetError: No usable images, an archive with unsafe names or sizes, a broken image, or a
-            table that does not fit; names the file or the row.
+        DatasetError: if there are no usable images, the archive has unsafe names or sizes, an
+            image is damaged, or a table does not match; the message names the file or the row.
     """
     path = Path(path)
     source = open_source(path)
@@ -141,10 +142,10 @@ def load_folder(
 
 
 def folder_fingerprint(path: str | Path) -> str:
-    """What `load_folder` gives as `fingerprint`, without the rest.
+    """The `fingerprint` of a folder or archive, without loading it.
 
     Raises:
-        DatasetError: No images, or an archive with unsafe names or sizes.
+        DatasetError: if there are no images, or the archive has unsafe names or sizes.
     """
     source = open_source(Path(path))
     names = _image_names(source)
@@ -152,10 +153,10 @@ def folder_fingerprint(path: str | Path) -> str:
 
 
 def folder_stamp(path: str | Path) -> str:
-    """Text that changes whenever pictures or their table do, found without reading them.
+    """A text that changes whenever pictures or their table do, computed without reading them.
 
     Raises:
-        DatasetError: As `folder_fingerprint`.
+        DatasetError: if there are no images, or the archive has unsafe names or sizes.
     """
     source = open_source(Path(path))
     names = _image_names(source)
@@ -169,12 +170,12 @@ def _digest(names: Sequence[str], numbers: Sequence[int]) -> str:
 
 
 def _choose(layout: Layout, split: str, path: Path) -> list[str]:
-    """Names of the pictures of a split; where the author held none out, a tenth is."""
+    """Names of the pictures of a split; a tenth is held out if the author made no split."""
     parts: dict[str, list[str]] = {}
     for name, of in zip(layout.names, layout.splits, strict=True):
         parts.setdefault(of or "train", []).append(name)
     if parts.keys() == {"train"}:
-        # By checksum of the name, so that a new image moves few others to the other side.
+        # By checksum of the name, so that a new image moves few others between the splits.
         names = parts["train"]
         order = sorted(
             names, key=lambda name: (zlib.crc32(name.encode("utf-8", "surrogateescape")), name)
@@ -217,7 +218,7 @@ def _open(file: BinaryIO, name: str) -> Image.Image:
         image = Image.open(file, formats=sorted(set(_FORMATS.values())))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DatasetError(f"{name} has more than {MAX_PIXELS:,} pixels. Scale it down.") from None
-    except Exception as error:  # Pillow lets many kinds through on damaged bytes
+    except Exception as error:  # Pillow raises errors of many types on damaged bytes
         raise DatasetError(
             f"{name} is not a picture that can be read. Replace it by a PNG, JPEG, WebP, BMP or "
             "GIF, or take it out."

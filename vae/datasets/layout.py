@@ -1,4 +1,4 @@
-"""What the folders of a data set mean: the splits that its author made, and classes below them."""
+"""The layout of a dataset's folders: splits of its author, and classes."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _SPLITS = {
 
 @dataclass(frozen=True)
 class Layout:
-    """Which pictures are used, and what their folders say of them.
+    """The pictures of a dataset, with their splits and classes.
 
     Args:
-        names: Of the pictures that are used, in the order given.
-        splits: The author's split of each, `"train"`, `"validation"` or `"test"`; None where the
+        names: names of the pictures that are used, in the original order.
+        splits: author's split of each picture, `"train"`, `"validation"` or `"test"`; None if the
             author made none.
-        folders: The class folder of each, None where it lies in none.
-        notices: Sentences on what was left out, and why.
+        folders: class folder of each picture, or None.
+        notices: messages on pictures that were left out, and why.
     """
 
     names: tuple[str, ...]
@@ -41,31 +41,31 @@ class Layout:
 
     @property
     def classes(self) -> tuple[str, ...] | None:
-        """Class folders in order; None where there are fewer than two."""
+        """The sorted class folders, or None if there are fewer than two."""
         names = sorted({folder for folder in self.folders if folder is not None})
         return tuple(names) if len(names) > 1 else None
 
 
 def read_layout(names: Sequence[str], label: str) -> Layout:
-    """Tell splits from classes.
+    """Distinguishes splits from classes by the names of folders.
 
-    A folder named like a split, in any case and any of the usual spellings, is one wherever it
-    lies, and never a class: classes lie one level below the splits, or above them. One folder that
-    holds everything else says nothing. Pictures that lie loose beside folders are left out.
+    A folder named like a split, in any case and any of the usual spellings, is a split at every
+    level, and never a class: classes lie one level below or above the splits. A single folder
+    that contains everything else is ignored. Pictures beside folders are left out.
 
     Args:
-        names: Of all pictures, with `/` between folders.
-        label: What to call the data set in a message.
+        names: names of all pictures, with `/` between folders.
+        label: description of the dataset in messages.
 
     Raises:
-        DatasetError: Folders lie beside the splits, so that it is not clear what is one.
+        DatasetError: if other folders lie beside the splits, so that the layout is ambiguous.
     """
     folders = [PurePosixPath(name).parent.parts for name in names]
     top = _shared(folders)
     inner = [parts[top:] for parts in folders]
     if any(map(_split_of, inner)):
         splits = [_split_of(parts) for parts in inner]
-    else:  # the folder that holds all of it may itself be a split
+    else:  # the common folder may itself be a split
         splits = [_split_of(parts) for parts in folders]
     notices = []
     keep = list(range(len(names)))
@@ -104,7 +104,7 @@ def read_layout(names: Sequence[str], label: str) -> Layout:
 
 
 def _shared(folders: Sequence[tuple[str, ...]]) -> int:
-    """How many folders all of these paths begin with."""
+    """The number of leading folders that all paths have in common."""
     first, last = min(folders), max(folders)
     pairs = enumerate(zip(first, last, strict=False))
     return next((k for k, (a, b) in pairs if a != b), min(len(first), len(last)))

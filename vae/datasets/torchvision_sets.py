@@ -1,7 +1,7 @@
-"""What torchvision knows how to fetch: MNIST and its like, SVHN, CelebA.
+"""Datasets that torchvision can download: MNIST and its variants, SVHN, CelebA.
 
-The 10,000 test images of Fashion-MNIST are shipped. Everything else is read from the data folder,
-where torchvision puts it, or found by hand.
+The 10,000 test images of Fashion-MNIST are shipped. Other images are read from the data folder,
+where torchvision or the user puts them.
 """
 
 from __future__ import annotations
@@ -59,15 +59,15 @@ GREY_SETS = {
 
 
 def load_grey(name: str, split: str, progress: Progress | None = None) -> Dataset:
-    """Read or fetch one of `GREY_SETS`.
+    """Reads or downloads one of `GREY_SETS`.
 
     Args:
-        name: Of the set.
+        name: name of the dataset.
         split: `"train"` or `"test"`.
-        progress: Told when something may have to be fetched.
+        progress: called with a message before a download.
 
     Raises:
-        DatasetError: The files are damaged, or neither on this machine nor to be fetched.
+        DatasetError: if the files are damaged, or missing and cannot be downloaded.
 
     References:
         The MNIST database of handwritten digits. LeCun, Cortes and Burges, 1998.
@@ -93,11 +93,11 @@ def load_grey(name: str, split: str, progress: Progress | None = None) -> Datase
 
 
 def build(folder: str | Path, file: str | Path = FASHION_TEST) -> None:
-    """Write the shipped test images of Fashion-MNIST.
+    """Writes the shipped test images of Fashion-MNIST.
 
     Args:
-        folder: Where torchvision finds or puts all of it.
-        file: Where to write.
+        folder: folder from which torchvision reads, or to which it downloads, the dataset.
+        file: path of the file to be written.
     """
     images, labels = _fetch("FashionMNIST", Path(folder), "test", None)
     np.savez_compressed(file, images=images.numpy(), labels=labels.byte().numpy())
@@ -111,20 +111,20 @@ def _fetch(
     known = getattr(torchvision.datasets, source)
     part, count = ("train", 60_000) if split == "train" else ("t10k", 10_000)
     resources = [(name, md5) for name, md5 in known.resources if name.startswith(part)]
-    # Of the same name, after which torchvision names the folder.
+    # The class keeps its name, after which torchvision names the folder.
     only = type(source, (known,), {"resources": resources})
     raw = root / source / "raw"
     if progress:
         progress(0.0, f"Looking for {source}, downloading it if it is not here")
     try:
         raw.mkdir(parents=True, exist_ok=True)
-        with FileLock(raw / "fetch.lock"):  # several processes may train on it
+        with FileLock(raw / "fetch.lock"):  # several processes may load it at once
             for name, _ in resources:
                 _unpack(name, raw, root, *([FASHION_SYSTEM] if source == "FashionMNIST" else []))
             dataset = only(root, train=split == "train", download=True)
         if dataset.data.shape != (count, 28, 28) or dataset.targets.shape != (count,):
             raise ValueError(f"found {tuple(dataset.data.shape)}; expected ({count}, 28, 28)")
-    except Exception as error:  # whatever a download or a damaged file can raise
+    except Exception as error:  # downloads and damaged files raise errors of many types
         advice = ", or install the Debian package dataset-fashion-mnist"
         raise DatasetError(
             f"{source} could not be read or fetched ({error}). Connect to a network, or put "
@@ -135,7 +135,7 @@ def _fetch(
 
 
 def _unpack(name: str, raw: Path, *folders: Path) -> None:
-    """Puts a file where torchvision looks for it, if it lies in one of some folders."""
+    """Unpacks a file to where torchvision expects it, if one of the folders contains it."""
     target = raw / name.removesuffix(".gz")
     candidates = (f for folder in folders for f in (folder / name, folder / target.name))
     packed_file = next((file for file in candidates if file.is_file()), None)
@@ -152,17 +152,17 @@ def load_celeba(
     progress: Progress | None = None,
     image_shape: tuple[int, int, int] = (3, 64, 64),
 ) -> Dataset:
-    """Open CelebA: 162,770 train or 19,962 test photographs of faces with 40 attributes.
+    """Opens CelebA: 162,770 train or 19,962 test photographs of faces with 40 attributes.
 
-    The photographs stay on disk and are cropped in their middle and scaled.
+    The photographs stay on disk; they are cropped at the centre and scaled on access.
 
     Args:
         split: `"train"` or `"test"`.
-        progress: Told how far a download is.
-        image_shape: `(3, H, W)` that they are scaled to.
+        progress: called with a message before a download.
+        image_shape: shape of the scaled images, `(3, H, W)`.
 
     Raises:
-        DatasetError: They are neither in the data folder nor to be fetched.
+        DatasetError: if the files are missing and cannot be downloaded.
 
     References:
         Deep learning face attributes in the wild. Liu, Luo, Wang and Tang, 2015.
@@ -180,7 +180,7 @@ def load_celeba(
             f"unpacked, into {root / 'celeba'}."
         ) from error
     files = [root / "celeba" / "img_align_celeba" / name for name in celeba.filename]
-    names = [name for name in celeba.attr_names if name]  # its list ends with an empty name
+    names = [name for name in celeba.attr_names if name]  # the list ends with an empty name
     return Dataset(
         name="celeba",
         split=split,
@@ -195,10 +195,12 @@ def load_celeba(
 
 
 def load_svhn(split: str, progress: Progress | None = None) -> Dataset:
-    """Read or fetch Street View House Numbers: 73,257 train or 26,032 test, `(N, 3, 32, 32)`.
+    """Reads or downloads Street View House Numbers: 73,257 train or 26,032 test images.
+
+    Images are `(N, 3, 32, 32)`.
 
     Raises:
-        DatasetError: They are neither in the data folder nor to be fetched.
+        DatasetError: if the files are missing and cannot be downloaded.
 
     References:
         Reading digits in natural images with unsupervised feature learning. Netzer, Wang, Coates,

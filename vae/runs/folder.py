@@ -1,9 +1,13 @@
-"""The files of a training run: its folder is all that trainer and watchers share.
+"""The folder of a training run, the only link between the training process and the app.
 
-`config.json` what was asked for; `status.json` where it is, with a heartbeat; `metrics.jsonl` one
-line a report; `control.json` what watchers want of it; `changes.jsonl` what of that took effect,
-and at which step; `snapshots/` samples, reconstructions and codes of some epochs;
-`state.safetensors` all that is needed to go on exactly; and a checkpoint's own files.
+- `config.json`: the configuration of the run.
+- `control.json`: the latest control from the app: pause, stop, beta, learning rate.
+- `changes.jsonl`: the controls that took effect, each with its step.
+- `status.json`: the state of the run, with a heartbeat.
+- `metrics.jsonl`: one report in each line.
+- `snapshots/`: samples, reconstructions and codes of some epochs.
+- `state.safetensors`: the state from which training resumes exactly.
+- The files of a checkpoint.
 """
 
 from __future__ import annotations
@@ -50,9 +54,9 @@ __all__ = [
     "write_json",
 ]
 
-_PROBE = threading.Lock()  # two watchers must not take each other for the holder
+_PROBE = threading.Lock()  # a reader must not mistake the probe of another for the holder
 LIVE = ("waiting", "starting", "running", "paused", "finishing", "fitting")
-FILES = (  # the last one marks the folder as a run's
+FILES = (  # the last one marks the folder as that of a run
     *("status.json", "metrics.jsonl", "control.json", "changes.jsonl", "state.safetensors"),
     *(*CHECKPOINT_FILES, "log.txt", "run.lock"),
     "config.json",
@@ -97,24 +101,25 @@ class _Row(TypedDict, total=False):
 
 
 class RunError(ValueError):
-    """Something that cannot be done with a run; the message says why and what to do."""
+    """An operation on a run failed; the message gives the reason and the remedy."""
 
 
 @dataclass(frozen=True)
 class RunConfig(Fields):
-    """What a run was asked to do.
+    """The configuration of a run.
 
     Args:
-        dataset: a name or path that `load_dataset` knows.
-        model: fields of `VAEConfig`; `image_shape` follows from the data.
-        training: how.
-        start: folder of the checkpoint whose weights to start from.
-        preset: name of the preset it came from.
-        threads: of the processor; half of the cores, at most 8, by default.
-        fit_codes: whether the distribution of the codes is fitted at the end.
+        dataset: name or path of a dataset, as for `load_dataset`.
+        model: fields of `VAEConfig`, without `image_shape`, which depends on the data.
+        training: hyperparameters of training.
+        start: name or folder of the checkpoint from whose weights training starts.
+        preset: name of the preset that the run uses.
+        threads: number of processor threads; by default half of the cores, at most 8.
+        fit_codes: whether to fit the distribution of the codes at the end.
 
     Raises:
-        ConfigError: no thread, or more than any machine has.
+        ConfigError: if a value is invalid; the message names the field, what was found and what
+            was expected.
     """
 
     dataset: str
@@ -146,10 +151,10 @@ class RunConfig(Fields):
 
     @classmethod
     def from_dict(cls, fields: Any) -> RunConfig:
-        """Reads what `to_dict` wrote.
+        """Creates a configuration from the output of `to_dict`.
 
         Raises:
-            ConfigError: for anything but an object with known fields and valid values.
+            ConfigError: if `fields` is not an object with known fields and valid values.
         """
         if isinstance(fields, dict) and "training" in fields:
             fields = fields | {"training": TrainingConfig.from_dict(fields["training"])}
@@ -158,25 +163,25 @@ class RunConfig(Fields):
 
 @dataclass(frozen=True)
 class Status:
-    """Where a run is.
+    """The status of a run.
 
     Args:
         state: `waiting`, `starting`, `running`, `paused`, `finishing`, `fitting` (the distribution
-            of the codes), `finished`, `stopped`, `failed`, or `interrupted` if its process is gone
-            without a word.
-        message: a sentence for visitors.
-        step: steps taken.
-        steps: in all.
-        epoch: passes over the images, fractional.
-        epochs: in all.
-        images_per_second: lately.
-        seconds_left: to the end, or None while unknown.
-        beta: weight of the KL in force.
-        learning_rate: in force.
-        parameters: of the network.
-        fitted: share of the fit of the codes' distribution that is done, 0…1.
-        heartbeat: when the process last wrote this, in seconds since 1970.
-        pid: of the process.
+            of the codes), `finished`, `stopped`, `failed`, or `interrupted` if its process ended
+            unexpectedly.
+        message: message for visitors.
+        step: number of steps taken.
+        steps: total number of steps.
+        epoch: fractional number of epochs completed.
+        epochs: total number of epochs.
+        images_per_second: recent throughput.
+        seconds_left: estimated seconds to the end, or None while unknown.
+        beta: current weight of the KL.
+        learning_rate: current learning rate.
+        parameters: number of parameters of the network.
+        fitted: fraction done of the fit of the codes' distribution, 0…1.
+        heartbeat: time of the last update, in seconds since 1970.
+        pid: id of the process.
     """
 
     state: State
@@ -196,19 +201,19 @@ class Status:
 
     @property
     def live(self) -> bool:
-        """Whether a process is at work on it, or waits to be."""
+        """Whether a process works on the run or waits to do so."""
         return self.state in LIVE
 
 
 @dataclass(frozen=True)
 class Control:
-    """What watchers want of a run.
+    """The latest control of a run.
 
     Args:
         action: `run`, `pause` or `stop`.
-        single: single steps asked for while it is paused, counted from its beginning.
-        beta: weight of the KL from now on, or None to leave the schedule alone.
-        learning_rate: highest one from now on, or None.
+        single: number of single steps requested while paused, counted from the start of the run.
+        beta: weight of the KL from now on, or None to follow the schedule.
+        learning_rate: peak learning rate from now on, or None to keep the configured one.
     """
 
     action: str = "run"
@@ -219,12 +224,12 @@ class Control:
 
 @dataclass(frozen=True)
 class Position:
-    """How far a reader of `metrics.jsonl` has come.
+    """The position of a reader in `metrics.jsonl`.
 
     Args:
-        file: tells a file from the one that took its place when the run was resumed.
-        offset: bytes read.
-        damaged: lines so far that were left out, because they are no report of a run.
+        file: identity of the file, which changes when the run is resumed.
+        offset: number of bytes read.
+        damaged: number of invalid lines that were skipped so far.
     """
 
     file: int = 0
@@ -233,13 +238,13 @@ class Position:
 
 
 def read_config(source: str | Path) -> RunConfig:
-    """Reads what a run was asked to do.
+    """Reads the configuration of a run.
 
     Args:
-        source: the run's folder, or a file of settings such as its `config.json`.
+        source: folder of the run, or a file of settings such as its `config.json`.
 
     Raises:
-        RunError: there is no run in the folder, no such file, or it is damaged.
+        RunError: if the folder holds no run, or the file is missing or damaged.
     """
     file = Path(source)
     if not file.is_file():
@@ -249,7 +254,9 @@ def read_config(source: str | Path) -> RunConfig:
     except (FileNotFoundError, NotADirectoryError):
         if Path(source).is_dir():
             raise RunError(f"{source} holds no run: {file.name} is missing.") from None
-        raise RunError(f"{source}: no such file of settings, nor a run's folder.") from None
+        raise RunError(
+            f"{source} does not exist; expected a file of settings or the folder of a run."
+        ) from None
     except (OSError, ValueError) as error:
         remedy = "Put the file back as it was"
         if file != Path(source):
@@ -258,7 +265,7 @@ def read_config(source: str | Path) -> RunConfig:
 
 
 def read_status(folder: str | Path) -> Status:
-    """Reads where a run is; never fails: a damaged status says so in its message."""
+    """Reads the status of a run; if the file is damaged, the message of the status says so."""
     folder, damage = Path(folder), ""
     file = folder / "status.json"
     try:
@@ -281,11 +288,11 @@ def read_status(folder: str | Path) -> Status:
 
 
 def not_fitted(folder: Path, why: str = "") -> str:
-    """Says that a run has no distribution of its codes, and how to come by one.
+    """A message that a run has no distribution of its codes, and how to fit one.
 
     Args:
-        folder: the run's.
-        why: a sentence.
+        folder: folder of the run.
+        why: message with the reason.
     """
     run = folder.resolve()
     known = run.parent == (data_folder() / "runs").resolve()
@@ -296,12 +303,12 @@ def not_fitted(folder: Path, why: str = "") -> str:
 
 
 def is_alive(folder: str | Path) -> bool:
-    """Whether a process on this machine works on a run, or waits to."""
+    """Whether a process on this machine works on a run or waits to do so."""
     return is_locked(Path(folder) / "run.lock")
 
 
 def is_locked(file: Path) -> bool:
-    """Whether a process holds a file's lock; False where there is no such file."""
+    """Whether a process holds the lock of a file; False if there is no such file."""
     try:
         with _PROBE, file.open("rb") as stream:
             return not lock_descriptor(stream.fileno(), blocking=False)
@@ -311,14 +318,14 @@ def is_locked(file: Path) -> bool:
 
 @contextmanager
 def lock(file: Path) -> Iterator[bool]:
-    """Holds a file's lock, which ends with the process however it ends.
+    """Holds the lock of a file, which the system releases when the process ends.
 
     Yields:
-        False if it is held already, by this process or another one.
+        Whether the lock was acquired; False if this or another process holds it already.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    for _ in range(20):  # a watcher that looks whether it is held holds it for a moment
-        with file.open("a") as stream:  # closing it gives the lock back
+    for _ in range(20):  # `is_locked` in another process holds the lock for a moment
+        with file.open("a") as stream:  # closing the file releases the lock
             if lock_descriptor(stream.fileno(), blocking=False):
                 yield True
                 return
@@ -327,7 +334,7 @@ def lock(file: Path) -> Iterator[bool]:
 
 
 def is_run(folder: str | Path) -> bool:
-    """Whether a folder is a run's, whole or damaged: a process marked it, or it has a config."""
+    """Whether a folder is that of a run, intact or damaged: it has a lock file or a config."""
     folder = Path(folder)
     if (folder / "run.lock").is_file():
         return True
@@ -339,10 +346,10 @@ def is_run(folder: str | Path) -> bool:
 
 
 def check_files(folder: str | Path) -> None:
-    """Refuses a run in which a folder lies where it keeps a file.
+    """Checks that no folder has the name of a file of the run.
 
     Raises:
-        RunError: says where.
+        RunError: if there is such a folder, which the message names.
     """
     for name in FILES:
         if (Path(folder) / name).is_dir():
@@ -352,18 +359,18 @@ def check_files(folder: str | Path) -> None:
 def read_metrics(
     folder: str | Path, after: Position | None = None
 ) -> tuple[list[dict[str, Any]], Position, bool]:
-    """Reads the lines that were added since, leaving out a torn last one and damaged ones.
+    """Reads the lines that were added since the last call, except incomplete and damaged ones.
 
     Args:
-        folder: the run's.
-        after: where the last call ended.
+        folder: folder of the run.
+        after: position that the last call returned.
 
     Raises:
-        RunError: something else lies in the file's place.
+        RunError: if the file cannot be read.
 
     Returns:
-        The new rows, where to go on, and whether the reader must forget what it has, because the
-        run was resumed from an earlier step.
+        The new rows, the new position, and whether the reader must discard earlier rows, because
+        the run was resumed from an earlier step.
     """
     after = after or Position()
     try:
@@ -378,7 +385,7 @@ def read_metrics(
     except OSError as error:
         raise RunError(
             f"{error.filename} cannot be read ({_what(error)}). Remove it; a resumed run writes "
-            "it again from where it goes on."
+            "it again from its last checkpoint on."
         ) from error
     whole = text[: text.rfind(b"\n") + 1]
     rows, damaged = [], 0 if fresh else after.damaged
@@ -392,7 +399,7 @@ def read_metrics(
 
 
 def read_control(folder: str | Path) -> Control:
-    """Reads what watchers want; anything unusable counts as nothing wanted."""
+    """Reads the latest control; invalid values count as absent."""
     try:
         stored = decode((Path(folder) / "control.json").read_bytes(), Control)
     except (OSError, SchemaError):
@@ -407,10 +414,10 @@ def read_control(folder: str | Path) -> Control:
 
 
 def read_changes(folder: str | Path) -> list[dict[str, Any]]:
-    """Reads what visitors changed while it trained: `step`, `beta` and `learning_rate`.
+    """Reads the changes made during training: `step`, `beta` and `learning_rate`.
 
     Raises:
-        RunError: the log is damaged; without it the run could not go on as it was.
+        RunError: if the log is damaged, without which the run cannot be resumed exactly.
     """
     file = Path(folder) / "changes.jsonl"
     try:
@@ -420,8 +427,8 @@ def read_changes(folder: str | Path) -> list[dict[str, Any]]:
         return []
     except (OSError, SchemaError) as error:
         raise RunError(
-            f"{file} cannot be read ({_what(error)}). Without it the run could not go on as it "
-            "was: put the file back, or remove it to go on without the changes."
+            f"{file} cannot be read ({_what(error)}). Without it the run cannot be resumed "
+            "exactly: put the file back, or remove it to resume without the changes."
         ) from error
 
 
@@ -433,20 +440,20 @@ def control(
     beta: float | None = None,
     learning_rate: float | None = None,
 ) -> None:
-    """Tells a run what to do; it looks between two steps.
+    """Changes the control of a run, which the run reads between two steps.
 
     Args:
-        folder: the run's.
-        action: `run`, `pause` or `stop`; as it was by default.
-        single: pause, but take one more step.
+        folder: folder of the run.
+        action: `run`, `pause` or `stop`; unchanged by default.
+        single: whether to pause after one more step.
         beta: weight of the KL from now on.
-        learning_rate: highest one from now on.
+        learning_rate: peak learning rate from now on.
 
     Raises:
-        RunError: there is no run in the folder, perhaps because it was deleted meanwhile.
+        RunError: if the folder holds no run, for example because it was deleted.
     """
     if not is_run(folder):
-        raise RunError(f"{folder} holds no run (any more), so there is nothing to control.")
+        raise RunError(f"{folder} holds no run, or no longer one. Choose another run.")
     now = read_control(folder)
     updated = Control(
         "pause" if single else action or now.action,
@@ -472,7 +479,7 @@ def _check_row(row: dict[str, Any]) -> dict[str, Any]:
         and row.get("heldout_squared_error") is not None
         and "active_units" in row
     ):
-        raise SchemaError("some held-out figures are missing; expected all or none")
+        raise SchemaError("some held-out metrics are missing; expected all or none")
     return row
 
 

@@ -1,4 +1,4 @@
-"""The app's training runs: started in processes of their own, queued, resumed, saved, deleted."""
+"""The training runs of the app: starting, queueing, resuming, saving and deleting them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 _SNAPSHOT = re.compile(r"(shared|\d{6})\.safetensors")
-_children: list[subprocess.Popen] = []  # kept, so that those that ended are waited for
+_children: list[subprocess.Popen] = []  # kept so that ended processes are reaped
 _ROOT = Path(__file__).resolve().parents[2]
 _INHERITS_LOCKS = os.name == "posix"  # elsewhere a process that is started queues up by itself
 
@@ -59,8 +59,8 @@ class Run:
     """A run in the data folder.
 
     Args:
-        name: of its folder.
-        folder: where it lies.
+        name: name of the folder.
+        folder: path of the folder.
     """
 
     name: str
@@ -68,12 +68,12 @@ class Run:
 
 
 def runs_folder() -> Path:
-    """Where the app keeps its runs."""
+    """The folder of the app's runs."""
     return data_folder() / "runs"
 
 
 def list_runs() -> list[Run]:
-    """Names all runs of the app, the latest first."""
+    """Lists all runs of the app, the latest first."""
     folders = []
     for file in runs_folder().glob("*/config.json"):
         if NAME.fullmatch(file.parent.name):
@@ -83,14 +83,15 @@ def list_runs() -> list[Run]:
 
 
 def start_run(config: RunConfig, name: str | None = None) -> Run:
-    """Starts a run in a process of its own, which waits if others are at work.
+    """Starts a run in a separate process, which waits in the queue if others are running.
 
     Args:
-        config: what to do.
-        name: of its folder; made of the preset or the dataset and the time by default.
+        config: configuration of the run.
+        name: name of the folder; by default it consists of the preset or the dataset and the
+            time.
 
     Raises:
-        RunError: the queue is full, or the name is taken or not allowed.
+        RunError: if the queue is full, or the name is taken or invalid.
     """
     with _ticket(TRAIN) as ticket:
         folder = _new_folder(runs_folder(), name or _new_name(config))
@@ -100,36 +101,36 @@ def start_run(config: RunConfig, name: str | None = None) -> Run:
 
 
 def resume_run(folder: str | Path) -> None:
-    """Lets a run that was stopped, failed or was interrupted go on where it was saved.
+    """Resumes a run that was stopped, failed or interrupted from its last checkpoint.
 
     Raises:
-        RunError: it is at work already, damaged, or the queue is full.
+        RunError: if the run is running already or damaged, or the queue is full.
     """
     if read_status(folder).live:
-        raise RunError("This run is at work already.")
+        raise RunError("This run is running already. Wait for it, or stop it.")
     check_files(folder)
     read_config(folder)
     with _ticket(TRAIN) as ticket:
-        (Path(folder) / "config.json").touch()  # it is the latest now
+        (Path(folder) / "config.json").touch()  # makes it the latest run
         _launch(Path(folder), ticket)
 
 
 @contextmanager
 def measure(config: RunConfig) -> Iterator[Measurement]:
-    """Measures in a process of its own how long a run would take; it ends with the block.
+    """Measures in a separate process how long a run would take; it ends with the block.
 
     Args:
-        config: what would be trained.
+        config: configuration of the run.
 
     Raises:
-        RunError: the queue is full.
+        RunError: if the queue is full.
     """
     command = ["-", "--quiet", "--estimate", "--json", "--queue"]
     with TemporaryFile() as out, TemporaryFile() as errors:
         with _ticket(ESTIMATE) as ticket:
             process = _start(command, ticket, stdin=subprocess.PIPE, stdout=out, stderr=errors)
         try:
-            assert process.stdin is not None  # a pipe was asked for
+            assert process.stdin is not None  # it is a pipe
             with suppress(BrokenPipeError), process.stdin as stream:
                 stream.write(json.dumps(config.to_dict()).encode())
             yield Measurement(process, ticket, out, errors)
@@ -143,10 +144,10 @@ class Measurement:
     """A process that measures how long a run would take.
 
     Args:
-        process: it.
-        ticket: its place in the queue.
-        out: what it prints.
-        errors: what it complains of.
+        process: the process.
+        ticket: ticket of the process in the queue.
+        out: file of its standard output.
+        errors: file of its standard error.
     """
 
     process: subprocess.Popen
@@ -156,14 +157,14 @@ class Measurement:
 
     @property
     def ended(self) -> bool:
-        """Whether there is a result."""
+        """Whether the measurement has ended."""
         return self.process.poll() is not None
 
     def result(self) -> dict[str, float]:
-        """What `estimate` gave in the process.
+        """The output of `estimate` in the process.
 
         Raises:
-            RunError: nothing could be measured; says why.
+            RunError: if the measurement failed; the message gives the reason.
         """
         for stream in (self.out, self.errors):
             stream.seek(0)
@@ -171,17 +172,19 @@ class Measurement:
             return json.loads(self.out.read())
         except ValueError:
             lines = self.errors.read().decode(errors="replace").strip().splitlines()
-            raise RunError(lines[-1] if lines else "The process that measured ended.") from None
+            raise RunError(
+                lines[-1] if lines else "The measuring process ended unexpectedly. Try again."
+            ) from None
 
 
 def delete_run(folder: str | Path) -> list[str]:
-    """Removes a run for good, and nothing that a run does not write.
+    """Deletes the files that a run has written, and no others.
 
     Returns:
-        Names of files of somebody else's that are left in the folder.
+        Names of other files, which are left in the folder.
 
     Raises:
-        RunError: it is at work, or the folder is none of the app's runs.
+        RunError: if the run is running, or the folder is not a run of the app.
     """
     folder = Path(folder)
     if folder.resolve().parent != runs_folder().resolve() or not folder.is_dir():
@@ -193,19 +196,19 @@ def delete_run(folder: str | Path) -> list[str]:
         )
     with lock(folder / "run.lock") as free:
         if not free:
-            raise RunError("This run is at work; stop it first.")
+            raise RunError("This run is running; stop it first.")
         return _remove_run_files(folder)
 
 
 def save_run(folder: str | Path, name: str) -> Path:
-    """Copies a run's checkpoint to the visitors' own, where it stays when the run is deleted.
+    """Copies the checkpoint of a run to the visitors' checkpoints, independent of the run.
 
     Args:
-        folder: the run's.
-        name: of the checkpoint: letters, digits, dots, dashes.
+        folder: folder of the run.
+        name: name of the checkpoint: letters, digits, dots, dashes.
 
     Raises:
-        RunError: nothing was saved yet, or the name is taken or not allowed.
+        RunError: if the run has no checkpoint yet, or the name is taken or invalid.
     """
     files = [Path(folder) / name for name in CHECKPOINT_FILES]
     files = [file for file in files if file.is_file()]
@@ -215,7 +218,7 @@ def save_run(folder: str | Path, name: str) -> Path:
         raise RunError(f"There is a checkpoint named {name} already; choose another name.")
     target = _new_folder(data_folder() / "checkpoints", name)
     try:
-        for file in reversed(files):  # the weights last: with them it is listed
+        for file in reversed(files):  # the weights last, with which the folder becomes listed
             write_file(target / file.name, file.read_bytes())
     except OSError as error:
         for file in files:
@@ -226,7 +229,7 @@ def save_run(folder: str | Path, name: str) -> Path:
 
 
 def export_run(folder: str | Path) -> bytes:
-    """Packs a run's checkpoint, config and metrics into a zip archive."""
+    """Packs the checkpoint, the configuration and the metrics of a run into a zip archive."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in (*CHECKPOINT_FILES, "config.json", "metrics.jsonl"):
@@ -238,10 +241,10 @@ def export_run(folder: str | Path) -> bytes:
 
 @contextmanager
 def _ticket(kind: str) -> Iterator[Ticket]:
-    """Takes a place in the queue for a process that is started meanwhile and keeps it.
+    """Takes a ticket in the queue for a process that is started in the block.
 
     Raises:
-        RunError: the queue is full, or a file is in the way.
+        RunError: if the queue is full, or the ticket cannot be written.
     """
     ticket = take_ticket(kind)
     try:
@@ -268,7 +271,7 @@ def _launch(folder: Path, ticket: Ticket) -> None:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # so that it outlives the app
+                start_new_session=True,  # the run outlives the app
             )
         )
 
@@ -294,7 +297,7 @@ def _new_name(config: RunConfig) -> str:
 def _new_folder(place: Path, name: str) -> Path:
     if not NAME.fullmatch(name):
         raise RunError(
-            f"{name!r} cannot be a name; take up to 64 letters, digits, dots and dashes."
+            f"{name!r} cannot be a name; expected up to 64 letters, digits, dots and dashes."
         )
     try:
         (place / name).mkdir(parents=True)
@@ -304,10 +307,10 @@ def _new_folder(place: Path, name: str) -> Path:
 
 
 def _remove_run_files(folder: Path) -> list[str]:
-    """Removes the files that a run wrote, and its folder if nothing else is left.
+    """Removes the files that a run wrote, and its folder if no other files are left.
 
     Returns:
-        Names of what is left, because no run writes such files.
+        Names of the files that are left.
     """
     snapshots = folder / "snapshots"
     if snapshots.is_dir():
@@ -325,7 +328,7 @@ def _remove_run_files(folder: Path) -> list[str]:
 
 
 def _remove(path: Path) -> None:
-    """Removes a file or an empty folder; leaves a folder that holds something."""
+    """Removes a file or an empty folder."""
     if path.is_dir() and not path.is_symlink():
         with suppress(OSError):
             path.rmdir()

@@ -1,4 +1,4 @@
-"""How a run's process goes about its work; what it computes is in the run's `RunConfig`."""
+"""Options of the process of a run that do not affect the trained weights."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["RunOptions"]
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What may differ between two processes that train the same run to the same weights.
+    """Options that may differ between processes that train the same run to the same weights.
 
     Args:
         save_every: seconds between checkpoints.
-        heldout: held-out images measured after each epoch, at most.
-        tsne: whether a t-SNE map is fitted at the end.
-        control: what is wanted of the run at each step; by default what `control.json` says.
+        heldout: largest number of held-out images that are evaluated after each epoch.
+        tsne: whether to fit a t-SNE map at the end.
+        control: function that returns the control at a step; by default it reads `control.json`.
     """
 
     save_every: float = 5.0

@@ -1,4 +1,4 @@
-"""Training runs that make sense as they are, and how such runs went with other seeds."""
+"""Presets of training runs, and the range of their learning curves over seeds."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _CURVES = ("reconstruction", "kl", "elbo", "heldout_reconstruction", "heldout_kl
 
 @dataclass(frozen=True)
 class Preset:
-    """A run to start from.
+    """A preset configuration of a run.
 
     Args:
-        key: its name in files.
-        title: as visitors see it.
-        about: what it shows, a sentence.
-        config: what it does.
+        key: name in files and on the command line.
+        title: title for visitors.
+        about: description for visitors.
+        config: configuration of the run.
     """
 
     key: str
@@ -33,7 +33,7 @@ class Preset:
     config: RunConfig
 
     def describes(self, config: RunConfig) -> bool:
-        """Whether a run trains just this, on any processor and with any seed."""
+        """Whether a configuration trains the same as the preset, except for seed and machine."""
         own = self.config.training
         training = replace(config.training, seed=own.seed, precision=own.precision)
         same = replace(
@@ -117,7 +117,7 @@ PRESETS = (
 
 
 def read_band(preset: Preset) -> dict[str, Any] | None:
-    """How far runs of a preset with other seeds lay apart, or None if none are shipped.
+    """Reads the range of the learning curves of a preset over seeds, or None if none is shipped.
 
     Returns:
         For each curve `{"epoch": […], "low": […], "high": […]}`, in nats per image.
@@ -136,15 +136,15 @@ def build_band(
     *,
     folder: str | Path = _BANDS,
 ) -> Path:
-    """Writes the band of some runs of a preset, which differ in their seeds alone.
+    """Writes the range of the learning curves of runs of a preset that differ in their seeds.
 
-    Where they were stopped early, the band ends there, too.
+    It ends where the first run was stopped.
 
     Args:
-        preset: what they did.
-        folders: the runs'.
-        points: kept of each curve.
-        folder: where the file is written.
+        preset: preset of the runs.
+        folders: folders of the runs.
+        points: largest number of points of each curve.
+        folder: folder in which the file is written.
 
     Returns:
         The file.

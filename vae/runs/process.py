@@ -1,4 +1,4 @@
-"""The process of a run: takes its folder, waits for its turn, and only then imports torch."""
+"""The process of a run: locks its folder, waits for its turn, and only then imports torch."""
 
 from __future__ import annotations
 
@@ -46,24 +46,26 @@ def run(
     options: RunOptions | None = None,
     watch: Callable[[Status], None] = lambda status: None,
 ) -> Status:
-    """Trains until the end, a stop or a failure, and leaves a checkpoint.
+    """Trains until the end, a stop or a failure, and saves a checkpoint.
 
     Args:
-        folder: the run's.
-        config: what to do; None reads it from the folder.
-        resume: goes on from what the folder holds.
-        queue: waits until the server allows one more run (`$LATENT_RUNS`, 1 by default).
-        device: `cpu`, `cuda`, `auto`, or another of torch's.
-        options: how the process goes about it, if not as usual.
-        watch: told whenever something changes.
+        folder: folder of the run.
+        config: configuration of the run; None reads it from the folder.
+        resume: whether to resume the run in the folder.
+        queue: whether to wait until the server allows one more run (`$LATENT_RUNS`, 1 by
+            default).
+        device: `cpu`, `cuda`, `auto`, or another device of torch.
+        options: options of the process.
+        watch: called with the status whenever it changes.
 
     Returns:
-        How it ended.
+        The final status.
 
     Raises:
-        RunError: the folder holds a run already, another process works on it, or the queue is
+        RunError: if the folder holds a run already, another process works on it, or the queue is
             full.
-        OutputError: the folder has no name, is a file, or holds something else.
+        OutputError: if the name of the folder is empty, or names a file or a folder of something
+            else.
     """
     options = options or RunOptions()
     if os.environ.get("RANK", "0") != "0":
@@ -72,9 +74,9 @@ def run(
         return follow(Path(folder), device, options)
     stop = threading.Event()
     try:
-        _plan(folder, config, resume)  # what cannot be done is refused before a file is written
+        _plan(folder, config, resume)  # errors are raised before a file is written
         with _signals(stop), hold(folder := Path(folder)):
-            config = _plan(folder, config, resume)  # nobody else can change it now
+            config = _plan(folder, config, resume)  # again, now that the folder is locked
             if not (folder / "config.json").exists() or read_config(folder) != config:
                 write_json(folder / "config.json", config.to_dict())
             reporter = Reporter(
@@ -96,12 +98,12 @@ def run(
 
 
 class Reporter:
-    """Keeps a run's `status.json`: its process says what happens, a thread writes it.
+    """Maintains the `status.json` of a run, which a thread writes at regular intervals.
 
     Args:
-        folder: the run's.
-        status: to begin with.
-        watch: told whenever it changes.
+        folder: folder of the run.
+        status: initial status.
+        watch: called with the status whenever it changes.
     """
 
     def __init__(
@@ -110,13 +112,13 @@ class Reporter:
         self.folder, self.status, self._watch = folder, status, watch
 
     def say(self, state: State, message: str, **fields: Any) -> None:
-        """Changes the status; the heartbeat writes it."""
+        """Changes the status, which the heartbeat writes."""
         self.status = replace(self.status, state=state, message=message, **fields)
         self._watch(self.status)
 
     @contextmanager
     def heartbeat(self) -> Iterator[None]:
-        """Writes the status while it lasts, and at its end."""
+        """Writes the status regularly during the block, and at its end."""
         done = threading.Event()
 
         def beat() -> None:
@@ -148,10 +150,10 @@ class Reporter:
 
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Keeps a run for this process; however it ends, the run is free again.
+    """Locks a run for this process; the system releases the lock when the process ends.
 
     Raises:
-        RunError: another process works on it.
+        RunError: if another process works on the run.
     """
     with lock(folder / "run.lock") as held:
         if not held:
@@ -162,7 +164,7 @@ def hold(folder: Path) -> Iterator[None]:
 
 
 def _check_folder(folder: str | Path) -> Path:
-    """Refuses a folder that a run must not write to: neither new, nor empty, nor a run's."""
+    """Refuses a folder that is neither new, nor empty, nor that of a run."""
 
     def own(folder: Path) -> bool:
         others = [f for f in folder.iterdir() if f.name != "run.lock" and not is_unfinished(f)]
@@ -172,7 +174,7 @@ def _check_folder(folder: str | Path) -> Path:
 
 
 def _plan(folder: str | Path, config: RunConfig | None, resume: bool) -> RunConfig:
-    """Decides what a run is to do; writes nothing."""
+    """Determines the configuration of a run; writes nothing."""
     folder = _check_folder(folder)
     check_files(folder)
     file, trained = folder / "config.json", (folder / "model.safetensors").exists()
@@ -182,7 +184,7 @@ def _plan(folder: str | Path, config: RunConfig | None, resume: bool) -> RunConf
         if trained and never and not (folder / "run.lock").exists():  # an export, unpacked
             raise RunError(
                 f"{folder} holds a trained model, but not the state.safetensors that training "
-                "goes on from: it would start over and lose the model. Name a new folder, and add "
+                "resumes from: it would start over and lose the model. Name a new folder, and add "
                 f"--from {folder} to start from these weights."
             )
         if config is not None and config.training.precision == "auto":  # settled at the start
@@ -199,11 +201,10 @@ def _plan(folder: str | Path, config: RunConfig | None, resume: bool) -> RunConf
     failed = never and not trained and read_status(folder).state == "failed"
     if file.exists() and not failed:
         raise RunError(
-            f"{folder} holds a run already. Add --resume to go on with it, or choose another "
-            "folder."
+            f"{folder} holds a run already. Add --resume to resume it, or choose another folder."
         )
     if config is None:
-        raise RunError(f"{folder} holds no run that could be resumed.")
+        raise RunError(f"{folder} holds no run that could be resumed. Leave out --resume.")
     return config
 
 
@@ -218,7 +219,7 @@ def _turn(reporter: Reporter, stop: threading.Event, queue: bool) -> AbstractCon
 
 
 def _dismiss(device: str | torch.device) -> None:
-    """Tells the other processes of several that there is nothing to do."""
+    """Ends the other processes of several."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         from .worker import dismiss
 
@@ -227,7 +228,7 @@ def _dismiss(device: str | torch.device) -> None:
 
 @contextmanager
 def _signals(stop: threading.Event) -> Iterator[None]:
-    """Lets the first Ctrl+C or kill end the run in order, and the second at once."""
+    """Makes the first SIGINT or SIGTERM stop the run in order, and the second end it at once."""
 
     def handle(number: int, _frame: Any) -> None:
         stop.set()

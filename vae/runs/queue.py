@@ -1,8 +1,8 @@
-"""The queue of processes that need torch: few are at work, few wait, and all others are refused.
+"""The queue of processes that need torch: a few run, a few wait, and all others are refused.
 
-Each holds a ticket, a file whose lock ends with its process however that ends: nothing is left to
-be tidied up after a crash, and several servers on one data folder share one queue. Numbers rise,
-so that of each kind the oldest tickets are at work and the next ones wait.
+Each process holds a ticket, a file whose lock the system releases when the process ends: a crash
+leaves nothing to clean up, and several servers with one data folder share one queue. Numbers
+increase, so that the oldest tickets of each kind run and the next ones wait.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from .folder import RunError, is_locked
 __all__ = ["ESTIMATE", "TRAIN", "Ticket", "inherit_ticket", "take_ticket", "wait_for_turn"]
 
 TRAIN, ESTIMATE = "train", "estimate"
-_WAITING = 4  # processes that may wait, whatever for; each takes a few megabytes
+_WAITING = 4  # processes of all kinds that may wait; each takes a few megabytes
 _NAME = re.compile(rf"(\d{{8}})-({TRAIN}|{ESTIMATE})")
 _VARIABLE = "LATENT_TICKET"
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """A place in the queue.
+    """A ticket in the queue.
 
     Args:
-        number: lower ones go first.
+        number: number of the ticket; lower ones run first.
         kind: `TRAIN` or `ESTIMATE`.
-        lock: descriptor of the locked file; the lock ends when all its copies are closed.
+        lock: descriptor of the locked file; closing all its copies releases the lock.
     """
 
     number: int
@@ -44,7 +44,7 @@ class Ticket:
 
     @property
     def ahead(self) -> int:
-        """How many of its kind must end before this one may begin, 0 if it may."""
+        """The number of processes of this kind that must end before this one may start."""
         before = sum(
             kind == self.kind and number < self.number for number, kind, _ in _tickets(alive=True)
         )
@@ -52,11 +52,11 @@ class Ticket:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What tells a process that was given `lock` which ticket it holds."""
+        """Environment variables that identify the ticket to a process that inherits `lock`."""
         return {_VARIABLE: f"{self.lock}:{self.number}:{self.kind}"}
 
     def close(self) -> None:
-        """Gives up this process's hold on the ticket."""
+        """Closes this process's copy of the lock."""
         os.close(self.lock)
 
 
@@ -64,11 +64,10 @@ def take_ticket(kind: str) -> Ticket:
     """Joins the end of the queue.
 
     Args:
-        kind: `TRAIN`, of which `$LATENT_RUNS` may be at work at a time, or `ESTIMATE`, of which
-            one may.
+        kind: `TRAIN`, of which `$LATENT_RUNS` may run at a time, or `ESTIMATE`, of which one may.
 
     Raises:
-        RunError: it would have to wait, and as many wait already as may.
+        RunError: if the queue is full.
     """
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,8 +80,8 @@ def take_ticket(kind: str) -> Ticket:
         waiting = sum(max(0, count - _at_work(k)) for k, count in counts.items())
         if counts[kind] >= _at_work(kind) and waiting >= _WAITING:
             raise RunError(
-                f"The queue is full: {waiting} wait already, behind what is at work. Try again "
-                "when one of them has begun."
+                f"The queue is full: {waiting} processes are waiting already. Try again when one "
+                "of them has started."
             )
         number = 1 + max((number for number, _ in held), default=0)
         descriptor = os.open(folder / f"{number:08d}-{kind}", os.O_CREAT | os.O_RDWR, 0o644)
@@ -91,7 +90,7 @@ def take_ticket(kind: str) -> Ticket:
 
 
 def inherit_ticket() -> Ticket | None:
-    """Takes over the ticket that the process which started this one has given it, if any."""
+    """Takes over the ticket that this process has inherited from its parent, if any."""
     text = os.environ.pop(_VARIABLE, "")
     if not text:
         return None
@@ -104,18 +103,18 @@ def inherit_ticket() -> Ticket | None:
 def wait_for_turn(
     kind: str, say: Callable[[str], None], stopped: Callable[[], bool]
 ) -> Iterator[bool]:
-    """Waits until one more of a kind may be at work, and counts as at work while it lasts.
+    """Waits for the turn of this process, and occupies its place during the block.
 
     Args:
         kind: `TRAIN` or `ESTIMATE`.
-        say: told what it waits for.
-        stopped: asked whether to give up.
+        say: called with a message while waiting.
+        stopped: function that returns whether to stop waiting.
 
     Yields:
-        False if it gave up.
+        Whether it is this process's turn; False if `stopped` ended the wait.
 
     Raises:
-        RunError: the queue is full.
+        RunError: if the queue is full.
     """
     ticket = inherit_ticket() or take_ticket(kind)
     try:
@@ -136,7 +135,9 @@ def _at_work(kind: str) -> int:
         return 1
     text = os.environ.get("LATENT_RUNS", "1")
     if not text.strip().isdecimal() or int(text) < 1:
-        raise RunError(f"$LATENT_RUNS is {text!r}; expected how many runs may train at a time.")
+        raise RunError(
+            f"$LATENT_RUNS is {text!r}; expected the number of runs that may train at a time."
+        )
     return int(text)
 
 
@@ -145,7 +146,7 @@ def _folder() -> Path:
 
 
 def _tickets(alive: bool) -> list[tuple[int, str, Path]]:
-    """The tickets that a process holds, or those of processes that have ended."""
+    """The tickets of live processes, or those of processes that have ended."""
     tickets = []
     for file in sorted(_folder().glob("*-*")):
         match = _NAME.fullmatch(file.name)

@@ -1,4 +1,4 @@
-"""Before and after a run: its data and network, how long it would take, why it failed."""
+"""Preparation of a run (data, network, estimated time), and explanations of its errors."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ SHARE = 0.2  # of the time of training, that the distribution of codes may take
 
 
 def prepare(config: RunConfig) -> tuple[Dataset, Dataset, VAE]:
-    """Loads the data and builds the network, with weights that follow from the seed.
+    """Loads the data and builds the network, with weights that depend on the seed alone.
 
     Returns:
-        Images to train on, held-out images, and the model.
+        Training images, held-out images, and the model.
 
     Raises:
-        DatasetError: the data cannot be used.
-        ConfigError: no network can be built as asked.
-        CheckpointError: the weights to start from cannot be read.
-        TrainingError: there are no images to train on.
+        DatasetError: if the data cannot be used.
+        ConfigError: if the configuration does not fit the data or the checkpoint.
+        CheckpointError: if the initial weights cannot be read.
+        TrainingError: if there are no training images.
     """
     shape = None
     if config.start:
@@ -76,15 +76,15 @@ def prepare(config: RunConfig) -> tuple[Dataset, Dataset, VAE]:
 
 
 def describe_data(data: Dataset, before: dict[str, Any]) -> dict[str, Any]:
-    """What a run's card says of its images, beside their number.
+    """The fields of a run's card that describe its images.
 
     Args:
-        data: the images to train on.
-        before: the card that the run was stopped with; empty for a new run.
+        data: training images.
+        before: card of the run before it was resumed; empty for a new run.
 
     Returns:
-        `fingerprint`, `notices` (sentences), and `changed_meanwhile`: whether the images changed
-        while the run was stopped.
+        `fingerprint`, `notices` (messages for visitors), and `changed_meanwhile`: whether the
+        images changed while the run was stopped.
     """
     changed = before.get("fingerprint", data.fingerprint) != data.fingerprint
     changed = changed or bool(before.get("changed_meanwhile"))
@@ -102,12 +102,12 @@ def describe_data(data: Dataset, before: dict[str, Any]) -> dict[str, Any]:
 def estimate(
     config: RunConfig, device: str | torch.device = "auto", batches: int = 5
 ) -> dict[str, float]:
-    """Measures a few steps.
+    """Estimates the time of a run from a few steps.
 
     Args:
-        config: what would be trained.
-        device: `cpu`, `cuda`, `auto`, or another of torch's.
-        batches: to measure, after two that warm up.
+        config: configuration of the run.
+        device: `cpu`, `cuda`, `auto`, or another device of torch.
+        batches: number of measured steps, after two for warm-up.
 
     Returns:
         `seconds_per_epoch`, `seconds`, `images_per_second`, `images`, `parameters`, and
@@ -146,7 +146,7 @@ def estimate(
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Lets torch use so many threads for as long as it lasts."""
+    """Sets the number of torch's threads during the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -156,10 +156,10 @@ def threads(count: int) -> Iterator[None]:
 
 
 def describe_damage(folder: str | Path) -> list[str]:
-    """Says which files of a run's checkpoint are damaged, and what is lost, a sentence for each.
+    """Messages on the damaged files of a run's checkpoint, and on what is lost with each.
 
     Args:
-        folder: of a run that no process works on.
+        folder: folder of a run on which no process works.
     """
     changed = tuple(
         file.stat().st_mtime_ns for name in _CHECKPOINT if (file := Path(folder) / name).exists()
@@ -167,7 +167,7 @@ def describe_damage(folder: str | Path) -> list[str]:
     return list(_describe_damage(Path(folder), changed))
 
 
-# How each file is read, and what a visitor can do without it.
+# The function that reads each file, and the consequence if it is damaged.
 _CHECKPOINT: dict[str, tuple[Callable[[Path], Any], str]] = {
     "state.safetensors": (
         lambda folder: read_tensors(folder / "state.safetensors"),
@@ -193,7 +193,7 @@ def _describe_damage(folder: Path, _changed: tuple[int, ...]) -> tuple[str, ...]
 
 
 def explain(error: BaseException) -> str:
-    """Says in a sentence why training ended, and what to do."""
+    """A message that explains why training ended, and what to do."""
     text = str(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "The disk is full. Free some space, then resume."

@@ -1,4 +1,4 @@
-"""Pictures and codes of a model while it trains, some epochs of them, for watching and replay."""
+"""Snapshots of a model during training: pictures and codes of some epochs, for replay."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
     "snapshot_file",
 ]
 
-KEPT = 50  # epochs of a run, evenly spaced
+KEPT = 50  # largest number of epochs with a snapshot, evenly spaced
 PICTURES = 16
 CODES = 1_000
 _EPOCH = re.compile(r"\d{6}")
@@ -45,11 +45,11 @@ class _Shared(TypedDict, total=False):
 
 
 def read_shared(folder: str | Path) -> dict[str, Any]:
-    """Reads what is known of the images whose pictures and codes a run keeps.
+    """Reads the metadata of the images in the snapshots of a run.
 
     Returns:
-        `classes`, their names or None, and `images`, a checksum; empty where there is no snapshot
-        or an early version wrote it.
+        `classes`, names or None, and `images`, a checksum; empty if there is no snapshot or an
+        early version wrote it.
     """
     try:
         return convert(read_tensors(snapshot_file(folder, None))[1], _Shared)
@@ -58,12 +58,12 @@ def read_shared(folder: str | Path) -> dict[str, Any]:
 
 
 class Snapshots:
-    """Takes the same samples, reconstructions and codes again and again.
+    """Takes snapshots of samples, reconstructions and codes during training.
 
     Args:
-        folder: the run's.
-        heldout: whose first images are reconstructed and encoded.
-        training: how long the run is, and its seed.
+        folder: folder of the run.
+        heldout: held-out images, the first of which are reconstructed and encoded.
+        training: configuration with the number of epochs and the seed.
     """
 
     def __init__(self, folder: Path, heldout: Dataset, training: TrainingConfig) -> None:
@@ -80,7 +80,7 @@ class Snapshots:
         for name, values in heldout.attributes.items():
             shared[f"attribute.{name}"] = values[: len(self._images)].byte()
         identity = checksum(_bytes(self._images).numpy().tobytes())
-        if read_shared(folder).get("images", identity) != identity:  # what was taken is of others
+        if read_shared(folder).get("images", identity) != identity:  # snapshots of other images
             for epoch in list_snapshots(folder):
                 snapshot_file(folder, epoch).unlink(missing_ok=True)
         about = {"classes": heldout.classes, "images": identity}
@@ -88,14 +88,14 @@ class Snapshots:
 
     @torch.no_grad()
     def take(self, model: VAE, epoch: int) -> None:
-        """Writes what the model makes of it all, if this epoch is one to keep."""
+        """Writes a snapshot of the model, if the epoch is one of those that are kept."""
         if epoch % self._every and epoch != self._last:
             return
         device = next(model.parameters()).device
         codes = torch.cat([model.encoder(x.to(device)).mean for x in self._images.split(250)])
         noise = torch.Generator().manual_seed(self._seed)
         z = torch.randn((PICTURES, model.latent_dim), generator=noise).to(device)
-        if not model.config.variational:  # its codes may lie anywhere
+        if not model.config.variational:  # its codes do not follow the prior
             z = codes.mean(0) + codes.std(0, correction=min(1, len(codes) - 1)) * z
         codes_array = codes.float().cpu().numpy()
         write_tensors(
@@ -110,7 +110,7 @@ class Snapshots:
         )
 
     def _place(self, codes: np.ndarray, epoch: int) -> np.ndarray:
-        """Puts codes in a plane, turned to lie as near as can be to where they were before."""
+        """Projects codes to a plane and aligns them with the previous snapshot by a rotation."""
         if codes.shape[1] == 2:
             return np.ascontiguousarray(codes)
         plane = fit_pca(codes, 2).components
@@ -127,26 +127,26 @@ class Snapshots:
 
 
 def list_snapshots(folder: str | Path) -> list[int]:
-    """Epochs of which a run keeps pictures and codes, in order; 0 is before training."""
+    """The epochs with a snapshot, in order; 0 is before training."""
     files = (Path(folder) / "snapshots").glob("*.safetensors")
     return sorted(int(file.stem) for file in files if _EPOCH.fullmatch(file.stem))
 
 
 def read_snapshot(folder: str | Path, epoch: int | None = None) -> dict[str, np.ndarray]:
-    """Reads a run's pictures and codes of one epoch.
+    """Reads the snapshot of one epoch.
 
     Args:
-        folder: the run's.
-        epoch: one of `list_snapshots`; None gives what all epochs share.
+        folder: folder of the run.
+        epoch: one of `list_snapshots`, or None for the arrays that all epochs share.
 
     Returns:
         `samples` and `reconstructions` `(16, C, H, W)` uint8, `codes` `(N, D)` and `map` `(N, 2)`,
-        their places in a plane that turns as little as possible from epoch to epoch. For None:
-        `originals` `(16, C, H, W)` uint8 and, where the data have them, `labels` `(N,)` and
+        their positions in a plane that rotates as little as possible between epochs. For None:
+        `originals` `(16, C, H, W)` uint8 and, if the data have them, `labels` `(N,)` and
         `attribute.…` `(N,)` uint8 of the codes.
 
     Raises:
-        CheckpointError: if there is none, or it is damaged.
+        CheckpointError: if the snapshot is missing or damaged.
     """
     file = snapshot_file(folder, epoch)
     arrays = read_tensors(file)[0]
@@ -158,17 +158,17 @@ def read_snapshot(folder: str | Path, epoch: int | None = None) -> dict[str, np.
 
 
 def read_pictures(folder: str | Path, epoch: int) -> dict[str, np.ndarray]:
-    """Reads all that is known of one epoch: what `read_snapshot` gives for it and for all.
+    """Reads the snapshot of one epoch together with the arrays that all epochs share.
 
     Args:
-        folder: of a run.
-        epoch: whose snapshot was taken.
+        folder: folder of the run.
+        epoch: one of `list_snapshots`.
 
     Returns:
-        Arrays by name, images as `(N, C, H, W)` bytes.
+        Arrays by name, as `read_snapshot` returns them, images `(16, C, H, W)` uint8.
 
     Raises:
-        CheckpointError: if something is missing or damaged, or does not belong together.
+        CheckpointError: if an array is missing or damaged, or shapes do not match.
     """
     arrays = read_snapshot(folder) | read_snapshot(folder, epoch)
     together = _TAKEN | _shared(arrays) | {"codes": ("f", ("N", "D")), "map": ("f", ("N", 2))}
@@ -178,13 +178,13 @@ def read_pictures(folder: str | Path, epoch: int) -> dict[str, np.ndarray]:
 
 
 def _shared(arrays: dict[str, np.ndarray]) -> dict[str, tuple[str, tuple[str | int, ...]]]:
-    """What is expected of the arrays that all epochs share."""
+    """The expected types and shapes of the arrays that all epochs share."""
     attributes = {name: ("u", ("N",)) for name in arrays if name.startswith("attribute.")}
     return {"originals": ("u", ("P", "C", "H", "W")), "labels": ("iu", ("N",)), **attributes}
 
 
 def snapshot_file(folder: str | Path, epoch: int | None) -> Path:
-    """Where a run keeps the pictures and codes of an epoch, or what all epochs share."""
+    """The file of the snapshot of an epoch, or of the arrays that all epochs share (None)."""
     name = "shared" if epoch is None else f"{epoch:06d}"
     return Path(folder) / "snapshots" / f"{name}.safetensors"
 

@@ -1,4 +1,4 @@
-"""The drawn data set: its splits, drawn by several processes and kept in the user's cache."""
+"""The dataset of drawn faces: its splits, drawn by several processes and cached for the user."""
 
 import hashlib
 import os
@@ -20,10 +20,10 @@ from .person import ATTRIBUTES, Person, attributes, sample_people, sample_person
 __all__ = ["SPLITS", "VERSION", "cache_folder", "load_faces", "person"]
 
 SPLITS = {"train": (20_000, 1), "test": (3_000, 2)}
-"""People and seed of each split."""
+"""Number of people and seed of each split."""
 
 _HERE = Path(__file__).parent
-_SPAN = 100  # pictures that a worker draws at a time
+_SPAN = 100  # pictures in a task of a worker
 
 VERSION = hashlib.sha256(
     b"".join((_HERE / name).read_bytes() for name in ("person.py", "canvas.py", "draw.py"))
@@ -34,17 +34,17 @@ Progress = Callable[[int, int], None]
 
 
 def person(split: str, index: int) -> Person:
-    """Give the person in one picture of a split.
+    """Returns the person in one picture of a split.
 
     Args:
         split: `train` or `test`.
-        index: The picture's index, from 0.
+        index: the picture's index, from 0.
 
     Returns:
-        The person; `draw` gives the picture again.
+        The person, whom `draw` draws as in the dataset.
 
     Raises:
-        ValueError: If there is no such split or index.
+        ValueError: if there is no such split or index.
     """
     count, seed = _split(split)
     if not 0 <= index < count:
@@ -57,18 +57,18 @@ def person(split: str, index: int) -> Person:
 def load_faces(
     split: str, progress: Progress | None = None
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Load a split, drawing it first where the cache has none.
+    """Loads a split from the cache, or draws it and writes it to the cache.
 
     Args:
         split: `train` or `test`.
-        progress: Called with the number of pictures drawn and to be drawn, from the calling
-            thread. It is not called where the cache has the pictures.
+        progress: called with the number of pictures drawn and to be drawn, from the calling
+            thread; not called if the pictures are cached.
 
     Returns:
-        The pictures, `(N, 3, 64, 64)`, `uint8`, and for each attribute the truth values, `(N,)`.
+        The pictures, `(N, 3, 64, 64)`, `uint8`, and for each attribute its values, bool `(N,)`.
 
     Raises:
-        ValueError: If there is no such split.
+        ValueError: if there is no such split.
     """
     count, seed = _split(split)
     people = sample_people(count, seed)
@@ -82,7 +82,7 @@ def load_faces(
 
 
 def cache_folder() -> Path:
-    """Give the folder for drawn pictures, inside the user's cache folder.
+    """The folder of drawn pictures in the user's cache folder.
 
     Returns:
         `latent-space-explorer` under `$XDG_CACHE_HOME`, or under `~/.cache`.
@@ -98,7 +98,7 @@ def _split(name: str) -> tuple[int, int]:
 
 
 def _read(path: Path, count: int) -> np.ndarray | None:
-    # The archive carries a checksum, so damage anywhere in the file is noticed here.
+    # The archive contains checksums, so any damage raises an error here.
     with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         with path.open("rb") as file, np.load(file) as archive:
             images = archive["images"]
@@ -108,7 +108,7 @@ def _read(path: Path, count: int) -> np.ndarray | None:
 
 
 def _write(path: Path, images: np.ndarray) -> None:
-    # A cache that cannot be written costs time at the next start, nothing else.
+    # Without a cache the pictures are drawn again at the next start.
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
@@ -130,14 +130,14 @@ def _write(path: Path, images: np.ndarray) -> None:
 def draw_people(
     count: int, seed: int, progress: Progress | None = None, workers: int | None = None
 ) -> np.ndarray:
-    """Draw the first people of a seed, several at a time.
+    """Draws the first people of a seed in parallel.
 
     Args:
-        count: How many people.
-        seed: Seed of `sample_people`.
-        progress: Called with the number of pictures drawn and to be drawn, from this thread. What
-            it raises ends the drawing and reaches the caller.
-        workers: How many processes; one for each core by default.
+        count: number of people.
+        seed: seed of `sample_people`.
+        progress: called with the number of pictures drawn and to be drawn, from this thread. An
+            exception in it ends the drawing and is passed on to the caller.
+        workers: number of processes; by default one for each core.
 
     Returns:
         The pictures, `(count, 3, 64, 64)`, `uint8`.
@@ -157,7 +157,7 @@ def _drawn(seed: int, spans: list[range], workers: int) -> Generator[np.ndarray,
         min(workers, len(spans)), return_as="generator", backend="loky", idle_worker_timeout=10
     )
     done = 0
-    # Where no worker can be started, or one is killed, the rest is drawn here, more slowly.
+    # If no worker can be started, or one is killed, this process draws the rest, more slowly.
     with suppress(OSError, BrokenProcessPool):
         for pictures in parallel(delayed(_draw_span)(seed, span) for span in spans):
             yield pictures
