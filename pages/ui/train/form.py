@@ -210,8 +210,10 @@ def _estimate(config: RunConfig) -> str:
                     else:
                         place.empty()
                     if time.monotonic() - since > _LONGEST:
-                        return "No estimate: loading the images and timing took more than five "
-                        "minutes."
+                        return (
+                            "No estimate: loading the images and timing took more than five "
+                            "minutes."
+                        )
                     time.sleep(0.2)
                 estimate = measurement.result()
         except RunError as problem:

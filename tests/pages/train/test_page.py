@@ -135,6 +135,14 @@ def test_an_estimate_has_its_turn(tmp_path, monkeypatch):
     assert not at.exception and "images a second" in texts(at)
 
 
+def test_an_estimate_that_takes_too_long_says_so_to_the_end(tmp_path, monkeypatch):
+    monkeypatch.setenv("LATENT_DATA", str(tmp_path))
+    monkeypatch.setattr(form, "_LONGEST", -1.0)
+    at = visit()
+    at.button(key="estimate").click().run()
+    assert not at.exception and "took more than five minutes." in texts(at)
+
+
 def test_watches_a_finished_run(data):
     at = visit(run="plain")
     assert not at.exception and not at.error
