@@ -70,11 +70,11 @@ def build_parser(
 
 
 def _add(
-    group: argparse._ActionsContainer, name: str, sentence: str, example: str = "", **how: Any
+    group: argparse._ActionsContainer, name: str, description: str, example: str = "", **how: Any
 ) -> None:
     """Adds an option; the example of a positional argument is a whole command."""
     usage = f"{name} {example}".rstrip() if name.startswith("-") else example
-    text = f"{sentence}; for example: {usage}".replace("%", "%%")
+    text = f"{description}; for example: {usage}".replace("%", "%%")
     group.add_argument(name, help=text, **how)
 
 
@@ -176,11 +176,11 @@ def _add_fields(
 ) -> None:
     """Adds a flag for each field, with its description in the docstring of the class."""
     described = inspect.cleandoc(config.__doc__ or "").partition("Args:")[2].partition("\n\n")[0]
-    about = dict(re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", described, re.MULTILINE))
+    descriptions = dict(re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", described, re.MULTILINE))
     for field in fields(config):
         if field.name in leave_out:
             continue
-        sentence = " ".join(about.get(field.name, "").split()).rstrip(".")
+        about = " ".join(descriptions.get(field.name, "").split()).rstrip(".")
         kind = str(field.type)
         widths = kind.startswith("tuple")
         default: Any = field.default
@@ -188,7 +188,7 @@ def _add_fields(
         _add(
             group,
             f"--{field.name.replace('_', '-')}",
-            f"{_capitalised(sentence)}{'; `none` for none' if widths else ''} (default: {text})",
+            f"{_capitalised(about)}{'; `none` for none' if widths else ''} (default: {text})",
             _EXAMPLES[field.name],
             type=_widths if widths else {"int": int, "float": float, "str": str}[kind],
             choices={"likelihood": LIKELIHOODS, "precision": PRECISIONS}.get(field.name),
@@ -196,9 +196,9 @@ def _add_fields(
         )
 
 
-def _capitalised(sentence: str) -> str:
-    word = re.match(r"[a-z]{2,}", sentence)  # not the p of p(x|z)
-    return sentence[:1].upper() + sentence[1:] if word else sentence
+def _capitalised(text: str) -> str:
+    word = re.match(r"[a-z]{2,}", text)  # not the p of p(x|z)
+    return text[:1].upper() + text[1:] if word else text
 
 
 def _widths(text: str) -> list[int]:

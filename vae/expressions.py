@@ -29,8 +29,8 @@ class ExpressionError(ValueError):
     `position` is the index of the first invalid character, without leading spaces.
     """
 
-    def __init__(self, sentence: str, position: int) -> None:
-        super().__init__(f"{sentence} (at character {position + 1})")
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(f"{message} (at character {position + 1})")
         self.position = position
 
 

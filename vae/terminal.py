@@ -28,7 +28,7 @@ class Display:
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
         self._bar: tqdm | None = None
-        self._sentence = ""
+        self._message = ""
         self._began = 0.0
         self._reported = 0  # fraction of the step already reported, in 1/_LINES
 
@@ -43,16 +43,16 @@ class Display:
     ) -> None:
         self._close()
 
-    def log(self, sentence: str) -> None:
+    def log(self, message: str) -> None:
         """Begins a step of the command.
 
         Args:
-            sentence: message that describes the step.
+            message: description of the step.
         """
         self._close()
-        self._sentence = sentence
+        self._message = message
         if not self.quiet:
-            print(sentence, file=sys.stderr, flush=True)
+            print(message, file=sys.stderr, flush=True)
 
     def progress(self, done: int, count: int, unit: str = "image") -> None:
         """Shows the progress of the current step.
@@ -80,15 +80,15 @@ class Display:
             line = f"{done:,} of {count:,} {unit}s, {now - self._began:,.0f} s"
             print(line, file=sys.stderr, flush=True)
 
-    def share(self, done: float, sentence: str) -> None:
+    def share(self, done: float, message: str) -> None:
         """Shows the progress of `load_dataset`, as its `progress` argument.
 
         Args:
             done: fraction done, 0…1.
-            sentence: message that describes the step.
+            message: description of the step.
         """
-        if sentence != self._sentence:
-            self.log(sentence)
+        if message != self._message:
+            self.log(message)
         self.progress(round(100 * done), 100, "percent")
 
     def status(self, status: Status) -> None:
@@ -98,10 +98,10 @@ class Display:
             status: status of the run.
         """
         if status.state == "running" and status.steps:
-            self._sentence = status.message
+            self._message = status.message
             self.progress(status.step, status.steps, "step")
         elif status.state in ("waiting", "starting", "paused", "finishing", "fitting"):
-            if status.message and status.message != self._sentence:
+            if status.message and status.message != self._message:
                 self.log(status.message)
             if status.state == "fitting":
                 self.progress(round(100 * status.fitted), 100, "percent")

@@ -35,7 +35,7 @@ def evaluate_concepts(
     *,
     images: int | None = None,
     seed: int = 0,
-    log: Log = lambda sentence: None,
+    log: Log = lambda message: None,
     progress: Progress = lambda done, count: None,
 ) -> dict[str, Any]:
     """Adds every attribute to held-out images that lack it and evaluates the edits.

@@ -274,7 +274,7 @@ def read_status(folder: str | Path) -> Status:
         status = Status("starting")
     except (OSError, SchemaError) as error:
         damage = f"{file} cannot be read ({_what(error)})."
-        status = Status("starting", f"{damage} The run goes on, and writes it again.")
+        status = Status("starting", f"{damage} The run continues, and writes it again.")
     if status.live and not is_alive(folder):
         if not damage and status.state == "starting" and _age(folder / "config.json") < 90:
             return status

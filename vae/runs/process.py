@@ -213,7 +213,7 @@ def _turn(reporter: Reporter, stop: threading.Event, queue: bool) -> AbstractCon
         return nullcontext(True)
     return wait_for_turn(
         TRAIN,
-        lambda sentence: reporter.say("waiting", sentence),
+        lambda message: reporter.say("waiting", message),
         lambda: stop.is_set() or read_control(reporter.folder).action == "stop",
     )
 

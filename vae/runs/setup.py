@@ -88,13 +88,13 @@ def describe_data(data: Dataset, before: dict[str, Any]) -> dict[str, Any]:
     """
     changed = before.get("fingerprint", data.fingerprint) != data.fingerprint
     changed = changed or bool(before.get("changed_meanwhile"))
-    sentence = (
+    notice = (
         "The pictures changed while this run was stopped: some that are held out now may have "
         "been trained on before."
     )
     return {
         "fingerprint": data.fingerprint,
-        "notices": [*data.notices, *([sentence] if changed else [])],
+        "notices": [*data.notices, *([notice] if changed else [])],
         "changed_meanwhile": changed,
     }
 
@@ -171,24 +171,24 @@ def describe_damage(folder: str | Path) -> list[str]:
 _CHECKPOINT: dict[str, tuple[Callable[[Path], Any], str]] = {
     "state.safetensors": (
         lambda folder: read_tensors(folder / "state.safetensors"),
-        "Without it the run cannot go on; what else there is of it can be used.",
+        "Without it the run cannot be resumed; its other files can be used.",
     ),
-    "model.safetensors": (load_checkpoint, "A run that goes on writes it again."),
+    "model.safetensors": (load_checkpoint, "A resumed run writes it again."),
     "codes.safetensors": (load_codes, ""),
     "code-distribution.safetensors": (load_code_distribution, ""),
-    "card.json": (load_card, "A run that goes on does so, too."),
+    "card.json": (load_card, "A resumed run does so as well."),
 }
 
 
 @functools.lru_cache(maxsize=64)
 def _describe_damage(folder: Path, _changed: tuple[int, ...]) -> tuple[str, ...]:
     messages = []
-    for name, (read, sentence) in _CHECKPOINT.items():
+    for name, (read, consequence) in _CHECKPOINT.items():
         if (folder / name).exists():
             try:
                 read(folder)
             except CheckpointError as error:
-                messages.append(f"{error} {sentence}".strip())
+                messages.append(f"{error} {consequence}".strip())
     return tuple(messages)
 
 

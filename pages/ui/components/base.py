@@ -61,7 +61,7 @@ class Component:
         Args:
             data: what it is sent.
             key: of the component.
-            **on_answer: by the answer's name, told of each new one that fits.
+            **on_answer: by the name of an answer, called with each new valid one.
         """
         try:
             convert(data, self.data)

@@ -61,7 +61,7 @@ def choose_real(
         key: prefix of all widgets.
         label: of the gallery.
         shown: what is shown as chosen; None for the one that was clicked last.
-        on_choose: told of each choice.
+        on_choose: called with each choice.
 
     Returns:
         The one that was clicked last, None while none was.
@@ -100,7 +100,7 @@ def tick_real(
         key: prefix of all widgets.
         label: of the gallery.
         ticked: rows of `space.mean`; they stay ticked while filters and pages change.
-        on_tick: told of all ticked rows at each click.
+        on_tick: called with all ticked rows at each click.
     """
 
     def tell(answers: list[str]) -> None:
@@ -175,7 +175,7 @@ def choose_sample(
     Args:
         space: the model.
         key: prefix of all widgets.
-        on_choose: told of each choice.
+        on_choose: called with each choice.
         count: how many.
 
     Returns:
@@ -227,7 +227,7 @@ def draw_somebody(
     Args:
         space: the model.
         key: of the button.
-        on_choose: told of each draw.
+        on_choose: called with each draw.
         shown: what the page shows: the next draw has a seed above all of theirs.
         then: what becomes of it, for the tooltip.
     """
@@ -254,7 +254,7 @@ def choose_upload(
     Args:
         space: the model.
         key: prefix of all widgets.
-        on_choose: told of each new picture.
+        on_choose: called with each new picture.
 
     Returns:
         The picture, None without one that can be read.
@@ -303,7 +303,7 @@ def take_photograph(space: LatentSpace, *, key: str, on_choose: OnChoose) -> Non
     Args:
         space: the model.
         key: prefix of the widget.
-        on_choose: told of each picture, encoded.
+        on_choose: called with the code of each picture.
     """
 
     def tell() -> None:
@@ -337,7 +337,7 @@ def choose_item(
         key: prefix of all widgets.
         label: of the choice.
         shown: what is shown as chosen; None for what was clicked last.
-        on_choose: told of each choice.
+        on_choose: called with each choice.
 
     Returns:
         A pin that is not yet among the visitor's pins, or one that is; None while none is chosen.

@@ -3,7 +3,7 @@
 //   const d = await openDecoder(base, name)   // base: the app's base path, name: a checkpoint
 //   d.latentDim, d.shape ([C, H, W]), d.likelihood, d.deviationWhite
 //   d.exact        false where the server decodes, because this browser cannot run the decoder
-//   d.reason       … and why, as a sentence
+//   d.reason       … and why, as a message
 //   await d.decode(z, {raw: true})    → Picture, the caller's own
 //   await d.decodeMany(zs, n)         → Picture[], on several workers; zs holds n·D numbers
 //   d.latest(z, picture => …)         newest wins: a move that is overtaken is never decoded
@@ -243,7 +243,7 @@ async function startEngine(live, manifest) {
  *
  * `base` is the app's base path ("" or "/folder"); undefined: the folder this module came from.
  * With `flow`, the flow of the model's learned distribution is opened as well, if it has one.
- * Rejects with a sentence where the checkpoint does not exist or the app cannot be reached.
+ * Rejects with a message if the checkpoint does not exist or the app cannot be reached.
  */
 export async function openDecoder(base, name, { flow = false } = {}) {
   const live = liveFolder(base)

@@ -82,8 +82,8 @@ def _serve(make: Callable[[LatentSpace, QueryParams], bytes | str | None], media
         except (CheckpointError, DatasetError):
             content = None
         if content is None:
-            sentence = "This model is not here, or has changed since: reload the page."
-            return JSONResponse({"error": sentence}, 404, {"Cache-Control": "no-store"})
+            message = "This model is not here, or has changed since: reload the page."
+            return JSONResponse({"error": message}, 404, {"Cache-Control": "no-store"})
         headers = {"Cache-Control": _FOR_EVER}
         if media_type == "image/jpeg":  # keeps Streamlit's middleware from packing it again
             headers["Content-Encoding"] = "identity"

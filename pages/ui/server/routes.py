@@ -42,10 +42,10 @@ _SCRIPTS = {
 
 
 class _Refusal(Exception):
-    """An answer other than the one asked for: a status and a sentence."""
+    """An error response: a status and a message."""
 
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
         self.status = status
 
 
@@ -284,8 +284,8 @@ def _open(name: str) -> _Opened:
         with _opening:  # many visitors at once load it once
             return _load(matches[0], changed)
     except (CheckpointError, OSError):
-        sentence = f"The checkpoint {name} cannot be read; the app's log or its page says why."
-        raise _Refusal(404, sentence) from None
+        message = f"The checkpoint {name} cannot be read; the app's log or its page says why."
+        raise _Refusal(404, message) from None
 
 
 @functools.lru_cache(maxsize=8)

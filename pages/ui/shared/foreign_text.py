@@ -53,7 +53,7 @@ def plain(
 
 
 def message(text: object) -> str:
-    """An error message as Markdown: as `plain`, but of the length that sentences need."""
+    """An error message as Markdown: like `plain`, with a larger length."""
     return plain(text, longest=_MESSAGE)
 
 

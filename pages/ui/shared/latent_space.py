@@ -48,7 +48,7 @@ class LatentSpace:
         embeddings: 2-D positions `(N, 2)` by name: "pca", and "tsne" where it was computed.
         kl: `(N,)` in nats, None for a standard autoencoder.
         elbo: `(N,)` in nats, likewise; of one draw where nothing more is known.
-        notices: sentences for whoever sees it, such as that its pictures have changed.
+        notices: messages for visitors, for example that its pictures have changed.
         distribution: the learned distribution of its codes, where one was fitted.
         estimates: "elbo_error", "log_evidence" and "log_evidence_error" `(N,)` as `add_bounds`
             keeps them, errors negative where nothing was estimated; empty without them.

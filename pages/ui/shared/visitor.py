@@ -136,7 +136,7 @@ class TrainState:
         seen: what the controls depended on when they were last drawn.
         estimate: settings, and how long they take.
         watched: a run has been shown.
-        deleted: a sentence on the run that has just been deleted.
+        deleted: message about the run that has just been deleted.
     """
 
     started: tuple[RunConfig, Run] | None = None

@@ -33,14 +33,14 @@ class WaitingLine:
 
     @contextmanager
     def turn(self, waits: Callable[[int], None] = lambda ahead: None) -> Iterator[None]:
-        """Waits for this thread's turn, which lasts as long as the block.
+        """Waits for the turn of this thread, which lasts as long as the block.
 
         Args:
-            waits: told now and then how many must end first. What it raises leaves the line, as
-                Streamlit does when the visitor has gone on to something else.
+            waits: called regularly with the number of threads that must finish first. An exception
+                in it leaves the line, as when Streamlit stops a run that is out of date.
 
         Raises:
-            BusyError: as many wait already as may.
+            BusyError: if the line is full.
         """
         own = object()
         with self._moved:

@@ -66,7 +66,7 @@ def choose_pictures(
         pixelated: enlarges with hard pixels.
         multiple: each click ticks one more, or takes its tick away.
         chosen: keys that are shown as chosen; None for those that were clicked last.
-        on_choose: told of the chosen keys at each click.
+        on_choose: called with the chosen keys at each click.
 
     Returns:
         The chosen pictures' keys, in the order of the clicks; they may have been shown before.
@@ -104,7 +104,7 @@ def choose_picture(
     Args:
         pictures: to choose from.
         key: of the component.
-        on_choose: told of the chosen key at each click.
+        on_choose: called with the chosen key at each click.
         **options: as of `choose_pictures`.
 
     Returns:

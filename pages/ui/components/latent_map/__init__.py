@@ -50,8 +50,8 @@ def latent_map(
         keep: where the dimensions that a plane does not show come from: "mean", "pinned" or
             "likely", which completes each place like the last pin.
         pins: drawn on the map; the last one is the pinned one.
-        on_pin: told of a click. Its model, row and code may be those of another map.
-        on_group: told of a lasso: "A" or "B", and rows.
+        on_pin: called with each click. Its model, row and code may be those of another map.
+        on_group: called with the group, "A" or "B", and the rows of a lasso.
     """
     live = f"/live/maps/{quote(space.name, safe='')}/{space.stamp}"
     tile, columns = images.atlas_layout(len(space), space.shape[1])

@@ -52,7 +52,7 @@ def noise_pad(
         draws: `(S, 2)` draws of ε in these two dimensions, shown as dots.
         words: that it writes, as `messages.NoisePadWords`.
         gradient: ∂L/∂z `(D,)` at this z, drawn as an arrow of one length.
-        on_release: told where the visitor let go.
+        on_release: called with the noise when the visitor releases the pointer.
     """
     codes = space.mean[:: -(-len(space) // _MOST)][:, list(axes)].astype(np.float64)
     middle = codes.mean(0)

@@ -60,8 +60,8 @@ export class Chart {
     }
   }
 
-  note(sentence) {
-    this.root.replaceChildren(element("p", { className: "chart-note", text: sentence }))
+  note(message) {
+    this.root.replaceChildren(element("p", { className: "chart-note", text: message }))
   }
 
   close() {
