@@ -33,6 +33,7 @@ OnChoose = Callable[[Pin], object]
 
 
 _PAGE = 60  # pictures of the dataset shown at once
+_SAMPLES = 12  # samples shown at once
 
 
 SOURCES = {"real": "Real images", "pin": "My pins", "sample": "Samples", "upload": "Upload"}
@@ -50,7 +51,6 @@ def choose_real(
     space: LatentSpace,
     *,
     key: str,
-    label: str = "Choose a real image",
     shown: Pin | None = None,
     on_choose: OnChoose | None = None,
 ) -> Pin | None:
@@ -59,7 +59,6 @@ def choose_real(
     Args:
         space: the model.
         key: prefix of all widgets.
-        label: of the gallery.
         shown: what is shown as chosen; None for the one that was clicked last.
         on_choose: called with each choice.
 
@@ -77,7 +76,7 @@ def choose_real(
     answer = choose_picture(
         pictures,
         key=f"{key}-real",
-        label=label,
+        label="Choose a real image",
         pixelated=space.shape[1] <= 32,
         chosen=None if shown is None else [str(shown.row)],
         on_choose=tell,
@@ -168,7 +167,7 @@ def _real_pictures(space: LatentSpace, key: str) -> list[Picture]:
 
 
 def choose_sample(
-    space: LatentSpace, *, key: str, on_choose: OnChoose | None = None, count: int = 12
+    space: LatentSpace, *, key: str, on_choose: OnChoose | None = None
 ) -> Pin | None:
     """Shows random samples of a distribution that the visitor chooses.
 
@@ -176,7 +175,6 @@ def choose_sample(
         space: the model.
         key: prefix of all widgets.
         on_choose: called with each choice.
-        count: how many.
 
     Returns:
         The one that was clicked last, None while none of this sheet was.
@@ -196,7 +194,7 @@ def choose_sample(
         )
         st.button("Draw again", icon=":material/casino:", key=f"{key}-again", on_click=draw_again)
     seed = seeds.get(key, 0)
-    codes = draw_samples(space, distribution, count, seed)
+    codes = draw_samples(space, distribution, _SAMPLES, seed)
     decoded = decode(space.model, codes)
     pictures = [
         Picture(f"{distribution}-{seed}-{k}", images.data_url(x), "", f"Generated sample {k + 1}")

@@ -19,15 +19,24 @@ _FLAGS = (
 ).split()
 
 
-def compile_kernel(source: Path = _HERE / "kernel.c") -> bytes:
-    """Gives the WebAssembly module for `source`.
+def compile_kernel() -> bytes:
+    """Compiles `kernel.c` to a WebAssembly module.
 
     Raises:
-        RuntimeError: with the compiler's message, where it refuses the source.
+        RuntimeError: with the message of the compiler, if it fails.
     """
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "kernel.wasm"
-        command = [sys.executable, "-m", "ziglang", "cc", *_FLAGS, "-o", target, source]
+        command = [
+            sys.executable,
+            "-m",
+            "ziglang",
+            "cc",
+            *_FLAGS,
+            "-o",
+            target,
+            _HERE / "kernel.c",
+        ]
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"The kernel does not compile:\n{done.stderr}")

@@ -35,6 +35,8 @@ __all__ = [
 ]
 
 FIELDS = ("none", "distance", "confidence")
+_SAMPLES = 1_000  # samples, or pairs of codes, that are decoded
+_STEPS = 45  # positions of a field along each axis
 
 
 def open_model(name: str) -> LatentSpace:
@@ -55,62 +57,58 @@ def open_twins(autoencoder: str, variational: str) -> dict[str, LatentSpace]:
     return {"autoencoder": open_model(autoencoder), "variational": open_model(variational)}
 
 
-def bounds_of(space: LatentSpace, margin: float = 0.06) -> tuple[float, float, float, float]:
+def bounds_of(space: LatentSpace) -> tuple[float, float, float, float]:
     """The smallest square that holds all codes of a 2-D model, and a margin around it."""
     low, high = space.mean.min(0), space.mean.max(0)
-    half = (high - low).max() * (0.5 + margin)
+    half = (high - low).max() * 0.56
     (x, y) = (low + high) / 2
     return float(x - half), float(x + half), float(y - half), float(y + half)
 
 
-def field(space: LatentSpace, kind: str, colour: str, steps: int = 45) -> Field | None:
+def field(space: LatentSpace, kind: str, colour: str) -> Field | None:
     """What is shown behind the codes of a 2-D model.
 
     Args:
         space: the model.
         kind: one of `FIELDS`.
-        colour: of the tint, #rrggbb.
-        steps: places along each axis.
+        colour: colour of the tint, #rrggbb.
     """
     if kind not in (("distance", "confidence") if space.classifier else ("distance",)):
         return None
-    values = _field_values(space, kind, steps)
+    values = _field_values(space, kind)
     name = lesson("autoencoder")(f"planes.{kind}")
     low, high = (0.05, 0.7) if kind == "distance" else (0.4, 1.0)
     return Field(values, name, colour, low, high)
 
 
 @cache.shared(32)
-def _field_values(space: LatentSpace, kind: str, steps: int) -> np.ndarray:
+def _field_values(space: LatentSpace, kind: str) -> np.ndarray:
     x0, x1, y0, y1 = bounds_of(space)
-    places = np.stack(np.meshgrid(np.linspace(x0, x1, steps), np.linspace(y0, y1, steps)), -1)
+    places = np.stack(np.meshgrid(np.linspace(x0, x1, _STEPS), np.linspace(y0, y1, _STEPS)), -1)
     codes = places.reshape(-1, 2).astype(np.float32)
     if kind == "distance":
         values = neighbours(space.mean, codes, 1)[1] / space.deviation.mean()
     else:
         values = confidence(space, decode(space.model, codes))
-    return values.reshape(steps, steps)
+    return values.reshape(_STEPS, _STEPS)
 
 
 @cache.shared(64)
 @torch.no_grad()
-def samples(
-    space: LatentSpace, distribution: str, seed: int, count: int = 1_000
-) -> dict[str, object]:
+def samples(space: LatentSpace, distribution: str, seed: int) -> dict[str, object]:
     """Decodes draws of a model, and asks the classifier.
 
     Args:
         space: the model.
         distribution: "prior" or "fitted".
-        seed: of the draws.
-        count: how many.
+        seed: seed of the draws.
 
     Returns:
         {"shown": the first 40 `(40, C, H, W)`, "clear": how many the classifier is as sure of as
         of 95 % of the real images, "kinds": over how many classes those spread, as if evenly (the
         exponential of their entropy)}; None for both where there is no classifier.
     """
-    decoded = decode(space.model, draw_samples(space, distribution, count, seed))
+    decoded = decode(space.model, draw_samples(space, distribution, _SAMPLES, seed))
     clear = kinds = None
     if space.classifier is not None:
         predicted = _clear(space, decoded)
@@ -127,13 +125,12 @@ def _clear(space: LatentSpace, x: Tensor) -> Tensor:
 
 @cache.shared(64)
 @torch.no_grad()
-def halfway(space: LatentSpace, seed: int, count: int = 1_000) -> int | None:
+def halfway(space: LatentSpace, seed: int) -> int | None:
     """Counts how many decoded midpoints of two codes of different classes look like a digit.
 
     Args:
         space: the model.
-        seed: of the pairs.
-        count: of pairs.
+        seed: seed of the pairs.
 
     Returns:
         None where there is no classifier.
@@ -141,15 +138,15 @@ def halfway(space: LatentSpace, seed: int, count: int = 1_000) -> int | None:
     if space.classifier is None:
         return None
     rng = np.random.default_rng(seed)
-    a = rng.integers(len(space), size=count)
+    a = rng.integers(len(space), size=_SAMPLES)
     others = [np.flatnonzero(space.class_of != k) for k in range(len(space.classes))]
     b = np.array([rng.choice(others[space.class_of[row]]) for row in a])
     return len(_clear(space, decode(space.model, (space.mean[a] + space.mean[b]) / 2)))
 
 
-def walk(space: LatentSpace, a: int, b: int, steps: int = 11) -> tuple[Tensor, np.ndarray | None]:
+def walk(space: LatentSpace, a: int, b: int) -> tuple[Tensor, np.ndarray | None]:
     """Decodes the straight line between two images' codes; how sure the classifier is of each."""
-    t = np.linspace(0, 1, steps)[:, None]
+    t = np.linspace(0, 1, 11)[:, None]
     decoded = decode(space.model, (1 - t) * space.mean[a] + t * space.mean[b])
     return decoded, None if space.classifier is None else confidence(space, decoded)
 

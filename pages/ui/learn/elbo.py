@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 MIXTURE = 500  # samples of the mixture proposal
+_SAMPLES = 5_000  # samples of the importance-weighted bound
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,10 @@ def truth(space: LatentSpace, row: int) -> TruePosterior:
 
 
 @cache.shared(8)
-def missed(space: LatentSpace, count: int = 500) -> np.ndarray:
+def missed(space: LatentSpace) -> np.ndarray:
     """For the first reference images, the part of the true posterior that q misses."""
     lattice = grid(space)
-    rows = torch.from_numpy(space.index[:count])
+    rows = torch.from_numpy(space.index[:500])
     parts = [
         uncovered_posterior_mass(lattice, space.dataset.images[part]) for part in rows.split(50)
     ]
@@ -92,28 +93,27 @@ def missed(space: LatentSpace, count: int = 500) -> np.ndarray:
 
 @cache.shared(128)
 def curve(
-    space: LatentSpace, row: int, seed: int, most: int = 5_000
+    space: LatentSpace, row: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, dict[int, tuple[float, float]]]:
     """The importance-weighted bound of one image as its samples grow.
 
     Args:
         space: a variational model.
         row: of a reference image.
-        seed: of the draws.
-        most: samples.
+        seed: seed of the draws.
 
     Returns:
         K of one run, thinned; its value; and the expected bound with its standard error by K.
     """
     weights = with_progress(
-        lesson("elbo")("bound.drawing", count=f"{most:,}"),
+        lesson("elbo")("bound.drawing", count=f"{_SAMPLES:,}"),
         lambda progress: log_weights(
-            space.model, space.image(row), most, torch.Generator().manual_seed(seed), progress
+            space.model, space.image(row), _SAMPLES, torch.Generator().manual_seed(seed), progress
         ),
     )
     running = running_bound(weights).numpy()
-    ks = np.unique(np.geomspace(1, most, 160).astype(int))
-    sizes = [k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000) if k <= most // 5]
+    ks = np.unique(np.geomspace(1, _SAMPLES, 160).astype(int))
+    sizes = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
     return ks, running[ks - 1], {k: expected_bound(weights, k) for k in sizes}
 
 

@@ -138,12 +138,11 @@ def details(title: str, icon: str = "unfold_more") -> AbstractContextManager[obj
     return st.expander(title, icon=f":material/{icon}:")
 
 
-def seed(key: str = "seed", help: str | None = None) -> int:
+def seed(help: str | None = None) -> int:
     """Shows the seed of all draws on a page; part of the address, so a link gives the same.
 
     Args:
-        key: of the widget and in the address.
-        help: what is drawn from it.
+        help: description of what is drawn from it.
     """
     frame = lesson("frame")
     with st.container(width=140):
@@ -152,7 +151,7 @@ def seed(key: str = "seed", help: str | None = None) -> int:
                 frame("seed.label"),
                 0,
                 9_999,
-                **links.number(key, 0, 0, 9_999, whole=True),
+                **links.number("seed", 0, 0, 9_999, whole=True),
                 help=help or frame("seed.help"),
             )
         )
@@ -165,9 +164,9 @@ def choose_image(
 
     Args:
         space: the model.
-        key: of the widget and in the address.
+        key: key of the widget and name in the address.
         default: row that is shown first.
-        width: of the picture in pixels.
+        width: width of the picture in pixels.
 
     Returns:
         A row of `space.mean`.
@@ -191,15 +190,15 @@ def choose_image(
     return row
 
 
-def shown_image(key: str = "image") -> int | None:
+def shown_image() -> int | None:
     """The row that `choose_image` shows, or showed last on this page; None before."""
-    row = st.session_state.get(key)
+    row = st.session_state.get("image")
     return None if row is None else int(row)
 
 
-def show_image(row: int, key: str = "image") -> None:
+def show_image(row: int) -> None:
     """Has `choose_image` show a row from the next run on."""
-    st.session_state[key] = row
+    st.session_state["image"] = row
 
 
 def _formula(latex: str) -> None:

@@ -188,8 +188,8 @@ def blur(space: LatentSpace, row: int) -> None:
     )
 
 
-def _tiled(log_p: np.ndarray, copies: int = 20) -> np.ndarray:
-    return np.tile(log_p.ravel(), copies)
+def _tiled(log_p: np.ndarray) -> np.ndarray:
+    return np.tile(log_p.ravel(), 20)
 
 
 def _ends(products: np.ndarray) -> tuple[str, int] | None:

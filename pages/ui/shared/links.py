@@ -201,9 +201,9 @@ def number(
     return _tie(name, first_read, linked, kind(default), valid, lambda v: numbers_text([v]))
 
 
-def flag(name: str, default: bool = False) -> dict[str, Any]:
+def flag(name: str) -> dict[str, Any]:
     """Ties a toggle to the address, as `choice` does."""
-    return choice(name, (True, False), default, text=lambda on: str(on).lower())
+    return choice(name, (True, False), False, text=lambda on: str(on).lower())
 
 
 def _tie(
