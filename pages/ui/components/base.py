@@ -28,10 +28,10 @@ class Component:
     """A component, and what it and Python tell each other.
 
     Args:
-        name: by which Streamlit knows it.
+        name: name under which Streamlit registers it.
         script: a JavaScript module; its HTML lies beside it, and CSS beside each module.
-        data: what it is sent, as declared in `messages`.
-        answers: what it answers, by name, likewise.
+        data: type of the data that it receives, as declared in `messages`.
+        answers: types of its answers by name, likewise.
         isolate_styles: whether it lives in a shadow root.
     """
 
@@ -59,8 +59,8 @@ class Component:
         """Shows the component; an error in its place where it would be sent what does not fit.
 
         Args:
-            data: what it is sent.
-            key: of the component.
+            data: data that it receives.
+            key: key of the component.
             **on_answer: by the name of an answer, called with each new valid one.
         """
         try:
@@ -89,8 +89,8 @@ class Component:
         """What the browser last answered; a message that does not fit is dropped and logged.
 
         Args:
-            key: of the component.
-            name: of the answer.
+            key: key of the component.
+            name: name of the answer.
         """
         heard = self._said(key, name)
         acknowledged = visitor.current().told.get((key, name), 0)

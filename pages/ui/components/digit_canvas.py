@@ -28,7 +28,7 @@ def draw_digit(space: LatentSpace, *, key: str) -> Tensor | None:
 
     Args:
         space: a model of digits.
-        key: of the canvas.
+        key: key of the canvas.
 
     Returns:
         `(1, H, W)` in [0, 1], scaled and centred; None while nothing is drawn.

@@ -59,7 +59,7 @@ def choose_real(
     Args:
         space: the model.
         key: prefix of all widgets.
-        shown: what is shown as chosen; None for the one that was clicked last.
+        shown: pin that is shown as chosen; None for the one that was clicked last.
         on_choose: called with each choice.
 
     Returns:
@@ -97,7 +97,7 @@ def tick_real(
     Args:
         space: the model.
         key: prefix of all widgets.
-        label: of the gallery.
+        label: label of the gallery.
         ticked: rows of `space.mean`; they stay ticked while filters and pages change.
         on_tick: called with all ticked rows at each click.
     """
@@ -224,10 +224,10 @@ def draw_somebody(
 
     Args:
         space: the model.
-        key: of the button.
+        key: key of the button.
         on_choose: called with each draw.
-        shown: what the page shows: the next draw has a seed above all of theirs.
-        then: what becomes of it, for the tooltip.
+        shown: pins that the page shows; the next draw has a seed above all of theirs.
+        then: use of the draw, for the tooltip.
     """
 
     def draw() -> None:
@@ -333,8 +333,8 @@ def choose_item(
     Args:
         space: the model.
         key: prefix of all widgets.
-        label: of the choice.
-        shown: what is shown as chosen; None for what was clicked last.
+        label: label of the choice.
+        shown: pin that is shown as chosen; None for the one that was clicked last.
         on_choose: called with each choice.
 
     Returns:

@@ -27,8 +27,8 @@ class Synced(Message, Generic[_T]):
     """A value that the visitor and Python may both change; `SyncedValue` in base.js says who wins.
 
     Attributes:
-        value: what it is now.
-        count: how many of the visitor's changes are in it.
+        value: current value.
+        count: number of the visitor's changes that it contains.
         subject: with another one Python's value counts, whatever the visitor has done since.
     """
 
@@ -42,8 +42,8 @@ class Heard:
     """What a browser last said of a value.
 
     Args:
-        value: as JSON holds it; None where nothing was said, or nothing that fits.
-        count: of the visitor's changes, as far as Python knows of them.
+        value: value in JSON; None if there is none, or an invalid one.
+        count: number of the visitor's changes that Python has received.
     """
 
     value: Any = None
@@ -58,9 +58,9 @@ def heard(kind: Any, message: object, name: str) -> Heard:
     """Reads a message from a browser, which may be anything.
 
     Args:
-        kind: what its value was declared as.
+        kind: declared type of its value.
         message: a value and a count, as `SyncedValue` sends them; None for no message.
-        name: of the value, for the log.
+        name: name of the value, for the log.
     """
     if message is None:
         return Heard()

@@ -53,7 +53,7 @@ class Guess:
     Args:
         mean: μ `(D,)`.
         sigma: σ `(D,)`.
-        seconds: of the pass, the quickest of twenty.
+        seconds: time of the pass, the shortest of twenty.
     """
 
     mean: Tensor
@@ -67,7 +67,7 @@ class Search:
 
     Args:
         runs: the steps of each, by start.
-        gaps: what each gains over the encoder, by start.
+        gaps: gain of each posterior over the encoder's, by start.
     """
 
     runs: dict[str, list[OptimisedPosterior]]

@@ -44,10 +44,10 @@ class Outcome:
     """What a vector did to held-out images, as `Effect` defines it.
 
     Args:
-        n: how many images.
+        n: number of images.
         success: the share for which the concept is predicted afterwards, 0…1.
         leakage: the largest share for which another prediction flips; None without another.
-        leaks_into: which.
+        leaks_into: attribute with the largest leakage.
     """
 
     n: int

@@ -43,7 +43,7 @@ def open_model(name: str) -> LatentSpace:
     """Opens a model that a page needs; where it cannot be had, says so and stops the page.
 
     Args:
-        name: of a checkpoint, or `lab/…` for one of the small models of these pages.
+        name: name of a checkpoint, or `lab/…` for one of the small models of these pages.
     """
     try:
         return cache.latent_space(name)
@@ -157,7 +157,7 @@ def show_samples(twins: dict[str, LatentSpace], distribution: str, seed: int) ->
     Args:
         twins: models, as `open_twins` names them.
         distribution: "prior" or "fitted".
-        seed: of the draws.
+        seed: seed of the draws.
     """
     text = lesson("autoencoder")
     for column, (name, space) in zip(st.columns(2, gap="medium"), twins.items(), strict=True):
@@ -202,7 +202,7 @@ def show_walk(twins: dict[str, LatentSpace], seed: int) -> None:
 
     Args:
         twins: models, as `open_twins` names them.
-        seed: of the pairs whose midpoints are counted.
+        seed: seed of the pairs whose midpoints are counted.
     """
     text = lesson("autoencoder")
     first = next(iter(twins.values()))

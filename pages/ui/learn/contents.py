@@ -14,7 +14,7 @@ class Step:
     """One page of the lecture.
 
     Args:
-        name: of the lesson, whose words are in a file of this name.
+        name: name of the lesson and of the file of its texts.
         icon: a Material icon's name.
     """
 

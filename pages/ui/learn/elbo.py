@@ -52,8 +52,8 @@ class Bound:
 
     Args:
         evidence: log p(x) by quadrature.
-        elbo: as the map shows it.
-        error: of the ELBO.
+        elbo: ELBO as shown on the map.
+        error: standard error of the ELBO.
         gap: KL(q ‖ p(z|x)), computed by itself.
         mixture: log p(x) estimated from the mixture proposal.
     """
@@ -99,7 +99,7 @@ def curve(
 
     Args:
         space: a variational model.
-        row: of a reference image.
+        row: row of a reference image.
         seed: seed of the draws.
 
     Returns:
@@ -164,7 +164,7 @@ def bound_figure(bound: Bound, run: tuple, row: int) -> go.Figure:
 
     Args:
         bound: the evidence and the bounds of the image.
-        run: as `curve` gives it.
+        run: output of `curve`.
         row: keeps the view while the image stays.
     """
     text = lesson("elbo")

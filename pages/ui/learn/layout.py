@@ -96,7 +96,7 @@ def balance(
         whole: name of the colour, LaTeX, value.
         parts: likewise.
         digits: after the decimal point.
-        rounded: which part makes up for what rounding the others leaves.
+        rounded: part that compensates for the rounding of the others.
     """
     others = round(whole[2], digits) - sum(round(value, digits) for _, _, value in parts)
     name, tex, value = parts[rounded]
@@ -115,7 +115,7 @@ def plane_words(*, gaussian: bool = False) -> dict[str, str]:
     """What planes write, in the visitor's language.
 
     Args:
-        gaussian: of a plane with a Gaussian, which has more keys.
+        gaussian: whether the plane has a Gaussian, which adds keys.
     """
     frame, title = lesson("frame"), "{title}"  # which the browser fills in
     return {

@@ -163,7 +163,7 @@ def blur(space: LatentSpace, row: int) -> None:
 
     Args:
         space: a model with few latent dimensions.
-        row: of the image.
+        row: row of the image.
     """
     text = lesson("likelihoods")
     count = text.number("neighbours")

@@ -129,8 +129,8 @@ def sweep(row: int, seed: int) -> None:
     """Shows the aggregate posterior for each beta, and one image reconstructed by each model.
 
     Args:
-        row: of the image, as the flagship counts.
-        seed: of the draws.
+        row: row of the image in the reference model.
+        seed: seed of the draws.
     """
     text, panels = lesson("terms"), []
     models = _models()

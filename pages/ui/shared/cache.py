@@ -57,7 +57,7 @@ def shared(
 
     Args:
         entries: results that are kept; the one that was used longest ago goes first.
-        keys: by type of other arguments, what makes two of them equal.
+        keys: functions by type of argument, whose results decide whether two arguments are equal.
     """
     return st.cache_resource(
         max_entries=entries, show_spinner=False, hash_funcs={**_KEYS, **(keys or {})}
@@ -84,7 +84,7 @@ def stamp_of(name: str) -> str:
     pictures.
 
     Raises:
-        DatasetError: as `source_stamp` says.
+        DatasetError: if the folder or archive cannot be used.
     """
     until, stamp = _checked.get(name, (0.0, ""))
     start = time.monotonic()
@@ -108,7 +108,7 @@ def dataset(
     """Loads a dataset for all visitors, again only when its files change.
 
     Raises:
-        DatasetError: as `load_dataset` says.
+        DatasetError: if the dataset cannot be loaded, as in `load_dataset`.
     """
     return _dataset(name, split, image_shape, stamp_of(name))
 
@@ -146,7 +146,7 @@ def latent_space(name: str) -> LatentSpace:
     """Opens a checkpoint with its images and codes, again only when its files or those change.
 
     Args:
-        name: as `list_checkpoints` or `list_lab_checkpoints` gives it.
+        name: name listed by `list_checkpoints` or `list_lab_checkpoints`.
 
     Raises:
         CheckpointError: unknown or damaged.

@@ -36,7 +36,7 @@ def plain(
 
     Args:
         text: whatever came from a file, a link or a visitor.
-        where: what reads the result: "markdown" for everything that Streamlit renders, labels,
+        where: reader of the result: "markdown" for everything that Streamlit renders, labels,
             options and help included; "chart" for Plotly's titles, names, hover text and axes;
             "text" for what shows characters as they are: options of `st.selectbox` and
             `st.multiselect`, cells of tables, alternative texts, our own components.

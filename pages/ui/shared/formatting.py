@@ -51,9 +51,9 @@ def nats(value: float, error: float = 0.0, unit: float | None = None) -> str:
     """A number of nats, such as −161.8 or 29,161 ± 2: true to its last digit or with its error.
 
     Args:
-        value: in nats.
+        value: number of nats.
         error: its standard error, which is not mentioned below half a unit of the last digit.
-        unit: of the last digit, 0.1 or 1; `last_digit` by default.
+        unit: unit of the last digit, 0.1 or 1; `last_digit` by default.
     """
     unit = unit or last_digit(value)
     text = _signed(value, unit)
@@ -69,7 +69,7 @@ def bounds_in_words(bounds: Bounds) -> dict[str, str]:
     above the evidence, and of an estimate that rests on few draws only what it proves.
 
     Args:
-        bounds: those of one image, or means over several images.
+        bounds: bounds of one image, or means over several images.
 
     Returns:
         By name; without "Log evidence" where it was not estimated.

@@ -21,8 +21,8 @@ class Term:
     """One term.
 
     Args:
-        name: as it is written in running text.
-        sentence: what it means.
+        name: name of the term in running text.
+        sentence: definition of the term.
         formula: LaTeX.
         where: file of the page that shows it best.
         symbol: LaTeX or plain text of the letter that stands for it, if one does.
@@ -52,8 +52,8 @@ def explain(name: str, more: str = "") -> str:
     """What a term means, for a tooltip, with a link to its entry on the page of the glossary.
 
     Args:
-        name: of the term, as in `glossary.toml`.
-        more: what there is to say of it in this place.
+        name: name of the term in `glossary.toml`.
+        more: text that is added in this place.
     """
     term = glossary()[name]
     link = f"[Glossary: {term.name}]({base_path()}/glossary#{term.anchor})"

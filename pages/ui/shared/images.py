@@ -47,7 +47,7 @@ def png(x: Tensor, height: int | None = None) -> bytes:
 
     Args:
         x: grey or RGB.
-        height: in pixels; enlarged with hard pixels up to 32 rows, smoothly above. None: as it is.
+        height: height in pixels, None for the original one; up to 32 rows are enlarged unsmoothed.
     """
     picture = _to_pil(x)
     if height and height != picture.height:
@@ -69,8 +69,8 @@ def gif(x: Tensor, height: int, seconds: float) -> bytes:
 
     Args:
         x: grey or RGB.
-        height: in pixels.
-        seconds: for which each picture is shown; GIF counts in hundredths.
+        height: height in pixels.
+        seconds: duration of each picture, which GIF rounds to hundredths.
     """
     frames = [Image.open(io.BytesIO(png(picture, height))) for picture in x]
     if x.shape[1] == 3:
@@ -135,7 +135,7 @@ def read_upload(file: Any, shape: tuple[int, int, int]) -> Tensor:
     """Reads an uploaded picture as a model takes it.
 
     Args:
-        file: what `st.file_uploader` gives.
+        file: output of `st.file_uploader`.
         shape: (C, H, W) of the model's images; the picture is cropped and scaled to it.
 
     Returns:

@@ -30,7 +30,7 @@ class Judgement:
     Args:
         zone: "inside", "edge" or "outside" of the data; "unknown" where nobody can tell.
         words: the same, to follow "is".
-        share: of the held-out codes that are less likely, 0…1; None where the distribution of
+        share: share of the held-out codes that are less likely, 0…1; None if the distribution of
             the codes was not learned.
     """
 

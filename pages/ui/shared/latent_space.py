@@ -38,9 +38,9 @@ class LatentSpace:
     Args:
         name: the checkpoint's.
         stamp: changes whenever its files or its images do.
-        model: in eval mode.
-        card: what `card.json` says.
-        dataset: where `index` counts; the split, or what is left of it.
+        model: model in eval mode.
+        card: contents of `card.json`.
+        dataset: split to which the row numbers in `index` refer, or what is left of it.
         index: `(N,)` which images of the dataset these are.
         mean: codes `(N, D)`: posterior means.
         variance: `(N, D)` posterior variances; zeros for a standard autoencoder.
@@ -235,7 +235,7 @@ def read_latent_space(
     """Reads a checkpoint's folder and its images; computes the codes where it has none.
 
     Args:
-        checkpoint: which.
+        checkpoint: checkpoint to be read.
         stamp: kept with it.
         load: gives a dataset by name, split and shape of its images.
 

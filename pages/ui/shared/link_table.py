@@ -13,11 +13,11 @@ class Parameter:
     """Something that a link carries.
 
     Args:
-        name: in the address.
-        pages: that read it, as in their addresses; "map" for the first page.
-        kind: what its values are, in words.
-        default: what is shown without it, in words.
-        about: what it says.
+        name: name in the address.
+        pages: addresses of the pages that read it; "map" for the first page.
+        kind: description of its values.
+        default: description of the value without it.
+        about: description of its meaning.
         pushed: whether a change is a step of its own, which Back undoes.
         old: values that earlier versions wrote, and what they are now.
     """

@@ -55,7 +55,7 @@ def arrive(page: str, *, back: bool) -> None:
     """Begins a run of a whole page: its address is read if the visitor has just come to it.
 
     Args:
-        page: as in its address.
+        page: name of the page in its address.
         back: whether the visitor came by the browser's own buttons. The address then says all.
     """
     address = visitor.current().address
@@ -80,9 +80,9 @@ def take(
     """Reads a value once after the visitor came to an address.
 
     Args:
-        name: of the parameter.
+        name: name of the parameter.
         parse: gives the value of a text, or None where it makes no sense.
-        expected: what would make sense, for the notice.
+        expected: description of valid values, for the notice.
         without: the value where Back or Forward led to an address that has none.
 
     Returns:
@@ -146,11 +146,11 @@ def choice(
     """Ties a widget with options to the address.
 
     Args:
-        name: of the parameter, and key of the widget.
-        options: of the widget.
+        name: name of the parameter and key of the widget.
+        options: options of the widget.
         default: shown where nobody has chosen; not written into the address.
-        text: of an option, as the address has it.
-        labels: of an option, as the page has it; earlier versions wrote these.
+        text: function that returns the text of an option in the address.
+        labels: function that returns the label of an option, as in addresses of earlier versions.
 
     Returns:
         The key that the widget takes. Give it no default of its own.
@@ -262,8 +262,8 @@ def put(name: str, text: str | Callable[[], str | None] | None) -> None:
     """Says what the address has of something that no single widget holds.
 
     Args:
-        name: of the parameter.
-        text: of the value, or what gives it at the end of a run; None for nothing.
+        name: name of the parameter.
+        text: text of the value, or a function that returns it at the end of a run, or None.
     """
     visitor.current().address.shown[_BY_NAME[name].name] = text
 

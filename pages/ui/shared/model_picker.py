@@ -23,8 +23,8 @@ def choose_model(label: str = "Model", *, first: str | None = None) -> LatentSpa
     opened.
 
     Args:
-        label: of the select box.
-        first: a model that this page opens on where nobody has chosen one.
+        label: label of the select box.
+        first: name of a model that this page opens if nobody has chosen one.
     """
     names = [c.name for c in list_checkpoints()]
     if not names:

@@ -34,14 +34,14 @@ class Pin:
         model: the checkpoint's name.
         kind: "real" (an image of the dataset), "upload", "sample" or "generated".
         z: code `(D,)`; the posterior mean of real and uploaded images.
-        title: what to call it, such as "Real #17 · seven".
+        title: title for visitors, such as "Real #17 · seven".
         row: its row among the reference images; -1 for everything but "real".
         variance: posterior variances `(D,)` of a real or uploaded image, else None.
         image: `(C, H, W)` in [0, 1], of an upload, else None.
         approximate: decoded as a mean of nearby codes, as between the points of a t-SNE map.
         automatic: pinned by a page; it gives way to the first pin that the visitor makes.
         number: tells a visitor's pins apart.
-        seed: of a draw that `drawn_pin` made, else -1.
+        seed: seed of a sample that `drawn_pin` drew, else -1.
     """
 
     model: str

@@ -33,7 +33,7 @@ def draw_samples(space: LatentSpace, distribution: str, count: int, seed: int) -
         space: the model.
         distribution: "prior" for N(0, I), "fitted" for a Gaussian fitted to the codes, "learned"
             for their learned distribution.
-        count: how many.
+        count: number of samples.
         seed: the same gives the same.
     """
     if distribution == "learned" and space.distribution is not None:

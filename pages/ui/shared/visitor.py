@@ -50,18 +50,18 @@ class Address:
 
     Args:
         page: the page that is shown, as in its address.
-        query: what the address said when the visitor came to it; None before the first page.
+        query: parameters of the address on arrival; None before the first page.
         back: whether the visitor came by the browser's own buttons.
         arrived: nobody has yet asked which model the address names.
         read: names of the values that have been read since.
-        chosen: what the visitor chose, where it is not what is shown by default, by page and name.
-        starts: what the address said of places that only begin there, likewise.
-        defaults: what was last shown by default, likewise.
-        shown: what belongs into the address now, by name.
-        written: what the address says; None before this page has written into it.
+        chosen: choices that differ from the default, by page and name.
+        starts: start values from the address, likewise.
+        defaults: defaults that were last shown, likewise.
+        shown: current parameters of the address, by name.
+        written: parameters that this page last wrote into the address; None before the first.
         push: whether that was a step of its own.
-        count: of the changes written.
-        arrivals: how often the visitor came to an address.
+        count: number of changes written.
+        arrivals: number of arrivals at an address.
         session: tells this visit from others in the same tab.
         share: where the page shows what can be shared, during a run.
         python: gives the program that computes what the page shows, likewise.
@@ -91,7 +91,7 @@ class PathsState:
 
     Args:
         ends: the chosen pictures by model and name.
-        positions: where the sliders stand, by model and view.
+        positions: positions of the sliders, by model and view.
     """
 
     ends: dict[str, dict[str, Pin]] = field(default_factory=dict)
@@ -107,12 +107,12 @@ class ConceptsState:
         made: a concept that the next run adds, and gives a slider.
         pairs: by model, pictures that show something, those that do not, and the attribute that
             was drawn.
-        half_pairs: by model, the one picture of a pair that has been chosen, by its side.
+        half_pairs: the one picture of an incomplete pair, by model and side.
         ticked: rows ticked for a group, by model.
-        first_strengths: where sliders first stand, as a link says, with the concepts' names.
+        first_strengths: initial positions of sliders from a link, with the concepts' names.
         tried_on_all: the model, and the step `(D,)` as bytes, to be tried on all images.
         pitfall: the lesson that is shown.
-        pitfall_seed: of its examples.
+        pitfall_seed: seed of its examples.
     """
 
     start: Pin | None = None
@@ -133,7 +133,7 @@ class TrainState:
     Args:
         started: the settings of the run that this visitor started last, and the run.
         opened: name of a run that the page is to show next.
-        seen: what the controls depended on when they were last drawn.
+        seen: values on which the controls depended when they were last drawn.
         estimate: settings, and how long they take.
         watched: a run has been shown.
         deleted: message about the run that has just been deleted.
@@ -154,21 +154,21 @@ class Visitor:
     Args:
         model: name of the chosen model, on every page; None before the first.
         asked: name of a model that an address asks for, until a page shows one.
-        language: that the lessons are shown in, such as "en"; None for the default one.
+        language: language of the lessons, such as "en"; None for the default one.
         pins: newest last, at most `MOST_PINS`, of all models.
         opened: models whose first pin has been placed.
         groups: ids of reference images by model and "A" or "B". Ids, because rows move up where
             an image that was encoded is gone.
         vectors: concept vectors made so far, by model and name.
-        seeds: how often samples have been drawn again, by sheet.
+        seeds: number of times that samples have been drawn again, by sheet.
         told: the count of the last change that was heard of, by component's key and answer.
-        posterior_start: of the lesson on the two terms: an image, and its q as a link says.
-        posterior_tries: of that lesson: how often q has been put back.
-        drawings_cleared: how often the drawing of a digit has been cleared.
-        address: what the address says.
-        paths: of the page with paths.
-        concepts: of the page of concepts.
-        train: of the training page.
+        posterior_start: image of the lesson on the two terms, and its q from a link.
+        posterior_tries: number of times that q has been reset in that lesson.
+        drawings_cleared: number of times that the drawing of a digit has been cleared.
+        address: state of the address.
+        paths: state of the page of paths.
+        concepts: state of the page of concepts.
+        train: state of the training page.
     """
 
     model: str | None = None

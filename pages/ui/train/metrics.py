@@ -27,7 +27,7 @@ class _Metrics:
     """What has been read of a run's metrics, for all who watch it.
 
     Args:
-        rows: that can be drawn.
+        rows: rows that can be drawn.
         position: up to which the file has been read.
         lost: rows that cannot be drawn.
         lock: held by whoever reads on.

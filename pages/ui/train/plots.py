@@ -41,10 +41,10 @@ def curve_figure(
     """Draws reconstruction, KL or ELBO, in nats per image.
 
     Args:
-        rows: of `metrics.jsonl`.
+        rows: rows of `metrics.jsonl`.
         term: `reconstruction`, `kl` or `elbo`.
-        band: of a preset, as `read_band` gives it.
-        epochs: of the whole run, which is the width of the axis.
+        band: output of `read_band` for a preset.
+        epochs: number of epochs of the run, which is the width of the axis.
         moved: epochs at which visitors changed something, and what.
     """
     figure = go.Figure()

@@ -24,7 +24,7 @@ def write_address(key: str = "address") -> None:
     """Writes into the address what is shown now; call it at the end of a run.
 
     Args:
-        key: of the component.
+        key: key of the component.
     """
     _ADDRESS.show(links.compose(), key=key)
 

@@ -31,10 +31,10 @@ class Picture:
     """One picture of a gallery.
 
     Args:
-        key: what the gallery answers with.
-        url: of the picture, usually a `data:` URL.
+        key: key by which the gallery reports the choice.
+        url: address of the picture, usually a `data:` URL.
         caption: short, below it.
-        alt: what it shows, in words.
+        alt: alternative text.
     """
 
     key: str
@@ -58,11 +58,11 @@ def choose_pictures(
     """Shows pictures as buttons.
 
     Args:
-        pictures: to choose from.
-        key: of the component.
-        label: what is chosen, for those who do not see it.
+        pictures: pictures to choose from.
+        key: key of the component.
+        label: label for screen readers.
         tile: width of a picture in CSS pixels.
-        height: from which the gallery scrolls, in CSS pixels.
+        height: height above which the gallery scrolls, in CSS pixels.
         pixelated: enlarges with hard pixels.
         multiple: each click ticks one more, or takes its tick away.
         chosen: keys that are shown as chosen; None for those that were clicked last.
@@ -102,10 +102,10 @@ def choose_picture(
     """As `choose_pictures`, for one.
 
     Args:
-        pictures: to choose from.
-        key: of the component.
+        pictures: pictures to choose from.
+        key: key of the component.
         on_choose: called with the chosen key at each click.
-        **options: as of `choose_pictures`.
+        **options: further arguments of `choose_pictures`.
 
     Returns:
         The chosen picture's key, None while nothing is chosen that is among them.

@@ -29,8 +29,8 @@ def jensen(
         above: colour of log of the mean, CSS.
         below: colour of the mean of the logs, CSS.
         gap: colour of what lies between, CSS.
-        words: that it writes, as `messages.JensenWords`.
-        key: of the component.
+        words: texts of the component, as `messages.JensenWords`.
+        key: key of the component.
     """
     data = {"weights": list(weights), "above": above, "below": below, "gap": gap, "words": words}
     _JENSEN.show(data, key=key)

@@ -46,9 +46,9 @@ def latent_map(
         projection: "latent", "pca" or "tsne".
         axes: dimensions of the latent axes, from 0.
         colour: a key of `figures.colours`.
-        key: of the component, and the word of its `live_picture`.
-        keep: where the dimensions that a plane does not show come from: "mean", "pinned" or
-            "likely", which completes each place like the last pin.
+        key: key of the component, by which its `live_picture` finds it.
+        keep: source of the dimensions that a plane does not show: "mean", "pinned" or "likely",
+            which completes each position like the last pin.
         pins: drawn on the map; the last one is the pinned one.
         on_pin: called with each click. Its model, row and code may be those of another map.
         on_group: called with the group, "A" or "B", and the rows of a lasso.

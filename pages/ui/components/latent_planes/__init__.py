@@ -38,8 +38,8 @@ class Ellipse:
         mean: `(2,)`.
         sigma: `(2,)`.
         colour: CSS.
-        radius: in deviations.
-        dashed: how it is drawn.
+        radius: radius in standard deviations.
+        dashed: whether the line is dashed.
     """
 
     mean: Sequence[float]
@@ -55,7 +55,7 @@ class Field:
 
     Args:
         values: `(S, S)`; rows are the second axis, from low to high.
-        label: in plain words.
+        label: label in plain text.
         colour: CSS, as #rrggbb.
         low: no tint.
         high: full tint.
@@ -77,13 +77,13 @@ class Panel:
     Args:
         title: above it.
         bounds: (x from, x to, y from, y to).
-        model: whose decoder shows what lies under the pointer; None for no picture.
+        model: model that decodes the point under the pointer; None for no picture.
         points: codes `(N, 2)`.
         classes: `(N,)`, which colour each point has; -1 is grey.
         field: behind the points.
         ellipses: over the points.
         rings: circles of 1, 2 and 3 standard deviations of the prior.
-        names: of the axes.
+        names: names of the axes.
         note: below the plane.
     """
 
@@ -111,9 +111,9 @@ def live_planes(
 
     Args:
         panels: one or a few.
-        key: of the component.
-        words: that they write, as `messages.PlaneWords`.
-        start: where the pointer stands at first, in 0…1 from the lower left.
+        key: key of the component.
+        words: texts of the component, as `messages.PlaneWords`.
+        start: initial position of the pointer, in 0…1 from the lower left.
         legend: names of the classes.
 
     Returns:
@@ -143,10 +143,10 @@ def live_gaussian(
         panel: the plane; its model decodes.
         mean: `(2,)` at first.
         sigma: `(2,)` at first.
-        key: of the component; another key starts again.
+        key: key of the component, which starts again under another key.
         noise: ε `(K, 2)` of the draws that are shown.
-        words: that it writes, as `messages.PlaneWords`.
-        colour: of the ellipse, CSS.
+        words: texts of the component, as `messages.PlaneWords`.
+        colour: colour of the ellipse, as in CSS.
 
     Returns:
         Mean and standard deviation where the visitor last released it.

@@ -47,10 +47,10 @@ def noise_pad(
         mean: μ `(D,)`.
         sigma: σ `(D,)`.
         axes: the two dimensions that are shown; in all others ε is 0.
-        noise: ε in these two, where it stands now.
-        key: of the component.
+        noise: current ε in these two dimensions.
+        key: key of the component.
         draws: `(S, 2)` draws of ε in these two dimensions, shown as dots.
-        words: that it writes, as `messages.NoisePadWords`.
+        words: texts of the component, as `messages.NoisePadWords`.
         gradient: ∂L/∂z `(D,)` at this z, drawn as an arrow of one length.
         on_release: called with the noise when the visitor releases the pointer.
     """

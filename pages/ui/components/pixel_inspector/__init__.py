@@ -29,7 +29,7 @@ class Reading:
     Args:
         title: its name.
         pictures: caption and values in 0…1 `(H, W)` of each picture.
-        lines: what is written of a pixel; `{name}` is replaced by its value.
+        lines: text about a pixel, in which `{name}` is replaced by its value.
         values: `(H, W)` by name.
         colours: CSS by name, for the values that have one.
         total: below all, in nats.
@@ -50,9 +50,9 @@ def live_pixels(
 
     Args:
         readings: side by side.
-        key: of the component.
+        key: key of the component.
         start: row and column that are read at first.
-        alt: what it shows and which keys it knows, for screen readers.
+        alt: contents and keyboard commands, for screen readers.
 
     Returns:
         Row and column that the visitor last clicked.

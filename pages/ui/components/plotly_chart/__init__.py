@@ -31,8 +31,8 @@ def chart(figure: go.Figure, *, key: str, alt: str) -> None:
 
     Args:
         figure: colours of text, lines and ground are the page's wherever it names none.
-        key: of the component.
-        alt: what it shows, for those who do not see it.
+        key: key of the component.
+        alt: alternative text for screen readers.
     """
     figure.layout.template = None  # the page has its own
     data = {

@@ -44,10 +44,10 @@ class Slider:
     """One slider.
 
     Args:
-        label: in plain words.
+        label: label in plain text.
         low: left end.
         high: right end.
-        value: where it starts, and goes back to on a double click.
+        value: initial value, to which a double click returns.
         step: the smallest change.
         unit: shown after the value.
     """
@@ -80,15 +80,15 @@ def live_sliders(
         bases: title and code z0 `(D,)` of each picture that is shown, one or a few.
         vectors: `(K, D)`, what one unit of each slider adds.
         sliders: K of them.
-        key: of the component.
+        key: key of the component.
         strip: frames of each slider's film strip, 0 for none; it shows the first base.
         before: shows the untouched decode beside each picture.
         size: width of a large picture in CSS pixels.
-        at: where the sliders first stand; by default at their values.
-        level: of the noise that bases and vectors are; None where they are codes.
+        at: initial positions of the sliders, by default their values.
+        level: level of the noise that bases and vectors are; None if they are codes.
 
     Returns:
-        θ `(K,)` where the visitor last let go.
+        θ `(K,)` at the last release of a slider.
     """
     vectors = np.atleast_2d(np.asarray(vectors, dtype=np.float64))
     options = {"strip": strip, "before": before, "size": size, "level": level}
@@ -102,7 +102,7 @@ class Curve:
     Args:
         name: shown before its value; "" where the track's label says it.
         values: `(M,)`, one for each position of the track; left out where it is not finite.
-        colour: as CSS takes it.
+        colour: colour, as in CSS.
         unit: shown after the value, with its space.
         digits: after the decimal point.
         area: fills what is below.
@@ -121,7 +121,7 @@ class Track:
     """A small diagram below a path's slider.
 
     Args:
-        label: in plain words.
+        label: label in plain text.
         at: positions t `(M,)`.
         curves: one or a few.
         low: value at the bottom.
@@ -129,7 +129,7 @@ class Track:
         ends: words for top and bottom.
         bands: name, low, high and colour of ranges to compare with.
         shaded: intervals (from, to) to mark.
-        empty: said instead of a value of 0.
+        empty: text in place of a value of 0.
     """
 
     label: str
@@ -192,13 +192,13 @@ def live_path(
         space: the model.
         a: code `(D,)` at t = 0.
         b: code `(D,)` at t = 1.
-        key: of the component.
+        key: key of the component.
         arc: turns the direction evenly (slerp) instead of the straight line.
         through: codes `(M, D)` at even distances from one end of the slider to the other, if the
             path is neither of these.
         title: below the large picture.
         strip: frames of the film strip.
-        overshoot: how far the slider goes beyond both ends.
+        overshoot: extent of the slider beyond both ends.
         at: t where the slider first stands.
         crossfade: shows the mixture of the two decoded pictures too.
         nearest: which of the pictures (URL, words) that follow is the nearest real image, for
@@ -209,7 +209,7 @@ def live_path(
         size: width of the large picture in CSS pixels.
 
     Returns:
-        t where the visitor last let go.
+        t at the last release of the slider.
     """
     slider = Slider(
         "Position on the path, from A (0) to B (1)", -overshoot, 1 + overshoot, 0.5, 0.005
@@ -263,7 +263,7 @@ def live_square(
     Args:
         space: the model.
         corners: codes `(4, D)`: top left, top right, bottom left, bottom right.
-        key: of the component.
+        key: key of the component.
         steps: pictures a side.
         at: (x, y) where the mark first stands.
         size: width of the large picture in CSS pixels.
@@ -271,7 +271,7 @@ def live_square(
             the codes.
 
     Returns:
-        (x, y) in 0…1, from the top left, where the visitor last let go.
+        (x, y) in 0…1, from the top left, at the last release.
     """
     sliders = [Slider("across", 0, 1, 0.5), Slider("down", 0, 1, 0.5)]
     if level is not None:

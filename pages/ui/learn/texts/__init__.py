@@ -40,9 +40,9 @@ class Lesson:
     """All words and numbers of one lesson in one language.
 
     Args:
-        name: of the lesson, as its file is called.
+        name: name of the lesson and of its file.
         words: texts by key, and lists of texts.
-        numbers: what the lesson starts with, by key.
+        numbers: initial values of the lesson, by key.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Lesson:
 
         Args:
             key: tables and names with dots between them.
-            values: what stands in place of `{name}`, written as it shall be read.
+            values: texts that replace `{name}`.
         """
         text = self._words[key]
         if not isinstance(text, str):
