@@ -12,6 +12,7 @@ import numpy as np
 from pages.ui.shared import links, visitor
 from pages.ui.shared.concepts import NamedConcept
 from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.packing import packed
 from pages.ui.shared.pins import Pin, as_text, from_text
 from vae.concepts.files import Concept
 from vae.latent import LARGEST_CODE
@@ -82,9 +83,9 @@ def _concepts_text(space: LatentSpace) -> str | None:
                 "name": c.name,
                 "estimator": c.concept.estimator,
                 "about": c.concept.about,
-                "vector": _encoded(c.vector),
-                "with": _encoded(c.z_with) if few else "",
-                "without": _encoded(c.z_without) if few else "",
+                "vector": packed(c.vector),
+                "with": packed(c.z_with) if few else "",
+                "without": packed(c.z_without) if few else "",
                 "target": c.target,
                 "paired": c.paired,
                 "rows": sorted(c.rows),
@@ -109,10 +110,6 @@ def _read_concepts(space: LatentSpace, text: str) -> list[NamedConcept] | None:
     except (ValueError, TypeError, KeyError, IndexError, binascii.Error):
         return None  # of another model, or no concepts at all
     return concepts
-
-
-def _encoded(codes: np.ndarray) -> str:
-    return base64.b64encode(np.asarray(codes, "<f4").tobytes()).decode()
 
 
 def _decoded(text: str, d: int) -> np.ndarray:

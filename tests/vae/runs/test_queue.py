@@ -58,7 +58,7 @@ def megabytes(pid: int) -> float:
 def test_the_oldest_is_at_work_four_wait_and_the_next_is_refused(data_folder):
     tickets = [take_ticket(TRAIN) for _ in range(5)]
     assert [ticket.ahead for ticket in tickets] == [0, 1, 2, 3, 4]
-    with pytest.raises(RunError, match="The queue is full: 4 wait"):
+    with pytest.raises(RunError, match="The queue is full: 4 processes are waiting"):
         take_ticket(TRAIN)
     measuring = take_ticket(ESTIMATE)  # need not wait, as no other measurement is at work
     assert measuring.ahead == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from pages.ui.components import messages
 from pages.ui.components.base import Component
 from pages.ui.shared import links, plot_style
 from pages.ui.shared.foreign_text import plain
+from pages.ui.shared.packing import packed
 
 __all__ = ["Ellipse", "Field", "Panel", "live_gaussian", "live_planes"]
 
@@ -183,7 +183,7 @@ def _panel(panel: Panel) -> dict[str, Any]:
     if panel.field is not None:
         f = panel.field
         shown = {
-            "values": _packed(f.values),
+            "values": packed(f.values),
             "side": f.values.shape[1],
             "label": f.label,
             "colour": f.colour,
@@ -195,8 +195,8 @@ def _panel(panel: Panel) -> dict[str, Any]:
         "title": panel.title,
         "bounds": [float(b) for b in panel.bounds],
         "model": panel.model,
-        "points": _packed(panel.points),
-        "classes": _packed(classes),
+        "points": packed(panel.points),
+        "classes": packed(classes),
         "field": shown,
         "ellipses": [
             {
@@ -212,7 +212,3 @@ def _panel(panel: Panel) -> dict[str, Any]:
         "names": list(panel.names),
         "note": panel.note,
     }
-
-
-def _packed(values: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()

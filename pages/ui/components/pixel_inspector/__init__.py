@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from pages.ui.components import messages
 from pages.ui.components.base import Component
+from pages.ui.shared.packing import packed
 
 __all__ = ["Reading", "live_pixels"]
 
@@ -68,9 +68,9 @@ def live_pixels(
         "readings": [
             {
                 "title": r.title,
-                "pictures": [[name, _packed(v.clip(0, 1))] for name, v in r.pictures],
+                "pictures": [[name, packed(v.clip(0, 1))] for name, v in r.pictures],
                 "lines": list(r.lines),
-                "values": {name: _packed(v) for name, v in r.values.items()},
+                "values": {name: packed(v) for name, v in r.values.items()},
                 "colours": r.colours,
                 "total": r.total,
             }
@@ -79,7 +79,3 @@ def live_pixels(
     }
     _PIXELS.show(data, key=key)
     return at
-
-
-def _packed(values: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
