@@ -190,15 +190,15 @@ def choose_image(
     return row
 
 
-def shown_image() -> int | None:
+def shown_image(key: str = "image") -> int | None:
     """The row that `choose_image` shows, or showed last on this page; None before."""
-    row = st.session_state.get("image")
+    row = st.session_state.get(key)
     return None if row is None else int(row)
 
 
-def show_image(row: int) -> None:
+def show_image(row: int, key: str = "image") -> None:
     """Has `choose_image` show a row from the next run on."""
-    st.session_state["image"] = row
+    st.session_state[key] = row
 
 
 def _formula(latex: str) -> None:
