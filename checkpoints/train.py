@@ -150,7 +150,8 @@ def build_model(name: str, out: Path, epochs: int | None = None) -> None:
     if recipe.fit is not None:
         vae("fit-codes", str(out / name), *recipe.fit.split())
     if recipe.measured:
-        vae("evaluate", str(out / name), "--save", "--json")
+        figures = ["--realism"] if recipe.fit is not None else []
+        vae("evaluate", str(out / name), *figures, "--save", "--json")
     if recipe.bounds is not None:
         vae("bounds", str(out / name), *recipe.bounds.split())
     _note(out / name / "card.json", built(name, 0, began))

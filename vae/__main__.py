@@ -262,10 +262,11 @@ def _evaluate(options: argparse.Namespace) -> int:
         raise RunError(
             f"{folder} is being trained, which writes its card. Use --save when the run has ended."
         )
-    if options.concepts and (options.save or options.dataset or options.images):
+    others = options.save or options.dataset or options.images or options.realism
+    if options.concepts and others:
         raise OutputError(
-            "--concepts cannot be combined with --save, --dataset or --images: it evaluates the "
-            "dataset that the card names, and prints the result."
+            "--concepts cannot be combined with --save, --dataset, --images or --realism: it "
+            "evaluates the dataset that the card names, and prints the result."
         )
     display = options.display
     if options.concepts:
@@ -275,6 +276,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             folder,
             dataset=options.dataset,
             images=options.images,
+            realism=options.realism,
             save=options.save,
             log=display.log,
             progress=display.progress,

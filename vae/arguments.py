@@ -331,5 +331,11 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
     )
+    _add(
+        parser,
+        "--realism",
+        "Also train three discriminators to tell reconstructions from cross-fades, for minutes",
+        action="store_true",
+    )
     _add(parser, "--save", "Also write the metrics into the card", action="store_true")
     _add(parser, "--json", "Print only one JSON object", action="store_true")

@@ -35,6 +35,7 @@ from .latent import slerp
 __all__ = [
     "ENOUGH",
     "FILE",
+    "LEVEL",
     "CodeDistribution",
     "fit_codes",
     "load_code_distribution",
@@ -42,6 +43,7 @@ __all__ = [
 ]
 
 FILE = "code-distribution.safetensors"
+LEVEL = 0.4  # how far back to noise a path goes: the middle is likely, and shared attributes stay
 ENOUGH = 200  # codes; fewer are described by the fitted Gaussian
 _WHITE_FLOOR = 1e-6  # smallest variance of a direction, beside that of the widest
 
@@ -121,7 +123,7 @@ class CodeDistribution:
         return self.unwhiten(self._follow(u, 1.0 - _level(level), until))
 
     def path(
-        self, a: np.ndarray, b: np.ndarray, frames: int | np.ndarray, level: float = 0.5
+        self, a: np.ndarray, b: np.ndarray, frames: int | np.ndarray, level: float = LEVEL
     ) -> np.ndarray:
         """Walks from one code to another along codes that are likely.
 

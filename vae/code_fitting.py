@@ -32,12 +32,12 @@ _ENCODING = 0.2  # of the time that is shown
 
 @dataclass(frozen=True)
 class Plan:
-    """How a flow is to be fitted.
+    """The size of a fit.
 
     Args:
-        steps: of training.
-        width: of the network.
-        seconds: that it will take here.
+        steps: training steps; 0 for the fitted Gaussian.
+        width: width of the network.
+        seconds: duration on this machine.
     """
 
     steps: int
@@ -46,14 +46,14 @@ class Plan:
 
 
 def plan_fit(codes: int, dim: int, steps: int = STEPS, budget: float | None = None) -> Plan:
-    """Decides how a flow is to be fitted, from how long a step takes here.
+    """Chooses steps and width of a fit from the measured duration of a step.
 
     Args:
-        codes: that it is fitted to; fewer take fewer steps.
-        dim: D.
-        steps: at most.
-        budget: seconds that it should take at most; a useful minimum is done in any case.
-            However many steps there is time for, by default.
+        codes: number of codes; fewer need fewer steps.
+        dim: dimensions of the latent space.
+        steps: largest number of steps.
+        budget: duration in seconds that is not exceeded unless too few steps would be left; None
+            for no limit.
     """
     if codes < ENOUGH:
         return Plan(0, WIDTH, 0.0)
@@ -84,20 +84,20 @@ def fit_checkpoint(
     It is fitted to the codes of training images; the checkpoint's reference codes are held out.
 
     Args:
-        folder: the checkpoint's, or its name.
-        images: of the training split, at most.
-        steps: as in `fit_codes`.
-        seed: as in `fit_codes`.
-        budget: seconds of training to stay within, see `plan_fit`.
-        model: the checkpoint's, if it is at hand, on any device.
-        data: its training images, if they are at hand.
-        log: told what is being done, and how long it takes.
-        progress: told the share that is done, 0…1; what it raises ends the fit, and nothing is
-            kept.
+        folder: folder or name of the checkpoint.
+        images: largest number of training images.
+        steps: largest number of steps, as in `fit_codes`.
+        seed: seed of the fit, as in `fit_codes`.
+        budget: duration of the training in seconds, see `plan_fit`.
+        model: loaded model of the checkpoint, on any device.
+        data: loaded training images of the checkpoint.
+        log: function called with a sentence for each step, with its duration.
+        progress: function called with the completed share, 0…1; an exception that it raises ends
+            the fit, and nothing is written.
 
     Raises:
-        CheckpointError: there is no model, there are no codes, or the card names no dataset.
-        DatasetError: its images cannot be had.
+        CheckpointError: if model, codes, or the name of the dataset are missing.
+        DatasetError: if the images cannot be loaded.
     """
     folder = find_checkpoint(folder)
     model = model or load_checkpoint(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +13,16 @@ import torch
 from torch import Tensor
 
 from .bounds import estimate_evidence
-from .checkpoint import load_card, load_checkpoint, save_card
+from .checkpoint import CheckpointError, load_card, load_checkpoint, load_codes, save_card
 from .classifier import Classifier, accuracy, load_classifier
-from .codes import FittedGaussian, change_since, decode
+from .code_distribution import load_code_distribution
+from .codes import FittedGaussian, change_since, decode, encode
 from .datasets import Dataset, load_dataset
+from .durations import time_words
+from .mixture import fit_mixture
 from .model import VAE
 from .objective import elbo
+from .realism import FEWEST, estimate_seconds, measure_realism
 from .training.heldout import ACTIVE
 
 __all__ = [
@@ -103,6 +108,7 @@ def evaluate(
     evidence_images: int = 200,
     evidence_samples: int = 500,
     seed: int = 0,
+    realism: bool = False,
     save: bool = False,
     log: Log = lambda sentence: None,
     progress: Progress = lambda done, count: None,
@@ -116,6 +122,8 @@ def evaluate(
         evidence_images: of these, how many for log p(x); 0 leaves it out.
         evidence_samples: importance samples for each, at most, but a few hundred in any case.
         seed: of all noise.
+        realism: whether to train three discriminators and apply them to pictures of each way of
+            making a code, see `measure_realism`, which takes minutes.
         save: also writes the figures into the card, under `metrics`.
         log: told what is being done.
         progress: told how many of how many images that is done for.
@@ -125,7 +133,8 @@ def evaluate(
         `elbo_error` and `log_evidence_error`, `active_units`, `psnr` (decibels),
         `attribute_survival` and `classifier_accuracy` on real images (by name, 0…1),
         `sample_precision` and `sample_recall` (of draws from N(0, I); `precision` and `recall`
-        hold them for every source), `n`. None where a figure has no meaning.
+        hold them for every source), `n`; with `realism`, `realism`, `realism_interval` and
+        `shared_kept`. None where a figure has no meaning.
 
     Raises:
         CheckpointError: if the checkpoint cannot be read.
@@ -144,21 +153,18 @@ def evaluate(
     if dataset is None and (changed := change_since(card, name, data.fingerprint)):
         log(f"{changed} Some that are held out now may have been trained on.")
     log(f"Encoding {n:,} images of {name}.")
-    terms, decibels, means, variances, pictures = [], [], [], [], []
+    encoded = encode(model, data.images, limit=n, bound=False)
+    means, variances = encoded["mean"], encoded["variance"]
+    y = decode(model, means)
+    terms, decibels = [], []
     for start in range(0, n, _BATCH):
         x = model.observe(data.images[start : min(start + _BATCH, n)])
-        posterior = model.encoder(x)
-        y = model.decoder(posterior.mean).mean
+        decibels.append(psnr(x, y[start : start + len(x)]))
         if model.config.variational:
             one, two = (elbo(model, x, generator=generator) for _ in range(2))
             both = torch.stack([one.reconstruction, two.reconstruction])
             terms.append(torch.stack([both.mean(0), both.diff(dim=0)[0] / 2, one.kl]))
-        decibels.append(psnr(x, y))
-        means.append(posterior.mean)
-        variances.append(posterior.variance)
-        pictures.append(y)
         progress(start + len(x), n)
-    codes, y = torch.cat(means), torch.cat(pictures)
     report: dict[str, Any] = dict.fromkeys(
         ("elbo", "elbo_error", "reconstruction", "kl", "log_evidence", "log_evidence_error")
     )
@@ -173,26 +179,52 @@ def evaluate(
     if model.config.variational and evidence_images:
         x = data.images[: min(evidence_images, n)]
         log(f"Estimating log p(x) of {len(x)} images with {evidence_samples} samples each.")
-        found = []
+        estimates = []
         for image in x:
-            found.append(estimate_evidence(model, image, decodes=evidence_samples))
-            progress(len(found), len(x))
-        report["log_evidence"] = sum(f.value for f in found) / len(found)
+            estimates.append(estimate_evidence(model, image, decodes=evidence_samples))
+            progress(len(estimates), len(x))
+        report["log_evidence"] = sum(f.value for f in estimates) / len(estimates)
         # Errors average out, but not how far lower bounds lie below.
-        even = math.hypot(*(f.error for f in found if not f.is_lower_bound))
-        below = sum(f.error for f in found if f.is_lower_bound)
-        report["log_evidence_error"] = (even + below) / len(found)
-    report["active_units"] = int((codes.var(0) > ACTIVE).sum()) if len(codes) > 1 else None
+        even = math.hypot(*(f.error for f in estimates if not f.is_lower_bound))
+        below = sum(f.error for f in estimates if f.is_lower_bound)
+        report["log_evidence_error"] = (even + below) / len(estimates)
+    report["active_units"] = int((means.var(0, ddof=1) > ACTIVE).sum()) if n > 1 else None
     report["psnr"] = torch.cat(decibels).mean().item()
     report["attribute_survival"] = attribute_survival(classifier, y, data) if classifier else None
     report["classifier_accuracy"] = accuracy(classifier, data) if classifier else None
+    sources: dict[str, Any] = {"gaussian": FittedGaussian.fit(means, variances)}
+    if n >= FEWEST:
+        sources["mixture"] = fit_mixture(means, variances, seed=seed, log=log)
+        sources["learned"] = load_code_distribution(folder)
     log("Classifying samples.")
-    fitted = FittedGaussian.fit(codes.numpy(), torch.cat(variances).numpy())
-    report |= _sample_quality(model, classifier, data, y, fitted, seed)
+    report |= _sample_quality(model, classifier, data, y, sources, seed)
+    if realism:
+        places = _places(folder, means)
+        seconds = estimate_seconds(model, means, sources.get("learned"))
+        log(f"Training three discriminators: about {time_words(seconds)}.")
+        report |= measure_realism(
+            model,
+            means,
+            **sources,
+            classifier=classifier,
+            tsne=places,
+            progress=lambda share: progress(round(100 * share), 100),
+        )
     report |= {"dataset": name, "n": n}
     if save:
         save_card(folder, card | {"metrics": report})
     return report
+
+
+def _places(folder: str | Path, means: np.ndarray) -> np.ndarray | None:
+    """The places of codes on the t-SNE map of their checkpoint, if it has one of these codes."""
+    with contextlib.suppress(CheckpointError):
+        codes = load_codes(folder)
+        if "tsne" in codes and len(codes["mean"]) >= len(means):
+            kept = codes["mean"][: len(means)]
+            if np.allclose(kept, means, atol=1e-2 * means.std()):
+                return codes["tsne"][: len(means)]
+    return None
 
 
 def _sample_quality(
@@ -200,7 +232,7 @@ def _sample_quality(
     classifier: Classifier | None,
     data: Dataset,
     reconstructions: Tensor,
-    fitted: FittedGaussian,
+    drawn: dict[str, Any],
     seed: int,
 ) -> dict[str, Any]:
     if classifier is None or len(data.images) < 2 * _SAMPLES:
@@ -214,8 +246,11 @@ def _sample_quality(
     sources = {
         "held_out": model.observe(data.images[half : 2 * half]),
         "reconstructions": reconstructions[half : 2 * half],
-        "fitted_gaussian": decode(model, fitted.sample(_SAMPLES, seed)),
     }
+    for source, distribution in drawn.items():
+        if distribution is not None:
+            key = "fitted_gaussian" if source == "gaussian" else source
+            sources[key] = decode(model, distribution.sample(_SAMPLES, seed))
     if model.config.variational:
         rng = np.random.default_rng(seed)
         sources["prior"] = decode(model, rng.standard_normal((_SAMPLES, model.latent_dim)))

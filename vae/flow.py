@@ -142,12 +142,12 @@ def train_flow(
 
 
 def measure_step(dim: int, width: int = WIDTH, steps: int = 4) -> float:
-    """Measures how many seconds a step of training takes here.
+    """Measures the duration of a training step on this machine, in seconds.
 
     Args:
-        dim: D.
-        width: of the network.
-        steps: to take after the first, which warms up.
+        dim: dimensions of the latent space.
+        width: width of the network.
+        steps: number of steps after the first, which warms up.
     """
     codes = np.random.default_rng(0).standard_normal((_BATCH, dim), dtype=np.float32)
     sampler = AggregatePosterior(codes, np.zeros_like(codes), codes[0], torch.eye(dim))

@@ -10,12 +10,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .code_distribution import CodeDistribution
+from .code_distribution import LEVEL, CodeDistribution
 from .flow import STEPS, follow
 
-__all__ = ["LEVEL", "LEVELS", "blend", "bring_back", "complete", "directions_in_noise", "traverse"]
+__all__ = ["LEVELS", "blend", "bring_back", "complete", "directions_in_noise", "traverse"]
 
-LEVEL = 0.5  # how far back to noise, unless somebody says otherwise
 _STEPS = 8  # of a log density
 LEVELS = (0.2, 0.3, 0.4, 0.5, 0.7)  # tried to bring a code back
 

@@ -23,8 +23,8 @@ from pages.ui.shared.pins import (
     real_pin,
     refound,
 )
+from vae.code_distribution import LEVEL
 from vae.codes import decode
-from vae.likely_codes import LEVEL
 
 __all__ = [
     "NAMES",

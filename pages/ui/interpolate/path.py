@@ -24,6 +24,7 @@ from pages.ui.shared import (
 from pages.ui.shared.glossary import explain
 from pages.ui.shared.inside import EDGE, INSIDE
 from pages.ui.shared.latent_space import LatentSpace
+from vae.code_distribution import LEVEL
 from vae.codes import decode
 from vae.latent import UNJUDGED, density, intervals, lerp, neighbours, slerp
 
@@ -31,7 +32,6 @@ __all__ = ["Facts", "Path", "facts", "path_file", "path_view"]
 
 WAYS = {"lerp": "Linear", "slerp": "Spherical (slerp)", "learned": "Learned distribution"}
 LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)  # how far back to noise a learned path goes
-_LEVEL = 0.5
 FRAMES = (5, 7, 9, 11, 13, 17)
 _OVERSHOOT = 0.5  # t from -0.5 to 1.5
 _THROUGH = 97  # codes of a learned path that the browser is sent; A and B are among them
@@ -83,7 +83,7 @@ class Path:
     """
 
     way: str
-    level: float = _LEVEL
+    level: float = LEVEL
 
     def along(
         self, space: LatentSpace, a: np.ndarray, b: np.ndarray, at: np.ndarray
@@ -179,12 +179,12 @@ def path_view(space: LatentSpace) -> None:
                 "has no codes. The default suits the number of dimensions.",
             ),
         )
-        level = _LEVEL
+        level = LEVEL
         if way == "learned":
             level = st.select_slider(
                 "Level",
                 LEVELS,
-                **links.choice("level", LEVELS, _LEVEL),
+                **links.choice("level", LEVELS, LEVEL),
                 help="How far both ends go back towards noise before the arc is taken there. "
                 "Higher: the middle is more likely; lower: more of what A and B share is kept.",
             )

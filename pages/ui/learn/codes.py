@@ -15,8 +15,9 @@ from pages.ui.learn.texts import lesson, numbers
 from pages.ui.shared import cache, images, links, model_picker, scatter
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.plot_style import TERMS
+from vae.code_distribution import LEVEL
 from vae.latent import lerp, slerp
-from vae.likely_codes import LEVEL, blend
+from vae.likely_codes import blend
 
 __all__ = ["STAGES", "Lengths", "lengths", "open_model", "percentiles", "shown_codes"]
 

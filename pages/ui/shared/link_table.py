@@ -80,7 +80,7 @@ TABLE = (
         old={"Straight line": "lerp", "Arc": "slerp", "Learned distribution": "learned"},
     ),
     Parameter(
-        "level", ("interpolate", "learn_codes"), "0.2 to 1", "0.5",
+        "level", ("interpolate", "learn_codes"), "0.2 to 1", "0.4",
         "how far back to noise a learned path goes", pushed=False,
     ),
     Parameter("frames", ("interpolate",), "number", "9", "pictures of a path", pushed=False),
