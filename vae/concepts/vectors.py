@@ -219,14 +219,14 @@ def report_card(
         seed: seed of resamples, folds and random directions.
     """
     ours, others = _groups(z_with, z_without)
-    made = estimator(ours, others) if vector is None else np.asarray(vector)
+    estimate = estimator(ours, others) if vector is None else np.asarray(vector)
     rng = np.random.default_rng(seed)
     agreement = bootstrap_cosines(ours, others, estimator, seed=seed)
     middle, low = np.quantile(agreement, (0.5, 0.05)).tolist() if len(agreement) else (None, None)
     few = min(len(ours), len(others)) < _FEWEST
     d = auc = random = high = None
     if held_out is not None and min(map(len, held_out)):
-        pairs = [(made, *held_out)]
+        pairs = [(estimate, *held_out)]
     elif held_out is None and not few:
         halves = [rng.permutation(len(side)) % 2 for side in (ours, others)]
         pairs = [
@@ -243,7 +243,7 @@ def report_card(
         areas = [separation(v, a, b)[1] for v in rng.standard_normal((_RANDOM, ours.shape[1]))]
         better = np.maximum(areas, 1 - np.array(areas))
         random, high = float(better.mean()), float(np.quantile(better, 0.95))
-    length = float(np.linalg.norm(made))
+    length = float(np.linalg.norm(estimate))
     return ReportCard(len(ours), len(others), length, middle, low, d, auc, random, high)
 
 

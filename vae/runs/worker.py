@@ -125,7 +125,7 @@ def _check_state(
     for i, parameter in enumerate(model.parameters()):
         expected |= {f"{kind}.{i:03d}": parameter.shape for kind in ("exp_avg", "exp_avg_sq")}
     try:
-        found = convert(metadata, _Reached)
+        state = convert(metadata, _Reached)
         wrong = [name for name in tensors if name not in expected]
         for name, shape in expected.items():
             tensor = tensors.get(name)
@@ -138,7 +138,7 @@ def _check_state(
             f"{file} cannot be used ({error}). Put the file back as it was, or remove it to begin "
             "again."
         ) from error
-    return found
+    return state
 
 
 class _Stopped(Exception):
@@ -345,10 +345,10 @@ class _Trainer:
         }
         row["elbo"] = row["reconstruction"] - row["kl"] if variational else None
         if progress.heldout:
-            found = asdict(progress.heldout)
-            row["kl_per_dimension"] = list(found.pop("kl_per_dimension"))
-            row["active_units"] = found.pop("active_units")
-            row |= {f"heldout_{name}": value for name, value in found.items()}
+            heldout = asdict(progress.heldout)
+            row["kl_per_dimension"] = list(heldout.pop("kl_per_dimension"))
+            row["active_units"] = heldout.pop("active_units")
+            row |= {f"heldout_{name}": value for name, value in heldout.items()}
             row["heldout_elbo"] = progress.heldout.elbo
             self._card["metrics"] = {
                 k: v for k, v in row.items() if k.startswith("heldout") or k == "active_units"
@@ -408,12 +408,12 @@ class _Trainer:
             self._seen = changed, read_control(self.folder)
         return self._seen[1]
 
-    def _log_change(self, wanted: Control) -> None:
+    def _log_change(self, control: Control) -> None:
         """Logs a change with its step, so that a resumed run makes it there again."""
         for name in ("beta", "learning_rate"):
-            value = getattr(wanted, name)
-            asked = [c[name] for c in self._changes if c[name] is not None]
-            if value is not None and (not asked or asked[-1] != value):
+            value = getattr(control, name)
+            logged = [c[name] for c in self._changes if c[name] is not None]
+            if value is not None and (not logged or logged[-1] != value):
                 step = self.state.step
                 self._changes = [c for c in self._changes if c["step"] <= step]
                 self._changes.append({"step": step, "beta": None, "learning_rate": None})
@@ -446,33 +446,33 @@ class _Trainer:
         """Restores what was saved; the other processes get it from the first."""
         file = self.folder / "state.safetensors"
         tensors: dict[str, torch.Tensor] = {}
-        found: dict[str, Any] = {}
+        state: dict[str, Any] = {}
         if self.group.writes:
             self._changes = read_changes(self.folder)
             self._singles = read_control(self.folder).single
             if file.exists():
-                arrays, found = read_tensors(file)
+                arrays, state = read_tensors(file)
                 arrays = compatibility.state_names(arrays)
                 tensors = {k: torch.from_numpy(v) for k, v in arrays.items()}
-                found = _check_state(file, tensors, found, model)
-                found["shapes"] = {k: v.shape for k, v in tensors.items()}
-        found = self.group.object_from_first(found)
-        if not found:
+                state = _check_state(file, tensors, state, model)
+                state["shapes"] = {k: v.shape for k, v in tensors.items()}
+        state = self.group.object_from_first(state)
+        if not state:
             return
         kinds: dict[str, dict[str, torch.Tensor]] = {"model": {}, "exp_avg": {}, "exp_avg_sq": {}}
-        for name, shape in found["shapes"].items():
+        for name, shape in state["shapes"].items():
             tensor = tensors.get(name, torch.empty(shape)).to(self.group.device)
             kind, rest = name.split(".", 1)
             kinds[kind][rest] = self.group.from_first(tensor)
         model.load_state_dict(kinds["model"])
         self.state = TrainingState(
-            found["step"],
+            state["step"],
             [kinds["exp_avg"][i] for i in sorted(kinds["exp_avg"])],
             [kinds["exp_avg_sq"][i] for i in sorted(kinds["exp_avg_sq"])],
-            found["beta"],
-            found["learning_rate"],
+            state["beta"],
+            state["learning_rate"],
         )
-        self.seconds = found["seconds"]
+        self.seconds = state["seconds"]
 
     def _rewind(self, step: int, per_epoch: int) -> None:
         """Removes what was reported after the step that training continues from."""

@@ -131,8 +131,8 @@ def true_posterior(grid: DecodedGrid, x: Tensor) -> TruePosterior:
         near = log_joint > log_joint.max() - _NEGLIGIBLE[level]
         offset = (torch.arange(_FINER) - (_FINER - 1) / 2) * step / _FINER
         parts = (codes[near][:, None] + torch.cartesian_prod(offset, offset)).flatten(0, 1)
-        found = log_likelihood(model, parts, image) + model.prior.log_prob(parts)
-        inside = log_masses(parts, found, step / _FINER, level + 1)
+        log_joint_of_parts = log_likelihood(model, parts, image) + model.prior.log_prob(parts)
+        inside = log_masses(parts, log_joint_of_parts, step / _FINER, level + 1)
         return log_mass.masked_scatter(near, inside.reshape(-1, _FINER**2).logsumexp(1))
 
     coarse = grid.log_likelihood(x[None])[0] + model.prior.log_prob(grid.codes)

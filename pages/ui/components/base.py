@@ -123,13 +123,13 @@ def styles(script: Path) -> str:
 
 def _modules(script: Path) -> list[Path]:
     """A module and all that it imports, each after what it needs."""
-    found: list[Path] = []
+    modules: list[Path] = []
 
     def add(file: Path) -> None:
         for path in _IMPORT.findall(file.read_text(encoding="utf-8")):
-            if (needed := (file.parent / path).resolve()) not in found:
+            if (needed := (file.parent / path).resolve()) not in modules:
                 add(needed)
-        found.append(file)
+        modules.append(file)
 
     add(script.resolve())
-    return found
+    return modules

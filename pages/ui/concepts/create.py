@@ -176,7 +176,7 @@ def _from_pairs(space: LatentSpace) -> None:
                 half[side] = chosen
         if space.dataset.name == "faces":
             names = list(labels.table(space))
-            what = st.selectbox(
+            attribute = st.selectbox(
                 "Attribute to change", names, format_func=formatting.option, key="twin-what"
             )
             drawable = chosen is not None and chosen.kind == "real"
@@ -186,8 +186,8 @@ def _from_pairs(space: LatentSpace) -> None:
                 help="Draws the same person again with only that attribute changed, which makes "
                 "a pair.",
             ):  # fmt: skip
-                twin = what
-                half.update(_twins(space, chosen, what))
+                twin = attribute
+                half.update(_twins(space, chosen, attribute))
     if {"with", "without"} <= half.keys():
         mine.append((half["with"], half["without"], twin))
         half.clear()
@@ -338,17 +338,17 @@ def _from_sum(space: LatentSpace) -> None:
         return
     places = {"start": start.z} | {letter: pin.z for letter, pin in letters.items()}
     try:
-        found, place = combine(text, vectors, places)
+        z, place = combine(text, vectors, places)
     except ExpressionError as problem:
         st.error(message(problem))
         return
     if place:
-        images.pictures([(text[:40], decode(space.model, found[None])[0])])
+        images.pictures([(text[:40], decode(space.model, z[None])[0])])
         if st.button("Start from this picture", key="sum-start", icon=":material/person_search:"):
-            selection.set_start(Pin(space.name, "generated", found, text[:40]))
+            selection.set_start(Pin(space.name, "generated", z, text[:40]))
             st.rerun()
         return
     name = _name_and_make(space, "sum", text.strip()[:40])
     if name:
-        none = np.empty((0, len(found)), np.float32)
-        _keep(NamedConcept(Concept(name, found, "arithmetic", {"expression": text}), none, none))
+        none = np.empty((0, len(z)), np.float32)
+        _keep(NamedConcept(Concept(name, z, "arithmetic", {"expression": text}), none, none))

@@ -35,23 +35,23 @@ def show_dose(result: EditResult) -> None:
     at = np.linspace(-1.5, 2.5, 33)
     without = edit.edited - edit.strengths[k] * concept.vector
     codes = without + at[:, None] * concept.vector
-    seen = classifier.probabilities(decode(edit.space.model, codes)).numpy()
+    probabilities = classifier.probabilities(decode(edit.space.model, codes)).numpy()
     judged = edit.space.neighbour_distances.judged
     some = np.arange(0, len(at), _SPARSE)  # each is judged by itself
     zones = [judge_edited(edit.space, z).zone for z in codes[some].astype(np.float32)]
     outside = np.array([zone == "outside" for zone in zones])
-    moved = np.abs(seen - seen[np.argmin(np.abs(at))]).max(0)
+    moved = np.abs(probabilities - probabilities[np.argmin(np.abs(at))]).max(0)
     shown = [n for n in np.argsort(-moved) if classifier.names[n] != concept.target][:5]
     figure = go.Figure()
     for n in shown:
         figure.add_scatter(
             x=at,
-            y=seen[:, n],
+            y=probabilities[:, n],
             name=plain(formatting.words(classifier.names[n]), "chart"),
             opacity=0.7,
         )
     if concept.target in classifier.names:
-        y = seen[:, classifier.names.index(concept.target)]
+        y = probabilities[:, classifier.names.index(concept.target)]
         word = plain(formatting.words(concept.target), "chart")
         figure.add_scatter(x=at, y=y, name=word, line={"width": 5})
     for side in (at < 0, at > 0):

@@ -53,7 +53,9 @@ def verdict(
         )
         return "fair" if out else "open", f"No classifier covers {why}. {place}"
     missed = [n for n, value in targets.items() if report.predicts(n)[1] != value]
-    wanted = " and ".join(_word(n) if value else f"no {_word(n)}" for n, value in targets.items())
+    intended = " and ".join(
+        _word(n) if value else f"no {_word(n)}" for n, value in targets.items()
+    )
     there = [n for n, value in targets.items() if report.predicts(n) == (value, value)]
     flipped = report.flipped(edit.allowed_changes)
     success = leak = None
@@ -65,10 +67,10 @@ def verdict(
         words = [f"Failure: after the edit an independent classifier {still} {_word(missed[0])}."]
     elif len(there) == len(targets):
         words = [
-            f"No change: an independent classifier predicts {wanted} before the edit as well."
+            f"No change: an independent classifier predicts {intended} before the edit as well."
         ]
     else:
-        words = [f"Success: after the edit an independent classifier predicts {wanted}."]
+        words = [f"Success: after the edit an independent classifier predicts {intended}."]
     if success is not None:
         words.append(f"On {effect.n} held-out images the edit succeeds for {success:.0%}.")
     if flipped:

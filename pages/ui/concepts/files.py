@@ -51,16 +51,16 @@ def show_files(space: LatentSpace, active: Sequence[NamedConcept]) -> None:
         if file is None:
             return
         try:
-            found = read(space, file.getvalue())
+            vectors = read(space, file.getvalue())
         except VectorError as problem:
             st.error(message(problem))
             return
-        names = ", ".join(c.name for c in found)
+        names = ", ".join(c.name for c in vectors)
         if st.button(
             f"Use {plain(names, longest=120)}", key="import-use", icon=":material/upload:"
         ):
             none = np.empty((0, space.mean.shape[1]), np.float32)
-            for concept in found:
+            for concept in vectors:
                 target = concept.about.get("target")
                 target = target if target in labels.table(space) else None
                 concepts.keep_concept(space, NamedConcept(concept, none, none, target))

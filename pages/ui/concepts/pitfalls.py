@@ -74,14 +74,14 @@ def _try(space: LatentSpace, rows: np.ndarray, title: str, vector: np.ndarray) -
 
 
 def _show(tried: list[_Tried], describe: Callable[[Effect], str]) -> None:
-    for one in tried:
+    for example in tried:
         words, shown = st.columns([2, 5], vertical_alignment="center")
         with words:
-            st.markdown(f"**{one.title}**")
-            if one.effect is not None and one.title != "Unedited":
-                st.caption(describe(one.effect))
+            st.markdown(f"**{example.title}**")
+            if example.effect is not None and example.title != "Unedited":
+                st.caption(describe(example.effect))
         with shown:
-            images.pictures([("", x) for x in one.pictures], 84)
+            images.pictures([("", x) for x in example.pictures], 84)
 
 
 def _target(space: LatentSpace) -> str:
@@ -227,10 +227,10 @@ def _limits(space: LatentSpace) -> None:
         tried = _weakest(space)
 
     best, worst = tried[0], tried[-1]
-    for (name, one), word in ((best, "best"), (worst, "worst")):
+    for (name, example), word in ((best, "best"), (worst, "worst")):
         title, target = f"{plain(formatting.words(name))}: works {word}", {name: True}
         _show(
-            [replace(one, title=title)],
+            [replace(example, title=title)],
             lambda effect, target=target: f"Succeeds for {effect.success(target):.0%}.",
         )
     st.markdown(
@@ -242,18 +242,18 @@ def _limits(space: LatentSpace) -> None:
 
 @cache.shared(8)
 def _weakest(space: LatentSpace) -> list[tuple[str, _Tried]]:
-    found = []
+    evaluated = []
     for concept in concepts.concepts(space).values():
         rows = labels.held_out(space, concept.target)[1] if concept.target else []
         if len(rows):
-            found.append((concept.target, _try(space, rows, "", concept.vector)))
-    return sorted(found, key=lambda pair: -pair[1].effect.success({pair[0]: True}))
+            evaluated.append((concept.target, _try(space, rows, "", concept.vector)))
+    return sorted(evaluated, key=lambda pair: -pair[1].effect.success({pair[0]: True}))
 
 
 def _limits_of_faces(space: LatentSpace) -> None:
     with st.spinner("Drawing people with and without the change…"):
-        found = _details(space)
-    for title, pictures, arrived, copied in found:
+        details = _details(space)
+    for title, pictures, arrived, copied in details:
         words, shown = st.columns([2, 5], vertical_alignment="center")
         with words:
             st.markdown(f"**{title}**")
@@ -263,7 +263,7 @@ def _limits_of_faces(space: LatentSpace) -> None:
             )
         with shown:
             images.pictures(pictures, 104)
-    (_, _, much, _), (_, _, little, copied) = found
+    (_, _, much, _), (_, _, little, copied) = details
     st.markdown(
         "A vector can only change what the model has learned to encode. Glasses change many "
         "pixels, so encoding them pays. The size of a nose changes only a few pixels slightly: "
@@ -295,7 +295,7 @@ def _details(space: LatentSpace) -> list[tuple[str, list[tuple[str, Tensor]], fl
             [replace(p, nose_size=1.0) for p in people],
         ),
     }
-    found = []
+    rows = []
     for title, (before, after) in changes.items():
         x, y = draw_people(before), draw_people(after)
         z, z_true = (encode(space.model, t, bound=False)["mean"] for t in (x, y))
@@ -309,5 +309,5 @@ def _details(space: LatentSpace) -> list[tuple[str, list[tuple[str, Tensor]], fl
             ("original", x[0]), ("ground truth", y[0]), ("reconstruction", bare[0]),
             ("ground truth, reconstructed", copy[0]), ("latent arithmetic", edited[0]),
         ]  # fmt: skip
-        found.append((title, shown, arrived.item(), copied.item()))
-    return found
+        rows.append((title, shown, arrived.item(), copied.item()))
+    return rows

@@ -41,9 +41,9 @@ def choose_concepts(space: LatentSpace) -> list[NamedConcept]:
         now = [n for n in st.session_state.get(key, []) if n != new.name]
         st.session_state[key] = [new.name, *now][:MOST_SLIDERS]
     known = concepts(space)
-    said = links.take("concepts", lambda text: _named(known, text), _listed(known))
-    if said is not None:
-        st.session_state[key] = said
+    linked = links.take("concepts", lambda text: _named(known, text), _listed(known))
+    if linked is not None:
+        st.session_state[key] = linked
     if key not in st.session_state:
         first = [formatting.words(n) for n in _FIRST if formatting.words(n) in known] or list(
             known
@@ -80,10 +80,10 @@ def _listed(known: dict[str, NamedConcept]) -> str:
 
 def first_strengths(active: Sequence[NamedConcept]) -> list[float] | None:
     """Where the sliders of these concepts first stand, if a link said so."""
-    said = links.read_numbers("strengths", len(active), _LOW, _HIGH)
+    linked = links.read_numbers("strengths", len(active), _LOW, _HIGH)
     state, names = visitor.current().concepts, tuple(concept.name for concept in active)
-    if said is not None:
-        state.first_strengths = names, said
+    if linked is not None:
+        state.first_strengths = names, linked
     known, values = state.first_strengths or ((), ())
     return list(values) if known == names else None
 
@@ -96,8 +96,8 @@ def strengths_text(strengths: np.ndarray) -> str | None:
 def start(space: LatentSpace) -> Pin:
     """The picture that is edited: the visitor's choice, or a real image without the concepts."""
     state = visitor.current().concepts
-    said = links.take("person", lambda text: from_text(space, text), "an image of this model")
-    state.start = said or state.start
+    linked = links.take("person", lambda text: from_text(space, text), "an image of this model")
+    state.start = linked or state.start
     links.put("person", lambda: _person(space))
     chosen = state.start
     if chosen is not None and chosen.model == space.name and (now := refound(space, chosen)):

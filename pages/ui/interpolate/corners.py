@@ -159,10 +159,13 @@ def _here(space: LatentSpace, z: np.ndarray, count: int = 6) -> None:
     words = f"At the mark the code is {judge(space, z).words}."
     classifier = space.classifier
     if classifier is not None:
-        seen = classifier.probabilities(decode(space.model, z[None]))[0]
-        likely = [k for k in seen.argsort(descending=True).tolist() if seen[k] > 0.5]
+        probabilities = classifier.probabilities(decode(space.model, z[None]))[0]
+        likely = [
+            k for k in probabilities.argsort(descending=True).tolist() if probabilities[k] > 0.5
+        ]
         named = ", ".join(
-            f"{plain(formatting.words(classifier.names[k]))} ({seen[k]:.0%})" for k in likely[:5]
+            f"{plain(formatting.words(classifier.names[k]))} ({probabilities[k]:.0%})"
+            for k in likely[:5]
         )
         words += f" An independent classifier predicts {named or 'nothing with confidence'}."
     st.caption(f"{words} Nearest real images in latent space:")

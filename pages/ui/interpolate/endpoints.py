@@ -59,12 +59,12 @@ def ends(space: LatentSpace) -> dict[str, Pin]:
     if not now or None in now.values():
         now = dict(zip(NAMES, _any_images(space, len(NAMES), 5), strict=True))
     for name in NAMES:
-        wanted = links.take(
+        linked = links.take(
             name.lower(),
             lambda text: from_text(space, text),
             "the number of an image of this model, or a code as this page writes it",
         )
-        now[name] = wanted or now[name]
+        now[name] = linked or now[name]
     kept[space.name] = now
     return now
 
@@ -105,9 +105,9 @@ def _any_images(space: LatentSpace, count: int, seed: int | None) -> list[Pin]:
 def stand(space: LatentSpace, view: str, default: Sequence[float]) -> list[float]:
     """Where the sliders of a view stand: as the visitor left them, else as the address says."""
     positions = visitor.current().paths.positions
-    said = links.read_numbers("at", len(default), -_FURTHEST, _FURTHEST)
-    if said is not None:
-        positions[space.name, view] = list(said)
+    linked = links.read_numbers("at", len(default), -_FURTHEST, _FURTHEST)
+    if linked is not None:
+        positions[space.name, view] = list(linked)
     return positions.get((space.name, view), list(default))
 
 
@@ -218,8 +218,8 @@ def draw_first(space: LatentSpace, chosen: Sequence[Pin]) -> None:
 
 def picture(space: LatentSpace, pin: Pin) -> torch.Tensor:
     """What an end looks like, `(C, H, W)`: the image itself, or what its code is decoded to."""
-    found = original(space, pin)
-    return decode(space.model, pin.z[None])[0] if found is None else found
+    image = original(space, pin)
+    return decode(space.model, pin.z[None])[0] if image is None else image
 
 
 def own_pin(space: LatentSpace, z: np.ndarray, title: str) -> None:

@@ -37,42 +37,44 @@ _SOURCES = {
 }
 
 
-def _nats(found: dict[str, float]) -> dict[str, str]:
+def _nats(metrics: dict[str, float]) -> dict[str, str]:
     """The card's nats as `bounds_in_words` writes them; three figures where no error was noted."""
-    if "kl" not in found or "elbo" not in found:
+    if "kl" not in metrics or "elbo" not in metrics:
         return {}
-    if "elbo_error" not in found:
+    if "elbo_error" not in metrics:
         names = {"ELBO": "elbo", "Reconstruction": "reconstruction", "KL": "kl",
                  "Log evidence": "log_evidence"}  # fmt: skip
-        return {k: f"≈ {formatting.figure_of(found[v])}" for k, v in names.items() if v in found}
+        return {
+            k: f"≈ {formatting.figure_of(metrics[v])}" for k, v in names.items() if v in metrics
+        }
     evidence = None
-    if "log_evidence" in found:
-        evidence = Estimate(found["log_evidence"], found.get("log_evidence_error", 1.0))
-    elbo = Estimate(found["elbo"], found["elbo_error"])
-    return formatting.bounds_in_words(Bounds(found["kl"], elbo, evidence))
+    if "log_evidence" in metrics:
+        evidence = Estimate(metrics["log_evidence"], metrics.get("log_evidence_error", 1.0))
+    elbo = Estimate(metrics["elbo"], metrics["elbo_error"])
+    return formatting.bounds_in_words(Bounds(metrics["kl"], elbo, evidence))
 
 
 def show_card(space: LatentSpace) -> None:
     """Shows a model card; metrics that were not measured are left out."""
     config, card = space.model.config, space.card
     metrics = card.get("metrics") if isinstance(card.get("metrics"), dict) else {}
-    found = _numbers(metrics)
+    numbers = _numbers(metrics)
     kind = "Variational autoencoder" if config.variational else "Standard autoencoder"
     likelihood = config.likelihood.replace("_", " ")
     st.markdown(
         f"**{kind}**, {config.latent_dim} latent dimensions, {likelihood} likelihood. "
-        f"Measured on {found.get('n', len(space)):,} held-out images."
+        f"Measured on {numbers.get('n', len(space)):,} held-out images."
     )
     notices = card.get("notices") if isinstance(card.get("notices"), list) else []
     for notice in [*notices, *filter(None, [card.get("no_tsne")])]:
         st.caption(message(notice))
     with st.container(horizontal=True, gap="medium"):
-        for label, value in _nats(found).items():
+        for label, value in _nats(numbers).items():
             st.metric(label, value, width="content", help=explain(*_HELP[label]))
         for key, label, text in _METRICS:
-            if found.get(key) is not None:
+            if numbers.get(key) is not None:
                 about = explain(*_HELP[label]) if label in _HELP else _PSNR
-                st.metric(label, text.format(found[key]), width="content", help=about)
+                st.metric(label, text.format(numbers[key]), width="content", help=about)
     precision, recall = _numbers(metrics.get("precision")), _numbers(metrics.get("recall"))
     if precision and recall:
         st.markdown("**Samples compared with real images**")
@@ -141,8 +143,8 @@ def show_card(space: LatentSpace) -> None:
         st.caption(f"Images: {name}. {plain(licence, longest=300)}.")
 
 
-def _numbers(found: object) -> dict[str, float]:
+def _numbers(metrics: object) -> dict[str, float]:
     """The finite numbers in a part of a card; whatever else somebody wrote there is left out."""
-    if not isinstance(found, dict):
+    if not isinstance(metrics, dict):
         return {}
-    return {k: v for k, v in found.items() if isinstance(v, int | float) and math.isfinite(v)}
+    return {k: v for k, v in metrics.items() if isinstance(v, int | float) and math.isfinite(v)}

@@ -82,15 +82,15 @@ def show_pin(space: LatentSpace, pin: Pin, width: int = 104) -> DeltaGenerator |
 def _pictures(
     space: LatentSpace, x: Tensor | None, likelihood: object
 ) -> list[tuple[str, Tensor]]:
-    found = []
+    captioned = []
     if x is not None:
-        found.append(("original", x))
+        captioned.append(("original", x))
         if space.model.config.likelihood == "bernoulli":
-            found.append(("binarised", space.model.observe(x)))
-    found.append(("decoded" if x is None else "reconstruction", likelihood.mean[0]))
+            captioned.append(("binarised", space.model.observe(x)))
+    captioned.append(("decoded" if x is None else "reconstruction", likelihood.mean[0]))
     if space.model.config.likelihood == "gaussian":
-        found.append(("standard deviation", images.deviation(likelihood.stddev[0])))
-    return found
+        captioned.append(("standard deviation", images.deviation(likelihood.stddev[0])))
+    return captioned
 
 
 def _explain_pictures(space: LatentSpace, pin: Pin, distance: float) -> None:
@@ -155,20 +155,20 @@ def show_bounds(space: LatentSpace, pin: Pin, slot: DeltaGenerator | None) -> No
     """
     if slot is None:
         return
-    found = space.bounds(pin.row) if pin.row >= 0 else None
+    known = space.bounds(pin.row) if pin.row >= 0 else None
     x = original(space, pin)
     kept = _estimated(space, x if pin.row < 0 else pin.row)
-    whole = found is not None and found.evidence is not None
+    whole = known is not None and known.evidence is not None
     if not whole and not kept:
-        shown = bounds_in_words(found) if found else {}
+        shown = bounds_in_words(known) if known else {}
         try:
             with EVIDENCE.turn(lambda ahead: _write(slot, shown)):
                 if not kept:
-                    kept.append(_estimate(space, x, slot, found))
+                    kept.append(_estimate(space, x, slot, known))
         except BusyError as problem:
             _write(slot, dict.fromkeys(_HELP, "–"), str(problem))
             return
-    _write(slot, bounds_in_words(found if whole else kept[0]))
+    _write(slot, bounds_in_words(known if whole else kept[0]))
 
 
 @cache.shared(4_096)
@@ -177,13 +177,13 @@ def _estimated(space: LatentSpace, image: int | Tensor) -> list[Bounds]:
     return []
 
 
-def _estimate(space: LatentSpace, x: Tensor, slot: DeltaGenerator, found: Bounds | None) -> Bounds:
+def _estimate(space: LatentSpace, x: Tensor, slot: DeltaGenerator, known: Bounds | None) -> Bounds:
     """Estimates what is not found, in parts: the next click need not wait for the last one."""
     shown: dict[str, str] = {}
     options = {"decodes": _DECODES, "tell": lambda: _write(slot, shown)}
-    found = found or estimate_elbo(space.model, x, **options)
-    shown = bounds_in_words(found)
-    return replace(found, evidence=estimate_evidence(space.model, x, **options))
+    known = known or estimate_elbo(space.model, x, **options)
+    shown = bounds_in_words(known)
+    return replace(known, evidence=estimate_evidence(space.model, x, **options))
 
 
 def _write(

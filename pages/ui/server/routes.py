@@ -209,10 +209,10 @@ async def _follow(request: Request) -> Response:
     z = await _numbers(request, flow.distribution.dim)
     level, until = (_part(request, name) for name in ("level", "until"))
     if request.query_params.get("noise") == "true":
-        found = await run_in_threadpool(flow.distribution.to_noise, z, level)
+        point = await run_in_threadpool(flow.distribution.to_noise, z, level)
     else:
-        found = await run_in_threadpool(flow.distribution.from_noise, z, level, until)
-    content = found[0].astype("<f4").tobytes()
+        point = await run_in_threadpool(flow.distribution.from_noise, z, level, until)
+    content = point[0].astype("<f4").tobytes()
     headers = {"Cache-Control": "no-store", "Content-Encoding": "identity"}
     return Response(content, media_type="application/octet-stream", headers=headers)
 
@@ -299,11 +299,11 @@ def _load(checkpoint: Checkpoint, changed: int) -> _Opened:
 
 def _open_flow(name: str) -> _Flow | None:
     """The flow beside a checkpoint; None where nothing was learned, or it cannot be read."""
-    found = [c for c in list_checkpoints() if c.name == name]
+    matches = [c for c in list_checkpoints() if c.name == name]
     try:
-        changed = (found[0].folder / FILE).stat().st_mtime_ns
+        changed = (matches[0].folder / FILE).stat().st_mtime_ns
         with _opening:
-            return _load_flow(found[0], changed)
+            return _load_flow(matches[0], changed)
     except (CheckpointError, OSError, IndexError):  # its page says what is wrong with the file
         return None
 

@@ -105,9 +105,9 @@ def _lattice(
     space: LatentSpace, live: str, projection: str, axes: tuple[int, int], pins: Sequence[Pin]
 ) -> MapLattice:
     pin = as_text(space, pins[-1]) if pins else ""
-    asked = urlencode({"projection": projection, "x": axes[0], "y": axes[1], "pin": pin})
+    query = urlencode({"projection": projection, "x": axes[0], "y": axes[1], "pin": pin})
     return {
-        "url": f"{live}/likely.bin?{asked}",
+        "url": f"{live}/likely.bin?{query}",
         "side": scatter.LATTICE,
         "bounds": scatter.lattice_bounds(space, projection, axes),
     }
