@@ -1,4 +1,4 @@
-"""What the browser reads: safetensors files, each of which describes its own network.
+"""The files for the browser: safetensors files, each of which describes its own network.
 
 One is a decoder, the other the flow of a learned distribution of codes.
 """
@@ -17,11 +17,11 @@ from .model import VAE
 
 __all__ = ["DEVIATION_WHITE", "decoder_bytes", "decoder_info", "flow_bytes"]
 
-DEVIATION_WHITE = 0.25  # the deviation drawn as white, of a pixel range of 1
+DEVIATION_WHITE = 0.25  # the standard deviation that is drawn as white, for a pixel range of 1
 
 
 def decoder_info(model: VAE) -> dict[str, object]:
-    """What the browser has to know besides the weights.
+    """The metadata that the browser needs in addition to the weights.
 
     Returns:
         `layers` (in order, see `Decoder.layers`), `image_shape` (C, H, W), `likelihood`,
@@ -42,12 +42,12 @@ def decoder_info(model: VAE) -> dict[str, object]:
 def decoder_bytes(model: VAE) -> bytes:
     """Packs a model's decoder for the browser.
 
-    A tensor is sent in 16 bits where that changes none of its numbers, as for every checkpoint
-    stored so, and in 32 bits otherwise: what the browser computes is always this very decoder.
+    A tensor is sent in 16 bits if that is exact, as for all checkpoints in 16 bits, and in 32
+    bits otherwise, so that the browser computes exactly this decoder.
 
     Returns:
-        A safetensors file; its header's metadata holds `decoder_info` as JSON under `decoder`.
-        The same model gives the same bytes.
+        The content of a safetensors file, whose metadata holds `decoder_info` as JSON under
+        `decoder`. The bytes depend on the model alone.
     """
     state = model.decoder.state_dict()
     tensors = {name: _shortest(state[name]) for name in sorted(state)}
@@ -59,14 +59,14 @@ def flow_bytes(distribution: CodeDistribution) -> bytes:
     """Packs the flow of a learned distribution for the browser, tensors as in `decoder_bytes`.
 
     Args:
-        distribution: the distribution, which was learned.
+        distribution: learned distribution of codes.
 
     Returns:
-        A safetensors file; its header's metadata holds what the browser has to know besides the
-        weights as JSON under `flow`: `dim`, `width`, `blocks`, `frequencies` and `steps`.
+        The content of a safetensors file, whose metadata holds `dim`, `width`, `blocks`,
+        `frequencies` and `steps` as JSON under `flow`.
 
     Raises:
-        ValueError: it is a fitted Gaussian, which has no flow.
+        ValueError: if the distribution is a fitted Gaussian, which has no flow.
     """
     field = distribution.field
     if field is None:

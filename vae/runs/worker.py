@@ -1,4 +1,4 @@
-"""Training as a run does it: applies its control, trains, and writes the run's folder."""
+"""The training of a run: applies its control, trains, and writes its folder."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def lead(
     device: str | torch.device,
     options: RunOptions,
 ) -> Status:
-    """Trains in the one process that writes, and tells the others of several what to do.
+    """Trains in the process that writes, and sends the configuration to the other processes.
 
     Args:
-        config: what to do.
-        reporter: of the run.
-        stop: set to end it in order.
-        device: `cpu`, `cuda`, `auto`, or another of torch's.
-        options: how it goes about it.
+        config: configuration of the run.
+        reporter: reporter of the run.
+        stop: event that stops training in order.
+        device: `cpu`, `cuda`, `auto`, or another device of torch.
+        options: options of the process.
     """
     try:
         group = join(device)
@@ -83,18 +83,18 @@ def lead(
 
 
 def follow(folder: Path, device: str | torch.device, options: RunOptions) -> Status:
-    """Trains in one of the other processes, once the first has said what to do.
+    """Trains in one of the other processes, once it has received the configuration.
 
     Args:
-        folder: the run's.
-        device: `cpu`, `cuda`, `auto`, or another of torch's.
-        options: how the process goes about it.
+        folder: folder of the run.
+        device: `cpu`, `cuda`, `auto`, or another device of torch.
+        options: options of the process.
     """
     group = join(device)
     try:
         config = group.object_from_first(None)
         if config is None:
-            return Status("failed", "The first process did not begin; its message says why.")
+            return Status("failed", "The first process did not start; its message says why.")
         reporter = Reporter(folder, Status("starting", epochs=config.training.epochs))
         return _Trainer(config, group, reporter, threading.Event(), options).run()
     finally:
@@ -102,14 +102,14 @@ def follow(folder: Path, device: str | torch.device, options: RunOptions) -> Sta
 
 
 def dismiss(device: str | torch.device) -> None:
-    """Tells the other processes that the first one does not begin."""
+    """Informs the other processes that the first one does not start."""
     group = join(device)
     group.object_from_first(None)
     leave(group)
 
 
 class _Reached(TypedDict):
-    """What a saved state says beside its tensors."""
+    """The metadata of a saved state."""
 
     step: Count
     seconds: Positive
@@ -120,7 +120,7 @@ class _Reached(TypedDict):
 def _check_state(
     file: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, Any], model: VAE
 ) -> dict[str, Any]:
-    """Refuses a saved state that is not this network's, before it takes the place of anything."""
+    """Refuses a saved state of another network, before anything is overwritten."""
     expected = {f"model.{name}": value.shape for name, value in model.state_dict().items()}
     for i, parameter in enumerate(model.parameters()):
         expected |= {f"{kind}.{i:03d}": parameter.shape for kind in ("exp_avg", "exp_avg_sq")}
@@ -146,7 +146,7 @@ class _Stopped(Exception):
 
 
 class _Trainer:
-    """One process's share of a run; the first process alone writes."""
+    """The part of a run that one process computes; the first process alone writes."""
 
     def __init__(
         self,
@@ -160,8 +160,8 @@ class _Trainer:
         self.stop, self.reporter, self.say = stop, reporter, reporter.say
         self.options = options
         self.state = TrainingState()
-        self.seconds = 0.0  # spent training, over all resumptions
-        self._pace = 0.0  # seconds a step
+        self.seconds = 0.0  # time spent training, over all resumptions
+        self._pace = 0.0  # seconds per step
         self._window: list[Progress] = []
         self._saved = time.monotonic()
         self._changes: list[dict[str, Any]] = []
@@ -187,7 +187,7 @@ class _Trainer:
 
     @property
     def status(self) -> Status:
-        """Where the run is."""
+        """The current status of the run."""
         return self.reporter.status
 
     def _train(self) -> None:
@@ -268,8 +268,8 @@ class _Trainer:
         self.say("finished", " ".join(sentences), seconds_left=0.0)
 
     def _fit_codes(self, data: Dataset) -> str:
-        """Fits the distribution of codes; says what there is to say if it ends without one."""
-        since: tuple[float, float] | None = None  # when the step began, and at which share
+        """Fits the distribution of codes; returns a message if it ends without one."""
+        since: tuple[float, float] | None = None  # time and fraction at the start of the step
 
         def log(sentence: str) -> None:
             nonlocal since
@@ -301,7 +301,7 @@ class _Trainer:
         return ""
 
     def _settle_precision(self) -> None:
-        """Keeps what `auto` means here, so that the run computes alike wherever it is resumed."""
+        """Stores the resolved precision, so that a resumed run computes the same anywhere."""
         training = self.config.training
         precision = resolve_precision(training.precision, self.group.device)
         if precision != training.precision:
@@ -364,7 +364,7 @@ class _Trainer:
         """
         began = time.perf_counter()
         while True:
-            # From the first process, so that it takes effect at the same step in all.
+            # Broadcast from rank 0, so that it takes effect at the same step in all processes.
             action, beta, rate = self.group.object_from_first(self._wanted())
             if beta is not None:
                 self.state.beta = beta
@@ -381,7 +381,7 @@ class _Trainer:
             time.sleep(0.1)
 
     def _wanted(self) -> tuple[str, float | None, float | None]:
-        """What is to be done before this step, and what changes at it: beta, learning rate."""
+        """The action before this step, and the beta and learning rate that change at it."""
         if not self.group.writes:
             return "run", None, None
         control = self._control()
@@ -409,7 +409,7 @@ class _Trainer:
         return self._seen[1]
 
     def _log_change(self, control: Control) -> None:
-        """Logs a change with its step, so that a resumed run makes it there again."""
+        """Logs a change with its step, so that a resumed run repeats it there."""
         for name in ("beta", "learning_rate"):
             value = getattr(control, name)
             logged = [c[name] for c in self._changes if c[name] is not None]
@@ -475,7 +475,7 @@ class _Trainer:
         self.seconds = state["seconds"]
 
     def _rewind(self, step: int, per_epoch: int) -> None:
-        """Removes what was reported after the step that training continues from."""
+        """Removes the reports after the step from which training resumes."""
         file = self.folder / "metrics.jsonl"
         rows = [row for row in read_metrics(self.folder)[0] if row["step"] <= step]
         write_file(file, "".join(json.dumps(row) + "\n" for row in rows).encode())

@@ -1,4 +1,4 @@
-"""An edit and its report, as a program."""
+"""An edit and its report as a Python program."""
 
 from __future__ import annotations
 

@@ -65,12 +65,12 @@ def show(space: LatentSpace, active: Sequence[NamedConcept]) -> None:
 
 
 def identifier(name: str) -> str:
-    """How a concept is written in a sum: `Long hair` as `long_hair`."""
+    """The identifier of a concept in expressions: `long_hair` for `Long hair`."""
     return re.sub(r"\W+", "_", name.lower()).strip("_")
 
 
 def _name_and_make(space: LatentSpace, key: str, proposal: str, ready: bool = True) -> str | None:
-    """A name and a button; the name once the button is pressed."""
+    """Shows a name field and a button; returns the name when the button is pressed."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(
             "Name", proposal, key=f"{key}-name-{proposal}", max_chars=40, width=260
@@ -216,7 +216,7 @@ def _from_pairs(space: LatentSpace) -> None:
 
 
 def _twins(space: LatentSpace, pin: Pin, name: str) -> dict[str, Pin]:
-    """A drawn person and the twin who differs in one attribute, sorted by who shows it."""
+    """A drawn person and a twin who differs in one attribute, as positive and negative."""
     has = bool(labels.table(space)[name][pin.row])
     drawn = true_pictures(space.dataset, space.index[[pin.row]], {name: not has})
     twin = upload_pin(space, drawn[0], f"{pin.title}, redrawn")

@@ -16,7 +16,7 @@ from vae.latent import UNJUDGED
 
 __all__ = ["show_dose"]
 
-_SPARSE = 4  # every so many strengths it is judged whether the code has left the data
+_SPARSE = 4  # every 4th strength is tested for having left the data
 
 
 def show_dose(result: EditResult) -> None:
@@ -37,7 +37,7 @@ def show_dose(result: EditResult) -> None:
     codes = without + at[:, None] * concept.vector
     probabilities = classifier.probabilities(decode(edit.space.model, codes)).numpy()
     judged = edit.space.neighbour_distances.judged
-    some = np.arange(0, len(at), _SPARSE)  # each is judged by itself
+    some = np.arange(0, len(at), _SPARSE)  # each is tested separately
     zones = [judge_edited(edit.space, z).zone for z in codes[some].astype(np.float32)]
     outside = np.array([zone == "outside" for zone in zones])
     moved = np.abs(probabilities - probabilities[np.argmin(np.abs(at))]).max(0)

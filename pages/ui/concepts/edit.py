@@ -1,4 +1,4 @@
-"""An edit and all that it gives, computed once for every view: pictures, truth, report, effect."""
+"""An edit and its results, computed once for all views: pictures, ground truth, report, effect."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from vae.likely_codes import bring_back
 
 __all__ = ["BroughtBack", "Edit", "EditResult"]
 
-_MANY = 200  # held-out images that an edit is tried on at once; on all of them when asked
-_FEWEST = 20  # of which shares can be told
+_MANY = 200  # held-out images on which an edit is evaluated before the visitor asks for all
+_FEWEST = 20  # smallest number of images of which shares are shown
 _AFTER_REGION = 40  # images whose mean change gives a region where no classifier looks
 
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """A start, the concepts that act on it, and their strengths.
+    """A starting point, the concepts that are added to it, and their strengths.
 
     Args:
         space: the model.
-        pin: the start.
-        active: K concepts.
-        strengths: `(K,)`.
+        pin: pin of the starting point.
+        active: K active concepts.
+        strengths: strengths of the concepts, `(K,)`.
     """
 
     space: LatentSpace
@@ -47,18 +47,18 @@ class Edit:
 
     @property
     def step(self) -> np.ndarray:
-        """What is added to the code, `(D,)`."""
+        """The vector that is added to the code, `(D,)`."""
         vectors = np.stack([concept.vector for concept in self.active])
         return (self.strengths @ vectors).astype(np.float32)
 
     @property
     def edited(self) -> np.ndarray:
-        """The code after it, `(D,)`."""
+        """The code after the edit, `(D,)`."""
         return self.pin.z + self.step
 
     @property
     def targets(self) -> dict[str, bool]:
-        """What the edit should bring about: attributes, and whether they should be there."""
+        """The intended predictions by attribute."""
         pairs = zip(self.active, self.strengths, strict=True)
         return {c.target: bool(s > 0) for c, s in pairs if c.target and abs(s) >= 0.25}
 
@@ -69,7 +69,7 @@ class Edit:
         return set(self.targets).union(*excluded)
 
     def others(self) -> np.ndarray:
-        """Rows of held-out images that lack what is added and show what is taken away."""
+        """Rows of held-out images that lack the added and show the removed attributes."""
         rows = np.flatnonzero(~labels.fit_rows(self.space))
         for name, value in self.targets.items():
             with_it, without = labels.held_out(self.space, name)
@@ -83,11 +83,11 @@ class BroughtBack:
     """An edited code that had left the data, brought back to them.
 
     Args:
-        z: the code `(D,)`.
-        picture: decoded, `(C, H, W)`.
-        report: how it compares with the start.
-        place: where it lies.
-        level: of noise that it went back to.
+        z: code after the correction, `(D,)`.
+        picture: decoded picture, `(C, H, W)`.
+        report: report of the edit against the starting point.
+        place: position relative to the data.
+        level: level of noise to which the code was taken back.
     """
 
     z: np.ndarray
@@ -99,17 +99,17 @@ class BroughtBack:
 
 @dataclass(frozen=True, eq=False)
 class EditResult:
-    """What an edit gave: each code decoded once, the true person drawn and encoded once.
+    """The results of an edit: each code is decoded once, the ground truth drawn and encoded once.
 
     Args:
-        edit: what was done.
-        before: the decoded start, `(C, H, W)`.
-        after: the decoded code after the edit, `(C, H, W)`.
-        truth: the same person drawn with the targets met, `(C, H, W)`; None for anybody but the
-            drawn faces, or where no such person exists.
-        reconstruction: of the truth, by the model; None likewise.
-        report: how the two codes and pictures compare.
-        others: rows `(N,)` of the held-out images that the same edit can be tried on.
+        edit: edit that was applied.
+        before: decoded picture of the starting point, `(C, H, W)`.
+        after: decoded picture after the edit, `(C, H, W)`.
+        truth: ground truth, the same person drawn with the targets, `(C, H, W)`; None for other
+            images than drawn faces, or if the targets exclude each other.
+        reconstruction: reconstruction of the ground truth, or None.
+        report: report of the effect on the codes and pictures.
+        others: rows `(N,)` of the held-out images on which the edit can be evaluated.
     """
 
     edit: Edit
@@ -122,7 +122,7 @@ class EditResult:
 
     @classmethod
     def of(cls, edit: Edit) -> EditResult:
-        """Carries an edit out; what it does to others waits until a view asks for it."""
+        """Applies an edit; its effect on other images is computed when a view needs it."""
         space, truth = edit.space, _truth(edit)
         z = np.stack([edit.pin.z, edit.edited])
         codes = z
@@ -135,7 +135,7 @@ class EditResult:
 
     @functools.cached_property
     def effect(self) -> Effect | None:
-        """The same edit on many others; None where nobody can judge it."""
+        """The effect on other images; None without a classifier or with too few images."""
         space, step, rows = self.edit.space, self.edit.step, self.others
         if space.classifier is None or len(rows) < _FEWEST:
             return None
@@ -147,7 +147,7 @@ class EditResult:
         return _effect(space, step, rows, self.truth is not None, everybody)
 
     def try_on_all(self) -> None:
-        """Has `effect` computed on all others from the next run on."""
+        """Makes `effect` use all other images from the next run on."""
         edit = self.edit
         visitor.current().concepts.tried_on_all = (edit.space.name, edit.step.tobytes())
 
@@ -158,7 +158,7 @@ class EditResult:
 
     @functools.cached_property
     def brought_back(self) -> BroughtBack | None:
-        """The edit that stays with the data; None where it does so already, or nobody can tell."""
+        """The edit brought back to the data; None if it is inside, or this cannot be judged."""
         edit, space = self.edit, self.edit.space
         if self.place.share is None or self.place.zone == "inside":
             return None
@@ -169,7 +169,7 @@ class EditResult:
 
     @functools.cached_property
     def region(self) -> Tensor:
-        """Pixels `(H, W)` that the edit may change, bool: where the truth does, or others do."""
+        """Mask `(H, W)` bool of pixels that change in the ground truth or in other images."""
         if self.truth is not None:
             change = (self.truth - self.edit.space.image(self.edit.pin.row)).abs().amax(0)
             level = 0.02
@@ -181,7 +181,7 @@ class EditResult:
         return region if region.any() and not region.all() else wide >= wide.median()
 
     def _change_of_some(self) -> Tensor:
-        """Mean absolute change of each pixel, `(H, W)`, where there is no classifier."""
+        """Mean absolute change of each pixel, `(H, W)`, without a classifier."""
         space, rows = self.edit.space, evenly(self.others, _AFTER_REGION)
         if not len(rows):
             return (self.after - self.before).abs().mean(0)
@@ -207,7 +207,7 @@ def _bring_back(
 def _effect(
     space: LatentSpace, step: np.ndarray, rows: np.ndarray, reconstructed: bool, _tell: bool
 ) -> Effect:
-    """What a step does to reference images, compared with their reconstructions or with them."""
+    """The effect of a step on reference images, against their reconstructions or originals."""
     before = predictions(space, rows) if reconstructed else None
     arguments = space.model, space.classifier, space.mean[rows], step, before
     if not _tell:
@@ -222,6 +222,6 @@ def _truth(edit: Edit) -> Tensor | None:
         return None
     try:
         drawn = true_pictures(space.dataset, space.index[[pin.row]], edit.targets)
-    except ValueError:  # nobody can be so
+    except ValueError:  # the targets exclude each other
         return None
     return None if drawn is None else drawn[0]

@@ -1,4 +1,4 @@
-"""The report card of an edit: what it did to this picture, to others, and against the truth."""
+"""The report of an edit: its effect on this picture, on others, and against the ground truth."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def verdict(
     """Summarises an edit.
 
     Args:
-        edit: what was done.
-        report: what it did to this picture.
-        effect: what it did to others, if that is known already.
-        where: the edited code lies.
+        edit: edit that was applied.
+        report: effect on this picture.
+        effect: effect on other images, if it is known already.
+        where: position of the edited code relative to the data.
 
     Returns:
-        "good", "fair", "bad" or "open", and a line in plain words.
+        "good", "fair", "bad" or "open", and a summary.
     """
     if not np.abs(edit.strengths).max() >= 0.25:
         return "open", "No edit yet: move a slider away from zero."
@@ -152,7 +152,7 @@ def show_pictures(result: EditResult) -> None:
 
 @cache.shared(16)
 def _usual_error(space: LatentSpace) -> float:
-    """The reconstruction error that 99 % of real images stay below."""
+    """The 99 % quantile of the reconstruction error of real images."""
     rows = evenly(np.arange(len(space)), 300)
     real = space.model.observe(space.dataset.images[space.index[rows]])
     return float(np.quantile(rmse(decode(space.model, space.mean[rows]), real), 0.99))
@@ -236,7 +236,7 @@ def _show_brought_back(result: EditResult, back: BroughtBack) -> None:
 def _figures(
     result: EditResult, picture: Tensor, report: EditReport, place: Judgement
 ) -> dict[str, str]:
-    """What an edited picture `(C, H, W)` is judged by."""
+    """The metrics of an edited picture `(C, H, W)`."""
     share = "below all" if place.share == 0 else f"{place.share:.0%}"
     shown = {"Likelihood percentile": share}
     if report.after:
@@ -256,7 +256,7 @@ def _figures(
 
 
 def _show_place(result: EditResult) -> None:
-    """How likely the edited code is, or, where nothing tells that, how far out it lies."""
+    """The likelihood percentile of the edited code, or else its Mahalanobis percentile."""
     space, report = result.edit.space, result.report
     if (share := result.place.share) is not None:
         before = judge(space, result.edit.pin.z).share

@@ -71,7 +71,7 @@ def read(space: LatentSpace, content: bytes) -> list[Concept]:
     """Reads an uploaded file of vectors of this model.
 
     Raises:
-        VectorError: it is another model's, or no such file.
+        VectorError: if the file is invalid or belongs to another model.
     """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "vectors.safetensors"

@@ -27,9 +27,9 @@ _LESSONS = {
     "confounding": ("What if two attributes are correlated?", ":material/link:"),
     "limits": ("Where does latent arithmetic fail?", ":material/block:"),
 }
-_TRIED = 100  # held-out images that each vector is tried on
+_TRIED = 100  # held-out images on which each vector is evaluated
 _SHOWN = 5
-_TWINS = 40  # pairs from which a vector of an unlabelled detail is made
+_TWINS = 40  # pairs from which the vector of an unlabelled detail is estimated
 _AGREE = 0.9
 
 
@@ -57,7 +57,7 @@ def _choose(lesson: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Tried:
-    """A vector, what it does to some people, and its effect on held-out images."""
+    """A vector, edited pictures of some people, and its effect on held-out images."""
 
     title: str
     pictures: Tensor
@@ -278,7 +278,7 @@ def _limits_of_faces(space: LatentSpace) -> None:
 
 @cache.shared(8)
 def _details(space: LatentSpace) -> list[tuple[str, list[tuple[str, Tensor]], float, float]]:
-    """A large change and a faint one, each as a vector from drawn twins, tried on others."""
+    """A large and a faint change, each as a vector from drawn twins, evaluated on others."""
     from vae.datasets.faces import counterfactual, person
 
     fit = labels.fit_rows(space)

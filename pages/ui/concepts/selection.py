@@ -1,4 +1,4 @@
-"""Concepts as the page uses them: which there are, on whom they act, and the edited code."""
+"""The concepts in use: their choice, the starting point of the edit, and their strengths."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ __all__ = [
     "strengths_text",
 ]
 
-_LOW, _HIGH = -1, 2  # of a slider
-MOST_SLIDERS = 4  # more would be hard to use
+_LOW, _HIGH = -1, 2  # range of a slider
+MOST_SLIDERS = 4  # largest number that is easy to use
 _FIRST = ("glasses", "smile", "hat", "beard")  # shown first where the data have them
 
 
@@ -48,7 +48,7 @@ def choose_concepts(space: LatentSpace) -> list[NamedConcept]:
         first = [formatting.words(n) for n in _FIRST if formatting.words(n) in known] or list(
             known
         )
-        # Nobody is of two classes: these are added one at a time.
+        # Classes exclude each other: they are added one at a time.
         st.session_state[key] = first[: 2 if space.dataset.attributes else 1]
     st.session_state[key] = [n for n in st.session_state[key] if n in known]
     names = st.multiselect(
@@ -79,7 +79,7 @@ def _listed(known: dict[str, NamedConcept]) -> str:
 
 
 def first_strengths(active: Sequence[NamedConcept]) -> list[float] | None:
-    """Where the sliders of these concepts first stand, if a link said so."""
+    """The initial positions of the sliders of these concepts, if a link has them."""
     linked = links.read_numbers("strengths", len(active), _LOW, _HIGH)
     state, names = visitor.current().concepts, tuple(concept.name for concept in active)
     if linked is not None:
@@ -89,7 +89,7 @@ def first_strengths(active: Sequence[NamedConcept]) -> list[float] | None:
 
 
 def strengths_text(strengths: np.ndarray) -> str | None:
-    """The strengths as a link has them; None where all are 1."""
+    """The strengths in the format of links; None if all are 1."""
     return None if np.all(strengths == 1) else links.numbers_text(strengths.tolist())
 
 
@@ -117,7 +117,7 @@ def _person(space: LatentSpace) -> str | None:
 
 
 def choose_start(space: LatentSpace) -> None:
-    """Offers everything that a concept can be added to: images, pins, samples, camera."""
+    """Offers all sources of a starting point: images, pins, samples, camera."""
     camera = st.segmented_control(
         "From",
         ["here", "camera"],
@@ -144,5 +144,5 @@ def draw_start(space: LatentSpace, pin: Pin) -> None:
 
 
 def set_start(pin: Pin) -> None:
-    """Lets concepts act on a picture from now on."""
+    """Sets the starting point of the edit."""
     visitor.current().concepts.start = pin

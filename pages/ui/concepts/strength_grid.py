@@ -20,7 +20,7 @@ from vae.latent import evenly
 __all__ = ["labelled_sheet", "show_grid"]
 
 _TILE = 96  # pixels of a picture in a grid
-_GREY = (128, 132, 149)  # read on light and on dark pages
+_GREY = (128, 132, 149)  # legible on light and on dark pages
 
 
 def show_grid(result: EditResult) -> None:
@@ -67,7 +67,7 @@ def show_grid(result: EditResult) -> None:
 
 @cache.shared(16)
 def _decoded(space: LatentSpace, codes: np.ndarray) -> Tensor:
-    """Pictures of codes `(N, D)`: they stay while strengths are dragged."""
+    """Decoded pictures of codes `(N, D)`, cached while strengths are dragged."""
     return decode(space.model, codes)
 
 

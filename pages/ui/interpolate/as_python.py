@@ -1,4 +1,4 @@
-"""A path, as a program."""
+"""A path as a Python program."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def path_as_python(
 
     Args:
         space: the model.
-        a: where it begins.
-        b: where it ends.
+        a: code at the start, as a pin.
+        b: code at the end, as a pin.
         way: "lerp", "slerp" or "learned".
-        level: of a learned path.
+        level: noise level of a learned path.
         frames: positions `(N,)`, at even distances.
     """
     imports, lines = opening(space)

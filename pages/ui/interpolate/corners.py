@@ -100,7 +100,7 @@ def square_view(space: LatentSpace) -> None:
 def _blended(
     space: LatentSpace, corners: np.ndarray, at: np.ndarray, level: float | None
 ) -> np.ndarray:
-    """Codes `(N, D)` at places `(N, 2)` of the square."""
+    """Codes `(N, D)` at positions `(N, 2)` of the square."""
     if level is None:
         return bilinear(corners, at)
     return blend(space.distribution, corners, bilinear(np.eye(4), at), level)
@@ -154,7 +154,7 @@ def analogy(space: LatentSpace, known: dict[str, concepts.NamedConcept]) -> np.n
 
 @torch.no_grad()
 def _here(space: LatentSpace, z: np.ndarray, count: int = 6) -> None:
-    """Likelihood, predictions and nearest images of the point where the mark was left."""
+    """Likelihood, predictions and nearest images of the marked point."""
     rows, distances = neighbours(space.mean, z, count)
     words = f"At the mark the code is {judge(space, z).words}."
     classifier = space.classifier

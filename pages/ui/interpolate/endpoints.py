@@ -1,4 +1,4 @@
-"""The pictures that a walk goes between: chosen, swapped, shuffled, and kept in the address."""
+"""The endpoints of an interpolation: choosing, swapping, shuffling, and their address."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ __all__ = [
 ]
 
 NAMES = ("A", "B", "C", "D")
-_FURTHEST = 3  # where a slider may stand
+_FURTHEST = 3  # largest position of a slider
 
 
 # What is kept -----------------------------------------------------------------------------------
 
 
 def ends(space: LatentSpace) -> dict[str, Pin]:
-    """The four chosen pictures of a model, by name; at first those of the address, or any."""
+    """The four endpoints of a model by name; initially those of the address, or random ones."""
     kept = visitor.current().paths.ends
     now = {name: refound(space, pin) for name, pin in kept.get(space.name, {}).items()}
     if not now or None in now.values():
@@ -70,7 +70,7 @@ def ends(space: LatentSpace) -> dict[str, Pin]:
 
 
 def set_end(space: LatentSpace, name: str, pin: Pin) -> None:
-    """Puts a picture at an end."""
+    """Sets an endpoint."""
     visitor.current().paths.ends[space.name] = ends(space) | {name: pin}
 
 
@@ -83,7 +83,7 @@ def swap(space: LatentSpace) -> None:
 
 
 def shuffle(space: LatentSpace, names: Sequence[str]) -> None:
-    """Puts other real images at these ends, of different classes where there are classes."""
+    """Sets endpoints to random real images, of different classes if there are classes."""
     for name, pin in zip(names, _any_images(space, len(names), None), strict=True):
         set_end(space, name, pin)
 
@@ -103,7 +103,7 @@ def _any_images(space: LatentSpace, count: int, seed: int | None) -> list[Pin]:
 
 
 def stand(space: LatentSpace, view: str, default: Sequence[float]) -> list[float]:
-    """Where the sliders of a view stand: as the visitor left them, else as the address says."""
+    """The positions of a view's sliders: the visitor's last ones, or those of the address."""
     positions = visitor.current().paths.positions
     linked = links.read_numbers("at", len(default), -_FURTHEST, _FURTHEST)
     if linked is not None:
@@ -112,12 +112,12 @@ def stand(space: LatentSpace, view: str, default: Sequence[float]) -> list[float
 
 
 def keep_stand(space: LatentSpace, view: str, values: Sequence[float]) -> None:
-    """Remembers where the sliders of a view stand."""
+    """Stores the positions of a view's sliders."""
     visitor.current().paths.positions[space.name, view] = [float(v) for v in values]
 
 
 def write_address(space: LatentSpace, names: Sequence[str], at: Sequence[float]) -> None:
-    """Puts the chosen pictures and the sliders into the page's address."""
+    """Writes the endpoints and the positions of the sliders into the address."""
     now = ends(space)
     for name in names:
         links.put(name.lower(), as_text(space, now[name]))
@@ -128,7 +128,7 @@ def write_address(space: LatentSpace, names: Sequence[str], at: Sequence[float])
 
 
 def choose_end(space: LatentSpace, name: str, width: int = 96) -> Pin:
-    """Shows one end and lets the visitor choose another picture for it."""
+    """Shows one endpoint and lets the visitor choose another picture for it."""
     with st.container(key=f"end-{name}", width=width + 34, gap="small"):
         shown = st.container(gap="small")
         with st.popover(
@@ -156,7 +156,7 @@ def choose_end(space: LatentSpace, name: str, width: int = 96) -> Pin:
 
 
 def choose_ends(space: LatentSpace, names: Sequence[str]) -> list[Pin]:
-    """Shows several ends in a row, with buttons that exchange or shuffle them."""
+    """Shows several endpoints in a row, with buttons that swap or shuffle them."""
     with st.container(horizontal=True, gap="small"):
         chosen = [choose_end(space, name) for name in names]
     with st.container(horizontal=True, gap="small"):
@@ -217,13 +217,13 @@ def draw_first(space: LatentSpace, chosen: Sequence[Pin]) -> None:
 
 
 def picture(space: LatentSpace, pin: Pin) -> torch.Tensor:
-    """What an end looks like, `(C, H, W)`: the image itself, or what its code is decoded to."""
+    """The picture of an endpoint, `(C, H, W)`: the image itself, or its decoded code."""
     image = original(space, pin)
     return decode(space.model, pin.z[None])[0] if image is None else image
 
 
 def own_pin(space: LatentSpace, z: np.ndarray, title: str) -> None:
-    """Keeps a place among the visitor's pins, where every page can start from it."""
+    """Adds a point to the visitor's pins, which all pages offer."""
     visitor.add_pin(Pin(space.name, "generated", np.asarray(z, dtype=np.float32), title))
 
 

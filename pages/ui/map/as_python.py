@@ -1,4 +1,4 @@
-"""What the map shows of the last pin, as a program."""
+"""The computation of the last pin as a Python program."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _SOURCES = {
 
 
 def _nats(metrics: dict[str, float]) -> dict[str, str]:
-    """The card's nats as `bounds_in_words` writes them; three figures where no error was noted."""
+    """The nats of a card in the format of `bounds_in_words`; three digits without an error."""
     if "kl" not in metrics or "elbo" not in metrics:
         return {}
     if "elbo_error" not in metrics:
@@ -144,7 +144,7 @@ def show_card(space: LatentSpace) -> None:
 
 
 def _numbers(metrics: object) -> dict[str, float]:
-    """The finite numbers in a part of a card; whatever else somebody wrote there is left out."""
+    """The finite numbers in a part of a card; other values are left out."""
     if not isinstance(metrics, dict):
         return {}
     return {k: v for k, v in metrics.items() if isinstance(v, int | float) and math.isfinite(v)}

@@ -23,8 +23,8 @@ from vae.latent import neighbours
 
 __all__ = ["show_bounds", "show_pin"]
 
-_DECODES = 1_000  # codes that each estimate decodes at most
-_NEIGHBOURS = 6  # shown
+_DECODES = 1_000  # largest number of codes that each estimate decodes
+_NEIGHBOURS = 6  # neighbours shown
 _HELP = {  # the glossary's term, and what there is to add; in nats for this one image
     "KL": ("KL", ""),
     "Reconstruction": (
@@ -42,12 +42,12 @@ _HELP = {  # the glossary's term, and what there is to add; in nats for this one
 
 @torch.no_grad()
 def show_pin(space: LatentSpace, pin: Pin, width: int = 104) -> DeltaGenerator | None:
-    """Shows a pin at once; what takes longer is left to `show_bounds`.
+    """Shows a pin at once; slow estimates are left to `show_bounds`.
 
     Args:
         space: the pin's model.
-        pin: what to show.
-        width: of each picture, in pixels.
+        pin: pin to be shown.
+        width: width of each picture in pixels.
 
     Returns:
         The slot for `show_bounds`; None where there is no evidence: for a generated picture,
@@ -146,12 +146,12 @@ def _show_neighbours(
 
 
 def show_bounds(space: LatentSpace, pin: Pin, slot: DeltaGenerator | None) -> None:
-    """Shows KL, ELBO and log p(x): kept with the codes, or estimated once for all visitors.
+    """Shows KL, ELBO and log p(x): stored with the codes, or estimated once for all visitors.
 
     Args:
         space: the pin's model.
-        pin: what to show them for.
-        slot: as `show_pin` gave it.
+        pin: pin of the image.
+        slot: output of `show_pin`.
     """
     if slot is None:
         return
@@ -173,12 +173,12 @@ def show_bounds(space: LatentSpace, pin: Pin, slot: DeltaGenerator | None) -> No
 
 @cache.shared(4_096)
 def _estimated(space: LatentSpace, image: int | Tensor) -> list[Bounds]:
-    """A place for what is estimated of an image while the page shows how far it is."""
+    """A cache entry for the estimates of an image, filled while the page shows their progress."""
     return []
 
 
 def _estimate(space: LatentSpace, x: Tensor, slot: DeltaGenerator, known: Bounds | None) -> Bounds:
-    """Estimates what is not found, in parts: the next click need not wait for the last one."""
+    """Estimates unknown bounds in parts, so that the next click need not wait for the last one."""
     shown: dict[str, str] = {}
     options = {"decodes": _DECODES, "tell": lambda: _write(slot, shown)}
     known = known or estimate_elbo(space.model, x, **options)
