@@ -412,7 +412,7 @@ class SliderData(Message):
     model: str
     shape: tuple[int, int, int]
     gaussian: bool
-    weighting: Literal["linear", "arc", "through", "bilinear"]
+    weighting: Literal["linear", "arc", "bilinear"]
     level: float | None
     bases: list[SliderBase]
     vectors: list[list[float]]

@@ -34,7 +34,6 @@ WAYS = {"lerp": "Linear", "slerp": "Spherical (slerp)", "learned": "Learned dist
 LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)  # how far back to noise a learned path goes
 FRAMES = (5, 7, 9, 11, 13, 17)
 _OVERSHOOT = 0.5  # t from -0.5 to 1.5
-_THROUGH = 97  # codes of a learned path that the browser is sent; A and B are among them
 _POSITIONS = 49  # where a path is measured; enough for curves, and for each frame to be near one
 _SPARSE = 4  # every so many positions a log density is computed
 _MOST_ANSWERS = 4  # curves of the classifier that can still be told apart
@@ -211,9 +210,9 @@ def path_view(space: LatentSpace) -> None:
             space,
             a.z,
             b.z,
-            key=f"path-{space.name}",
+            key=f"path-{space.name}{'-learned' * (way == 'learned')}",
             arc=way == "slerp",
-            through=_through(space, a.z, b.z, path, overshoot) if way == "learned" else None,
+            level=level if way == "learned" else None,
             title="Decoded on the path · generated",
             strip=frames,
             overshoot=overshoot,
@@ -254,14 +253,6 @@ def path_view(space: LatentSpace) -> None:
                 lambda: path_file(space, a.z, b.z, shown, path, about),
             ),
         })  # fmt: skip
-
-
-@cache.shared(64)
-def _through(
-    space: LatentSpace, a: np.ndarray, b: np.ndarray, path: Path, overshoot: float
-) -> np.ndarray:
-    """Codes `(M, D)` from one end of the slider to the other."""
-    return path.along(space, a, b, np.linspace(-overshoot, 1 + overshoot, _THROUGH))
 
 
 def _nearest(space: LatentSpace, found: Facts) -> tuple[list[int], list[tuple[str, str]]]:

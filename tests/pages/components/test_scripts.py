@@ -97,20 +97,6 @@ def test_blends_and_directions_in_noise_are_those_of_the_library(run):
     assert gaussian.from_noise(found, level) == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_path_through_codes_is_straight_between_them(run):
-    rng = np.random.default_rng(6)
-    codes = rng.standard_normal((5, 7))
-    slider = {"low": -0.5, "high": 1.5}
-    data = {"weighting": "through", "bases": [], "vectors": codes.tolist(), "sliders": [slider]}
-    at = np.array([-0.5, 0.0, 0.1, 0.5, 1.4, 1.5])
-    found = run(
-        "sliders/weightings.js", "at.map((t) => codesAt(data, [t])[0])", data=data, at=at.tolist()
-    )
-    places = (at - slider["low"]) / 2 * 4
-    expected = np.stack([np.interp(places, np.arange(5), codes[:, k]) for k in range(7)], 1)
-    assert np.array(found) == pytest.approx(expected, abs=1e-6)
-
-
 def test_a_plane_leads_from_a_place_to_its_code_and_back(run):
     rng = np.random.default_rng(5)
     u, v = np.linalg.qr(rng.standard_normal((6, 2)))[0].T

@@ -8,6 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
+from pages.ui.shared import cache
+from vae.codes import decode
+
 NOW = ".live-now canvas"
 DECODED = ".live-decoder[data-decoded]"  # all pictures belong to where the sliders stand
 READY = f".live-decoder[data-ready]{DECODED.removeprefix('.live-decoder')}"
@@ -175,3 +178,13 @@ def test_a_traversal_moves_one_direction(visit):
     page.wait_for_selector(DECODED)
     assert pixels(page, NOW) != before
     assert pixels(page, ".live-still canvas") == before
+
+
+def test_a_learned_path_is_walked_in_the_browser_as_in_the_library(page, app):
+    page.goto(f"{app}/interpolate?model=faces&a=17&b=4&way=learned&at=0.3")
+    page.wait_for_selector(READY)
+    space = cache.latent_space("faces")
+    ends = (space.mean[list(space.index).index(number)] for number in (17, 4))
+    expected = decode(space.model, space.distribution.path(*ends, np.array([0.3])))[0]
+    shown = np.array(pixels(page, NOW)).reshape(64, 64, 4)[..., :3]
+    assert np.abs(shown - expected.permute(1, 2, 0).mul(255).round().numpy()).max() <= 2

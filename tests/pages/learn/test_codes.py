@@ -74,7 +74,7 @@ def test_a_link_restores_a_path():
 
 def test_what_the_browser_says_is_kept_in_the_address_and_nonsense_is_not():
     def said(value: object) -> dict:
-        return {"mean-faces": {"value": {"value": value, "count": 1}}}
+        return {"codes-mean-faces": {"value": {"value": value, "count": 1}}}
 
     assert written(visit({"stage": "mean"}, **said(7)))["averaged"] == "7"
     assert written(visit({"stage": "mean"}, **said(6.7)))["averaged"] == "7", "a whole number"

@@ -174,7 +174,7 @@ def live_path(
     *,
     key: str,
     arc: bool = False,
-    through: np.ndarray | None = None,
+    level: float | None = None,
     title: str = "on the path",
     strip: int = 9,
     overshoot: float = 0.0,
@@ -194,8 +194,8 @@ def live_path(
         b: code `(D,)` at t = 1.
         key: key of the component.
         arc: turns the direction evenly (slerp) instead of the straight line.
-        through: codes `(M, D)` at even distances from one end of the slider to the other, if the
-            path is neither of these.
+        level: how far back to noise the arc is taken, through the learned distribution; None
+            for a path of the codes themselves.
         title: below the large picture.
         strip: frames of the film strip.
         overshoot: extent of the slider beyond both ends.
@@ -215,15 +215,15 @@ def live_path(
         "Position on the path, from A (0) to B (1)", -overshoot, 1 + overshoot, 0.5, 0.005
     )
     ends = np.stack([a, b]).astype(np.float64)
-    if through is not None:
-        weighting, vectors = "through", np.asarray(through, dtype=np.float64)
-    else:
-        weighting, vectors = ("arc", ends) if arc else ("linear", ends[1:] - ends[:1])
+    if level is not None:
+        ends = space.distribution.to_noise(ends, level)
+    bent = arc or level is not None
+    weighting, vectors = ("arc", ends) if bent else ("linear", ends[1:] - ends[:1])
     rows = [
         {"kind": "pictures", "label": label, "items": _items(items)} for label, items in pictures
     ]
     free: dict[str, Any] = {"tracks": [*rows, *(t.as_data() for t in tracks)]}
-    free["outside"] = list(outside)
+    free |= {"outside": list(outside), "level": level}
     if nearest:
         which, items = nearest
         free["nearest"] = {"which": list(which), "items": _items(items)}

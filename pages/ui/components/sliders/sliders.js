@@ -19,8 +19,8 @@ export class LiveDecoder {
     this.square = new Square(root.querySelector(".live-square"),
       (at) => this.move(at, -1), () => this.synced.release())
     this.status = new StatusLine(root.querySelector(".live-status"))
-    this.flow = data.level === null ? null : { level: data.level } // the same for its whole life
-    this.decoders = new Decoders(root, this.status, { flow: this.flow !== null })
+    // Whether there is a level is the same for its whole life.
+    this.decoders = new Decoders(root, this.status, { flow: data.level !== null })
     this.asked = new Map() // what is to be painted → the newest request for it
     this.update(data)
   }
@@ -28,6 +28,7 @@ export class LiveDecoder {
   update(data) {
     const before = this.data
     this.data = data
+    this.flow = data.level === null ? null : { level: data.level }
     this.root.style.setProperty("--live-size", `${data.size}px`)
     this.root.style.setProperty("--live-aspect", `${data.shape[2]} / ${data.shape[1]}`)
     this.synced.receive(data.values)
@@ -148,7 +149,8 @@ export class LiveDecoder {
     if (!this.fade) return
     const flat = Float32Array.from([...codesAt(this.data, [0])[0], ...codesAt(this.data, [1])[0]])
     const ticket = (this.endsTicket = {})
-    const ends = (await this.decoder.decodeMany(flat, 2)).map((picture) => picture.mean)
+    const pictures = await this.decoder.decodeMany(flat, 2, { flow: this.flow })
+    const ends = pictures.map((picture) => picture.mean)
     if (ticket !== this.endsTicket) return
     this.ends = ends
     this.fades.forEach((canvas, i) =>

@@ -24,14 +24,6 @@ export function arc(a, b, t) {
   return Float32Array.from(u, (x, i) => wu * x + wv * v[i])
 }
 
-// Through codes that stand at even distances along the slider, on straight lines between them.
-function through(codes, slider, value) {
-  const place = (value - slider.low) / (slider.high - slider.low) * (codes.length - 1)
-  const k = Math.min(Math.max(Math.floor(place), 0), codes.length - 2)
-  const part = place - k
-  return Float32Array.from(codes[k], (v, i) => (1 - part) * v + part * codes[k + 1][i])
-}
-
 // A vector with another length; it stays 0 if it is 0.
 function scaled(z, length) {
   const now = norm(z)
@@ -53,7 +45,6 @@ export function blend(noise, weights) {
 export function codesAt(data, values) {
   const { weighting, bases, vectors, level = null } = data
   if (weighting === "arc") return [arc(vectors[0], vectors[1], values[0])]
-  if (weighting === "through") return [through(vectors, data.sliders[0], values[0])]
   if (weighting === "bilinear") {
     const [x, y] = values
     const w = [(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y]
