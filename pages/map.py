@@ -45,9 +45,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         format_func=colours.get,
         **links.choice("colour", colours, next(iter(colours)), labels=colours.get),
     )
-    keep = "mean"
-    if projection != "tsne" and deep:
-        keep = placing.choose_others(space)
+    keep = placing.choose_others(space, projection)
     with st.popover(
         "Add to map", icon=":material/add_location_alt:", key="place", on_change="rerun"
     ) as popover:

@@ -15,10 +15,12 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.server import map_data
 from pages.ui.shared import cache, scatter
 from pages.ui.shared.pins import Pin, as_text, drawn_pin, from_text
+from pages.ui.shared.samples import figures
 from vae.code_distribution import CodeDistribution, save_code_distribution
 from vae.codes import FittedGaussian
 from vae.flow import VelocityField
 
+NAMES = ("realism", "precision", "recall")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -120,3 +122,25 @@ def test_a_seed_that_is_none_is_refused(text):
     assert from_text(cache.latent_space("tiny-learned"), text) is None
     assert as_text(cache.latent_space("tiny-learned"), drawn_pin(
         cache.latent_space("tiny-learned"), 7)) == "n7"  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [
+        (
+            {
+                "realism": {"learned": 0.987},
+                "precision": {"learned": 0.96},
+                "recall": {"learned": 0.9},
+            },
+            "99% of its pictures pass for reconstructions; precision 96%, recall 90%.",
+        ),
+        ({"realism": {"learned": 0.5}}, "50% of its pictures pass for reconstructions."),
+        ({"precision": {"learned": 0.5}, "recall": {"prior": 0.5}}, ""),
+        ({"realism": {"learned": "0.5"}, "precision": [1]}, ""),
+        (None, ""),
+    ],
+)
+def test_what_is_drawn_from_has_the_figures_of_the_card(metrics, said):
+    space = replace(cache.latent_space("tiny-learned"), card={"metrics": metrics})
+    assert figures(space, "learned") == said

@@ -143,6 +143,13 @@ class MapLattice(Message):
     bounds: tuple[float, float, float, float]
 
 
+class MapNoise(Message):
+    """Noise of a level of all codes: where it is fetched."""
+
+    url: str
+    level: float
+
+
 class MapAtlas(Message):
     """The sheet of small pictures of all reference images."""
 
@@ -162,6 +169,7 @@ class MapData(Message):
     family: MapFamily
     keep: Literal["mean", "pinned", "likely"]
     lattice: MapLattice | None
+    noise: MapNoise | None
     codes: str
     atlas: MapAtlas
     count: int

@@ -13,7 +13,7 @@ from pages.ui.shared import formatting, images, visitor
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, drawn_pin, real_pin, upload_pin
-from pages.ui.shared.samples import DISTRIBUTIONS, distributions, draw_samples
+from pages.ui.shared.samples import DISTRIBUTIONS, distributions, draw_samples, figures
 from vae import DatasetError
 from vae.codes import decode
 
@@ -193,6 +193,8 @@ def choose_sample(
             width=260,
         )
         st.button("Draw again", icon=":material/casino:", key=f"{key}-again", on_click=draw_again)
+    if measured := figures(space, distribution):
+        st.caption(measured)
     seed = seeds.get(key, 0)
     codes = draw_samples(space, distribution, _SAMPLES, seed)
     decoded = decode(space.model, codes)

@@ -58,12 +58,20 @@ def pin_first(space: LatentSpace) -> None:
         visitor.add_pin(replace(real_pin(space, space.typical), automatic=True))
 
 
-def choose_others(space: LatentSpace) -> str:
-    """Asks where the dimensions that a plane does not show come from.
+def choose_others(space: LatentSpace, projection: str) -> str:
+    """Asks where the dimensions that a map does not show come from, if there are any.
+
+    Args:
+        space: the model.
+        projection: "latent", "pca" or "tsne".
 
     Returns:
-        "pinned", "mean", or "likely" where the distribution of the codes was learned.
+        "mean"; "pinned" on a plane; "likely" where the distribution of the codes was learned.
     """
+    if space.mean.shape[1] <= 2:
+        return "mean"
+    if projection == "tsne":
+        return _choose_blend(space)
     options = ("pinned", "mean") if space.high_dimensional else ("mean", "pinned")
     likely = ("likely",) if space.judges_likelihood else ()
     options = (options[0], *likely, options[1])
@@ -77,6 +85,22 @@ def choose_others(space: LatentSpace) -> str:
         "taken from here. The mean code is an average of all images and may resemble none. "
         "Likely for the place: the learned distribution completes each place, and starts from the "
         "noise of the last pin.",
+    )
+
+
+def _choose_blend(space: LatentSpace) -> str:
+    """Asks how the codes near a place of a t-SNE map are averaged."""
+    if not space.judges_likelihood:
+        return "mean"
+    options = ("likely", "mean") if space.high_dimensional else ("mean", "likely")
+    names = {"mean": "Plain average", "likely": "Learned distribution"}
+    return st.selectbox(
+        "Between points",
+        options,
+        format_func=names.get,
+        **links.choice("keep", options, options[0], labels=names.get),
+        help="The nearest codes are averaged: as they are, or as noise of their learned "
+        "distribution, from which the average comes forward as a likely code.",
     )
 
 

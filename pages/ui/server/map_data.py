@@ -27,6 +27,7 @@ def map_routes(live: str) -> list[Route]:
     - `maps/{name}/{stamp}/codes.bin`: as `cache.codes_block` packs them
     - `maps/{name}/{stamp}/likely.bin`: as `cache.likely_places` gives them, for `projection`, `x`
       and `y`, completed like the `pin` that is written as in an address
+    - `maps/{name}/{stamp}/noise.bin`: as `cache.noise_block` gives it
     - `maps/{name}/{stamp}/atlas.jpg`: every reference image, as `images.atlas` lays them out
 
     Args:
@@ -38,6 +39,7 @@ def map_routes(live: str) -> list[Route]:
         Route(f"{place}/figure.json", _serve(_figure, "application/json")),
         Route(f"{place}/codes.bin", _serve(lambda space, _: cache.codes_block(space), binary)),
         Route(f"{place}/likely.bin", _serve(_likely, binary)),
+        Route(f"{place}/noise.bin", _serve(_noise, binary)),
         Route(f"{place}/atlas.jpg", _serve(lambda space, _: cache.atlas(space), "image/jpeg")),
     ]
 
@@ -58,6 +60,10 @@ def _likely(space: LatentSpace, query: QueryParams) -> bytes | None:
         return cache.likely_places(space, projection, axes, None)
     pin = from_text(space, text)
     return None if pin is None else cache.likely_places(space, projection, axes, pin.z)
+
+
+def _noise(space: LatentSpace, query: QueryParams) -> bytes | None:
+    return cache.noise_block(space) if space.judges_likelihood else None
 
 
 def _plane(space: LatentSpace, query: QueryParams) -> tuple[str, tuple[int, int] | None]:

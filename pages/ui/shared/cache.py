@@ -23,7 +23,7 @@ from vae import CheckpointError, DatasetError, latent, list_checkpoints
 from vae.checkpoint import load_card
 from vae.codes import change_since
 from vae.datasets import Dataset, load_dataset, source_fingerprint, source_stamp
-from vae.likely_codes import complete
+from vae.likely_codes import LEVEL, complete
 from vae.locations import FILES, Checkpoint, list_lab_checkpoints
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "latent_space",
     "likely_places",
     "map_figure",
+    "noise_block",
     "shared",
     "stamp_of",
     "warm",
@@ -182,6 +183,12 @@ def codes_block(space: LatentSpace) -> bytes:
     """Codes `(N, D)` float32, ids `(N,)` int32 and classes `(N,)` int32 (-1: none), in a row."""
     whole = [array.astype("<i4").tobytes() for array in (space.index, space.class_of)]
     return space.mean.astype("<f4").tobytes() + b"".join(whole)
+
+
+@shared(8)
+def noise_block(space: LatentSpace) -> bytes:
+    """The codes' noise `(N, D)` float32 of the level at which codes are averaged."""
+    return space.distribution.to_noise(space.mean, LEVEL).astype("<f4").tobytes()
 
 
 @shared(32)

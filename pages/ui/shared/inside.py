@@ -48,7 +48,7 @@ def judge(space: LatentSpace, z: np.ndarray) -> Judgement:
     share = float(shares[0])
     if share >= EDGE:
         zone, place = ("inside", "inside") if share >= INSIDE else ("edge", "at the edge of")
-        more = "all" if share == 1 else f"{share:.0%} of"
+        more = "all" if share == 1 else f"{min(share, 0.99):.0%} of"
         return Judgement(zone, f"{place} the data: more likely than {more} held-out codes", share)
     nearer = space.aggregate_posterior.unusualness(z)[0]  # share of the codes
     side = "too far out" if nearer > 0.5 else "too close to the average"

@@ -6,7 +6,7 @@ import numpy as np
 
 from pages.ui.shared.latent_space import LatentSpace
 
-__all__ = ["DISTRIBUTIONS", "SHORT", "distributions", "draw_samples"]
+__all__ = ["DISTRIBUTIONS", "SHORT", "distributions", "draw_samples", "figures"]
 
 DISTRIBUTIONS = {
     "learned": "Learned distribution of the codes",
@@ -24,6 +24,31 @@ def distributions(space: LatentSpace) -> list[str]:
         "fitted",
         *(["prior"] if space.variational else []),
     ]
+
+
+_REALISM = {"learned": "learned", "fitted": "gaussian", "prior": "prior"}  # names on the card
+_PRECISION = _REALISM | {"fitted": "fitted_gaussian"}
+
+
+def figures(space: LatentSpace, distribution: str) -> str:
+    """Returns what the model's card says of pictures drawn from a distribution; "" if nothing."""
+    realism = _figure(space, "realism", _REALISM[distribution])
+    precision, recall = (
+        _figure(space, name, _PRECISION[distribution]) for name in ("precision", "recall")
+    )
+    parts = []
+    if realism is not None:
+        parts.append(f"{realism:.0%} of its pictures pass for reconstructions")
+    if precision is not None and recall is not None:
+        parts.append(f"precision {precision:.0%}, recall {recall:.0%}")
+    return f"{'; '.join(parts)}." if parts else ""
+
+
+def _figure(space: LatentSpace, name: str, source: str) -> float | None:
+    metrics = space.card.get("metrics")
+    found = metrics.get(name) if isinstance(metrics, dict) else None
+    share = found.get(source) if isinstance(found, dict) else None
+    return float(share) if isinstance(share, int | float) and 0 <= share <= 1 else None
 
 
 def draw_samples(space: LatentSpace, distribution: str, count: int, seed: int) -> np.ndarray:

@@ -224,6 +224,32 @@ def test_a_place_between_codes_is_their_mean_and_fades_away_from_them(run):
     assert own == pytest.approx(at[0], abs=1e-3), "a code lies where its point is"
 
 
+def test_a_place_between_codes_blends_their_noise_as_the_library_does(run):
+    rng = np.random.default_rng(3)
+    places, codes = rng.uniform(0, 10, (40, 2)), rng.standard_normal((40, 3))
+    gaussian = CodeDistribution(rng.standard_normal(3), np.eye(3) + 0.1 * rng.random((3, 3)))
+    noise = gaussian.to_noise(codes, 0.5)
+    found, flow, mean = run(
+        "latent_map/geometry.js",
+        """const grid = new Grid(Float32Array.from(x), Float32Array.from(y))
+        const flat = Float32Array.from(codes)
+        const options = { noise: Float32Array.from(noise), level: 0.5 }
+        const family = nearestFamily(grid, flat, 3, options)
+        const spacing = grid.spacing()
+        const weights = grid.nearest(4, 6, 12).map(({ index, distance }, _, [{ distance: d }]) =>
+          [index, Math.exp(-0.5 * (distance / (0.75 * Math.max(spacing, d))) ** 2)])
+        return [family.at(4, 6).z, family.flow, weights]""",
+        x=places[:, 0].tolist(),
+        y=places[:, 1].tolist(),
+        codes=codes.ravel().tolist(),
+        noise=noise.ravel().tolist(),
+    )
+    rows, weights = np.array(mean).T
+    expected = blend(gaussian, codes[rows.astype(int)], weights / weights.sum(), 0.5)
+    assert flow == {"level": 0.5}
+    assert gaussian.from_noise(np.array([found]), 0.5) == pytest.approx(expected, abs=1e-5)
+
+
 def test_a_polygon_holds_what_lies_in_it(run):
     xs, ys = [0, 4, 4, 2, 0], [0, 0, 4, 1, 4]  # with a notch from above
     places = [(1, 1), (3, 1), (2, 0.5), (2, 2), (5, 1), (-1, 1), (0.2, 3)]

@@ -14,6 +14,7 @@ from pages.ui.shared import images, links, scatter, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, as_text
+from vae.likely_codes import LEVEL
 
 __all__ = ["latent_map"]
 
@@ -48,7 +49,8 @@ def latent_map(
         colour: a key of `figures.colours`.
         key: key of the component, by which its `live_picture` finds it.
         keep: source of the dimensions that a plane does not show: "mean", "pinned" or "likely",
-            which completes each position like the last pin.
+            which completes each position like the last pin. On a t-SNE map, "likely" averages
+            the nearest codes through their learned distribution.
         pins: drawn on the map; the last one is the pinned one.
         on_pin: called with each click. Its model, row and code may be those of another map.
         on_group: called with the group, "A" or "B", and the rows of a lasso.
@@ -57,6 +59,8 @@ def latent_map(
     tile, columns = images.atlas_layout(len(space), space.shape[1])
     drawn = urlencode({"projection": projection, "x": axes[0], "y": axes[1], "colour": colour})
     scale = space.neighbour_distances
+    likely, flat = keep == "likely", projection != "tsne"
+    noise = {"url": f"{live}/noise.bin", "level": LEVEL}
     view = f"{space.name}, {scatter.PROJECTIONS[projection]}, coloured by {plain(colour, 'text')}"
 
     def heard_group(message: MapGroup) -> None:
@@ -74,7 +78,8 @@ def latent_map(
             "figure": f"{live}/figure.json?{drawn}",
             "family": scatter.plane(space, projection, axes),
             "keep": keep,
-            "lattice": _lattice(space, live, projection, axes, pins) if keep == "likely" else None,
+            "lattice": _lattice(space, live, projection, axes, pins) if likely and flat else None,
+            "noise": noise if likely and not flat else None,
             "codes": f"{live}/codes.bin",
             "atlas": {"url": f"{live}/atlas.jpg", "tile": tile, "columns": columns},
             "count": len(space),

@@ -84,24 +84,29 @@ export function completedFamily(linear, { u, v }, codes, side, [left, right, bot
 }
 
 // A t-SNE map has no inverse: a place is decoded as the weighted mean of its nearest codes,
-// and `presence` falls to 0 where nothing is near.
-export function nearestFamily(grid, codes, dimensions) {
+// and `presence` falls to 0 where nothing is near. With noise of a level, their noise is averaged,
+// gets its usual length, and `at` gives noise for the flow instead of a code.
+export function nearestFamily(grid, codes, dimensions, options = null) {
+  const { noise, level } = options ?? { noise: null, level: null }
   const spacing = grid.spacing()
-  const row = (i) => codes.subarray(i * dimensions, (i + 1) * dimensions)
+  const row = (i) => (noise ?? codes).subarray(i * dimensions, (i + 1) * dimensions)
   return {
     approximate: true,
+    flow: noise && { level },
     at(x, y) {
       const near = grid.nearest(x, y, 12)
       const z = new Float32Array(dimensions)
       const width = 0.75 * Math.max(spacing, near[0].distance)
-      let total = 0
+      let [total, length] = [0, 0]
       for (const { index, distance } of near) {
         const weight = Math.exp(-0.5 * (distance / width) ** 2)
         const code = row(index)
         for (let i = 0; i < dimensions; i++) z[i] += weight * code[i]
         total += weight
+        if (noise) length += weight * Math.hypot(...code)
       }
-      for (let i = 0; i < dimensions; i++) z[i] /= total
+      const scale = noise ? length / Math.max(Math.hypot(...z), 1e-12) : 1
+      for (let i = 0; i < dimensions; i++) z[i] *= scale / total
       const away = near[0].distance / spacing
       return { z, presence: Math.max(0.12, Math.min(1, 1 - (away - 2) / 8)) }
     },

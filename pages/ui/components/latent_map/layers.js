@@ -175,7 +175,7 @@ export class Layers {
         zs.set(z, k * dimensions)
         presences.push(presence)
       }
-      const pictures = await decoder.decodeMany(zs, count)
+      const pictures = await decoder.decodeMany(zs, count, { flow: this.map.family.flow })
       if (ticket !== this.sheetTicket || !this.shown.sheet) return
       pictures.forEach((picture, k) => {
         small.getContext("2d").putImageData(picture.mean, 0, 0)

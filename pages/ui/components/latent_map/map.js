@@ -48,19 +48,23 @@ export class LatentMap {
   async refresh() {
     const { data } = this
     await loadPlotly(data.base)
-    if (this.opened !== data.codes) await this.open(data)
+    if (this.opened !== data.codes || this.decoders.flow !== Boolean(data.noise)) {
+      await this.open(data)
+    }
     if (this.data !== data || this.stop.signal.aborted) return // a newer rerun takes over
     await this.draw()
     if (data.lattice) await this.openLattice(data)
     if (this.data !== data) return
+    if (data.noise) this.openNoise(data)
     this.setFamily()
     this.layers.drawOverlay()
     this.showPlaced()
     if (this.layers.shown.sheet) this.layers.drawSheet()
   }
 
-  async open({ base, model, codes, dimensions, count }) {
+  async open({ base, model, codes, dimensions, count, noise }) {
     this.decoder = null
+    this.decoders.flow = Boolean(noise)
     this.decoders.close() // these codes may belong to newer weights of the same name
     const problem = "The codes of this model could not be loaded. Reload the page."
     const [decoders, answer] = await Promise.all([
@@ -81,6 +85,22 @@ export class LatentMap {
     const problem = "The likely places could not be loaded. Reload the page."
     const block = await (await fetchFrom(base, lattice.url, problem)).arrayBuffer()
     this.lattice = { ...lattice, codes: new Float32Array(block) }
+  }
+
+  // Until the noise of all codes is there, places are plain averages.
+  async openNoise({ base, noise }) {
+    if (this.noise?.url === noise.url) return
+    this.noise = { ...noise, codes: null }
+    const problem = "The noise of the codes could not be loaded: averages are plain."
+    try {
+      const block = await (await fetchFrom(base, noise.url, problem)).arrayBuffer()
+      if (this.stop.signal.aborted) return
+      this.noise.codes = new Float32Array(block)
+      if (this.data.noise) this.setFamily()
+      if (this.layers.shown.sheet) this.layers.drawSheet()
+    } catch (error) {
+      this.note(error.message)
+    }
   }
 
   async draw() {
@@ -176,12 +196,13 @@ export class LatentMap {
   }
 
   setFamily() {
-    const { family, keep, dimensions } = this.data
+    const { family, keep, dimensions, noise } = this.data
     const pinned = keep === "pinned" ? this.pins.value.at(-1)?.z : null
     this.family = family.kind === "linear"
       ? linearFamily(family, pinned)
-      : nearestFamily(this.grid, this.codes, dimensions)
-    if (keep === "likely") {
+      : nearestFamily(this.grid, this.codes, dimensions,
+        noise && { noise: this.noise.codes, level: noise.level })
+    if (this.data.lattice) {
       const { codes, side, bounds } = this.lattice
       this.family = completedFamily(this.family, family, codes, side, bounds)
     }
@@ -213,7 +234,13 @@ export class LatentMap {
     this.place = { ...place, z, presence }
     this.screens.tip.hidden = false
     this.screens.moveTip()
-    this.decoder.latest(z, (picture) => this.screens.paint(picture, presence, time))
+    const asked = this.place
+    if (this.family.flow) asked.z = null // until the flow has given the code
+    this.decoder.latest(z, (picture) => {
+      asked.z ??= picture.code
+      this.screens.paint(picture, presence, time)
+      this.screens.tellSoon()
+    }, this.family.flow ?? null)
     this.screens.tellSoon()
   }
 
@@ -231,19 +258,22 @@ export class LatentMap {
   }
 
   // A point near the click is pinned itself; otherwise the place is.
-  pin(place) {
+  async pin(place) {
     if (!this.family || !this.decoder) return
     const { dimensions, model, most_pins, keep } = this.data
     const row = this.pointAt(place)
-    const z = Array.from(row < 0 ? this.family.at(place.x, place.y).z
-      : this.codes.subarray(row * dimensions, (row + 1) * dimensions))
+    const { flow = null, approximate } = this.family
+    let code = row < 0 ? this.family.at(place.x, place.y).z
+      : this.codes.subarray(row * dimensions, (row + 1) * dimensions)
+    if (row < 0 && flow) code = (await this.decoder.decode(code, { flow })).code
+    const z = Array.from(code)
     const kind = row < 0 ? "generated" : "real"
     const pins = [...this.pins.value, { kind, row, z, label: "", variance: null }]
     this.pins.change(pins.slice(-most_pins))
     this.layers.drawOverlay()
     if (keep === "pinned") this.setFamily()
     this.status.say(row < 0 ? "Pinned a generated picture." : `Pinned ${this.nameOf(row)}.`)
-    this.pins.release({ model, kind, row, z, approximate: this.family.approximate })
+    this.pins.release({ model, kind, row, z, approximate })
   }
 
   lassoed(event) {

@@ -37,13 +37,14 @@ export class Screens {
 
   tell() {
     const { place, codes, data, family, decoder } = this.map
-    if (!place || !decoder || this.map.stop.signal.aborted) return
+    if (!place?.z || !decoder || this.map.stop.signal.aborted) return
     const { dimensions, usual_distance: usual, zones, whole_space, view } = data
     const [{ distance }] = nearestCodes(codes, dimensions, place.z)
     this.showReal(this.map.pointAt(place))
     const [x, y] = [place.x, place.y].map((v) => v.toFixed(2))
     const alone = place.presence < 0.6 ? "; few codes are near" : ""
-    const where = family.approximate ? `Weighted mean of the nearest codes${alone}`
+    const mean = `Weighted mean of the nearest codes${family.flow ? ", taken as noise" : ""}`
+    const where = family.approximate ? `${mean}${alone}`
       : `Decoded at (${x}, ${y})${whole_space ? "" : " of the plane"}`
     const compared = usual === null ? "" : ` (usual between neighbours: ${usual.toFixed(2)})`
     const zone = zones.length ? `: ${zoneOf(distance, zones)}` : "" // else a pin is judged
