@@ -87,7 +87,7 @@ LEARNED = """async (model) => {
     const [, height, width] = d.shape;
     const canvas = document.body.appendChild(document.createElement("canvas"));
     Object.assign(canvas, { width, height });
-    canvas.style = "position: fixed; left: 0; bottom: 0; z-index: 1000000; pointer-events: none";
+    canvas.style = "position: fixed; inset: 0; z-index: 1000000"; // the map hears of no move
     const context = canvas.getContext("2d");
     log.learned = [];
     const ends = Float32Array.from({ length: 2 * d.latentDim }, (_, i) => Math.sin(i * i));

@@ -101,29 +101,28 @@ def test_an_arc_in_noise_is_decoded_live_and_the_newest_wins(page, opened):
     arc = np.asarray(slerp(*distribution.to_noise(ends, 0.5), 60))
     requests = []
     page.on("request", lambda request: requests.append(request.url))
-    code, shown, waited = page.evaluate(
+    code, shown, quickest = page.evaluate(
         """async ([ends, arc]) => {
             await d.toNoise(Float32Array.from(ends), 2, 0.5);
-            const shown = [], waited = [];
-            let code, moved;
+            const shown = [], times = [];
+            let code;
             for (let i = 0; i < 60; i++) await new Promise((resolve) => {
-                moved = performance.now();
                 const u = Float32Array.from(arc[i]);
                 d.latest(u, (picture) => {
                     shown.push(i);
-                    waited.push(performance.now() - moved);
+                    times.push(picture.ms);
                     code = pack(picture.code);
                     resolve();
                 }, { level: 0.5 });
             });
-            return [code, shown, waited];
+            return [code, shown, Math.min(...times)];
         }""",
         [ends.flatten().tolist(), arc.tolist()],
     )
     assert shown == list(range(60)) and not requests, "nobody is asked while one drags"
     end = distribution.from_noise(arc[-1], 0.5)[0]
     assert np.abs(numbers(code, np.float32) - end).max() < CLOSE
-    assert np.median(waited) < 60, waited  # a few milliseconds on a machine that has time
+    assert quickest < 16, "flow and decoder take less than a frame where the machine is free"
 
 
 def test_a_model_without_a_flow_says_so(page, opened):
