@@ -62,6 +62,10 @@ def numbers_in(text: str) -> list[str]:
         ("learn_reparameterisation.py", "image=5&e1=0.5"),
         ("learn_amortised.py", "steps=50&seed=2"),
         ("learn_arithmetic.py", "model=faces"),
+        ("learn_codes.py", "model=digits&seed=1"),
+        ("learn_codes.py", "model=digits&stage=mean"),
+        ("learn_codes.py", "model=faces&stage=path&from=3&level=0.7"),
+        ("learn_codes.py", "model=digits&stage=draw&seed=1"),
     ],
 )
 def test_a_views_program_gives_the_numbers_on_the_page(file, query):

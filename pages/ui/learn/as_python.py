@@ -12,9 +12,13 @@ __all__ = [
     "amortised_as_python",
     "arithmetic_as_python",
     "autoencoder_as_python",
+    "draw_as_python",
     "elbo_as_python",
     "likelihoods_as_python",
+    "mean_as_python",
+    "path_as_python",
     "reparameterisation_as_python",
+    "shell_as_python",
     "terms_as_python",
 ]
 
@@ -178,4 +182,89 @@ def arithmetic_as_python(space: LatentSpace, name: str, seed: int) -> str:
         f"classifier = load_classifier({space.dataset.name!r})",
         "effect = effect_on_many(model, classifier, codes_of[rows], vector)",
         f'print(f"success with {{len(rows)}} others: {{effect.success({{{name!r}: True}}):.0%}}")',
+    )  # fmt: skip
+
+
+def shell_as_python(space: LatentSpace, seed: int, bins: int, high: float) -> str:
+    """A program that counts the lengths of draws of N(0, I) and of a model's codes.
+
+    Args:
+        space: the model.
+        seed: seed of the draws.
+        bins: number of the histogram's bins.
+        high: length at which the last bin ends.
+    """
+    imports, first = opening(space)
+    return program(
+        f"{imports}\nimport numpy as np", first,
+        f"rng = np.random.default_rng({seed})",
+        "draws = rng.standard_normal((5_000, model.latent_dim))",
+        'noise = rng.standard_normal(codes["mean"].shape)',
+        'of_images = codes["mean"] + np.sqrt(codes["variance"]) * noise',
+        'for name, z in {"draws": draws, "codes": of_images}.items():',
+        f"    counts, _ = np.histogram(np.linalg.norm(z, axis=1), {bins}, (0, {high!r}))",
+        '    print(name, "by length:", *counts)',
+    )  # fmt: skip
+
+
+def mean_as_python(space: LatentSpace, rows: np.ndarray) -> str:
+    """A program that judges means of more and more codes, raw and in the learned distribution.
+
+    Args:
+        space: a model whose distribution of codes was learned.
+        rows: rows of the images, in their order.
+    """
+    m = len(rows)
+    return _judged(
+        space, "from vae.likely_codes import blend", _codes(space, "some", rows),
+        f"weights = np.tril(np.ones(({m}, {m}))) / np.arange(1, {m + 1})[:, None]",
+        'ways = {"mean": weights @ some, "learned": blend(learned, some, weights)}',
+    )  # fmt: skip
+
+
+def path_as_python(space: LatentSpace, a: int, b: int, level: float, frames: int) -> str:
+    """A program that judges three ways from one image to another.
+
+    Args:
+        space: a model whose distribution of codes was learned.
+        a: row of the first image.
+        b: row of the second image.
+        level: how far back to noise the learned path goes.
+        frames: number of the places on each way.
+    """
+    return _judged(
+        space, "from vae import lerp, slerp", _codes(space, "ends", np.array([a, b])),
+        f"t = np.linspace(0, 1, {frames})",
+        'ways = {"linear": lerp(*ends, t), "spherical": slerp(*ends, t)}',
+        f'ways["learned"] = learned.path(*ends, t, {level:g})',
+    )  # fmt: skip
+
+
+def draw_as_python(space: LatentSpace, seed: int, frames: int) -> str:
+    """A program that judges a draw at some times on its way from noise to a code."""
+    return _judged(
+        space, "",
+        f"noise = np.random.default_rng({seed}).standard_normal((1, learned.dim))",
+        f"some = [learned.from_noise(noise, until=t) for t in np.linspace(0, 1, {frames})]",
+        'ways = {"on its way": np.concatenate(some)}',
+    )  # fmt: skip
+
+
+def _codes(space: LatentSpace, name: str, rows: np.ndarray) -> str:
+    images = [int(space.index[row]) for row in rows]
+    return f'{name} = codes["mean"][[list(codes["index"]).index(k) for k in {images!r}]]'
+
+
+def _judged(space: LatentSpace, more: str, *lines: str) -> str:
+    """A program that prints which share of held-out codes is less likely than each of its own."""
+    imports, first = opening(space)
+    imports += "\nimport numpy as np\nfrom vae.checkpoint import find_checkpoint"
+    imports += f"\nfrom vae.code_distribution import load_code_distribution\n{more}"
+    return program(
+        imports, first,
+        f"learned = load_code_distribution(find_checkpoint({space.name!r}))",
+        "", *lines,
+        "for name, z in ways.items():",
+        "    shares = learned.percentile(z, steps=8)  # of the held-out codes",
+        '    print(name, *(f"{round(100 * share, 2):g} %" for share in shares))',
     )  # fmt: skip

@@ -10,9 +10,9 @@ import streamlit as st
 
 from pages.ui.components.lineup import Histogram, Panel, Plane, lineup
 from pages.ui.components.sliders import Curve, Slider, Track
-from pages.ui.learn import layout
+from pages.ui.learn import as_python, layout
 from pages.ui.learn.texts import lesson, numbers
-from pages.ui.shared import cache, images, links, model_picker, scatter
+from pages.ui.shared import cache, images, links, model_picker, scatter, share
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.plot_style import TERMS
 from vae.code_distribution import LEVEL
@@ -83,6 +83,7 @@ def show_shell(space: LatentSpace, seed: int) -> None:
     with left:
         row = layout.choose_image(space, default=_row(space, "image"))
     found = lengths(space, seed)
+    share.python(lambda: as_python.shell_as_python(space, seed, _BINS, found.high))
     draw = np.zeros(dim)
     draw[space.order] = np.random.default_rng(seed).standard_normal(dim)
     panels = [
@@ -120,7 +121,7 @@ def shown_codes(space: LatentSpace, seed: int) -> np.ndarray:
 @cache.shared(64)
 def percentiles(space: LatentSpace, z: np.ndarray) -> np.ndarray:
     """Percentages of held-out codes that are less likely than each code `(N, D)`: `(N,)`."""
-    return 100 * space.likelihood_percentiles(z)
+    return np.round(100 * space.likelihood_percentiles(z), 2)
 
 
 def show_mean(space: LatentSpace, seed: int) -> None:
@@ -128,6 +129,7 @@ def show_mean(space: LatentSpace, seed: int) -> None:
     text = lesson("codes")
     rows = shown_codes(space, seed)
     codes = space.mean[rows]
+    share.python(lambda: as_python.mean_as_python(space, rows))
     weights = np.tril(np.ones((len(rows), len(rows)))) / np.arange(1, len(rows) + 1)[:, None]
     ways = {"mean": weights @ codes, "blend": blend(space.distribution, codes, weights)}
     panels = [
@@ -167,6 +169,7 @@ def show_path(space: LatentSpace, seed: int) -> None:
             help=text("path.level_help"),
         )
     ends = space.mean[[a, b]]
+    share.python(lambda: as_python.path_as_python(space, a, b, level, _FRAMES))
     positions = np.linspace(0, 1, _FRAMES)
     ways = {
         "line": lerp(*ends, positions),
@@ -197,6 +200,7 @@ def show_draw(space: LatentSpace, seed: int) -> None:
     text, learned = lesson("codes"), space.distribution
     noise = np.random.default_rng(seed).standard_normal((1, learned.dim)).astype(np.float32)
     times = np.linspace(0, 1, numbers("codes")["times"])
+    share.python(lambda: as_python.draw_as_python(space, seed, len(times[::2])))
     way = np.concatenate([learned.from_noise(noise, 1.0, t) for t in times])
     codes = space.mean[:: -(-len(space) // _SHOWN)]
     axes = list(scatter.first_axes(space)) if not space.high_dimensional else None
