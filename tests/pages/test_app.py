@@ -273,6 +273,9 @@ def test_samples_of_the_fitted_gaussian_have_its_moments():
     spread = np.sqrt(np.diag(covariance))
     assert np.allclose(drawn.mean(0), mean, atol=0.05 * spread.max())
     assert np.allclose(np.cov(drawn.T), covariance, atol=0.06 * spread.max() ** 2)
+    mixed = samples.draw_samples(space, "mixture", 20_000, 0)
+    assert np.allclose(mixed.mean(0), mean, atol=0.25 * spread.max())
+    assert not np.allclose(mixed[0], drawn[0])
     prior = samples.draw_samples(space, "prior", 20_000, 0)
     assert np.allclose(np.cov(prior.T), np.eye(5), atol=0.06)
 

@@ -196,7 +196,8 @@ def choose_sample(
     if measured := figures(space, distribution):
         st.caption(measured)
     seed = seeds.get(key, 0)
-    codes = draw_samples(space, distribution, _SAMPLES, seed)
+    with st.spinner("Drawing codes…"):  # a mixture has to be fitted first
+        codes = draw_samples(space, distribution, _SAMPLES, seed)
     decoded = decode(space.model, codes)
     pictures = [
         Picture(f"{distribution}-{seed}-{k}", images.data_url(x), "", f"Generated sample {k + 1}")

@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import numpy as np
 
+from pages.ui.shared import cache
 from pages.ui.shared.latent_space import LatentSpace
+from vae.mixture import CodeMixture, fit_mixture
 
 __all__ = ["DISTRIBUTIONS", "SHORT", "distributions", "draw_samples", "figures"]
+
+_FEWEST = 200  # codes that a mixture is fitted to; fewer have a single Gaussian
 
 DISTRIBUTIONS = {
     "learned": "Learned distribution of the codes",
     "fitted": "Gaussian fitted to the codes",
+    "mixture": "Mixture of Gaussians fitted to the codes",
     "prior": "Prior, N(0, I)",
 }
 SHORT = {"learned": "learned distribution", "fitted": "fitted Gaussian", "prior": "prior"}
 
 
 def distributions(space: LatentSpace) -> list[str]:
-    """Names of what codes of a model can be drawn from, the one nearest to its codes first."""
+    """Names of what codes of a model can be drawn from, the one offered first in front."""
     learned = space.distribution is not None and space.distribution.learned
     return [
         *(["learned"] if learned else []),
         "fitted",
+        *(["mixture"] if len(space) >= _FEWEST else []),
         *(["prior"] if space.variational else []),
     ]
 
 
-_REALISM = {"learned": "learned", "fitted": "gaussian", "prior": "prior"}  # names on the card
+_REALISM = {  # names on the card
+    "learned": "learned",
+    "mixture": "mixture",
+    "fitted": "gaussian",
+    "prior": "prior",
+}
 _PRECISION = _REALISM | {"fitted": "fitted_gaussian"}
 
 
@@ -56,14 +67,23 @@ def draw_samples(space: LatentSpace, distribution: str, count: int, seed: int) -
 
     Args:
         space: the model.
-        distribution: "prior" for N(0, I), "fitted" for a Gaussian fitted to the codes, "learned"
-            for their learned distribution.
+        distribution: "prior" for N(0, I), "fitted" for a Gaussian fitted to the codes, "mixture"
+            for several, which are fitted when they are first asked for, "learned" for their
+            learned distribution.
         count: number of samples.
         seed: the same gives the same.
     """
     if distribution == "learned" and space.distribution is not None:
         return space.distribution.sample(count, seed)
+    if distribution == "mixture":
+        return _mixture(space).sample(count, seed)
     if distribution == "fitted":
         return space.aggregate_posterior.sample(count, seed)
     noise = np.random.default_rng(seed).standard_normal((count, space.mean.shape[1]))
     return noise.astype(np.float32)
+
+
+@cache.shared(4)
+def _mixture(space: LatentSpace) -> CodeMixture:
+    """Fits the mixture, which takes seconds."""
+    return fit_mixture(space.mean, space.variance)
