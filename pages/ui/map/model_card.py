@@ -32,8 +32,24 @@ _PSNR = (
 _SOURCES = {
     "held_out": "Other held-out images",
     "reconstructions": "Reconstructions",
+    "learned": "Learned distribution of the codes",
+    "mixture": "Mixture of Gaussians fitted to the codes",
     "fitted_gaussian": "Gaussian fitted to the codes",
     "prior": "Prior, N(0, I)",
+}
+_WAYS = {
+    "reconstructions": "Reconstructions",
+    "learned": "Draws of the learned distribution",
+    "mixture": "Draws of a mixture of Gaussians",
+    "gaussian": "Draws of the fitted Gaussian",
+    "prior": "Draws of the prior, N(0, I)",
+    "learned_path": "Middles of paths: learned distribution",
+    "arc": "Middles of paths: arc",
+    "line": "Middles of paths: straight line",
+    "map": "Places of the map",
+    "corners": "Blends of four random codes",
+    "blend": "Blends of four neighbours on the t-SNE map",
+    "crossfades": "Cross-fades of two reconstructions",
 }
 
 
@@ -93,6 +109,7 @@ def show_card(space: LatentSpace) -> None:
             "the share that lies among real images. Recall: the share of real images that lies "
             "among them (Kynkäänniemi et al., 2019)."
         )
+    _show_realism(_numbers(metrics.get("realism")), _numbers(metrics.get("shared_kept")))
     rows = card.get("trade_off")
     if trade_off := [_numbers(row) for row in rows] if isinstance(rows, list) else []:
         st.markdown("**Trade-off between reconstructions and samples**")
@@ -141,6 +158,29 @@ def show_card(space: LatentSpace) -> None:
     if licence := card.get("licence"):
         name = plain(formatting.words(str(card.get("dataset", ""))))
         st.caption(f"Images: {name}. {plain(licence, longest=300)}.")
+
+
+def _show_realism(passed: dict[str, float], kept: dict[str, float]) -> None:
+    """Shows the shares of decoded codes that discriminators take for reconstructions."""
+    rows = [
+        {"Pictures": words, "Pass": passed[way], "Shared attributes kept": kept.get(way)}
+        for way, words in _WAYS.items()
+        if way in passed
+    ]
+    if not rows:
+        return
+    st.markdown("**Pictures that pass for reconstructions**")
+    share = st.column_config.NumberColumn(format="percent")
+    st.dataframe(
+        rows,
+        hide_index=True,
+        column_config={"Pass": share, "Shared attributes kept": share},
+    )
+    st.caption(
+        "By three discriminators that learned to tell reconstructions of other images from "
+        "cross-fades of two of them. Of what both ends of a path have in common, the last column "
+        "says how much the classifier finds in the middle."
+    )
 
 
 def _numbers(metrics: object) -> dict[str, float]:
