@@ -46,10 +46,6 @@ class PCA:
         """Maps positions `(N, K)` back to the latent space, `(N, D)`."""
         return np.asarray(at) @ self.components + self.mean
 
-    def residual(self, codes: np.ndarray) -> np.ndarray:
-        """The part of codes `(N, D)` that is orthogonal to every component."""
-        return np.asarray(codes) - self.inverse(self.transform(codes))
-
 
 def fit_pca(codes: np.ndarray, components: int = 2) -> PCA:
     """Fits PCA by singular value decomposition; the largest entry of each component is positive.

@@ -18,6 +18,7 @@ from pages.ui.shared.visitor import Visitor
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = [step.name for step in contents.STEPS]
+PLACEHOLDER = re.compile(r"(?<![A-Za-z0-9}\\^_]){([a-z][a-z0-9_]*)}")
 EVERY = {"title", "about", "intro", "try", "formula.latex", "formula.legend"}  # by layout.py
 
 
@@ -88,7 +89,7 @@ def test_what_a_page_fills_in_is_what_a_text_leaves_open(name):
                 continue
             if key.value in known and isinstance(known[key.value], str):
                 given = {k.arg for k in call.keywords}
-                assert given == texts.placeholders(known[key.value]), (file.name, key.value)
+                assert given == placeholders(known[key.value]), (file.name, key.value)
 
 
 @pytest.mark.parametrize("language", texts.languages()[1:] or [texts.DEFAULT])
@@ -98,7 +99,7 @@ def test_every_language_has_the_same_keys_and_leaves_the_same_open(name, languag
     assert english.keys() == other.keys()
     for key, text in english.items():
         assert type(text) is type(other[key]), key
-        assert texts.placeholders(text) == texts.placeholders(other[key]), key
+        assert placeholders(text) == placeholders(other[key]), key
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -123,7 +124,7 @@ def test_a_break_is_a_space_but_for_paragraphs_and_lists(tmp_path):
 def made_up(key: str, text: str | tuple[str, ...]) -> str | tuple[str, ...]:
     if not isinstance(text, str):
         return tuple(made_up(f"{key}.{number}", one) for number, one in enumerate(text))
-    return " ".join([f"⟦{key}⟧", *(f"{{{name}}}" for name in sorted(texts.placeholders(text)))])
+    return " ".join([f"⟦{key}⟧", *(f"{{{name}}}" for name in sorted(placeholders(text)))])
 
 
 @pytest.fixture
@@ -222,3 +223,9 @@ def test_with_another_language_no_english_text_is_left(step, other_language):
             rest = re.sub(r"⟦[^⟧]*⟧|\{[a-z]+\}|\\[a-z]+", "", text)
             left |= set(re.findall(r"\b[^\W\d_]{3,}\b", rest))  # no letters of a checksum
     assert left <= DATA
+
+
+def placeholders(text: str | tuple[str, ...]) -> set[str]:
+    """The names that a page fills in."""
+    whole = text if isinstance(text, str) else "\n".join(text)
+    return set(PLACEHOLDER.findall(whole))

@@ -25,13 +25,11 @@ __all__ = [
     "languages",
     "lesson",
     "numbers",
-    "placeholders",
     "read",
 ]
 
 DEFAULT = "en"
 FOLDER = Path(__file__).parent
-_PLACEHOLDER = re.compile(r"(?<![A-Za-z0-9}\\^_]){([a-z][a-z0-9_]*)}")
 _COLOUR = re.compile(r"\\textcolor{([a-z]+)}")
 _BREAK = re.compile(r"(?<!\n)\n(?!\n|- )")
 
@@ -131,12 +129,6 @@ def _read(file: Path, changed: int) -> dict[str, str | tuple[str, ...]]:
 
     add("", tomllib.loads(file.read_text(encoding="utf-8")))
     return texts
-
-
-def placeholders(text: str | tuple[str, ...]) -> set[str]:
-    """The names that a page fills in."""
-    whole = text if isinstance(text, str) else "\n".join(text)
-    return set(_PLACEHOLDER.findall(whole))
 
 
 def numbers(name: str) -> dict[str, Any]:
