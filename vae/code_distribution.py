@@ -1,10 +1,10 @@
-"""The learned distribution of a model's codes: draws, densities and paths that stay with the data.
+"""The learned distribution of a model's codes: samples, densities and paths inside the data.
 
-N(0, I) is what the KL pulls codes towards, not where they are: decoded draws of it often look like
-nobody. A small flow, fitted to the aggregate posterior as a second stage, mends that. It leads
-from noise u ~ N(0, I) at time 0 to a code z at time 1 along dx/dt = v(x, t), where x is the code,
-whitened by the mean and covariance of the aggregate posterior. Where codes are too few for a flow,
-v = 0 and what remains is the fitted Gaussian.
+The KL pulls codes towards N(0, I), but the aggregate posterior differs from it, so decoded samples
+of N(0, I) often look unlike the data. A small flow that is fitted to the aggregate posterior in a
+second stage corrects this. It leads from noise u ~ N(0, I) at time 0 to a code z at time 1 along
+dx/dt = v(x, t), where x is the code, whitened by the mean and covariance of the aggregate
+posterior. If there are too few codes for a flow, v = 0, which gives the fitted Gaussian.
 """
 
 from __future__ import annotations
@@ -43,23 +43,23 @@ __all__ = [
 ]
 
 FILE = "code-distribution.safetensors"
-LEVEL = 0.4  # how far back to noise a path goes: the middle is likely, and shared attributes stay
-ENOUGH = 200  # codes; fewer are described by the fitted Gaussian
-_WHITE_FLOOR = 1e-6  # smallest variance of a direction, beside that of the widest
+LEVEL = 0.4  # default noise level of a path: its middle is likely, and shared attributes stay
+ENOUGH = 200  # smallest number of codes for a flow; fewer get the fitted Gaussian
+_WHITE_FLOOR = 1e-6  # smallest variance of a direction, relative to the largest
 
 
 @dataclass(frozen=True, eq=False)
 class CodeDistribution:
-    """Where a model's codes lie.
+    """The distribution of a model's codes.
 
     Args:
-        mean: of the aggregate posterior, `(D,)`.
-        root: `(D, D)`, with `root @ root.T` its covariance: x ↦ mean + root x undoes whitening.
-        field: the flow's velocity in whitened coordinates; None for the fitted Gaussian.
-        held_out: `(M,)` log densities in nats, sorted, of draws from q(z|x) for held-out images:
-            what is usual.
-        about: figures of the fit for the card: how many codes, steps, losses, log densities of
-            training and held-out codes, distances of draws to the nearest training code.
+        mean: mean of the aggregate posterior, `(D,)`.
+        root: root of its covariance, `(D, D)`: x ↦ mean + root x reverts whitening.
+        field: velocity of the flow in whitened coordinates; None for the fitted Gaussian.
+        held_out: sorted log densities `(M,)` in nats of draws from q(z|x) for held-out images,
+            with which codes are compared.
+        about: metrics of the fit for the card: numbers of codes and steps, losses, log densities
+            of training and held-out codes, distances of samples to the nearest training code.
 
     References:
         Diagnosing and enhancing VAE models (Dai and Wipf, 2019); Flow matching for generative
@@ -74,12 +74,12 @@ class CodeDistribution:
 
     @property
     def dim(self) -> int:
-        """D."""
+        """The number of latent dimensions, D."""
         return len(self.mean)
 
     @property
     def learned(self) -> bool:
-        """Whether a flow was fitted; else it is a Gaussian."""
+        """Whether a flow was fitted, rather than a Gaussian."""
         return self.field is not None
 
     def whiten(self, z: np.ndarray) -> np.ndarray:
@@ -92,32 +92,32 @@ class CodeDistribution:
         return (self.mean + np.atleast_2d(x) @ self.root.T).astype(np.float32)
 
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
-        """Draws codes `(n, D)`; the same seed gives the same, however many are drawn."""
+        """Draws codes `(n, D)`; the first ones of a seed do not depend on `n`."""
         return self.from_noise(np.random.default_rng(seed).standard_normal((n, self.dim)))
 
     def to_noise(self, z: np.ndarray, level: float = 1.0) -> np.ndarray:
-        """Takes codes a part of the way back to noise.
+        """Follows the flow from codes backwards to a level of noise.
 
         Args:
-            z: `(N, D)`.
-            level: 1 is all the way to u ~ N(0, I), 0 only whitens.
+            z: codes `(N, D)`.
+            level: 1 follows the flow to u ~ N(0, I), 0 only whitens.
 
         Returns:
-            `(N, D)`, in whitened coordinates.
+            Points `(N, D)` in whitened coordinates.
         """
         return self._follow(self.whiten(z), 1.0, 1.0 - _level(level))
 
     def from_noise(self, u: np.ndarray, level: float = 1.0, until: float = 1.0) -> np.ndarray:
-        """Takes noise of a level to codes.
+        """Follows the flow from a level of noise to codes.
 
         Args:
-            u: `(N, D)`, as `to_noise` gives it.
-            level: see `to_noise`.
-            until: the time at which to stop, from that of the noise, 1 − level, to 1: an earlier
-                one gives what is still on its way.
+            u: points `(N, D)`, the output of `to_noise`.
+            level: level of the noise, see `to_noise`.
+            until: time at which to stop, between 1 − level and 1; before 1 the result is an
+                intermediate point.
 
         Returns:
-            `(N, D)`.
+            Codes `(N, D)`.
         """
         u = np.atleast_2d(np.asarray(u, dtype=np.float32))
         return self.unwhiten(self._follow(u, 1.0 - _level(level), until))
@@ -125,20 +125,20 @@ class CodeDistribution:
     def path(
         self, a: np.ndarray, b: np.ndarray, frames: int | np.ndarray, level: float = LEVEL
     ) -> np.ndarray:
-        """Walks from one code to another along codes that are likely.
+        """Interpolates between two codes along likely codes.
 
-        Both ends go back to noise of the given level, an arc is taken there, and every point of
-        it comes forward again. The higher the level, the likelier the middle, and the less of
-        what both ends share is kept.
+        Both endpoints are taken back to noise of the given level, where they are interpolated
+        spherically, and every point is taken forward again. A higher level makes the middle more
+        likely, but preserves less of what both endpoints have in common.
 
         Args:
             a: code `(D,)`.
             b: code `(D,)`.
-            frames: how many points, or their positions (0 is `a`, 1 is `b`).
-            level: 0…1, see `to_noise`.
+            frames: number of points, or their positions (0 is `a`, 1 is `b`).
+            level: level of the noise, 0…1, see `to_noise`.
 
         Returns:
-            `(frames, D)`, both ends exact.
+            Codes `(frames, D)`, including both endpoints exactly.
         """
         t = (
             np.linspace(0, 1, frames)
@@ -154,16 +154,16 @@ class CodeDistribution:
         r"""The log density of codes, in nats.
 
         log p(z) = log N(u; 0, I) − ∫ tr(∂v/∂x) dt − log |det root|, where u is the noise that
-        flows to z. The trace is exact up to 64 dimensions, above them it is estimated with one
+        flows to z. The trace is exact for up to 64 dimensions; for more it is estimated with one
         random direction for each step (Hutchinson).
 
         Args:
-            z: `(N, D)`.
-            steps: of Heun's method.
-            seed: of the random directions.
+            z: codes `(N, D)`.
+            steps: number of steps of Heun's method.
+            seed: seed of the random directions.
 
         Returns:
-            `(N,)` float64.
+            Log densities `(N,)`, float64.
 
         References:
             FFJORD (Grathwohl et al., 2019).
@@ -180,14 +180,14 @@ class CodeDistribution:
         return np.concatenate(parts) - spread
 
     def percentile(self, z: np.ndarray, steps: int = STEPS) -> np.ndarray:
-        """The share of held-out codes that are less likely than each code: `(N,)`, 0…1.
+        """The share of held-out codes that are less likely than each code, 0…1 `(N,)`.
 
         Args:
-            z: `(N, D)`.
-            steps: as in `log_density`.
+            z: codes `(N, D)`.
+            steps: number of steps of Heun's method, as in `log_density`.
 
         Raises:
-            ValueError: no held-out codes were kept.
+            ValueError: if the distribution was fitted without held-out codes.
         """
         if self.held_out is None or not len(self.held_out):
             raise ValueError("This distribution was fitted without held-out codes to compare.")
@@ -212,51 +212,59 @@ def fit_codes(
     """Fits the distribution of codes to the aggregate posterior.
 
     The velocity field is trained by flow matching on straight lines from noise to draws of
-    q(z|x); held-out codes choose the weights that are kept. Four minutes for 9,000 steps on two
-    cores; fewer codes take fewer steps.
+    q(z|x); the weights with the lowest loss on held-out codes are kept. Training takes four
+    minutes for 9,000 steps on two cores; fewer codes take fewer steps.
 
     Args:
-        mean: `(N, D)` posterior means; the codes themselves where there is nothing else.
-        variance: `(N, D)` posterior variances; None or zeros for a standard autoencoder.
-        held_out: mean and variance of codes that decide when to stop and what is usual; a tenth
-            of the codes by default.
-        steps: of training, at most.
-        width: of the velocity's network.
-        seed: of the weights, the draws and the noise.
-        progress: told the share that is done, 0…1.
+        mean: posterior means `(N, D)`, or codes.
+        variance: posterior variances `(N, D)`; None or zeros for a standard autoencoder.
+        held_out: mean and variance of held-out codes, on which the loss is evaluated and with
+            which codes are compared; by default a tenth of the codes.
+        steps: largest number of training steps.
+        width: width of the velocity network.
+        seed: seed of the weights, the draws and the noise.
+        progress: called with the fraction done, 0…1.
 
     Returns:
-        A flow from 200 codes up, the fitted Gaussian below.
+        A flow for at least 200 codes, else the fitted Gaussian.
 
     Raises:
-        ValueError: the codes are not finite, or there are none.
+        ValueError: if there are no codes, or some are not finite.
     """
     mean, variance = _checked(mean, variance)
     rng = np.random.default_rng(seed)
     if held_out is None:
         order = rng.permutation(len(mean))
         rest, kept = np.sort(order[len(mean) // 10 :]), np.sort(order[: len(mean) // 10])
-        asked, asked_variance = mean[kept], variance[kept]
+        held_out_mean, held_out_variance = mean[kept], variance[kept]
         mean, variance = mean[rest], variance[rest]
     else:
-        asked, asked_variance = _checked(*held_out)
+        held_out_mean, held_out_variance = _checked(*held_out)
     centre, root = _aggregate(mean, variance)
     gaussian = CodeDistribution(centre, root)
-    about: dict[str, Any] = {"codes": len(mean), "held_out_codes": len(asked), "seed": seed}
-    drawn = _draw(mean, variance, seed), _draw(asked, asked_variance, seed + 1)
+    about: dict[str, Any] = {
+        "codes": len(mean),
+        "held_out_codes": len(held_out_mean),
+        "seed": seed,
+    }
+    drawn = _draw(mean, variance, seed), _draw(held_out_mean, held_out_variance, seed + 1)
     if len(mean) < ENOUGH:
         return _with_figures(gaussian, *drawn, about | {"kind": "gaussian"})
     inverse = torch.from_numpy(np.linalg.inv(root.astype(np.float64)).astype(np.float32))
     sampler = AggregatePosterior(mean, variance, centre, inverse)
-    judge = AggregatePosterior(asked, asked_variance, centre, inverse) if len(asked) else sampler
+    judge = (
+        AggregatePosterior(held_out_mean, held_out_variance, centre, inverse)
+        if len(held_out_mean)
+        else sampler
+    )
     steps = min(steps, 600 + len(mean) * 2)
-    field, found = train_flow(sampler, judge, mean.shape[1], steps, seed, progress, width)
+    field, training = train_flow(sampler, judge, mean.shape[1], steps, seed, progress, width)
     flow = CodeDistribution(centre, root, field)
-    return _with_figures(flow, *drawn, about | {"kind": "flow"} | found)
+    return _with_figures(flow, *drawn, about | {"kind": "flow"} | training)
 
 
 def save_code_distribution(folder: str | Path, distribution: CodeDistribution) -> None:
-    """Writes `code-distribution.safetensors` into a checkpoint's folder; weights in 16 bits."""
+    """Writes `code-distribution.safetensors` to a checkpoint's folder, with weights in 16 bits."""
     tensors = {
         "mean": torch.from_numpy(distribution.mean.astype(np.float32)),
         "root": torch.from_numpy(distribution.root.astype(np.float32)),
@@ -273,10 +281,10 @@ def save_code_distribution(folder: str | Path, distribution: CodeDistribution) -
 
 
 def load_code_distribution(folder: str | Path) -> CodeDistribution | None:
-    """Reads a checkpoint's distribution of codes; None where it has none.
+    """Reads a checkpoint's distribution of codes, or returns None if it has none.
 
     Raises:
-        CheckpointError: naming the file, what was found and what was expected.
+        CheckpointError: if the file is damaged; the message names it and the remedy.
     """
     file = Path(folder) / FILE
     if not file.exists():
@@ -307,7 +315,7 @@ def load_code_distribution(folder: str | Path) -> CodeDistribution | None:
     except (KeyError, TypeError, ValueError, RuntimeError, np.linalg.LinAlgError) as error:
         raise CheckpointError(
             f"{file}: not a distribution of codes ({error}); "
-            "fit it again: python -m vae fit-codes tells how."
+            "fit it again with python -m vae fit-codes."
         ) from error
     held_out = arrays.get("held_out")
     return CodeDistribution(
@@ -316,30 +324,33 @@ def load_code_distribution(folder: str | Path) -> CodeDistribution | None:
 
 
 def _with_figures(
-    distribution: CodeDistribution, trained: np.ndarray, asked: np.ndarray, about: dict[str, Any]
+    distribution: CodeDistribution,
+    trained: np.ndarray,
+    held_out_codes: np.ndarray,
+    about: dict[str, Any],
 ) -> CodeDistribution:
-    """Adds how likely held-out codes are, and that the distribution does not merely remember.
+    """Adds log densities of held-out codes, and distances that would reveal memorisation.
 
-    Codes are draws from q(z|x) here, one for each image, as those are that it was fitted to: means
-    have less noise in the dimensions that the encoder leaves unused, and so are likelier.
+    Codes are draws from q(z|x) here, one for each image, like those of the fit: means have less
+    noise in inactive dimensions, and are therefore more likely.
     """
     some = trained[np.linspace(0, len(trained) - 1, min(1_000, len(trained))).astype(int)]
     about = about | {"log_density_training": float(np.median(distribution.log_density(some)))}
     held_out = None
-    if len(asked):
-        held_out = np.sort(distribution.log_density(asked[:2_000]))
-        draws = distribution.sample(min(1_000, 5 * len(asked)), seed=1)
+    if len(held_out_codes):
+        held_out = np.sort(distribution.log_density(held_out_codes[:2_000]))
+        draws = distribution.sample(min(1_000, 5 * len(held_out_codes)), seed=1)
         about |= {
             "log_density_held_out": float(np.median(held_out)),
             "log_density_draws": float(np.median(distribution.log_density(draws))),
             "nearest_of_draws": float(np.median(_nearest(trained, draws))),
-            "nearest_of_held_out": float(np.median(_nearest(trained, asked[:1_000]))),
+            "nearest_of_held_out": float(np.median(_nearest(trained, held_out_codes[:1_000]))),
         }
     return replace(distribution, held_out=held_out, about=about)
 
 
 def _draw(mean: np.ndarray, variance: np.ndarray, seed: int) -> np.ndarray:
-    """One code of each posterior, `(N, D)`."""
+    """A draw from each posterior, `(N, D)`."""
     noise = np.random.default_rng(seed).standard_normal(mean.shape, dtype=np.float32)
     return mean + np.sqrt(variance) * noise
 

@@ -1,4 +1,4 @@
-"""Fitting the distribution of a checkpoint's codes, within the time that there is for it."""
+"""Fitting the distribution of a checkpoint's codes within a budget of time."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from .model import VAE
 
 __all__ = ["IMAGES", "STEPS", "Plan", "fit_checkpoint", "plan_fit"]
 
-IMAGES = 16_000  # of the training split, at most
-STEPS = 9_000  # at most
-_NARROW = 128  # a seventh of the time of a step
-_WORTH = 1_500  # steps from which the wide network is the better one
-_LEAST = 500  # steps; fewer of the narrow one are no better than a Gaussian
-_ENCODING = 0.2  # of the time that is shown
+IMAGES = 16_000  # largest number of training images
+STEPS = 9_000  # largest number of steps
+_NARROW = 128  # width of the narrow network, whose steps take a seventh of the time
+_WORTH = 1_500  # steps above which the wide network is better
+_LEAST = 500  # steps below which the narrow network is no better than a Gaussian
+_ENCODING = 0.2  # share of encoding in the displayed progress
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def fit_checkpoint(
     log: Callable[[str], object] = lambda sentence: None,
     progress: Callable[[float], object] = lambda share: None,
 ) -> CodeDistribution:
-    """Fits the distribution of a checkpoint's codes and keeps it beside them.
+    """Fits the distribution of a checkpoint's codes and saves it in the checkpoint's folder.
 
     It is fitted to the codes of training images; the checkpoint's reference codes are held out.
 

@@ -1,4 +1,4 @@
-"""Everything `python -m vae evaluate` reports of a checkpoint, on held-out images."""
+"""Evaluation of a checkpoint on held-out images: the report of `python -m vae evaluate`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
     "psnr",
 ]
 
-_SAMPLES = 1_000  # drawn for precision and recall
+_SAMPLES = 1_000  # samples for precision and recall
 _BATCH = 250
 
 Log = Callable[[str], None]
@@ -48,21 +48,21 @@ def psnr(x: Tensor, y: Tensor) -> Tensor:
 def attribute_survival(
     classifier: Classifier, x: Tensor, data: Dataset, start: int = 0
 ) -> dict[str, float]:
-    """Share of images that show an attribute whose reconstruction still shows it.
+    """Share of the images with an attribute that still show it after reconstruction.
 
     Args:
-        classifier: of the same dataset.
+        classifier: classifier of the same dataset.
         x: reconstructions `(B, C, H, W)` of `data.images[start:start + B]`.
-        data: knows the truth.
-        start: row of the first.
+        data: dataset with attributes or labels.
+        start: row of the first image.
 
     Returns:
-        By attribute, 0…1; under `class` for data with classes.
+        Shares by attribute, 0…1, or under the key `class` for data with classes.
     """
     predicted = classifier.predictions(x)
     rows = slice(start, start + len(x))
     if classifier.exclusive:
-        assert data.labels is not None  # classes are what excludes one another
+        assert data.labels is not None  # only classes exclude each other
         right = predicted.int().argmax(1) == data.labels[rows]
         return {"class": right.float().mean().item()}
     shares = {}
@@ -74,15 +74,16 @@ def attribute_survival(
 
 
 def precision_recall(real: Tensor, generated: Tensor, k: int = 3) -> tuple[float, float]:
-    """How much of what is generated looks real, and how much of the real can be generated.
+    """Precision and recall of generated samples in a feature space.
 
-    A picture counts as realistic if its features lie within some real picture's distance to its
-    k-th real neighbour; recall is the same with the roles exchanged.
+    Precision is the share of generated samples inside the k-nearest-neighbour manifold of the
+    real ones: within the distance of some real sample to its k-th real neighbour. Recall is the
+    share of real samples inside the manifold of the generated ones.
 
     Args:
-        real: features `(N, F)`.
-        generated: features `(M, F)`.
-        k: neighbours.
+        real: features of real samples `(N, F)`.
+        generated: features of generated samples `(M, F)`.
+        k: number of neighbours.
 
     Returns:
         Precision and recall, 0…1.
@@ -113,20 +114,21 @@ def evaluate(
     log: Log = lambda sentence: None,
     progress: Progress = lambda done, count: None,
 ) -> dict[str, Any]:
-    """Measures a checkpoint on held-out images.
+    """Evaluates a checkpoint on held-out images.
 
     Args:
-        folder: the checkpoint's.
-        dataset: by default the card's.
-        images: how many of the test split, all by default.
-        evidence_images: of these, how many for log p(x); 0 leaves it out.
-        evidence_samples: importance samples for each, at most, but a few hundred in any case.
-        seed: of all noise.
+        folder: folder or name of the checkpoint.
+        dataset: name or path of the dataset, by default the one that the card names.
+        images: number of images of the test split, all by default.
+        evidence_images: number of these images for which log p(x) is estimated, 0 for none.
+        evidence_samples: largest number of importance samples for each of them, beyond a few
+            hundred that are always drawn.
+        seed: seed of all noise.
         realism: whether to train three discriminators and apply them to pictures of each way of
             making a code, see `measure_realism`, which takes minutes.
-        save: also writes the figures into the card, under `metrics`.
-        log: told what is being done.
-        progress: told how many of how many images that is done for.
+        save: whether to write the metrics into the card, under `metrics`.
+        log: called with a message at each step.
+        progress: called with the number of images done and the total of the step.
 
     Returns:
         `elbo`, `reconstruction`, `kl`, `log_evidence` (nats per image), the standard errors
@@ -134,11 +136,11 @@ def evaluate(
         `attribute_survival` and `classifier_accuracy` on real images (by name, 0…1),
         `sample_precision` and `sample_recall` (of draws from N(0, I); `precision` and `recall`
         hold them for every source), `n`; with `realism`, `realism`, `realism_interval` and
-        `shared_kept`. None where a figure has no meaning.
+        `shared_kept`. None for metrics that do not apply.
 
     Raises:
         CheckpointError: if the checkpoint cannot be read.
-        DatasetError: if its data cannot be had.
+        DatasetError: if the dataset cannot be loaded.
         ValueError: if neither the card nor an argument names a dataset.
     """
     model = load_checkpoint(folder)
@@ -161,9 +163,9 @@ def evaluate(
         x = model.observe(data.images[start : min(start + _BATCH, n)])
         decibels.append(psnr(x, y[start : start + len(x)]))
         if model.config.variational:
-            one, two = (elbo(model, x, generator=generator) for _ in range(2))
-            both = torch.stack([one.reconstruction, two.reconstruction])
-            terms.append(torch.stack([both.mean(0), both.diff(dim=0)[0] / 2, one.kl]))
+            first, second = (elbo(model, x, generator=generator) for _ in range(2))
+            both = torch.stack([first.reconstruction, second.reconstruction])
+            terms.append(torch.stack([both.mean(0), both.diff(dim=0)[0] / 2, first.kl]))
         progress(start + len(x), n)
     report: dict[str, Any] = dict.fromkeys(
         ("elbo", "elbo_error", "reconstruction", "kl", "log_evidence", "log_evidence_error")
@@ -184,7 +186,7 @@ def evaluate(
             estimates.append(estimate_evidence(model, image, decodes=evidence_samples))
             progress(len(estimates), len(x))
         report["log_evidence"] = sum(f.value for f in estimates) / len(estimates)
-        # Errors average out, but not how far lower bounds lie below.
+        # Random errors average out, but the bias of lower bounds does not.
         even = math.hypot(*(f.error for f in estimates if not f.is_lower_bound))
         below = sum(f.error for f in estimates if f.is_lower_bound)
         report["log_evidence_error"] = (even + below) / len(estimates)
@@ -217,7 +219,7 @@ def evaluate(
 
 
 def _places(folder: str | Path, means: np.ndarray) -> np.ndarray | None:
-    """The places of codes on the t-SNE map of their checkpoint, if it has one of these codes."""
+    """The positions of codes on the t-SNE map of their checkpoint, if it has one of them."""
     with contextlib.suppress(CheckpointError):
         codes = load_codes(folder)
         if "tsne" in codes and len(codes["mean"]) >= len(means):

@@ -1,4 +1,4 @@
-"""A flow from noise to whitened codes: its network, how it is trained, how it is followed.
+"""A flow from noise to whitened codes: network, training and integration.
 
 Flow matching (Lipman et al., 2023) on straight lines from noise at time 0 to a code at time 1.
 """
@@ -26,24 +26,25 @@ __all__ = [
     "train_flow",
 ]
 
-STEPS = 16  # of Heun's method from noise to code; more change nothing that can be seen
+STEPS = 16  # steps of Heun's method from noise to code; more make no visible difference
 EXACT = 64  # dimensions up to which the trace of the Jacobian is computed exactly
-WIDTH = 384  # of the hidden layers; 1.8 MB in 16 bits
+WIDTH = 384  # width of the hidden layers; 1.8 MB in 16 bits
 _FREQUENCIES = 8
 _BATCH = 512
-_DECAY = 0.999  # of the running average of the weights
-_CHECKS = 12  # times during a fit that held-out codes are asked
+_DECAY = 0.999  # decay of the running average of the weights
+_CHECKS = 12  # evaluations of the held-out loss during a fit
 
 
 class VelocityField(nn.Module):
     r"""Predicts the velocity dx/dt of whitened codes at a time between noise and code.
 
-    A residual network: `x` and sines of `t` in, `blocks` times SiLU, linear, SiLU, linear, out.
+    A residual network with inputs `x` and sines of `t`, and `blocks` blocks of SiLU, linear,
+    SiLU, linear.
 
     Args:
-        dim: D.
-        width: of the hidden layers.
-        blocks: residual blocks.
+        dim: number of latent dimensions, D.
+        width: width of the hidden layers.
+        blocks: number of residual blocks.
     """
 
     def __init__(self, dim: int, width: int = WIDTH, blocks: int = 3) -> None:
@@ -68,13 +69,13 @@ class VelocityField(nn.Module):
         return self.outward(nn.functional.silu(h))
 
     def enter(self, x: Tensor, t: Tensor) -> Tensor:
-        """The first layer's answer `(B, width)` to codes and times."""
+        """The output of the first layer `(B, width)` for codes and times."""
         angles = t[:, None] * self.frequencies
         return self.inward(torch.cat([x, angles.sin(), angles.cos()], 1))
 
 
 class AggregatePosterior:
-    """Draws whitened codes from the aggregate posterior."""
+    """A sampler of whitened codes from the aggregate posterior."""
 
     def __init__(
         self, mean: np.ndarray, variance: np.ndarray, centre: np.ndarray, inverse: Tensor
@@ -98,19 +99,19 @@ def train_flow(
     progress: Callable[[float], object],
     width: int = WIDTH,
 ) -> tuple[VelocityField, dict[str, Any]]:
-    """Trains a flow from noise to the whitened codes that a sampler draws.
+    """Trains a flow from noise to the whitened codes of a sampler.
 
     Args:
-        sampler: draws the codes to train on.
-        judge: draws the codes that it is judged on.
-        dim: D.
-        steps: how many to take at most.
-        seed: of weights and noise.
-        progress: told how far it is, 0…1.
-        width: of the network.
+        sampler: sampler of training codes.
+        judge: sampler of held-out codes, on which the loss is evaluated.
+        dim: number of latent dimensions, D.
+        steps: number of training steps.
+        seed: seed of weights and noise.
+        progress: called with the fraction done, 0…1.
+        width: width of the network.
 
     Returns:
-        The field, and what is known of its training.
+        The velocity field, and metrics of its training.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
@@ -130,11 +131,11 @@ def train_flow(
         with torch.no_grad():
             torch._foreach_lerp_(list(average.parameters()), list(field.parameters()), 1 - decay)
         if step % every == 0 or step == steps:
-            asked = torch.Generator().manual_seed(seed + 1)  # the same draws every time
+            draws = torch.Generator().manual_seed(seed + 1)  # the same draws every time
             with torch.no_grad():
-                found = float(_loss(average, judge.draw(8_192, asked), asked))
-            if found < best[0]:
-                best = found, step, {k: v.clone() for k, v in average.state_dict().items()}
+                loss = float(_loss(average, judge.draw(8_192, draws), draws))
+            if loss < best[0]:
+                best = loss, step, {k: v.clone() for k, v in average.state_dict().items()}
         progress(step / steps)
     average.load_state_dict(best[2])
     average.eval()
@@ -185,16 +186,16 @@ def _loss(field: VelocityField, codes: Tensor, generator: torch.Generator) -> Te
 
 @torch.no_grad()
 def follow(field: VelocityField, x: Tensor, start: float, end: float) -> Tensor:
-    """Carries whitened codes along the flow from one time to another by Heun's method.
+    """Integrates the flow from one time to another by Heun's method.
 
     Args:
-        field: the flow's velocity.
-        x: `(N, D)`.
-        start: time in 0…1, where 0 is noise.
-        end: likewise.
+        field: velocity of the flow.
+        x: whitened codes `(N, D)`.
+        start: initial time in 0…1, where 0 is noise.
+        end: final time in 0…1.
 
     Returns:
-        `(N, D)`.
+        Whitened codes `(N, D)` at the final time.
     """
     steps = max(1, math.ceil(STEPS * abs(end - start)))
     h = (end - start) / steps
@@ -212,16 +213,16 @@ def _heun(field: VelocityField, x: Tensor, t: float, h: float) -> Tensor:
 def back_with_trace(
     field: VelocityField, x: Tensor, steps: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Carries whitened codes back to noise, with the trace of the Jacobian on the way.
+    """Integrates the flow from whitened codes back to noise, with the trace of the Jacobian.
 
     Args:
-        field: the flow's velocity.
-        x: `(N, D)`.
-        steps: of Heun's method.
-        generator: draws directions where the trace is estimated.
+        field: velocity of the flow.
+        x: whitened codes `(N, D)`.
+        steps: number of steps of Heun's method.
+        generator: random generator of the directions with which the trace is estimated.
 
     Returns:
-        Noise `(N, D)`, and the integral `(N,)` of the trace.
+        Noise `(N, D)`, and the integral of the trace `(N,)`.
     """
     h, gained = -1.0 / steps, torch.zeros(len(x))
     for k in range(steps):
@@ -240,9 +241,9 @@ def back_with_trace(
 def _velocity_and_trace(
     field: VelocityField, x: Tensor, t: float, direction: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Velocity `(N, D)` and the trace `(N,)` of its Jacobian, along one direction if it is given.
+    """Velocity `(N, D)` and trace `(N,)` of its Jacobian, estimated along a direction if given.
 
-    The derivative goes forward with the values, for all directions at once, by the chain rule.
+    Derivatives are computed in forward mode, for all directions at once.
     """
     time = x.new_full((len(x),), t)
     if direction is None:

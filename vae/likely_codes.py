@@ -1,8 +1,8 @@
-"""Codes that stay with the data: blends, places of a plane completed, edits brought back.
+"""Arithmetic on codes that stays inside the data: blends, completions, corrections of edits.
 
-An average of codes shrinks towards the mean, where in many dimensions no code lies. Each function
-here does its arithmetic part of the way back to noise, where an average can be given the length
-that noise has, and follows the flow forwards again.
+An average of codes shrinks towards the mean, where no codes lie in high dimensions. Each function
+here computes at an intermediate level of noise, where the norm of an average can be corrected, and
+then follows the flow forwards again.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from .flow import STEPS, follow
 
 __all__ = ["LEVELS", "blend", "bring_back", "complete", "directions_in_noise", "traverse"]
 
-_STEPS = 8  # of a log density
-LEVELS = (0.2, 0.3, 0.4, 0.5, 0.7)  # tried to bring a code back
+_STEPS = 8  # steps of a log density
+LEVELS = (0.2, 0.3, 0.4, 0.5, 0.7)  # levels of noise that `bring_back` tries
 
 
 def blend(
     distribution: CodeDistribution, codes: np.ndarray, weights: np.ndarray, level: float = LEVEL
 ) -> np.ndarray:
-    """Blends codes so that the blend is as likely as what it is made of.
+    """Blends codes so that the blend is as likely as the codes themselves.
 
-    The codes go back to noise of the given level and are averaged there. The average gets the
-    length that they have on average, and comes forward again.
+    The codes are taken back to noise of the given level and averaged there. The average is scaled
+    to their mean norm, and taken forward again.
 
     Args:
-        distribution: of the codes.
-        codes: `(K, D)`.
-        weights: `(N, K)`, or `(K,)` for one blend; not negative, each row adding up to 1.
-        level: 0…1, see `CodeDistribution.to_noise`.
+        distribution: distribution of the codes.
+        codes: codes `(K, D)`.
+        weights: nonnegative weights `(N, K)`, or `(K,)` for one blend, whose rows sum to 1.
+        level: level of the noise, 0…1, see `CodeDistribution.to_noise`.
 
     Returns:
-        `(N, D)` float32; a blend with the whole weight on one code is that code.
+        Blends `(N, D)`, float32; a blend with all weight on one code is that code.
 
     Raises:
-        ValueError: weights and codes do not fit, or a row of weights does not add up to 1.
+        ValueError: if the shapes of weights and codes differ, or a row does not sum to 1.
 
     References:
         Flow matching for generative modeling (Lipman et al., 2023).
@@ -50,7 +50,7 @@ def blend(
             "each code in every row."
         )
     if (weights < 0).any() or not np.allclose(weights.sum(1), 1, atol=1e-4):
-        raise ValueError("Each row of weights should be 0 or more and add up to 1.")
+        raise ValueError("A row of weights is negative or does not sum to 1; expected 0…1, sum 1.")
     u = distribution.to_noise(codes, level).astype(np.float64)
     mean, length = weights @ u, weights @ np.linalg.norm(u, axis=1)
     now = np.linalg.norm(mean, axis=1)
@@ -65,15 +65,15 @@ def blend(
 def directions_in_noise(
     distribution: CodeDistribution, directions: np.ndarray, level: float = LEVEL
 ) -> np.ndarray:
-    """Turns directions of the codes into directions of their noise at a level.
+    """Converts directions of codes to directions of their noise at a level.
 
     Args:
-        distribution: of the codes.
-        directions: `(K, D)`, such as a standard deviation of the codes along each.
-        level: 0…1, see `CodeDistribution.to_noise`.
+        distribution: distribution of the codes.
+        directions: directions `(K, D)`, for example one standard deviation of the codes long.
+        level: level of the noise, 0…1, see `CodeDistribution.to_noise`.
 
     Returns:
-        `(K, D)`, as long beside the noise of that level as the directions are beside the codes.
+        Directions `(K, D)`, whose norm relative to noise equals that relative to codes before.
     """
     whitened = distribution.whiten(distribution.mean + np.atleast_2d(directions))
     return whitened * np.float32(np.hypot(level, 1 - level))
@@ -86,20 +86,20 @@ def traverse(
     steps: np.ndarray,
     level: float = LEVEL,
 ) -> np.ndarray:
-    """Goes from a code along directions, and stays with the data.
+    """Moves a code along directions and stays inside the data.
 
-    The directions are followed in noise of the level, where each place gets the length that the
-    start has, and comes forward again.
+    The steps are taken in noise of the given level, where each point is scaled to the norm of the
+    starting point, and then taken forward again.
 
     Args:
-        distribution: of the codes.
-        base: the start, `(D,)`.
-        directions: `(K, D)`.
-        steps: `(N, K)`, how far along each.
-        level: 0…1, see `CodeDistribution.to_noise`.
+        distribution: distribution of the codes.
+        base: starting point `(D,)`.
+        directions: directions `(K, D)`.
+        steps: step along each direction, `(N, K)`.
+        level: level of the noise, 0…1, see `CodeDistribution.to_noise`.
 
     Returns:
-        `(N, D)` float32.
+        Codes `(N, D)`, float32.
     """
     u = distribution.to_noise(base, level)
     moved = u + np.atleast_2d(steps) @ directions_in_noise(distribution, directions, level)
@@ -115,24 +115,26 @@ def complete(
     *,
     seed: int = 0,
 ) -> np.ndarray:
-    """Completes places of which only some directions are known by drawing all the others.
+    """Completes codes of which only the components along some directions are given.
 
-    The flow carries noise to codes. On the way, what is shown is kept on the straight line from
-    its own noise to what it should become, so that everything else adapts to it. Codes depend
-    continuously on their places: near places with the same noise become similar pictures.
+    The flow is integrated from noise to codes. Meanwhile the given components are kept on the
+    straight line from their noise to their values, so that all other components adapt to them.
+    Codes depend continuously on the given components: similar ones with the same noise give
+    similar pictures.
 
     Args:
-        distribution: of the codes.
-        z: `(N, D)`, of which only `shown @ z` counts.
-        shown: `(K, D)` directions in which the codes are given.
-        noise: `(D,)` or `(N, D)`, where the flow starts; by default drawn, the same for all.
-        seed: of the noise.
+        distribution: distribution of the codes.
+        z: codes `(N, D)`, of which only `shown @ z` is used.
+        shown: directions of the given components, `(K, D)`.
+        noise: noise at which the flow starts, `(D,)` or `(N, D)`; by default a draw that is the
+            same for all codes.
+        seed: seed of the noise.
 
     Returns:
-        `(N, D)` float32, with `shown @` of it as in `z`.
+        Codes `(N, D)`, float32, with the given components.
 
     Raises:
-        ValueError: the directions do not fit the codes, or depend on each other.
+        ValueError: if the directions do not match the codes, or are linearly dependent.
 
     References:
         RePaint: Inpainting using denoising diffusion probabilistic models (Lugmayr et al., 2022).
@@ -162,24 +164,24 @@ def complete(
 def bring_back(
     distribution: CodeDistribution, start: np.ndarray, edited: np.ndarray, least: float = 0.05
 ) -> tuple[np.ndarray, float]:
-    """Brings an edited code back to the data, and keeps as much of the edit as that allows.
+    """Brings an edited code back to the data and preserves the edit as far as possible.
 
-    At a level, the noise of the edited code gets the length that the start's has, if it is
-    longer, and comes forward again. The lowest level that makes the code likely enough is taken:
-    the higher the level, the more changes that the edit does not ask for.
+    The noise of the edited code at a level is shortened to the norm of the starting point's, and
+    taken forward again. The lowest level at which the code becomes likely enough is used, because
+    higher levels change more than the edit intends.
 
     Args:
-        distribution: of the codes, with held-out codes to compare with.
-        start: the code before the edit, `(D,)`.
-        edited: the code after it, `(D,)`.
-        least: share of the held-out codes that should be less likely, 0…1.
+        distribution: distribution of the codes, fitted with held-out codes.
+        start: code before the edit, `(D,)`.
+        edited: code after the edit, `(D,)`.
+        least: smallest share of held-out codes that must be less likely, 0…1.
 
     Returns:
-        The code `(D,)` float32, and the level that was taken: the one that makes it most likely
-        where none makes it likely enough.
+        The code `(D,)`, float32, and its level; if no level makes it likely enough, the one that
+        makes it most likely.
 
     Raises:
-        ValueError: no held-out codes were kept.
+        ValueError: if the distribution was fitted without held-out codes.
     """
     pair = np.stack([start, edited])
     best, taken, likeliest = pair[1], LEVELS[0], -1.0
