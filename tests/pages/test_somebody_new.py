@@ -19,6 +19,7 @@ from pages.ui.shared.samples import figures
 from vae.code_distribution import CodeDistribution, save_code_distribution
 from vae.codes import FittedGaussian
 from vae.flow import VelocityField
+from vae.likely_codes import LEVEL, blend
 
 NAMES = ("realism", "precision", "recall")
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,6 +107,18 @@ def test_places_of_the_map_are_completed_like_the_last_pin(projection):
     assert not np.allclose(blocks["n3"], blocks["7"], atol=0.1)
     for bad in ({"pin": "n-3"}, {"x": "9"}, {"projection": "tsne"}):
         assert map_data._likely(space, QueryParams(asked | bad)) is None
+
+
+def test_the_average_of_a_group_is_pinned_either_way():
+    space = cache.latent_space("tiny-learned")
+    rows = np.arange(3, 9)
+    at = visit("map.py", {"model": "tiny-learned", "group-a": ".".join(map(str, rows))})
+    for level in (LEVEL, None):
+        at.button(key=f"average-A-{level}").click().run()
+        z = at.session_state["visitor"].pins[-1].z
+        codes, even = space.mean[rows], np.full(len(rows), 1 / len(rows))
+        average = codes.mean(0) if level is None else blend(space.distribution, codes, even)[0]
+        np.testing.assert_allclose(z, average, atol=1e-5)
 
 
 def test_a_draw_says_what_it_is_drawn_from():

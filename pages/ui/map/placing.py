@@ -17,6 +17,8 @@ from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.glossary import explain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
+from vae.latent import evenly
+from vae.likely_codes import LEVEL, blend
 
 __all__ = [
     "NOTHING_PINNED",
@@ -29,6 +31,7 @@ __all__ = [
     "points_csv",
 ]
 
+_AVERAGED = 500  # codes of a group at most
 NOTHING_PINNED = (
     "Nothing is pinned, so the dimensions that the plane does not show are taken from the mean "
     "code, an average of all images that resembles none. Click a point to take them from it."
@@ -181,6 +184,8 @@ def own_things(space: LatentSpace, projection: str, axes: tuple[int, int]) -> No
                     on_click=visitor.set_group,
                     args=(space, name, ()),
                 )
+            if len(rows) > 1:
+                _offer_average(space, name, rows)
         st.space("stretch")
         st.download_button(
             "Export points, CSV",
@@ -190,6 +195,34 @@ def own_things(space: LatentSpace, projection: str, axes: tuple[int, int]) -> No
             icon=":material/download:",
             on_click="ignore",
         )
+
+
+def _offer_average(space: LatentSpace, name: str, rows: np.ndarray) -> None:
+    """Offers to pin the average of a group, through the learned distribution or of the codes."""
+    with st.popover(f"Average of {name}", icon=":material/functions:"):
+        ways = {"Through the learned distribution": LEVEL} if space.judges_likelihood else {}
+        for label, level in (ways | {"Mean of the codes": None}).items():
+            st.button(
+                label,
+                key=f"average-{name}-{level}",
+                icon=":material/push_pin:",
+                on_click=_pin_average,
+                args=(space, name, rows, level),
+                width="stretch",
+            )
+        st.caption(
+            "In many dimensions the mean of codes is a code that no image has. Through the "
+            "learned distribution their noise is averaged and comes forward as a likely code."
+        )
+
+
+def _pin_average(space: LatentSpace, name: str, rows: np.ndarray, level: float | None) -> None:
+    codes = space.mean[evenly(rows, _AVERAGED)]
+    weights = np.full(len(codes), 1 / len(codes))
+    z = weights @ codes if level is None else blend(space.distribution, codes, weights, level)[0]
+    what = "mean" if level is None else "learned average"
+    title = f"{what} of group {name}, {len(rows)} images"
+    visitor.add_pin(Pin(space.name, "generated", z.astype(np.float32), title))
 
 
 def points_csv(space: LatentSpace, projection: str, axes: tuple[int, int]) -> bytes:

@@ -6,6 +6,7 @@ import re
 import shutil
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,13 @@ import tiny
 import torch
 
 from pages.ui.shared import cache
+from pages.ui.shared.pins import from_text
 from vae.checkpoint import load_codes, save_codes
+from vae.code_distribution import CodeDistribution, save_code_distribution
+from vae.codes import decode
+from vae.flow import VelocityField
 from vae.latent import UNJUDGED, neighbours
+from vae.likely_codes import LEVEL
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -147,6 +153,47 @@ def test_browser_and_python_agree_how_far_a_place_is_from_the_data(visit):
         assert found[3] == space.neighbour_distances.describe(distance)
         zones.add(found[3])
     assert len(zones) > 1
+
+
+def free_place(page) -> tuple[float, float]:
+    """A pixel of the page on the map with no point within reach of a click, but one near by."""
+    box = page.locator(".map-stage").bounding_box()
+    points = np.array([code_position(page, row) for row in range(0, 300)])
+    grid = np.stack(np.meshgrid(*np.linspace((0.1, 0.1), (0.9, 0.9), 40).T), -1).reshape(-1, 2)
+    pixels = grid * [box["width"], box["height"]] + [box["x"], box["y"]]
+    nearest = np.hypot(*(pixels[:, None] - points[None]).transpose(2, 0, 1)).min(1)
+    return tuple(pixels[np.argmin(np.abs(nearest - 16))].round().tolist())
+
+
+def test_a_place_of_a_t_sne_map_is_what_the_flow_makes_of_the_nearest_codes(visit, data):
+    folder = data / "checkpoints" / "tiny-flow"
+    shutil.copytree(data / "checkpoints" / "tiny-gaussian", folder)
+    try:
+        torch.manual_seed(4)
+        field = VelocityField(5, 16, 1)
+        torch.nn.init.normal_(field.outward.weight, std=0.3)
+        mean = load_codes(folder)["mean"].mean(0)
+        learned = CodeDistribution(mean, np.eye(5, dtype=np.float32), field)
+        held_out = np.sort(learned.log_density(learned.sample(50)))
+        save_code_distribution(folder, replace(learned, held_out=held_out))
+        page = visit("tiny-flow", projection="tsne", keep="likely")
+        place = free_place(page)
+        with page.expect_response(lambda answer: "noise.bin" in answer.url):
+            page.reload()
+        page.wait_for_selector(".latent-map[data-noise]")
+        page.evaluate(WATCH)
+        blended = decoded_at(page, *place)
+        page.mouse.click(*place)
+        page.wait_for_url(re.compile(r"pins=g"))
+        text = re.search(r"pins=([\w-]+)", page.url)[1]
+        space = cache.latent_space("tiny-flow")
+        grey = decode(space.model, from_text(space, text).z[None])[0, 0].numpy().ravel()
+        assert np.abs(255 * grey - np.array(blended[::4])).max() < 3, "pinned is what was shown"
+        noise = learned.to_noise(from_text(space, text).z, LEVEL)
+        usual = np.linalg.norm(learned.to_noise(space.mean, LEVEL), axis=1)
+        assert usual.min() < np.linalg.norm(noise) < usual.max(), "an average would be shorter"
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_a_map_of_a_single_image_opens_and_judges_no_distance(visit, data):

@@ -207,6 +207,7 @@ export class LatentMap {
       this.family = completedFamily(this.family, family, codes, side, bounds)
     }
     this.root.dataset.keep = keep
+    this.root.toggleAttribute("data-noise", Boolean(this.family.flow))
   }
 
   // Moves the view to what Python placed, where that lies out of sight.
