@@ -184,8 +184,12 @@ def path_view(space: LatentSpace) -> None:
                 "Level",
                 LEVELS,
                 **links.choice("level", LEVELS, LEVEL),
-                help="How far both ends go back towards noise before the arc is taken there. "
-                "Higher: the middle is more likely; lower: more of what A and B share is kept.",
+                help=explain(
+                    "learned distribution",
+                    "The level is how far both ends go back towards noise before the arc is taken "
+                    "there. Higher: the middle is more likely; lower: more of what A and B share "
+                    "is kept.",
+                ),
             )
         path = Path(way, level)
         frames = st.select_slider(

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.learn import codes
 from pages.ui.learn.texts import numbers
 from pages.ui.shared import cache
+from vae.code_distribution import LEVEL
 from vae.latent import lerp, slerp
 from vae.likely_codes import blend
 
@@ -112,4 +113,4 @@ def test_the_path_that_is_shown_first_makes_the_difference_plain():
     middle = np.array([0.5])
     plain = np.concatenate([lerp(*ends, middle), slerp(*ends, middle)])
     assert codes.percentiles(space, plain).max() < 1
-    assert codes.percentiles(space, space.distribution.path(*ends, middle, 0.5))[0] > 50
+    assert codes.percentiles(space, space.distribution.path(*ends, middle, LEVEL))[0] > 5
