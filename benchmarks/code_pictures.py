@@ -3,6 +3,7 @@
     python benchmarks/code_pictures.py [MODEL]
 
 Nothing is chosen: draws and pairs follow from the seed 0. Each file is a JPEG in `docs/ideas/`.
+Also prints the page's table of figures, as the cards hold them.
 """
 
 from __future__ import annotations
@@ -19,13 +20,35 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from vae import VAE, load_checkpoint
-from vae.checkpoint import load_codes
+from vae.checkpoint import load_card, load_codes
 from vae.code_distribution import CodeDistribution, load_code_distribution
 from vae.codes import decode
 from vae.latent import lerp, slerp
 from vae.likely_codes import blend
 from vae.locations import SHIPPED
 
+MODELS = ("faces", "digits-16", "fashion", "digits")
+ROWS = {
+    "reconstructions": "reconstructions",
+    "crossfades": "cross-fades",
+    "prior": "draws of N(0, I)",
+    "gaussian": "draws of the fitted Gaussian",
+    "mixture": "draws of a mixture of 64",
+    "learned": "draws of the learned distribution",
+    "line": "middle: straight line",
+    "arc": "middle: arc",
+    "learned_path": "middle: learned",
+    "map": "places of the map",
+    "corners": "four random codes, blended",
+    "blend": "four neighbours, blended",
+}
+SOURCES = {
+    "reconstructions": "precision / recall: reconstructions",
+    "prior": "N(0, I)",
+    "fitted_gaussian": "fitted Gaussian",
+    "mixture": "mixture",
+    "learned": "learned distribution",
+}
 PLACE = Path(__file__).resolve().parent.parent / "docs" / "ideas"
 DRAWS = (4, 12)  # rows and columns
 PAIRS, FRAMES = 8, 7
@@ -105,6 +128,29 @@ def means(model: VAE, learned: CodeDistribution, codes: np.ndarray) -> Image.Ima
     return titled({k: sheet(torch.cat(x), MOST) for k, x in found.items()})
 
 
+def figures_table() -> list[str]:
+    """The figures of all cards that hold them, a row for each way of making a code."""
+    cards = {name: load_card(SHIPPED / name)["metrics"] for name in MODELS}
+    cards = {name: found for name, found in cards.items() if found.get("realism")}
+    rows = ["| | " + " | ".join(cards) + " |", "|---" * (len(cards) + 1) + "|"]
+    for way, words in ROWS.items():
+        shares = []
+        for found in cards.values():
+            low, high = found["realism_interval"].get(way, (0, 0))
+            share = found["realism"].get(way)
+            shares.append(
+                "" if share is None else f"{100 * share:.1f} ({100 * low:.1f}–{100 * high:.1f})"
+            )
+        rows.append(f"| {words} | " + " | ".join(shares) + " |")
+    for path, words in (("line", "straight line"), ("arc", "arc"), ("learned_path", "learned")):
+        kept = [f"{100 * found['shared_kept'][path]:.1f}" for found in cards.values()]
+        rows.append(f"| shared attributes kept: {words} | " + " | ".join(kept) + " |")
+    for source, words in SOURCES.items():
+        both = [(found["precision"][source], found["recall"][source]) for found in cards.values()]
+        rows.append(f"| {words} | " + " | ".join(f"{p:.2f} / {r:.2f}" for p, r in both) + " |")
+    return rows
+
+
 def main() -> None:
     """Writes the three files and says how large they are."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -126,6 +172,7 @@ def main() -> None:
         file = wanted.out / f"{wanted.model}-{name}.jpg"
         picture.save(file, quality=80, optimize=True)
         print(f"{file}: {picture.size}, {file.stat().st_size / 1_000:.0f} kB")
+    print("\n".join(figures_table()))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 from importlib import import_module
 from pathlib import Path
@@ -133,3 +134,11 @@ def test_every_lesson_with_a_library_function_has_its_idea():
     for step in STEPS:
         if step.file != "learn_autoencoder.py":  # it compares two models, and needs no formula
             assert f"pages/{step.file}" in linked, step.file
+
+
+def test_the_figures_of_the_page_on_codes_are_those_of_the_cards():
+    file = ROOT / "benchmarks" / "code_pictures.py"
+    spec = importlib.util.spec_from_file_location("code_pictures", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert "\n".join(module.figures_table()) in (DOCS / "ideas" / "codes.md").read_text("utf-8")
