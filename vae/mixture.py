@@ -101,8 +101,8 @@ def fit_mixture(
     centre, scale = z.mean(0), z.std(0)
     scale = np.where(scale > 0, scale, 1.0)
     scaled = (z - centre) / scale
-    asked = np.arange(len(z)) % _TENTH == 0 if len(z) >= 2 * _TENTH else np.ones(len(z), bool)
-    kept = scaled[~asked] if not asked.all() else scaled
+    held_out = np.arange(len(z)) % _TENTH == 0 if len(z) >= 2 * _TENTH else np.ones(len(z), bool)
+    kept = scaled[~held_out] if not held_out.all() else scaled
     parts = max(1, min(parts, len(kept) // _EACH))
     fitted = {}
     for covariance in ("diag", "full"):
@@ -119,5 +119,5 @@ def fit_mixture(
             warnings.simplefilter("ignore", ConvergenceWarning)  # 50 rounds will do
             warnings.simplefilter("ignore", RuntimeWarning)  # of codes that are all equal
             fitted[covariance] = mixture.fit(kept)
-    better = max(fitted, key=lambda name: fitted[name].score(scaled[asked]))
+    better = max(fitted, key=lambda name: fitted[name].score(scaled[held_out]))
     return CodeMixture(centre, scale, fitted[better], better)

@@ -147,23 +147,23 @@ def make_codes(
         groups = zip(rows, weights, strict=True)
         return np.concatenate([blend(learned, codes[row], weight) for row, weight in groups])
 
-    made = {"reconstructions": codes[rng.permutation(len(codes))[:count]]}
+    by_way = {"reconstructions": codes[rng.permutation(len(codes))[:count]]}
     if variational:
-        made["prior"] = rng.standard_normal((count, dim))
+        by_way["prior"] = rng.standard_normal((count, dim))
     for name, source in (("gaussian", gaussian), ("mixture", mixture), ("learned", learned)):
         if source is not None:
-            made[name] = source.sample(count, seed)
-    made |= {"line": halfway(lerp), "arc": halfway(slerp)}
+            by_way[name] = source.sample(count, seed)
+    by_way |= {"line": halfway(lerp), "arc": halfway(slerp)}
     if learned is not None:
-        made["learned_path"] = halfway(learned.path)
-    made["map"] = _on_the_map(codes, ends)
+        by_way["learned_path"] = halfway(learned.path)
+    by_way["map"] = _on_the_map(codes, ends)
     corners = np.stack([rng.permutation(len(codes))[:count] for _ in range(4)], 1)
-    made["corners"] = average(corners, np.full(corners.shape, 0.25))
+    by_way["corners"] = average(corners, np.full(corners.shape, 0.25))
     places = codes if tsne is None else tsne
     near, distances = neighbours(places, places[ends[:, 0]], _NEAREST + 1)
     weights = 1 / np.maximum(distances[:, 1:], 1e-6)
-    made["blend"] = average(near[:, 1:], weights / weights.sum(1, keepdims=True))
-    return {name: made[name].astype(np.float32) for name in WAYS if name in made}, ends
+    by_way["blend"] = average(near[:, 1:], weights / weights.sum(1, keepdims=True))
+    return {name: by_way[name].astype(np.float32) for name in WAYS if name in by_way}, ends
 
 
 def _on_the_map(codes: np.ndarray, ends: np.ndarray) -> np.ndarray:
@@ -217,7 +217,7 @@ def measure_realism(
     if len(codes) < FEWEST:
         return dict.fromkeys(("realism", "realism_interval", "shared_kept"))
     real = decode(model, evenly(codes[::2], _REAL))
-    asked, places = codes[1::2], None if tsne is None else tsne[1::2]
+    evaluated, places = codes[1::2], None if tsne is None else tsne[1::2]
     passed: dict[str, list[float]] = {}
     kept: dict[str, list[float]] = {}
     for turn, seed in enumerate(seeds):
@@ -226,8 +226,8 @@ def measure_realism(
             progress((turn + share) / len(seeds))
 
         judge = train_discriminator(real, seed, steps, lambda share: tell(0.7 * share))
-        made, ends = make_codes(
-            asked,
+        by_way, ends = make_codes(
+            evaluated,
             gaussian=gaussian,
             mixture=mixture,
             learned=learned,
@@ -235,14 +235,14 @@ def measure_realism(
             tsne=places,
             seed=seed,
         )
-        first, second = (decode(model, asked[end]) for end in ends.T)
+        first, second = (decode(model, evaluated[end]) for end in ends.T)
         pictures = {"crossfades": torch.lerp(first, second, 0.5)}
-        for number, name in enumerate([*made, *pictures], 1):
-            x = pictures[name] if name in pictures else decode(model, made[name])
+        for number, name in enumerate([*by_way, *pictures], 1):
+            x = pictures[name] if name in pictures else decode(model, by_way[name])
             passed.setdefault(name, []).append(judge.predictions(x).float().mean().item())
             if classifier and name in _MIDDLES:
                 kept.setdefault(name, []).append(_shared_kept(classifier, first, second, x))
-            tell(0.7 + 0.3 * number / (len(made) + 1))
+            tell(0.7 + 0.3 * number / (len(by_way) + 1))
     return {
         "realism": {name: float(np.mean(shares)) for name, shares in passed.items()},
         "realism_interval": {name: [min(s), max(s)] for name, s in passed.items()},

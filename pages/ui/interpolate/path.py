@@ -1,4 +1,4 @@
-"""A path between two pictures: what is decoded on the way, and how near to the data it runs."""
+"""A path between two pictures: its decoded codes, and its distance from the data."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _GIF_STEPS, _GIF_SECONDS = 24, 2.0  # one way
 
 @dataclass(frozen=True)
 class Facts:
-    """What is measured along a path.
+    """Measurements along a path.
 
     Args:
         at: positions t `(M,)`.
@@ -78,7 +78,7 @@ class Path:
 
     Args:
         way: "lerp" straight, "slerp" along an arc, "learned" through the learned distribution.
-        level: of a learned path, see `CodeDistribution.path`.
+        level: noise level of a learned path, see `CodeDistribution.path`.
     """
 
     way: str
@@ -105,9 +105,9 @@ def facts(
         space: the model.
         a: code `(D,)`.
         b: code `(D,)`.
-        path: which way.
-        overshoot: beyond both ends.
-        frames: of the film strip.
+        path: path between the codes.
+        overshoot: extent of the path beyond both endpoints, as a share of its length.
+        frames: number of frames of the film strip.
     """
     at = np.linspace(-overshoot, 1 + overshoot, _POSITIONS)
     steps = np.linspace(-overshoot, 1 + overshoot, frames)
@@ -124,12 +124,12 @@ def facts(
     classifier = space.classifier
     predicted: dict[str, np.ndarray] = {}
     if classifier is not None:
-        seen = classifier.probabilities(decode(space.model, z)).numpy()
+        probabilities = classifier.probabilities(decode(space.model, z)).numpy()
         # Classes by how likely they get, attributes by how much they change.
-        weight = seen.max(0) if classifier.exclusive else np.ptp(seen, axis=0)
+        weight = probabilities.max(0) if classifier.exclusive else np.ptp(probabilities, axis=0)
         chosen = np.argsort(-weight, kind="stable")[:_MOST_ANSWERS]
-        told = [k for k in chosen if weight[k] > 0.1] or chosen[:1]
-        predicted = {classifier.names[k]: seen[:, k] for k in told}
+        distinct = [k for k in chosen if weight[k] > 0.1] or chosen[:1]
+        predicted = {classifier.names[k]: probabilities[:, k] for k in distinct}
     return Facts(
         at,
         steps,
@@ -204,12 +204,12 @@ def path_view(space: LatentSpace) -> None:
         )
         take = st.container(horizontal=True, gap="small")
     overshoot = _OVERSHOOT if beyond else 0.0
-    found = facts(space, a.z, b.z, path, overshoot, frames)
-    share.python(lambda: path_as_python(space, a, b, way, level, found.frames))
+    measured = facts(space, a.z, b.z, path, overshoot, frames)
+    share.python(lambda: path_as_python(space, a, b, way, level, measured.frames))
     with left:
         (t,) = endpoints.stand(space, "path", [0.5])
-        which, items = _nearest(space, found)
-        steps = [which[np.abs(found.at - f).argmin()] for f in found.frames]
+        which, items = _nearest(space, measured)
+        steps = [which[np.abs(measured.at - f).argmin()] for f in measured.frames]
         t = live_path(
             space,
             a.z,
@@ -226,11 +226,11 @@ def path_view(space: LatentSpace) -> None:
             pictures=[
                 ("Nearest real image to each frame, in latent space", [items[k] for k in steps])
             ],
-            tracks=_tracks(space, found),
-            outside=found.outside,
+            tracks=_tracks(space, measured),
+            outside=measured.outside,
             size=226,
         )
-        st.caption(_in_words(found))
+        st.caption(_in_words(measured))
     endpoints.keep_stand(space, "path", [t])
     endpoints.write_address(space, ("A", "B"), [t])
     with take:
@@ -248,7 +248,7 @@ def path_view(space: LatentSpace) -> None:
             "from": endpoints.as_text(space, a),
             "to": endpoints.as_text(space, b),
         }
-        film, shown = f"{space.name}-path", found.frames
+        film, shown = f"{space.name}-path", measured.frames
         endpoints.export_files({
             "Film strip, PNG": (f"{film}.png", lambda: _strip(space, a.z, b.z, path, shown)),
             "Animation, GIF": (f"{film}.gif", lambda: _film(space, a.z, b.z, path, overshoot)),
@@ -259,9 +259,9 @@ def path_view(space: LatentSpace) -> None:
         })  # fmt: skip
 
 
-def _nearest(space: LatentSpace, found: Facts) -> tuple[list[int], list[tuple[str, str]]]:
-    """Each real image once, as URL and words, and which of them is nearest at each position."""
-    rows, which = np.unique(found.nearest, return_inverse=True)
+def _nearest(space: LatentSpace, measured: Facts) -> tuple[list[int], list[tuple[str, str]]]:
+    """The index of the nearest real image at each position, and these images as (URL, title)."""
+    rows, which = np.unique(measured.nearest, return_inverse=True)
     items = [
         (images.data_url(space.image(int(row))), f"Real image {space.title(int(row))}")
         for row in rows
@@ -269,47 +269,47 @@ def _nearest(space: LatentSpace, found: Facts) -> tuple[list[int], list[tuple[st
     return which.tolist(), items
 
 
-def _tracks(space: LatentSpace, found: Facts) -> list[Track]:
+def _tracks(space: LatentSpace, measured: Facts) -> list[Track]:
     tracks = []
-    if found.counts is not None:
-        most = max(int(found.counts.max()), 1)
+    if measured.counts is not None:
+        most = max(int(measured.counts.max()), 1)
         tracks.append(
             Track(
                 "Real codes within reach",
-                found.at,
-                [Curve("", found.counts, plot_style.COLOURS[0], area=True)],
+                measured.at,
+                [Curve("", measured.counts, plot_style.COLOURS[0], area=True)],
                 0,
                 most,
                 ends=(str(most), "0"),
-                shaded=found.outside,
+                shaded=measured.outside,
                 empty="none: the path has left the data",
             )
         )
-    if found.likely is not None:
+    if measured.likely is not None:
         tracks.append(
             Track(
                 "Share of held-out codes that are less likely",
-                found.at[::_SPARSE],
-                [Curve("", 100 * found.likely, plot_style.COLOURS[4], " %", area=True)],
+                measured.at[::_SPARSE],
+                [Curve("", 100 * measured.likely, plot_style.COLOURS[4], " %", area=True)],
                 0,
                 100,
                 ("100 %", "0 %"),
             )
         )
-    if found.predicted:
+    if measured.predicted:
         colours = plot_style.COLOURS
-        if found.exclusive and set(found.predicted) <= set(space.classes):
-            at = [space.classes.index(name) for name in found.predicted]  # as on the map
+        if measured.exclusive and set(measured.predicted) <= set(space.classes):
+            at = [space.classes.index(name) for name in measured.predicted]  # as on the map
         else:
-            at = list(range(len(found.predicted)))
+            at = list(range(len(measured.predicted)))
         curves = [
             Curve(f"{formatting.words(name)}:", 100 * p, colours[k % len(colours)], " %")
-            for k, (name, p) in zip(at, found.predicted.items(), strict=True)
+            for k, (name, p) in zip(at, measured.predicted.items(), strict=True)
         ]
         tracks.append(
             Track(
                 "Predictions of an independent classifier",
-                found.at,
+                measured.at,
                 curves,
                 0,
                 100,
@@ -321,12 +321,12 @@ def _tracks(space: LatentSpace, found: Facts) -> list[Track]:
     if space.variational:
         draws = np.sqrt(np.random.default_rng(0).chisquare(space.mean.shape[1], 10_000))
         bands.append(("most draws from N(0, I)", *np.quantile(draws, (0.05, 0.95)), "#8b93a3"))
-    high = 1.05 * max(found.norms.max(), *(b[2] for b in bands))
+    high = 1.05 * max(measured.norms.max(), *(b[2] for b in bands))
     tracks.append(
         Track(
             "Norm of the code, |z|",
-            found.at,
-            [Curve("here", found.norms, plot_style.COLOURS[3], digits=2)],
+            measured.at,
+            [Curve("here", measured.norms, plot_style.COLOURS[3], digits=2)],
             0,
             high,
             (f"{high:.1f}", "0"),
@@ -336,24 +336,24 @@ def _tracks(space: LatentSpace, found: Facts) -> list[Track]:
     return tracks
 
 
-def _in_words(found: Facts) -> str:
-    if found.likely is not None:
+def _in_words(measured: Facts) -> str:
+    if measured.likely is not None:
         how = (
             f"Inside is what is likelier than {INSIDE:.0%} of held-out codes under their learned "
             f"distribution; outside, what is less likely than {1 - EDGE:.0%}."
         )
-    elif found.reach is None:
+    elif measured.reach is None:
         return f"Whether this path stays inside the data: {UNJUDGED}."
     else:
         how = (
-            f"Inside means that a code lies at a distance of {found.reach:.2f} or less: 95 % of "
-            "all codes have a neighbour that close."
+            f"Inside means that a code lies at a distance of {measured.reach:.2f} or less: 95 % "
+            "of all codes have a neighbour that close."
         )
-    if not found.outside:
-        if found.likely is not None and found.likely.min() < INSIDE:
+    if not measured.outside:
+        if measured.likely is not None and measured.likely.min() < INSIDE:
             return f"This path touches the edge of the data. {how}"
         return f"This path stays inside the data. {how}"
-    spans = " and ".join(f"from {a:.2f} to {b:.2f}" for a, b in found.outside)
+    spans = " and ".join(f"from {a:.2f} to {b:.2f}" for a, b in measured.outside)
     return f"This path leaves the data {spans} (orange). {how}"
 
 

@@ -31,7 +31,7 @@ _COLUMNS = (1, 4)  # what is chosen, and what follows the slider
 
 
 def open_model() -> LatentSpace:
-    """Lets the visitor choose a model; stops with a sentence where nothing was learned of it."""
+    """Lets the visitor choose a model; stops with a message if its codes were not learned."""
     text = lesson("codes")
     space = model_picker.choose_model(lesson("frame")("model"), first=text.number("model"))
     model_picker.show_notices(space)
@@ -62,7 +62,7 @@ class Lengths:
 
 @cache.shared(32)
 def lengths(space: LatentSpace, seed: int) -> Lengths:
-    """Counts lengths of draws of N(0, I) and of the model's codes."""
+    """Histograms of the norms of draws from N(0, I) and of the model's codes."""
     rng = np.random.default_rng(seed)
     draws = rng.standard_normal((_DRAWS, space.mean.shape[1]))
     noise = rng.standard_normal(space.mean.shape)
@@ -77,13 +77,13 @@ def lengths(space: LatentSpace, seed: int) -> Lengths:
 
 
 def show_shell(space: LatentSpace, seed: int) -> None:
-    """How long draws and codes are in D dimensions, and two of them cut down to these."""
+    """Shows the norms of draws and codes in D dimensions, and two of them truncated to these."""
     text, dim = lesson("codes"), space.mean.shape[1]
     left, right = st.columns(_COLUMNS, gap="medium")
     with left:
         row = layout.choose_image(space, default=_row(space, "image"))
-    found = lengths(space, seed)
-    share.python(lambda: as_python.shell_as_python(space, seed, _BINS, found.high))
+    norms = lengths(space, seed)
+    share.python(lambda: as_python.shell_as_python(space, seed, _BINS, norms.high))
     draw = np.zeros(dim)
     draw[space.order] = np.random.default_rng(seed).standard_normal(dim)
     panels = [
@@ -93,8 +93,8 @@ def show_shell(space: LatentSpace, seed: int) -> None:
         )
     ]  # fmt: skip
     series = [
-        (text("shell.draws"), TERMS["prior"], found.draws),
-        (text("shell.codes"), TERMS["posterior"], found.codes),
+        (text("shell.draws"), TERMS["prior"], norms.draws),
+        (text("shell.codes"), TERMS["posterior"], norms.codes),
     ]
     with right:
         at = lineup(
@@ -103,7 +103,7 @@ def show_shell(space: LatentSpace, seed: int) -> None:
             Slider(text("shell.slider"), 1, dim, dim, 1),
             key=f"codes-shell-{space.name}",
             at=_start("dimensions", 1, dim, dim),
-            plot=Histogram(text("shell.plot"), series, found.high),
+            plot=Histogram(text("shell.plot"), series, norms.high),
             order=space.order,
         )
     _keep("dimensions", at, dim)
@@ -196,7 +196,7 @@ def show_path(space: LatentSpace, seed: int) -> None:
 
 
 def show_draw(space: LatentSpace, seed: int) -> None:
-    """One draw on its way from noise to a code, decoded at every time."""
+    """Shows one draw between noise and code, decoded at every time."""
     text, learned = lesson("codes"), space.distribution
     noise = np.random.default_rng(seed).standard_normal((1, learned.dim)).astype(np.float32)
     times = np.linspace(0, 1, numbers("codes")["times"])
@@ -225,13 +225,13 @@ STAGES = {"shell": show_shell, "mean": show_mean, "path": show_path, "draw": sho
 
 
 def _track(space: LatentSpace, at: np.ndarray, ways: dict[str, np.ndarray]) -> Track:
-    """How usual the codes of each way are, over the slider."""
+    """The likelihood percentile of the codes of each path, along the slider."""
     text = lesson("codes")
     with st.spinner(text("judging")):
-        found = percentiles(space, np.concatenate(list(ways.values())))
+        shares = percentiles(space, np.concatenate(list(ways.values())))
     curves = [
         Curve(text(f"way.{way}"), of, TERMS[COLOURS.get(way, "elbo")], " %")
-        for way, of in zip(ways, found.reshape(len(ways), -1), strict=True)
+        for way, of in zip(ways, shares.reshape(len(ways), -1), strict=True)
     ]
     return Track(text("usual"), at, curves, 0, 100, ("100 %", "0 %"))
 
@@ -245,8 +245,8 @@ def _row(space: LatentSpace, name: str) -> int:
 
 
 def _start(name: str, low: float, high: float, default: float) -> float:
-    found = links.read_start(name, 1, low, high)
-    return default if found is None else found[0]
+    linked = links.read_start(name, 1, low, high)
+    return default if linked is None else linked[0]
 
 
 def _keep(name: str, value: float, default: float) -> None:

@@ -128,7 +128,7 @@ def pin_clicked(space: LatentSpace, clicked: MapPinned) -> None:
 
 def place_controls(space: LatentSpace) -> None:
     """Offers a sample, an uploaded picture or a real image to be added to the map."""
-    what = st.segmented_control(
+    source = st.segmented_control(
         "What to add",
         ["sample", "upload", "real"],
         default="sample",
@@ -140,9 +140,9 @@ def place_controls(space: LatentSpace) -> None:
         key="place-what",
         label_visibility="collapsed",
     )
-    if what == "upload":
+    if source == "upload":
         pickers.choose_upload(space, key="place", on_choose=visitor.add_pin)
-    elif what == "real":
+    elif source == "real":
         pickers.choose_real(space, key="place", on_choose=visitor.add_pin)
     else:
         pickers.choose_sample(space, key="place", on_choose=visitor.add_pin)

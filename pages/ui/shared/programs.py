@@ -21,8 +21,8 @@ def program(imports: str, *lines: str) -> str:
     plain = set()
     for line in filter(None, map(str.strip, imports.splitlines())):
         if line.startswith("from "):
-            module, _, what = line.removeprefix("from ").partition(" import ")
-            names.setdefault(module, set()).update(what.split(", "))
+            module, _, imported = line.removeprefix("from ").partition(" import ")
+            names.setdefault(module, set()).update(imported.split(", "))
         else:
             plain.add(line)
     head = sorted(plain)

@@ -57,8 +57,8 @@ def figures(space: LatentSpace, distribution: str) -> str:
 
 def _figure(space: LatentSpace, name: str, source: str) -> float | None:
     metrics = space.card.get("metrics")
-    found = metrics.get(name) if isinstance(metrics, dict) else None
-    share = found.get(source) if isinstance(found, dict) else None
+    metric = metrics.get(name) if isinstance(metrics, dict) else None
+    share = metric.get(source) if isinstance(metric, dict) else None
     return float(share) if isinstance(share, int | float) and 0 <= share <= 1 else None
 
 
