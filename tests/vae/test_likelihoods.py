@@ -20,7 +20,7 @@ def grid(n=400_001):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_bernoulli_agrees_with_torch_in_value_and_slopes(dtype):
+def test_bernoulli_agrees_with_torch_in_value_and_gradients(dtype):
     places = [*LOGITS, -5000.0, -100.0, 100.0, 5000.0]
     logits = torch.tensor(places, dtype=dtype).repeat(2).requires_grad_(True)
     x = torch.tensor([0.0, 1.0], dtype=dtype).repeat_interleave(len(places))
@@ -28,14 +28,14 @@ def test_bernoulli_agrees_with_torch_in_value_and_slopes(dtype):
     found = []
     for kind in (Bernoulli, torch.distributions.Bernoulli):
         log_p = kind(logits=logits).log_prob(x)
-        (slope,) = torch.autograd.grad((weight * log_p).sum(), logits, create_graph=True)
-        (curvature,) = torch.autograd.grad(slope.sum(), logits)
-        found.append((log_p, slope, curvature))
+        (gradient,) = torch.autograd.grad((weight * log_p).sum(), logits, create_graph=True)
+        (curvature,) = torch.autograd.grad(gradient.sum(), logits)
+        found.append((log_p, gradient, curvature))
     for ours, theirs in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=len(x) * torch.finfo(dtype).eps)
 
 
-def test_slopes_of_the_likelihoods_are_those_of_their_values():
+def test_gradients_of_the_likelihoods_are_those_of_their_values():
     torch.manual_seed(0)
     logits = (3 * torch.randn(4, 5).double()).requires_grad_(True)
     x = torch.rand(5).double().requires_grad_(True)  # one image for every row
@@ -85,8 +85,8 @@ def test_continuous_bernoulli_samples_have_its_moments(logit):
     assert 0 <= x.min() and x.max() <= 1
     assert x.mean().item() == pytest.approx(cb.mean.item(), abs=3e-3)
     assert x.var().item() == pytest.approx(cb.variance.item(), rel=0.03)
-    (slope,) = torch.autograd.grad(x.mean(), cb.logits)
-    assert slope.item() == pytest.approx(cb.variance.item(), rel=0.05)  # dE[x]/dλ = Var[x]
+    (gradient,) = torch.autograd.grad(x.mean(), cb.logits)
+    assert gradient.item() == pytest.approx(cb.variance.item(), rel=0.05)  # dE[x]/dλ = Var[x]
 
 
 def test_log_prob_refuses_values_outside_the_unit_interval():

@@ -57,7 +57,7 @@ def test_kl_is_the_written_formula_and_its_monte_carlo_estimate():
     torch.testing.assert_close(sampled, written, atol=0.02, rtol=0)
 
 
-def test_slopes_of_the_kl_are_those_of_its_values():
+def test_gradients_of_the_kl_are_those_of_its_values():
     torch.manual_seed(0)
     mean, sigma = torch.randn(4, 3).double(), torch.rand(4, 3).double() + 0.05
 

@@ -55,7 +55,7 @@ def number(text: str) -> float:
 
 
 @pytest.mark.parametrize("model", ["tiny-plane", "tiny-gaussian"])
-def test_the_slopes_of_the_draw_agree_on_the_page(model):
+def test_the_gradients_of_the_draw_agree_on_the_page(model):
     at = visit("learn_reparameterisation.py", model, e1=0.5, e2=-1.5, widen=2)
     assert not at.exception and not at.error
     by_z, by_mean, finite_mean, product, by_sigma, finite_sigma = cells(at, 0)
@@ -67,7 +67,7 @@ def test_the_slopes_of_the_draw_agree_on_the_page(model):
         assert number(finite_sigma[k]) == pytest.approx(number(by_sigma[k]), abs=1e-3, rel=1e-3)
 
 
-def test_another_noise_is_another_slope():
+def test_another_noise_is_another_gradient():
     at = visit("learn_reparameterisation.py", e1=0.5, e2=-1.5)
     before = cells(at, 0)
     at.number_input(key="e1").set_value(2.0).run()

@@ -78,7 +78,7 @@ def test_the_same_draw_can_be_held_at_either_end(noise):
     assert held == pytest.approx([0.3, 0.4], abs=0.05), "z in hand is noise in hand"
 
 
-def test_letting_go_moves_the_fields_the_address_and_the_slopes(noise):
+def test_letting_go_moves_the_fields_the_address_and_the_gradients(noise):
     page = noise(e1=0, e2=0)
     page.get_by_text("Largest difference").wait_for()
     table = page.locator("[data-testid=stTable]").first
@@ -92,7 +92,7 @@ def test_letting_go_moves_the_fields_the_address_and_the_slopes(noise):
         arg=before,
     )
     assert where(page)["noise"] == there, "the answer does not take the noise out of the hand"
-    assert page.locator(".noise-codes .arrow[d^='M']").count() == 3, "the step and two slopes"
+    assert page.locator(".noise-codes .arrow[d^='M']").count() == 3, "the step and two gradients"
 
 
 def test_the_noise_answers_to_the_keyboard(noise):

@@ -21,7 +21,7 @@ def linear():
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
-def test_the_draw_passes_its_slope_on_and_finite_differences_agree(likelihood):
+def test_the_draw_passes_its_gradient_on_and_finite_differences_agree(likelihood):
     model, x = network(likelihood)
     mean, sigma, noise = torch.randn(3), torch.rand(3) + 0.1, torch.randn(3)
     found = pathwise_gradient(model, x[0], mean, sigma, noise)
@@ -36,7 +36,7 @@ def test_the_draw_passes_its_slope_on_and_finite_differences_agree(likelihood):
     assert model.decoder(torch.zeros(1, 3)).mean.dtype == torch.float32, "the model is left alone"
 
 
-def test_the_slope_of_a_linear_model_is_the_written_one(linear):
+def test_the_gradient_of_a_linear_model_is_the_written_one(linear):
     model, x, (w, b, s) = linear
     z = torch.tensor([0.3, -1.1]).double()
     found = pathwise_gradient(model, x[0], z, torch.ones(2), torch.zeros(2))
@@ -58,7 +58,7 @@ def test_every_estimator_is_right_on_average(linear):
             assert ((estimates.mean(0) - truth).abs() < 5 * error + 1e-9).all(), name
 
 
-def test_the_slope_tells_more_than_the_value(linear):
+def test_the_gradient_tells_more_than_the_value(linear):
     model, x, _ = linear
     noise = torch.randn(2_000, 5, 2, generator=torch.Generator().manual_seed(1)).double()
     variance = {e: estimate_gradients(model, x, noise, e).variance() for e in ESTIMATORS}
@@ -123,8 +123,8 @@ def test_gradient_norms_agree_with_a_finite_difference(model, images):
 
     bias = model.encoder.network[-1].bias.data.clone()
     step = 1e-2
-    slopes = [
+    gradients = [
         (kl_at(bias + step * e) - kl_at(bias - step * e)) / (2 * step)
         for e in torch.eye(len(bias))
     ]
-    assert 0 < math.hypot(*slopes) <= norms["kl", "encoder"] * 1.01
+    assert 0 < math.hypot(*gradients) <= norms["kl", "encoder"] * 1.01
