@@ -255,7 +255,7 @@ def read_config(source: str | Path) -> RunConfig:
         if Path(source).is_dir():
             raise RunError(f"{source} holds no run: {file.name} is missing.") from None
         raise RunError(
-            f"{source} does not exist; expected a file of settings or the folder of a run."
+            f"{source}: no such file; expected a file of settings or the folder of a run."
         ) from None
     except (OSError, ValueError) as error:
         remedy = "Put the file back as it was"
