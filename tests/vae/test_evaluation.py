@@ -1,12 +1,24 @@
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
-from vae import VAE, VAEConfig, elbo, load_checkpoint, load_dataset, save_checkpoint
-from vae.checkpoint import load_card, load_codes
+from vae import (
+    VAE,
+    VAEConfig,
+    elbo,
+    evaluation,
+    load_checkpoint,
+    load_dataset,
+    save_checkpoint,
+)
+from vae.checkpoint import load_card, load_codes, save_codes
+from vae.code_distribution import fit_codes, save_code_distribution
+from vae.codes import encode
 from vae.evaluation import evaluate, precision_recall, psnr
+from vae.realism import WAYS, measure_realism
 
 RNG = np.random.default_rng(0)
 KEYS = {
@@ -61,6 +73,23 @@ def test_an_autoencoder_has_null_where_a_figure_means_nothing(tmp_path):
     )
     assert all(report[name] is None for name in nulls)
     assert report["psnr"] > 0 and load_card(tmp_path)["metrics"] == report
+
+
+def test_realism_is_measured_on_demand_and_announced(tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluation, "measure_realism", partial(measure_realism, steps=2))
+    model = VAE(VAEConfig((1, 28, 28), 2, channels=(), hidden=(8,)))
+    save_checkpoint(model, tmp_path, {"dataset": "digits"})
+    data = load_dataset("digits")
+    encoded = encode(model, data.images, limit=260)
+    save_codes(tmp_path, encoded)
+    save_code_distribution(tmp_path, fit_codes(encoded["mean"][:150]))  # a Gaussian: quick
+    said: list[str] = []
+    how = {"images": 260, "evidence_images": 0, "realism": True, "save": True}
+    report = evaluate(tmp_path, **how, log=said.append)
+    assert any("three discriminators: about" in sentence for sentence in said)
+    assert set(report["realism"]) == {*WAYS, "crossfades"} and len(report["shared_kept"]) == 3
+    assert {"mixture", "learned"} <= report["precision"].keys() & report["recall"].keys()
+    assert load_card(tmp_path)["metrics"] == report
 
 
 def test_a_card_without_a_dataset_says_what_to_pass(tmp_path):
