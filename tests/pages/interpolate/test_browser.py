@@ -132,8 +132,8 @@ def test_a_link_restores_all_that_was_chosen(visit):
     assert page.locator(".live-row output").inner_text() == "1.25"
     assert page.get_by_role("radio", name="Spherical (slerp)").is_checked()
     before = pixels(page, NOW)
-    page.get_by_role("button", name="Export").click()
-    link = page.locator("[data-testid=stCode]").inner_text().strip()
+    page.get_by_role("button", name="Share").click()
+    link = page.locator("[data-testid=stCode]").first.inner_text().strip()
     page.goto("about:blank")
     page.goto(link)
     page.wait_for_selector(READY)
