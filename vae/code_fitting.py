@@ -91,8 +91,8 @@ def fit_checkpoint(
         budget: duration of the training in seconds, see `plan_fit`.
         model: loaded model of the checkpoint, on any device.
         data: loaded training images of the checkpoint.
-        log: function called with a sentence for each step, with its duration.
-        progress: function called with the completed share, 0…1; an exception that it raises ends
+        log: called with a message for each step, with its duration.
+        progress: called with the fraction done, 0…1; an exception that it raises ends
             the fit, and nothing is written.
 
     Raises:

@@ -9,7 +9,7 @@ def time_words(seconds: float) -> str:
     """A duration as people say it.
 
     Args:
-        seconds: how long.
+        seconds: duration in seconds.
     """
     if seconds < 90:
         return f"{seconds:.0f} second{'' if round(seconds) == 1 else 's'}"

@@ -80,7 +80,7 @@ def fit_mixture(
         variance: posterior variances `(N, D)`; None or zeros for a standard autoencoder.
         parts: largest number of components; there are at least 20 codes for each.
         seed: seed of the draws and of the fit.
-        log: function called with a sentence for each step.
+        log: called with a message for each step.
 
     Raises:
         ValueError: if there are fewer than two codes.

@@ -172,7 +172,7 @@ def choose_blend(space: LatentSpace, label: str, *, first: bool = True) -> float
 
     Args:
         space: the model.
-        label: of the choice.
+        label: label of the choice.
         first: whether a deep model opens on its learned distribution, if it has one.
 
     Returns:

@@ -70,7 +70,7 @@ def terms_as_python(space: LatentSpace, row: int, q: tuple[np.ndarray, np.ndarra
 
     Args:
         space: a variational model.
-        row: of the image.
+        row: row of the image.
         q: mean and standard deviation `(D,)`; None for the encoder's.
     """
     imports, parts = _with_image(space, row)
@@ -126,9 +126,9 @@ def amortised_as_python(space: LatentSpace, row: int | None, steps: int, seed: i
 
     Args:
         space: a variational model.
-        row: of the image; None for a drawing or an upload.
-        steps: of the search.
-        seed: of its draws.
+        row: row of the image; None for a drawing or an upload.
+        steps: number of steps of the search.
+        seed: seed of its draws.
     """
     imports, parts = _with_image(space, 0 if row is None else row)
     if row is None:
@@ -150,8 +150,8 @@ def arithmetic_as_python(space: LatentSpace, name: str, seed: int) -> str:
 
     Args:
         space: the model.
-        name: of the attribute or class.
-        seed: of the pair.
+        name: name of the attribute or class.
+        seed: seed of the pair.
     """
     imports, lines = opening(space)
     split = str(space.card.get("split", "test"))
@@ -229,7 +229,7 @@ def path_as_python(space: LatentSpace, a: int, b: int, level: float, frames: int
         space: a model whose distribution of codes was learned.
         a: row of the first image.
         b: row of the second image.
-        level: how far back to noise the learned path goes.
+        level: noise level of the learned path.
         frames: number of the places on each way.
     """
     return _judged(

@@ -14,7 +14,7 @@ def program(imports: str, *lines: str) -> str:
     """A program from its imports, one on each line, and its parts, with a blank line between.
 
     Args:
-        imports: in any order, without those that `opening` and `codes_of` need.
+        imports: import lines in any order, without those that `opening` and `codes_of` need.
         lines: the rest.
     """
     names: dict[str, set[str]] = {}

@@ -63,7 +63,7 @@ class Address:
         count: number of changes written.
         arrivals: number of arrivals at an address.
         session: tells this visit from others in the same tab.
-        share: where the page shows what can be shared, during a run.
+        share: container of the page's share menu, during a run.
         python: gives the program that computes what the page shows, likewise.
     """
 

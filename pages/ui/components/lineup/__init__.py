@@ -32,11 +32,11 @@ class Panel:
 
     Args:
         title: the words below it.
-        alt: what it shows, for those who do not see it.
-        kind: how the slider's value becomes a code, see `messages.LineupPanel`.
+        alt: alternative text for screen readers.
+        kind: map from the slider's value to a code, see `messages.LineupPanel`.
         codes: the codes that it starts from, `(K, D)`.
         colour: the colour that tells it from the others.
-        level: how far back to noise, where it goes through the learned distribution.
+        level: level of noise for a path through the learned distribution.
     """
 
     title: str
@@ -57,7 +57,7 @@ class Histogram:
     """Lengths of codes, by how many of their dimensions are counted.
 
     Args:
-        label: what is shown, in plain words.
+        label: label in plain text.
         series: the name, the colour and the counts `(D, bins)` of each set of codes.
         high: the length at which the last bin ends.
     """
@@ -80,7 +80,7 @@ class Plane:
     """A path among codes, on two directions.
 
     Args:
-        label: what is shown, in plain words.
+        label: label in plain text.
         points: the places of codes, `(N, 2)`.
         path: the places from the slider's lower end to its upper one, `(T, 2)`.
         colour: the colour of the path.
@@ -122,7 +122,7 @@ def lineup(
         panels: the pictures, one or a few.
         slider: the slider that all of them follow.
         key: the key of the component.
-        at: where the slider first stands.
+        at: initial position of the slider.
         tracks: the diagrams below, on the slider's axis.
         plot: the diagram beside the pictures.
         order: the order of the dimensions, for a panel of the first ones.
