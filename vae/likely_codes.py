@@ -50,7 +50,10 @@ def blend(
             "each code in every row."
         )
     if (weights < 0).any() or not np.allclose(weights.sum(1), 1, atol=1e-4):
-        raise ValueError("A row of weights is negative or does not sum to 1; expected 0…1, sum 1.")
+        raise ValueError(
+            "A row of weights has a negative weight or another sum than 1; expected weights of 0 "
+            "or more that add up to 1."
+        )
     u = distribution.to_noise(codes, level).astype(np.float64)
     mean, length = weights @ u, weights @ np.linalg.norm(u, axis=1)
     now = np.linalg.norm(mean, axis=1)
