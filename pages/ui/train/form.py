@@ -112,13 +112,6 @@ def _details(preset: RunConfig) -> RunConfig:
             key=f"{key}-autoencoder",
             help=explain("autoencoder"),
         )
-    with third:
-        epochs = st.number_input("Epochs", 1, 100_000, training.epochs, key=f"{key}-epochs")
-        batch = st.number_input("Batch size", 1, 65_536, training.batch_size, key=f"{key}-batch")
-        rate = st.number_input(
-            "Learning rate", 1e-6, 1.0, training.learning_rate, 1e-4, "%.5f", key=f"{key}-rate"
-        )
-        seed = st.number_input("Seed", 0, 2**31 - 1, training.seed, key=f"{key}-seed")
         fit_codes = st.toggle(
             "Learn where the codes lie",
             preset.fit_codes,
@@ -126,6 +119,13 @@ def _details(preset: RunConfig) -> RunConfig:
             help="Fits a distribution to the codes at the end, for draws and paths that look like "
             "the images. Takes about a fifth of the time of training.",
         )
+    with third:
+        epochs = st.number_input("Epochs", 1, 100_000, training.epochs, key=f"{key}-epochs")
+        batch = st.number_input("Batch size", 1, 65_536, training.batch_size, key=f"{key}-batch")
+        rate = st.number_input(
+            "Learning rate", 1e-6, 1.0, training.learning_rate, 1e-4, "%.5f", key=f"{key}-rate"
+        )
+        seed = st.number_input("Seed", 0, 2**31 - 1, training.seed, key=f"{key}-seed")
     starts = ["random weights", *(c.name for c in list_checkpoints())]
     start = st.selectbox("Start from", starts, key=f"{key}-from")
     channels, hidden, _ = _SIZES[size]
