@@ -25,8 +25,8 @@ __all__ = ["IMAGES", "STEPS", "Plan", "fit_checkpoint", "plan_fit"]
 IMAGES = 16_000  # largest number of training images
 STEPS = 9_000  # largest number of steps
 _NARROW = 128  # width of the narrow network, whose steps take a seventh of the time
-_WORTH = 1_500  # steps above which the wide network is better
-_LEAST = 500  # steps below which the narrow network is no better than a Gaussian
+_WORTH = 2_500  # steps for which the wide network is taken
+_LEAST = 1_000  # steps; of the narrow network these come close to a whole fit
 _ENCODING = 0.2  # share of encoding in the displayed progress
 
 

@@ -85,7 +85,7 @@ def test_what_fails_there_does_not_fail_the_run(data_folder, monkeypatch):
         (1e6, (8_600, 384)),
         (100, (2_500, 384)),
         (30, (7_500, 128)),
-        (0, (500, 128)),
+        (0, (1_000, 128)),
     ],
 )
 def test_the_time_decides_on_steps_and_width(monkeypatch, budget, expected):
