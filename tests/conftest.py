@@ -52,7 +52,9 @@ def browser():
 @pytest.fixture
 def page(browser):
     """An empty page of its own context; what it throws fails the test."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context = browser.new_context(
+        viewport={"width": 1440, "height": 900}, reduced_motion="reduce"
+    )  # nothing moves but what a test moves
     page = context.new_page()
     page.set_default_timeout(120_000)  # no test waits so long, but on a busy machine
     errors = []

@@ -103,6 +103,13 @@ def lattice_bounds(
     return left, right, bottom, top
 
 
+def _frame(at: np.ndarray) -> list[list[float]]:
+    """Ranges of both axes that hold positions `(N, 2)`, but for the few that lie far out."""
+    low, high = np.quantile(at, (0.002, 0.998), axis=0)
+    margin = 0.05 * (high - low) + 1e-6
+    return np.stack([low - margin, high + margin], 1).tolist()
+
+
 def map_figure(
     space: LatentSpace, projection: str, axes: tuple[int, int], colour: str
 ) -> go.Figure:
@@ -153,12 +160,18 @@ def map_figure(
     names = _axis_titles(space, projection, axes)
     bare = projection == "tsne"
     axis = {"zeroline": not bare, "showgrid": not bare, "showticklabels": not bare, "ticks": ""}
+    across, up = _frame(at)
     figure.update_layout(
         template="none",
         uirevision=f"{space.name}|{space.stamp}|{projection}|{axes}",
         margin={"l": 12 if bare else 48, "r": 12, "t": 34, "b": 28 if bare else 42},
-        xaxis={"title": {"text": names[0], "standoff": 6}, **axis},
-        yaxis={"title": {"text": names[1], "standoff": 4}, "scaleanchor": "x", **axis},
+        xaxis={"title": {"text": names[0], "standoff": 6}, "range": across, **axis},
+        yaxis={
+            "title": {"text": names[1], "standoff": 4},
+            "range": up,
+            "scaleanchor": "x",
+            **axis,
+        },
         legend={
             "orientation": "h",
             "x": 0,

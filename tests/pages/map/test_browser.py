@@ -360,18 +360,33 @@ def test_search_finds_an_id(visit):
 
 
 def test_the_sheet_is_decoded_behind_the_points(visit):
-    page = visit()
-    blank = sum(page.evaluate(PIXELS, ".map-sheet"))
+    page = visit()  # where the plane is the whole space it is shown at once
+    painted = """() => {
+        const canvas = document.querySelector(".map-sheet")
+        const { width, height } = canvas
+        const { data } = canvas.getContext("2d").getImageData(0, 0, width, height)
+        return data.some((value, i) => i % 4 === 3 && value > 0)
+    }"""
+    page.wait_for_function(painted)
     page.get_by_text("Decoded sheet").click()
-    page.wait_for_function(
-        """() => {
-            const canvas = document.querySelector(".map-sheet")
-            const middle = canvas.getContext("2d").getImageData(canvas.width / 2,
-                canvas.height / 2, 1, 1).data
-            return middle[3] > 0
-        }"""
-    )
-    assert blank == 0
+    page.wait_for_function(f"!({painted})()")
+
+
+def test_the_probe_travels_until_the_visitor_touches_the_map(browser, app):
+    at = "document.querySelector('.map-probe')?.style.transform"
+    for motion in ("no-preference", "reduce"):
+        context = browser.new_context(reduced_motion=motion)
+        page = context.new_page()
+        page.goto(f"{app}/?model=tiny-plane")
+        page.wait_for_function(f"{at} && ({PIXELS})('.live-mean').some((v) => v > 0)")
+        if motion == "reduce":
+            assert page.locator(".map-probe").is_hidden()
+        else:
+            first = page.evaluate(at)
+            page.wait_for_function(f"first => {at} !== first", arg=first)
+            page.mouse.move(*stage(page, 0.3, 0.3))
+            page.locator(".map-probe").wait_for(state="hidden")
+        context.close()
 
 
 def test_the_picture_of_the_map_is_saved(visit, tmp_path):

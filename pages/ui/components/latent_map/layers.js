@@ -1,8 +1,11 @@
 // What lies over and under the points: pictures, groups, pins, a sheet of decoded images.
 
-import { theme } from "../base.js"
+import { clamp, theme } from "../base.js"
+import { nearestCodes } from "./geometry.js"
 
 const CROWD = 160 // pictures of real images appear when at most so many points are in view
+const CLOSE = 0.35 // or when the view is so narrow, beside the whole map: then some of them, spaced
+const SPACE = 70 // pixels between those
 
 export class Layers {
   constructor(map) {
@@ -10,9 +13,19 @@ export class Layers {
     this.over = map.root.querySelector(".map-overlay")
     this.under = map.root.querySelector(".map-sheet")
     this.shown = { thumbnails: true, sheet: false }
+    this.sheetBox = map.root.querySelector("[data-layer=sheet]")
+  }
+
+  // A plane that is the whole space opens with its sheet.
+  openSheet(whole) {
+    if (this.sheetChosen) return
+    this.sheetChosen = true
+    this.sheetBox.checked = this.shown.sheet = whole
+    this.map.markerOpacity()
   }
 
   toggle(layer, shown) {
+    this.sheetChosen = true
     this.shown[layer] = shown
     this.map.markerOpacity()
     this.drawOverlay()
@@ -86,8 +99,10 @@ export class Layers {
     const { left, top, width, height } = axes.area
     const [x0, y1] = axes.toData(left, top)
     const [x1, y0] = axes.toData(left + width, top + height)
-    const rows = grid.inside(x0, x1, y0, y1, visible, CROWD)
+    const close = (x1 - x0) / (grid.cell * grid.side) < CLOSE
+    let rows = grid.inside(x0, x1, y0, y1, visible, close ? Infinity : CROWD)
     if (!rows?.length) return
+    if (rows.length > CROWD) rows = this.spaced(rows)
     if (!this.atlas) { this.loadAtlas(); return }
     const size = Math.max(22, Math.min(56, 0.5 * Math.sqrt(
       (this.map.stage.clientWidth * this.map.stage.clientHeight) / rows.length)))
@@ -98,6 +113,18 @@ export class Layers {
       this.stamp(context, row, x + 5, y - size - 5, size)
       context.strokeRect(x + 5, y - size - 5, size, size)
     }
+  }
+
+  // One row for each square of the screen.
+  spaced(rows) {
+    const { axes, grid } = this.map
+    const squares = new Map()
+    for (const row of rows) {
+      const [x, y] = axes.toPixels(grid.x[row], grid.y[row])
+      const square = `${Math.floor(x / SPACE)},${Math.floor(y / SPACE)}`
+      if (!squares.has(square)) squares.set(square, row)
+    }
+    return [...squares.values()]
   }
 
   ring(context, rows, colour, radius) {
@@ -173,10 +200,13 @@ export class Layers {
         const [i, j] = [(start + k) % columns, Math.floor((start + k) / columns)]
         const { z, presence } = this.map.family.at(...at(i + 0.5, j + 0.5))
         zs.set(z, k * dimensions)
-        presences.push(presence)
+        presences.push(presence * this.nearness(z))
       }
-      const pictures = await decoder.decodeMany(zs, count, { flow: this.map.family.flow })
-      if (ticket !== this.sheetTicket || !this.shown.sheet) return
+      const options = { flow: this.map.family.flow }
+      const pictures = await decoder.decodeMany(zs, count, options).catch((error) => {
+        if (decoder === this.map.decoder && !this.map.stop.signal.aborted) throw error
+      })
+      if (!pictures || ticket !== this.sheetTicket || !this.shown.sheet) return
       pictures.forEach((picture, k) => {
         small.getContext("2d").putImageData(picture.mean, 0, 0)
         context.globalAlpha = presences[k]
@@ -187,6 +217,15 @@ export class Layers {
       if (start % 32 === 0) this.paintSheet()
     }
     this.paintSheet()
+  }
+
+  // 1 among the codes, 0 far from all of them: what is decoded there stands for nothing.
+  nearness(z) {
+    const { codes, data: { dimensions, zones, whole_space: whole } } = this.map
+    const [far] = zones.at(-2) ?? [null]
+    if (!whole || !far) return 1
+    const [{ distance }] = nearestCodes(codes, dimensions, z)
+    return clamp(2.5 - distance / far, 0, 1)
   }
 
   paintSheet() {

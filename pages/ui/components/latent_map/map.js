@@ -10,6 +10,7 @@ import {
 import { Layers } from "./layers.js"
 import { PlotlyAxes } from "./plotly_axes.js"
 import { Screens } from "./screens.js"
+import { Tour } from "./tour.js"
 
 const WEBGL = Boolean(document.createElement("canvas").getContext("webgl"))
 const SNAP = 9 // pixels within which a click means the point, not the place
@@ -30,6 +31,7 @@ export class LatentMap {
     this.layers = new Layers(this)
     this.screens = new Screens(this)
     this.controls = new Controls(this)
+    this.tour = new Tour(this)
     this.update(data)
   }
 
@@ -59,7 +61,10 @@ export class LatentMap {
     this.setFamily()
     this.layers.drawOverlay()
     this.showPlaced()
-    if (this.layers.shown.sheet) this.layers.drawSheet()
+    this.layers.openSheet(data.whole_space)
+    this.tour.open()
+    const sheet = this.layers.shown.sheet && this.layers.drawSheet()
+    Promise.resolve(sheet).then(() => this.tour.travel()) // which would hold the sheet up
   }
 
   async open({ base, model, codes, dimensions, count, noise }) {
@@ -150,16 +155,18 @@ export class LatentMap {
     for (const axis of [layout.xaxis, layout.yaxis]) {
       Object.assign(axis, { gridcolor: line, zerolinecolor: line, linecolor: line })
     }
-    if (!this.bound) Object.assign(layout, this.storedView(layout))
+    this.keepView(layout)
     layout.newselection = { line: { color: theme(this.root, "primary-color"), width: 2 } }
     return layout
   }
 
-  // The view outlives a visit to another page, as long as the map shows the same thing.
-  storedView({ uirevision, xaxis, yaxis }) {
+  // The view outlives a rerun and a visit to another page, as long as the map shows the same thing.
+  keepView({ uirevision, xaxis, yaxis }) {
     const stored = JSON.parse(sessionStorage.getItem("latent-map") || "{}")
-    if (stored.uirevision !== uirevision) return {}
-    return { xaxis: { ...xaxis, range: stored.x }, yaxis: { ...yaxis, range: stored.y } }
+    let view = null
+    if (this.bound && this.plot.layout.uirevision === uirevision) view = this.axes.ranges
+    else if (stored.uirevision === uirevision) view = [stored.x, stored.y]
+    if (view) [xaxis.range, yaxis.range] = view
   }
 
   storeView() {
@@ -222,7 +229,7 @@ export class LatentMap {
   }
 
   markerOpacity() {
-    const opacity = this.layers.shown.sheet ? 0.3 : this.data.opacity
+    const opacity = this.layers.shown.sheet ? 0.75 : this.data.opacity
     if (this.axes.ready && this.axes.markerOpacity !== opacity) {
       globalThis.Plotly.restyle(this.plot, { "marker.opacity": opacity })
     }
@@ -231,18 +238,24 @@ export class LatentMap {
   // Decodes a place. The newest wins; nothing queues.
   probe(place, time) {
     if (!this.family || !this.decoder) return
-    const { z, presence } = this.family.at(place.x, place.y)
-    this.place = { ...place, z, presence }
     this.screens.tip.hidden = false
-    this.screens.moveTip()
-    const asked = this.place
-    if (this.family.flow) asked.z = null // until the flow has given the code
-    this.decoder.latest(z, (picture) => {
-      asked.z ??= picture.code
+    this.decodeAt(place, (picture, presence) => {
       this.screens.paint(picture, presence, time)
       this.screens.tellSoon()
-    }, this.family.flow ?? null)
+    })
     this.screens.tellSoon()
+  }
+
+  decodeAt(place, paint) {
+    const { z, presence } = this.family.at(place.x, place.y)
+    const { flow = null } = this.family
+    const asked = { ...place, z: flow ? null : z, presence } // the flow then gives the code
+    this.place = asked
+    this.screens.moveTip()
+    this.decoder.latest(z, (picture) => {
+      asked.z ??= picture.code
+      paint(picture, presence)
+    }, flow)
   }
 
   // The row of the point at a place, -1 where there is none.
