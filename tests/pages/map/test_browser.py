@@ -461,9 +461,10 @@ def test_a_slow_answer_never_covers_a_newer_place(page, app):
             route.continue_()
 
     decoding = "**/live/decode/**"
-    page.route(decoding, answer)
     page.goto(f"{app}/?model=tiny-plane")
     page.wait_for_selector('.latent-map[data-ready][data-exact="false"]')
+    page.wait_for_function(f"({PIXELS})('.live-mean').some((value) => value > 0)")  # the first one
+    page.route(decoding, answer)
     page.evaluate(WATCH)
     with page.expect_request(decoding):
         page.mouse.move(*stage(page, 0.3, 0.3))

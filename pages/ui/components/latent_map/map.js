@@ -61,10 +61,12 @@ export class LatentMap {
     this.setFamily()
     this.layers.drawOverlay()
     this.showPlaced()
-    this.layers.openSheet(data.whole_space)
+    // Where the server decodes, it does what a visitor asks for, and no more.
+    const own = !this.decoder?.reason
+    this.layers.openSheet(data.whole_space && own)
     this.tour.open()
     const sheet = this.layers.shown.sheet && this.layers.drawSheet()
-    Promise.resolve(sheet).then(() => this.tour.travel()) // which would hold the sheet up
+    if (own) Promise.resolve(sheet).then(() => this.tour.travel()) // which would hold the sheet up
   }
 
   async open({ base, model, codes, dimensions, count, noise }) {
