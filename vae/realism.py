@@ -264,19 +264,24 @@ def estimate_seconds(model: VAE, codes: np.ndarray, learned: CodeDistribution | 
     if len(codes) < FEWEST:
         return 0.0
     count = min(_COUNT, len(codes) // 2)
-    began = time.perf_counter()
     real = decode(model, codes[:_BATCH])
-    decoding = (time.perf_counter() - began) / _BATCH
-    began = time.perf_counter()
-    train_discriminator(real, steps=3)
-    training = (time.perf_counter() - began) / 3
+    decoding = _fastest(lambda: decode(model, codes[:_BATCH])) / _BATCH
+    training = _fastest(lambda: train_discriminator(real, steps=2)) / 2
     blending = 0.0
     if learned is not None:
-        began = time.perf_counter()
-        blend(learned, codes[:4], np.full(4, 0.25))
-        blending = time.perf_counter() - began
+        blending = _fastest(lambda: blend(learned, codes[:4], np.full(4, 0.25)))
     each = _STEPS * training + count * (decoding * (len(WAYS) + 2) + 3 * blending)
     return len(_SEEDS) * each
+
+
+def _fastest(action: Callable[[], object], tries: int = 3) -> float:
+    """Seconds of the fastest of a few calls: the first one warms up, and others are held up."""
+    seconds = []
+    for _ in range(tries):
+        began = time.perf_counter()
+        action()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
 
 
 def _shared_kept(classifier: Classifier, first: Tensor, second: Tensor, between: Tensor) -> float:
