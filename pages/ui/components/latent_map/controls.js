@@ -1,6 +1,7 @@
 // What a visitor does to the map: pointer, keys, tools, the search field.
 
 import { arrowKey, clamp } from "../base.js"
+import { insidePolygon } from "./geometry.js"
 
 const RAW = "onpointerrawupdate" in window ? "pointerrawupdate" : "pointermove"
 
@@ -85,6 +86,26 @@ export class Controls {
     if (this.group) return "lasso"
     if (this.tool === "zoom") return "zoom"
     return this.coarse ? false : "pan"
+  }
+
+  lassoed(event) {
+    const { group, map } = this
+    const { x, y } = event?.lassoPoints ?? {}
+    if (!group || !x?.length) return
+    const rows = []
+    for (let row = 0; row < map.ids.length; row++) {
+      if (map.visible[row] && insidePolygon(map.grid.x[row], map.grid.y[row], x, y)) {
+        rows.push(row)
+      }
+    }
+    // Plotly marks its selection after this event; the rings of the groups replace that.
+    setTimeout(() => {
+      globalThis.Plotly.update(map.plot, { selectedpoints: [null] }, { selections: [] })
+    })
+    map.groups.change({ ...map.groups.value, [group]: rows })
+    map.layers.drawOverlay()
+    map.status.say(`Group ${group}: ${rows.length} images.`)
+    map.groups.release({ model: map.data.model, group, rows })
   }
 
   setTool(tool) {

@@ -4,7 +4,7 @@ import { clamp, theme } from "../base.js"
 import { nearestCodes } from "./geometry.js"
 
 const CROWD = 160 // pictures of real images appear when at most so many points are in view
-const CLOSE = 0.35 // or when the view is so narrow, beside the whole map: then some of them, spaced
+const CLOSE = 0.35 // or when the view is so narrow beside the whole map: then some, with space
 const SPACE = 70 // pixels between those
 
 export class Layers {

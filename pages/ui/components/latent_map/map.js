@@ -5,7 +5,7 @@ import {
 } from "../base.js"
 import { Controls } from "./controls.js"
 import {
-  Grid, completedFamily, insidePolygon, linearFamily, nearestFamily, typed,
+  Grid, completedFamily, linearFamily, nearestFamily, typed,
 } from "./geometry.js"
 import { Layers } from "./layers.js"
 import { PlotlyAxes } from "./plotly_axes.js"
@@ -193,7 +193,7 @@ export class LatentMap {
     })
     this.plot.on("plotly_afterplot", redraw)
     this.plot.on("plotly_restyle", () => { this.readVisible(); this.layers.drawOverlay() })
-    this.plot.on("plotly_selected", (event) => this.lassoed(event))
+    this.plot.on("plotly_selected", (event) => this.controls.lassoed(event))
   }
 
   // Legend entries filter: what they hide is neither found nor lassoed nor drawn as a picture.
@@ -290,26 +290,6 @@ export class LatentMap {
     if (keep === "pinned") this.setFamily()
     this.status.say(row < 0 ? "Pinned a generated picture." : `Pinned ${this.nameOf(row)}.`)
     this.pins.release({ model, kind, row, z, approximate })
-  }
-
-  lassoed(event) {
-    const { group } = this.controls
-    const { x, y } = event?.lassoPoints ?? {}
-    if (!group || !x?.length) return
-    const rows = []
-    for (let row = 0; row < this.ids.length; row++) {
-      if (this.visible[row] && insidePolygon(this.grid.x[row], this.grid.y[row], x, y)) {
-        rows.push(row)
-      }
-    }
-    // Plotly marks its selection after this event; the rings of the groups replace that.
-    setTimeout(() => {
-      globalThis.Plotly.update(this.plot, { selectedpoints: [null] }, { selections: [] })
-    })
-    this.groups.change({ ...this.groups.value, [group]: rows })
-    this.layers.drawOverlay()
-    this.status.say(`Group ${group}: ${rows.length} images.`)
-    this.groups.release({ model: this.data.model, group, rows })
   }
 
   note(text) {
