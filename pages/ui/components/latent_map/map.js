@@ -162,7 +162,7 @@ export class LatentMap {
     return layout
   }
 
-  // The view outlives a rerun and a visit to another page, as long as the map shows the same thing.
+  // The view outlives a rerun and a visit to another page, while the map shows the same thing.
   keepView({ uirevision, xaxis, yaxis }) {
     const stored = JSON.parse(sessionStorage.getItem("latent-map") || "{}")
     let view = null
