@@ -149,11 +149,12 @@ def complete(
             f"The directions have shape {shown.shape} for codes {z.shape}; expected independent "
             "directions (K, D)."
         )
-    if noise is None:
-        noise = np.random.default_rng(seed).standard_normal(z.shape[1])
+    drawn = np.random.default_rng(seed).standard_normal((1, z.shape[1]))
     basis = np.linalg.qr(distribution.root.T.astype(np.float64) @ shown.T)[0].astype(np.float32)
     kept = torch.from_numpy(basis @ basis.T)  # in whitened coordinates
-    x = torch.from_numpy(np.broadcast_to(noise, z.shape).astype(np.float32))
+    x = torch.from_numpy(
+        np.broadcast_to(drawn if noise is None else noise, z.shape).astype(np.float32)
+    )
     goal = torch.from_numpy(distribution.whiten(z)) @ kept
     start = x @ kept
     for k in range(STEPS):
@@ -190,7 +191,8 @@ def bring_back(
     best, taken, likeliest = pair[1], LEVELS[0], -1.0
     for level in LEVELS:
         before, after = distribution.to_noise(pair, level)
-        shrunk = min(1.0, float(np.linalg.norm(before) / max(np.linalg.norm(after), 1e-12)))
+        norms = float(np.linalg.norm(before)), float(np.linalg.norm(after))
+        shrunk = min(1.0, norms[0] / max(norms[1], 1e-12))
         z = distribution.from_noise(shrunk * after, level)[0]
         share = float(distribution.percentile(z[None], _STEPS)[0])
         if share > likeliest:
