@@ -8,7 +8,7 @@ images and applied to pictures made of the other half.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,16 +20,19 @@ from .classifier import Classifier
 from .code_distribution import CodeDistribution
 from .codes import FittedGaussian, decode
 from .latent import evenly, lerp, neighbours, slerp
-from .likely_codes import blend
+from .likely_codes import blend, complete
 from .mixture import CodeMixture
 from .model import VAE
-from .projection import fit_pca
+from .projection import PCA, fit_pca
 
 __all__ = [
     "FEWEST",
+    "MAPS",
     "WAYS",
+    "choose_map",
     "crossfades",
     "estimate_seconds",
+    "is_deep",
     "make_codes",
     "measure_realism",
     "train_discriminator",
@@ -41,7 +44,10 @@ WAYS = (
     *("line", "arc", "learned_path", "map", "corners", "blend"),
 )
 """The ways of making a code, in the order of a table."""
+MAPS = ("mean", "pinned", "likely")
+"""Where a map can take the dimensions from that it does not show."""
 
+_PASSES = 0.9
 _MIDDLES = ("line", "arc", "learned_path")
 _SEEDS = (0, 1, 2)
 _STEPS = 400
@@ -128,7 +134,8 @@ def make_codes(
         seed: seed of draws and pairs.
 
     Returns:
-        Codes `(M, D)` for each of the available `WAYS`, and the rows `(M, 2)` of the ends of the
+        Codes `(M, D)` for each of the available `WAYS`, with `map_mean`, `map_pinned` and
+        `map_likely` instead of `map`, and the rows `(M, 2)` of the ends of the
         paths whose middles `line`, `arc` and `learned_path` are.
     """
     rng = np.random.default_rng(seed)
@@ -156,26 +163,59 @@ def make_codes(
     by_way |= {"line": halfway(lerp), "arc": halfway(slerp)}
     if learned is not None:
         by_way["learned_path"] = halfway(learned.path)
-    by_way["map"] = _on_the_map(codes, ends)
+    maps = {f"map_{name}": z for name, z in _on_the_map(codes, ends, learned).items()}
     corners = np.stack([rng.permutation(len(codes))[:count] for _ in range(4)], 1)
     by_way["corners"] = average(corners, np.full(corners.shape, 0.25))
     places = codes if tsne is None else tsne
     near, distances = neighbours(places, places[ends[:, 0]], _NEAREST + 1)
     weights = 1 / np.maximum(distances[:, 1:], 1e-6)
     by_way["blend"] = average(near[:, 1:], weights / weights.sum(1, keepdims=True))
-    return {name: by_way[name].astype(np.float32) for name in WAYS if name in by_way}, ends
+    ordered = {name: by_way[name] for name in WAYS if name in by_way} | maps
+    return {name: z.astype(np.float32) for name, z in ordered.items()}, ends
 
 
-def _on_the_map(codes: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Codes at places on the PCA plane, completed as the map completes them by default."""
+def is_deep(pca: PCA) -> bool:
+    """Whether no plane shows half of the variance of the codes.
+
+    An average of such codes is unlike all of them, and decoded as a double exposure.
+
+    Args:
+        pca: all principal directions of the codes.
+    """
+    return float(pca.shares[:2].sum()) < 0.5
+
+
+def choose_map(shares: Mapping[str, float], *, deep: bool) -> str:
+    """Chooses where a map takes the dimensions from that it does not show.
+
+    From the pin in a deep latent space, from the mean code in another; where less than nine in
+    ten of the pictures then pass for reconstructions, from where most do.
+
+    Args:
+        shares: share of the pictures that pass, 0…1, for the available `MAPS`.
+        deep: whether the latent space is deep, see `is_deep`.
+
+    Returns:
+        One of the `MAPS`.
+    """
+    usual = "pinned" if deep else "mean"
+    if shares.get(usual, 1.0) >= _PASSES:
+        return usual
+    return max(shares, key=lambda name: shares[name])
+
+
+def _on_the_map(
+    codes: np.ndarray, ends: np.ndarray, learned: CodeDistribution | None
+) -> dict[str, np.ndarray]:
+    """Codes at places on the PCA plane, by where their other dimensions come from."""
     pca = fit_pca(codes, min(2, codes.shape[1]))
-    variances = fit_pca(codes, codes.shape[1]).deviations ** 2
     place, pin = ((codes[end] - pca.mean) @ pca.components.T @ pca.components for end in ends.T)
-    if (
-        variances[:2].sum() < variances.sum() / 2
-    ):  # no plane shows half: others are kept from a pin
-        return codes[ends[:, 1]] - pin + place
-    return pca.mean + place
+    pinned = codes[ends[:, 1]]
+    maps = {"mean": pca.mean + place, "pinned": pinned - pin + place}
+    if learned is not None:
+        noise = learned.to_noise(pinned)
+        maps["likely"] = complete(learned, maps["mean"], pca.components, noise)
+    return maps
 
 
 def measure_realism(
@@ -209,13 +249,14 @@ def measure_realism(
     Returns:
         `realism`: for each way, the share that passes, 0…1, averaged over the seeds, and for
         `crossfades` the share of unseen cross-fades that are mistaken; `realism_interval`: the
-        lowest and the highest of them; `shared_kept`: for the middles of paths, the share of what
-        both ends have in common (attributes that both have or both lack, or their class) that the
-        classifier predicts there. All are None for fewer than 200 codes, the last one also
-        without a classifier.
+        lowest and the highest of them; `realism_of_maps`: the share for each of the `MAPS`, of
+        which `map` is the one that `choose_map` gives; `shared_kept`: for the middles of paths,
+        the share of what both ends have in common (attributes that both have or both lack, or
+        their class) that the classifier predicts there. All are None for fewer than 200 codes,
+        the last one also without a classifier.
     """
     if len(codes) < FEWEST:
-        return dict.fromkeys(("realism", "realism_interval", "shared_kept"))
+        return dict.fromkeys(("realism", "realism_interval", "realism_of_maps", "shared_kept"))
     real = decode(model, evenly(codes[::2], _REAL))
     evaluated, places = codes[1::2], None if tsne is None else tsne[1::2]
     passed: dict[str, list[float]] = {}
@@ -243,9 +284,14 @@ def measure_realism(
             if classifier and name in _MIDDLES:
                 kept.setdefault(name, []).append(_shared_kept(classifier, first, second, x))
             tell(0.7 + 0.3 * number / (len(by_way) + 1))
+    maps = {name: passed.pop(f"map_{name}") for name in MAPS if f"map_{name}" in passed}
+    of_maps = {name: float(np.mean(shares)) for name, shares in maps.items()}
+    passed["map"] = maps[choose_map(of_maps, deep=is_deep(fit_pca(codes, codes.shape[1])))]
+    passed = {name: passed[name] for name in (*WAYS, "crossfades") if name in passed}
     return {
         "realism": {name: float(np.mean(shares)) for name, shares in passed.items()},
         "realism_interval": {name: [min(s), max(s)] for name, s in passed.items()},
+        "realism_of_maps": of_maps,
         "shared_kept": {name: float(np.mean(s)) for name, s in kept.items()} or None,
     }
 

@@ -11,7 +11,16 @@ import torch
 from vae import VAE, VAEConfig, load_dataset
 from vae.code_distribution import CodeDistribution
 from vae.codes import FittedGaussian, encode
-from vae.realism import WAYS, crossfades, make_codes, measure_realism, train_discriminator
+from vae.projection import fit_pca
+from vae.realism import (
+    MAPS,
+    WAYS,
+    choose_map,
+    crossfades,
+    make_codes,
+    measure_realism,
+    train_discriminator,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -38,22 +47,37 @@ def test_every_way_makes_codes_and_averages_go_through_the_distribution():
         "learned": CodeDistribution(np.zeros(5, np.float32), np.eye(5, dtype=np.float32)),
     }
     made, ends = make_codes(codes, **sources, mixture=sources["learned"], count=40)
-    assert tuple(made) == WAYS and all(z.shape == (40, 5) for z in made.values())
+    ways = [name for name in WAYS if name != "map"]
+    assert list(made) == [*ways, *(f"map_{name}" for name in MAPS)] and all(
+        z.shape == (40, 5) for z in made.values()
+    )
     assert (ends[:, 0] != ends[:, 1]).all()
     np.testing.assert_allclose(made["line"], codes[ends].mean(1), atol=1e-6)
     plain, _ = make_codes(codes, variational=False, count=40)
-    assert set(WAYS) - set(plain) == {"prior", "gaussian", "mixture", "learned", "learned_path"}
+    missing = {"prior", "gaussian", "mixture", "learned", "learned_path", "map_likely"}
+    assert set(made) - set(plain) == missing
     length = {k: np.linalg.norm(z, axis=1).mean() for k, z in made.items()}
     assert np.linalg.norm(plain["corners"], axis=1).mean() < 0.7 * length["corners"]
 
 
-def test_a_deep_models_map_keeps_the_rest_of_a_pin_and_a_flat_ones_does_not():
-    for scale, kept in ((np.ones(8), True), (np.array([9, 9, *6 * [0.1]]), False)):
-        codes = (RNG.standard_normal((80, 8)) * scale).astype(np.float32)
-        made, ends = make_codes(codes, count=30)
-        off = np.abs(made["map"] - codes[ends[:, 0]])
-        distance = np.linalg.norm(made["map"], axis=1) / np.linalg.norm(codes, axis=1).mean()
-        assert (off.max() > 0.5) == kept and distance.mean() > 0.8
+def test_places_on_the_map_keep_what_is_shown_and_take_the_rest_from_elsewhere():
+    codes = RNG.standard_normal((80, 8)).astype(np.float32)
+    learned = CodeDistribution(np.zeros(8, np.float32), np.eye(8, dtype=np.float32))
+    made, ends = make_codes(codes, learned=learned, count=30)
+    shown = fit_pca(codes, 2).components
+    for name in MAPS:
+        place = made[f"map_{name}"] @ shown.T
+        np.testing.assert_allclose(place, codes[ends[:, 0]] @ shown.T, atol=1e-4)
+    rest = np.eye(8) - shown.T @ shown
+    np.testing.assert_allclose(made["map_pinned"] @ rest, codes[ends[:, 1]] @ rest, atol=1e-4)
+    assert np.ptp(made["map_mean"] @ rest, axis=0).max() < 1e-4
+
+
+def test_a_map_opens_as_its_depth_says_unless_something_else_passes_more_often():
+    assert choose_map({}, deep=True) == "pinned" and choose_map({}, deep=False) == "mean"
+    shares = {"mean": 0.6, "pinned": 0.92, "likely": 0.97}
+    assert choose_map(shares, deep=True) == "pinned"
+    assert choose_map(shares, deep=False) == "likely"
 
 
 @pytest.mark.parametrize("variational", [True, False])
@@ -70,4 +94,4 @@ def test_figures_are_shares_with_their_intervals(variational):
     assert shares == sorted(shares) and shares[-1] == pytest.approx(1)
     json.dumps(figures, allow_nan=False)
     few = measure_realism(model, codes[:100])
-    assert few == dict.fromkeys(("realism", "realism_interval", "shared_kept"))
+    assert few.keys() == figures.keys() and set(few.values()) == {None}

@@ -11,6 +11,7 @@ from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.glossary import explain
 from pages.ui.shared.latent_space import LatentSpace
 from vae.bounds import Bounds, Estimate
+from vae.code_distribution import CodeDistribution
 
 __all__ = ["show_card"]
 
@@ -110,6 +111,7 @@ def show_card(space: LatentSpace) -> None:
             "among them (Kynkäänniemi et al., 2019)."
         )
     _show_realism(_numbers(metrics.get("realism")), _numbers(metrics.get("shared_kept")))
+    _show_fit(space.distribution)
     rows = card.get("trade_off")
     if trade_off := [_numbers(row) for row in rows] if isinstance(rows, list) else []:
         st.markdown("**Trade-off between reconstructions and samples**")
@@ -158,6 +160,35 @@ def show_card(space: LatentSpace) -> None:
     if licence := card.get("licence"):
         name = plain(formatting.words(str(card.get("dataset", ""))))
         st.caption(f"Images: {name}. {plain(licence, longest=300)}.")
+
+
+def _show_fit(distribution: CodeDistribution | None) -> None:
+    """Shows that the learned distribution of the codes does not merely remember them."""
+    figures = _numbers(distribution.about) if distribution is not None else {}
+    rows = [
+        {
+            "Codes": words,
+            "Log density, nats": figures.get(f"log_density_{name}"),
+            "Distance to the nearest training code": figures.get(f"nearest_of_{name}"),
+        }
+        for name, words in (
+            ("training", "drawn for training images"),
+            ("held_out", "drawn for held-out images"),
+            ("draws", "drawn from the distribution"),
+        )
+    ]
+    if not figures.keys() >= {"log_density_held_out", "nearest_of_draws"}:
+        return
+    st.markdown("**Learned distribution of the codes, medians**")
+    columns = {
+        "Log density, nats": st.column_config.NumberColumn(format="%.1f"),
+        "Distance to the nearest training code": st.column_config.NumberColumn(format="%.2f"),
+    }
+    st.dataframe(rows, hide_index=True, column_config=columns)
+    st.caption(
+        "A distribution that merely remembered its training codes would draw codes nearer to "
+        "them than held-out codes are, and find those far less likely."
+    )
 
 
 def _show_realism(passed: dict[str, float], kept: dict[str, float]) -> None:

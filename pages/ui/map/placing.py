@@ -17,8 +17,10 @@ from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.glossary import explain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
+from pages.ui.shared.samples import metric_of
 from vae.latent import evenly
 from vae.likely_codes import LEVEL, blend
+from vae.realism import MAPS, choose_map
 
 __all__ = [
     "NOTHING_PINNED",
@@ -75,15 +77,16 @@ def choose_others(space: LatentSpace, projection: str) -> str:
         return "mean"
     if projection == "tsne":
         return _choose_blend(space)
-    options = ("pinned", "mean") if space.high_dimensional else ("mean", "pinned")
-    likely = ("likely",) if space.judges_likelihood else ()
-    options = (options[0], *likely, options[1])
+    options = [name for name in MAPS if name != "likely" or space.judges_likelihood]
+    shares = {name: metric_of(space, "realism_of_maps", name) for name in options}
+    known = {name: share for name, share in shares.items() if share is not None}
+    first = choose_map(known, deep=space.high_dimensional)
     names = {"mean": "Mean code", "pinned": "From the last pin", "likely": "Likely for the place"}
     return st.selectbox(
         f"Other {space.mean.shape[1] - 2} dimensions",
         options,
         format_func=names.get,
-        **links.choice("keep", options, options[0], labels=names.get),
+        **links.choice("keep", options, first, labels=names.get),
         help="The map shows two dimensions, but the decoder needs all of them: the others are "
         "taken from here. The mean code is an average of all images and may resemble none. "
         "Likely for the place: the learned distribution completes each place, and starts from the "

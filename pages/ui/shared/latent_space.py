@@ -24,6 +24,7 @@ from vae.latent import NeighbourDistances, evenly, neighbours
 from vae.locations import Checkpoint
 from vae.objective import kl_per_dimension
 from vae.projection import PCA, fit_pca
+from vae.realism import is_deep
 
 __all__ = ["LatentSpace", "read_latent_space"]
 
@@ -120,18 +121,9 @@ class LatentSpace:
         return self.mean.std(0)
 
     @property
-    def plane_share(self) -> float:
-        """Share of the codes' variance that the PCA plane shows, 0…1."""
-        return float(self.pca.shares[:2].sum())
-
-    @property
     def high_dimensional(self) -> bool:
-        """Whether no plane shows half of the codes' variance.
-
-        An average of codes is then unlike all of them, and decoded as a blur: pages start from a
-        real image instead.
-        """
-        return self.plane_share < 0.5
+        """Whether no plane shows half of the codes' variance: pages start from a real image."""
+        return is_deep(self.pca)
 
     @functools.cached_property
     def typical(self) -> int:

@@ -8,7 +8,7 @@ from pages.ui.shared import cache
 from pages.ui.shared.latent_space import LatentSpace
 from vae.mixture import CodeMixture, fit_mixture
 
-__all__ = ["DISTRIBUTIONS", "SHORT", "distributions", "draw_samples", "figures"]
+__all__ = ["DISTRIBUTIONS", "SHORT", "distributions", "draw_samples", "figures", "metric_of"]
 
 _FEWEST = 200  # codes that a mixture is fitted to; fewer have a single Gaussian
 
@@ -43,9 +43,9 @@ _PRECISION = _REALISM | {"fitted": "fitted_gaussian"}
 
 def figures(space: LatentSpace, distribution: str) -> str:
     """Returns what the model's card says of pictures drawn from a distribution; "" if nothing."""
-    realism = _figure(space, "realism", _REALISM[distribution])
+    realism = metric_of(space, "realism", _REALISM[distribution])
     precision, recall = (
-        _figure(space, name, _PRECISION[distribution]) for name in ("precision", "recall")
+        metric_of(space, name, _PRECISION[distribution]) for name in ("precision", "recall")
     )
     parts = []
     if realism is not None:
@@ -55,7 +55,8 @@ def figures(space: LatentSpace, distribution: str) -> str:
     return f"{'; '.join(parts)}." if parts else ""
 
 
-def _figure(space: LatentSpace, name: str, source: str) -> float | None:
+def metric_of(space: LatentSpace, name: str, source: str) -> float | None:
+    """Returns a share 0…1 of one of the card's metrics; None if it is absent or no share."""
     metrics = space.card.get("metrics")
     metric = metrics.get(name) if isinstance(metrics, dict) else None
     share = metric.get(source) if isinstance(metric, dict) else None
