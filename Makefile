@@ -11,7 +11,7 @@ run: .venv/app
 	$(BIN)/uvicorn app:app --host 127.0.0.1 --port $(PORT)
 
 test: .venv/dev
-	$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -rs -n 3 --dist loadfile --no-loadscope-reorder
 
 # What is long by nature, whole; its figures go into benchmarks/results.md.
 soak: .venv/dev

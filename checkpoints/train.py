@@ -157,7 +157,8 @@ def build_model(name: str, out: Path, epochs: int | None = None) -> None:
         figures = ["--realism"] if recipe.fit is not None else []
         vae("evaluate", str(out / name), *figures, "--save", "--json")
     if recipe.bounds is not None:
-        vae("bounds", str(out / name), *recipe.bounds.split())
+        few = [] if epochs is None else ["--images", "20"]
+        vae("bounds", str(out / name), *recipe.bounds.split(), *few)
     _note(out / name / "card.json", built(name, 0, began))
 
 

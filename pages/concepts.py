@@ -36,9 +36,9 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     space = model_picker.choose_model()
     own_things.follow_address(space)
     active = selection.choose_concepts(space)
-    share.button()
     pin = selection.start(space)
     selection.draw_start(space, pin)
+    share.button()
 model_picker.show_notices(space)
 
 with st.expander(

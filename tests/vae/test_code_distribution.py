@@ -36,7 +36,7 @@ def ring(n: int, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def learned() -> CodeDistribution:
-    return fit_codes(ring(1_000), steps=400)
+    return fit_codes(ring(1_000), steps=400, width=128)
 
 
 def random_flow(dim: int) -> CodeDistribution:

@@ -178,6 +178,7 @@ class MapData(Message):
     shape: tuple[int, int, int]
     classes: list[str]
     usual_distance: float | None
+    far: float | None
     zones: list[tuple[float | None, str]]
     opacity: float
     pins: Synced[list[MapPin]]

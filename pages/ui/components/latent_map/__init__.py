@@ -88,6 +88,7 @@ def latent_map(
             "shape": list(space.shape),
             "classes": [plain(name, "text") for name in space.classes],
             "usual_distance": scale.usual if scale.judged else None,
+            "far": scale.far if scale.judged else None,
             "zones": _zones(space),
             "opacity": scatter.opacity(space),
             "pins": _MAP.heard(key, "pinned").answer([_pin(p) for p in pins]),

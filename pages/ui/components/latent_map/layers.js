@@ -221,8 +221,7 @@ export class Layers {
 
   // 1 among the codes, 0 far from all of them: what is decoded there stands for nothing.
   nearness(z) {
-    const { codes, data: { dimensions, zones, whole_space: whole } } = this.map
-    const [far] = zones.at(-2) ?? [null]
+    const { codes, data: { dimensions, far, whole_space: whole } } = this.map
     if (!whole || !far) return 1
     const [{ distance }] = nearestCodes(codes, dimensions, z)
     return clamp(2.5 - distance / far, 0, 1)
