@@ -111,10 +111,13 @@ def test_the_density_is_that_of_the_map(dim):
 def test_many_dimensions_are_estimated_without_bias(monkeypatch):
     learned = random_flow(70)
     z = learned.unwhiten(np.random.default_rng(2).standard_normal((1, 70)))
-    found = np.array([learned.log_density(z, seed=seed)[0] for seed in range(40)])
+    estimates = [learned.estimate_log_density(z, seed=seed) for seed in range(40)]
+    values, errors = np.array(estimates)[:, :, 0].T
     monkeypatch.setattr(flow, "EXACT", 70)
-    exact = learned.log_density(z)[0]
-    assert abs(found.mean() - exact) < 4 * found.std() / math.sqrt(len(found)) + 1e-3
+    exact, error = (array[0] for array in learned.estimate_log_density(z))
+    assert error == 0
+    assert abs(values.mean() - exact) < 4 * values.std() / math.sqrt(len(values)) + 1e-3
+    assert np.sqrt((errors**2).mean()) == pytest.approx(values.std(), rel=0.4)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
