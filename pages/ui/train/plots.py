@@ -63,9 +63,10 @@ def curve_figure(
             line={"color": colour, "width": 2 if key != term else 1.3},
             marker={"size": 5},
         )
-    ends = [v for key in (term, f"heldout_{term}") for v in _settled(rows, key)]
-    if ends:  # the first steps are so far off that they would flatten all the rest
-        figure.update_yaxes(range=_range(ends, term))
+    # The first steps of training are so far off that they would flatten all the rest.
+    shown = [*_settled(rows, term), *_curve(rows, f"heldout_{term}")[1]]
+    if shown:
+        figure.update_yaxes(range=_range(shown, term))
     for epoch, change in moved:
         figure.add_vline(epoch, line={"width": 1, "dash": "dot"}, annotation_text=change)
     figure.update_annotations(font_size=11)
@@ -97,9 +98,9 @@ def compared_figure(runs: dict[str, list[dict[str, Any]]], term: str) -> go.Figu
             mode="lines",
             line={"color": COLOURS[k % len(COLOURS)]},
         )
-    ends = [v for rows in runs.values() for v in _settled(rows, f"heldout_{term}")]
-    if ends:
-        figure.update_yaxes(range=_range(ends, term))
+    shown = [v for rows in runs.values() for v in _curve(rows, f"heldout_{term}")[1]]
+    if shown:
+        figure.update_yaxes(range=_range(shown, term))
     figure.update_layout(
         margin=_SMALL,
         height=300,
@@ -218,13 +219,14 @@ def _curve(rows: list[dict[str, Any]], key: str) -> tuple[list[float], list[floa
 
 def _settled(rows: list[dict[str, Any]], key: str) -> list[float]:
     values = _curve(rows, key)[1]
+    if key == "kl":  # which rises from 0
+        return values
     return values[len(values) // 8 :] if len(values) > 8 else values[-2:]
 
 
 def _range(values: list[float], term: str) -> list[float]:
     room = max(0.15 * (max(values) - min(values)), 1.0)
-    low = min(values) - room
-    return [max(low, 0.0) if term == "kl" else low, max(values) + room]
+    return [0.0 if term == "kl" else min(values) - room, max(values) + room]
 
 
 def _add_band(figure: go.Figure, band: dict[str, list[float]] | None) -> None:
