@@ -50,10 +50,18 @@ def show_form() -> None:
             return
     if config != preset.config and not preset.describes(config):
         config = replace(config, preset=None)
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         state = visitor.current().train
+        name = st.text_input(
+            "Name of the run",
+            key="run-name",
+            max_chars=64,
+            placeholder="by its preset and the time",
+            width=280,
+            help="Letters, digits, dots and dashes.",
+        )
         if st.button("Start", icon=":material/play_arrow:", type="primary", key="start"):
-            _start(config)
+            _start(config, "-".join(name.split()))
         if st.button("Estimate the duration", icon=":material/timer:", key="estimate"):
             state.estimate = config, _estimate(config)
         if state.estimate and state.estimate[0] == config:
@@ -178,7 +186,7 @@ def _own_images(key: str) -> str:
     return str(place)
 
 
-def _start(config: RunConfig) -> None:
+def _start(config: RunConfig, name: str) -> None:
     """Starts a run; a second click goes to the first one's run while that has not ended."""
     state = visitor.current().train
     last, run = state.started or (None, None)
@@ -186,7 +194,7 @@ def _start(config: RunConfig) -> None:
         st.toast("This run has already been started. Change the seed to start another one.")
     else:
         try:
-            run = start_run(config)
+            run = start_run(config, name or None)
         except RunError as problem:
             st.error(message(problem))
             return

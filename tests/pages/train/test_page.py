@@ -72,7 +72,9 @@ def test_every_preset_starts_as_it_is(tmp_path, monkeypatch):
     monkeypatch.setenv("LATENT_DATA", str(tmp_path))
     for preset in PRESETS:
         started = []
-        monkeypatch.setattr(form, "start_run", lambda config, kept=started: kept.append(config))
+        monkeypatch.setattr(
+            form, "start_run", lambda config, name, kept=started: kept.append(config)
+        )
         at = visit(preset=preset.title)
         at.button(key="start").click().run()
         assert started == [preset.config]
@@ -81,7 +83,7 @@ def test_every_preset_starts_as_it_is(tmp_path, monkeypatch):
 def test_details_change_what_is_started(tmp_path, monkeypatch):
     monkeypatch.setenv("LATENT_DATA", str(tmp_path))
     started = []
-    monkeypatch.setattr(form, "start_run", started.append)
+    monkeypatch.setattr(form, "start_run", lambda config, name: started.append(config))
     at = visit()
     key = PRESETS[0].key
     at.number_input(key=f"{key}-beta").set_value(4.0)
@@ -113,6 +115,18 @@ def test_a_second_click_goes_to_the_run_that_the_first_has_started(tmp_path, mon
     at.session_state["train-view"] = "new"
     at.run().button(key="start").click().run()
     assert len(list_runs()) == 3  # and so is the same one, once it has ended
+
+
+def test_a_run_has_the_name_that_it_is_given(tmp_path, monkeypatch):
+    monkeypatch.setenv("LATENT_DATA", str(tmp_path))
+    monkeypatch.setattr(manager, "_launch", lambda folder, ticket: None)
+    at = visit()
+    at.text_input(key="run-name").set_value("no/name").run()
+    at.button(key="start").click().run()
+    assert "cannot be a name" in at.error[0].value and not list_runs()
+    at.text_input(key="run-name").set_value("two  words").run()
+    at.button(key="start").click().run()
+    assert [run.name for run in list_runs()] == ["two-words"]
 
 
 def test_a_full_queue_is_said(tmp_path, monkeypatch):
