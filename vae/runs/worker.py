@@ -251,13 +251,13 @@ class _Trainer:
             if group.writes:
                 self._window.append(progress)
                 ended = progress.step % per_epoch == 0
+                if ended and snapshots is not None:  # before the state from which it is resumed
+                    snapshots.take(model, progress.step // per_epoch)
                 if ended or progress.step % every == 0:
                     self._write_metrics(progress)
                     first = ended and not (self.folder / "state.safetensors").exists()
                     if first or time.monotonic() - self._saved > self.options.save_every:
                         self._save(model)
-                if ended and snapshots is not None:
-                    snapshots.take(model, progress.step // per_epoch)
         if group.writes:
             self._save(model)
             self.say("finishing", "Drawing the map of codes.", seconds_left=None)
