@@ -201,7 +201,8 @@ class CodeDistribution:
 
         Args:
             z: codes `(N, D)`.
-            steps: number of steps of Heun's method, as in `log_density`.
+            steps: number of steps of Heun's method, as in `log_density`. With 16, percentiles of
+                the shipped faces are within 0.02 of those with 64; with 8, within 0.09.
 
         Raises:
             ValueError: if the distribution was fitted without held-out codes.

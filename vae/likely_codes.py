@@ -15,7 +15,6 @@ from .flow import STEPS, follow
 
 __all__ = ["LEVELS", "blend", "bring_back", "complete", "directions_in_noise", "traverse"]
 
-_STEPS = 8  # steps of a log density
 LEVELS = (0.2, 0.3, 0.4, 0.5, 0.7)  # levels of noise that `bring_back` tries
 
 
@@ -194,7 +193,7 @@ def bring_back(
         norms = float(np.linalg.norm(before)), float(np.linalg.norm(after))
         shrunk = min(1.0, norms[0] / max(norms[1], 1e-12))
         z = distribution.from_noise(shrunk * after, level)[0]
-        share = float(distribution.percentile(z[None], _STEPS)[0])
+        share = float(distribution.percentile(z[None])[0])
         if share > likeliest:
             best, taken, likeliest = z, level, share
         if share >= least:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["PCA", "TSNE", "ProjectionError", "fit_discriminants", "fit_pca", "fit_tsne"]
+__all__ = ["PCA", "TSNE", "ProjectionError", "fit_discriminants", "fit_pca", "fit_tsne", "is_deep"]
 
 _USUAL_PERPLEXITY = 30.0
 _LEAST_PERPLEXITY = 5.0  # lower end of the range that van der Maaten and Hinton recommend
@@ -212,3 +212,14 @@ def fit_tsne(codes: np.ndarray, *, perplexity: float | None = None, seed: int = 
         seed: seed of the initialisation and the optimisation.
     """
     return TSNE(codes, perplexity=perplexity, seed=seed)
+
+
+def is_deep(pca: PCA) -> bool:
+    """Whether no plane shows half of the variance of the codes.
+
+    An average of such codes is unlike all of them, and decoded as a double exposure.
+
+    Args:
+        pca: all principal directions of the codes.
+    """
+    return float(pca.shares[:2].sum()) < 0.5

@@ -23,7 +23,7 @@ from .latent import evenly, lerp, neighbours, slerp
 from .likely_codes import blend, complete
 from .mixture import CodeMixture
 from .model import VAE
-from .projection import PCA, fit_pca
+from .projection import fit_pca, is_deep
 
 __all__ = [
     "FEWEST",
@@ -32,7 +32,6 @@ __all__ = [
     "choose_map",
     "crossfades",
     "estimate_seconds",
-    "is_deep",
     "make_codes",
     "measure_realism",
     "train_discriminator",
@@ -172,17 +171,6 @@ def make_codes(
     by_way["blend"] = average(near[:, 1:], weights / weights.sum(1, keepdims=True))
     ordered = {name: by_way[name] for name in WAYS if name in by_way} | maps
     return {name: z.astype(np.float32) for name, z in ordered.items()}, ends
-
-
-def is_deep(pca: PCA) -> bool:
-    """Whether no plane shows half of the variance of the codes.
-
-    An average of such codes is unlike all of them, and decoded as a double exposure.
-
-    Args:
-        pca: all principal directions of the codes.
-    """
-    return float(pca.shares[:2].sum()) < 0.5
 
 
 def choose_map(shares: Mapping[str, float], *, deep: bool) -> str:

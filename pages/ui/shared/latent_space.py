@@ -23,12 +23,10 @@ from vae.datasets import Dataset, DatasetError
 from vae.latent import NeighbourDistances, evenly, neighbours
 from vae.locations import Checkpoint
 from vae.objective import kl_per_dimension
-from vae.projection import PCA, fit_pca
-from vae.realism import is_deep
+from vae.projection import PCA, fit_pca, is_deep
 
 __all__ = ["LatentSpace", "read_latent_space"]
 
-_STEPS = 8  # of a log density; twice as many change a percentile by less than can be seen
 _MOST = 5_000  # images encoded for a checkpoint that came without codes
 
 
@@ -179,7 +177,7 @@ class LatentSpace:
 
         None where the distribution of the codes was not learned.
         """
-        return self.distribution.percentile(z, _STEPS) if self.judges_likelihood else None
+        return self.distribution.percentile(z) if self.judges_likelihood else None
 
     def image(self, row: int) -> Tensor:
         """One reference image `(C, H, W)` in [0, 1]."""
