@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +15,7 @@ from pages.ui.server import map_data
 from pages.ui.shared import cache, scatter
 from pages.ui.shared.pins import Pin, as_text, drawn_pin, from_text
 from pages.ui.shared.samples import figures
-from vae.code_distribution import CodeDistribution, save_code_distribution
 from vae.codes import FittedGaussian
-from vae.flow import VelocityField
 from vae.likely_codes import LEVEL, blend
 
 NAMES = ("realism", "precision", "recall")
@@ -30,13 +27,7 @@ def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "checkpoints"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LATENT_DATA", str(folder.parent))
-        tiny.make(folder, ("tiny-gaussian",))
-        shutil.copytree(folder / "tiny-gaussian", folder / "tiny-learned")
-        learned = CodeDistribution(
-            np.ones(5, np.float32), np.eye(5, dtype=np.float32), VelocityField(5, 8, 1)
-        )
-        held_out = np.sort(learned.log_density(learned.sample(100)))
-        save_code_distribution(folder / "tiny-learned", replace(learned, held_out=held_out))
+        tiny.make_learned(folder, standard=True)
         yield folder
 
 

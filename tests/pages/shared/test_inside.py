@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import tiny
 
 from pages.ui.shared import cache
 from pages.ui.shared.inside import judge, judge_edited
-from vae.checkpoint import load_codes
-from vae.code_distribution import CodeDistribution, save_code_distribution
-from vae.codes import FittedGaussian
-from vae.flow import VelocityField
+from vae.code_distribution import CodeDistribution
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -22,15 +16,7 @@ def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "checkpoints"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LATENT_DATA", str(folder.parent))
-        tiny.make(folder, ("tiny-gaussian",))
-        shutil.copytree(folder / "tiny-gaussian", folder / "tiny-learned")
-        codes = load_codes(folder / "tiny-gaussian")
-        fitted = FittedGaussian.fit(codes["mean"], codes["variance"])
-        root = np.linalg.cholesky(fitted.covariance).astype(np.float32)
-        # A field of zeros: what the flow gives is the fitted Gaussian, exactly.
-        learned = CodeDistribution(fitted.mean.astype(np.float32), root, VelocityField(5, 8, 1))
-        held_out = np.sort(learned.log_density(learned.sample(500, seed=3)))
-        save_code_distribution(folder / "tiny-learned", replace(learned, held_out=held_out))
+        tiny.make_learned(folder)
         yield folder
 
 
