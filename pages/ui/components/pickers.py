@@ -277,7 +277,7 @@ def choose_upload(
         key=f"{key}-upload",
         on_change=tell,
         help=f"It is cropped to a square, scaled to {space.shape[1]}×{space.shape[2]} pixels, and "
-        "kept for this session only.",
+        "kept only as long as this tab is open.",
     )
     if file is None:
         return None

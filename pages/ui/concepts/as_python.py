@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pages.ui.concepts.edit import Edit
 from pages.ui.shared.concepts import is_ready_made
-from pages.ui.shared.programs import array, codes_of, opening, program
+from pages.ui.shared.programs import array, codes_of, dataset_of, opening, program
 
 __all__ = ["edit_as_python"]
 
@@ -21,9 +21,8 @@ def edit_as_python(edit: Edit) -> str:
             "\nfrom vae import load_dataset\nfrom vae.concepts.edits import attribute_table"
             "\nfrom vae.concepts.vectors import adjusted_vectors"
         )
-        split = str(space.card.get("split", "test"))
         parts += [
-            f"data = load_dataset({space.dataset.name!r}, {split!r})",
+            f"data = {dataset_of(space)}",
             'table = attribute_table(data, codes["index"])',
             'fit = np.arange(len(codes["index"])) % 2 == 0  # the others test the vectors',
             "some = {k: v[fit] for k, v in table.items() if 0 < v[fit].sum() < fit.sum()}",

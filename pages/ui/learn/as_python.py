@@ -6,7 +6,7 @@ import numpy as np
 
 from pages.ui.learn.texts import numbers
 from pages.ui.shared.latent_space import LatentSpace
-from pages.ui.shared.programs import image_of, opening, program
+from pages.ui.shared.programs import dataset_of, image_of, opening, program
 
 __all__ = [
     "amortised_as_python",
@@ -34,12 +34,12 @@ def autoencoder_as_python(twins: dict[str, LatentSpace], seed: int) -> str:
     """A program that counts which of 1,000 draws from N(0, I) look like a digit, by model."""
     names = tuple(space.name for space in twins.values())
     first = next(iter(twins.values()))
-    data, split = first.dataset.name, str(first.card.get("split", "test"))
     return program(
         "import numpy as np\nfrom vae import load_checkpoint, load_dataset\n"
         "from vae.checkpoint import load_codes\nfrom vae.classifier import load_classifier\n"
         "from vae.codes import decode",
-        f"classifier, data = load_classifier({data!r}), load_dataset({data!r}, {split!r})",
+        f"classifier = load_classifier({first.dataset.name!r})",
+        f"data = {dataset_of(first)}",
         f"for name in {names!r}:",
         "    model, codes = load_checkpoint(name), load_codes(name)",
         '    real = classifier.probabilities(data.images[codes["index"][:1_000]]).amax(1)',
@@ -154,7 +154,6 @@ def arithmetic_as_python(space: LatentSpace, name: str, seed: int) -> str:
         seed: seed of the pair.
     """
     imports, lines = opening(space)
-    split = str(space.card.get("split", "test"))
     imports += (
         "\nimport numpy as np\nfrom vae import load_dataset\nfrom vae.codes import encode"
         "\nfrom vae.classifier import load_classifier\nfrom vae.latent import evenly"
@@ -165,7 +164,7 @@ def arithmetic_as_python(space: LatentSpace, name: str, seed: int) -> str:
     tried = numbers("arithmetic")["tried"]
     return program(
         imports, lines,
-        f"data = load_dataset({space.dataset.name!r}, {split!r})",
+        f"data = {dataset_of(space)}",
         'table, codes_of = attribute_table(data, codes["index"]), codes["mean"]',
         f"with_it, without = split_by_attribute(table, {name!r}, excluded_by(data, {name!r}))",
         "fit = np.arange(len(codes_of)) % 2 == 0  # the others test the vector",
@@ -265,6 +264,6 @@ def _judged(space: LatentSpace, more: str, *lines: str) -> str:
         f"learned = load_code_distribution(find_checkpoint({space.name!r}))",
         "", *lines,
         "for name, z in ways.items():",
-        "    shares = learned.percentile(z, steps=8)  # of the held-out codes",
+        "    shares = learned.percentile(z)  # of the held-out codes",
         '    print(name, *(f"{round(100 * share, 2):g} %" for share in shares))',
     )  # fmt: skip

@@ -7,14 +7,14 @@ import numpy as np
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin
 
-__all__ = ["array", "code_as_python", "codes_of", "image_of", "opening", "program"]
+__all__ = ["array", "code_as_python", "codes_of", "dataset_of", "image_of", "opening", "program"]
 
 
 def program(imports: str, *lines: str) -> str:
     """A program from its imports, one on each line, and its parts, with a blank line between.
 
     Args:
-        imports: import lines in any order, without those that `opening` and `codes_of` need.
+        imports: import lines in any order; those of one module are joined.
         lines: the rest.
     """
     names: dict[str, set[str]] = {}
@@ -74,13 +74,16 @@ def code_as_python(space: LatentSpace, z: np.ndarray) -> str:
     )  # fmt: skip
 
 
+def dataset_of(space: LatentSpace) -> str:
+    """An expression that loads the images of a model; it needs `load_dataset`."""
+    return f"load_dataset({space.dataset.name!r}, {space.dataset.split!r})"
+
+
 def image_of(space: LatentSpace, row: int) -> tuple[str, str]:
     """Imports and lines that set `x` to a reference image and `row` to its row."""
-    split = str(space.card.get("split", "test"))
     number = int(space.index[row])
     return (
         "from vae import load_dataset",
         f'row = list(codes["index"]).index({number})\n'
-        f"x = load_dataset({space.dataset.name!r}, {split!r}).images[{number}]"
-        "  # (C, H, W) in 0…1",
+        f"x = {dataset_of(space)}.images[{number}]  # (C, H, W) in 0…1",
     )
