@@ -28,6 +28,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     view = st.segmented_control(
         "View",
         list(views),
+        required=True,
         format_func=views.get,
         key="train-view",
         label_visibility="collapsed",

@@ -346,7 +346,7 @@ def choose_item(
     own = visitor.pins(space)
     options = [s for s in SOURCES if s != "pin" or own]
     source = st.segmented_control(
-        label, options, default="real", format_func=SOURCES.get, key=f"{key}-source"
+        label, options, default="real", required=True, format_func=SOURCES.get, key=f"{key}-source"
     )
     if source == "pin":
         by_number = {str(p.number): p for p in own}

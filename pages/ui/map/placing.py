@@ -135,6 +135,7 @@ def place_controls(space: LatentSpace) -> None:
         "What to add",
         ["sample", "upload", "real"],
         default="sample",
+        required=True,
         format_func={
             "sample": "A random sample",
             "upload": "My picture",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import segno
 import streamlit as st
@@ -35,7 +35,8 @@ def python(make: Callable[[], str]) -> None:
 def link() -> str:
     """The page's whole address, which restores all that is shown."""
     query = urlencode(links.query(), safe=",:~")
-    return (st.context.url or "").split("?")[0] + (f"?{query}" if query else "")
+    page = urlsplit(st.context.url or "")
+    return urlunsplit(page._replace(path=page.path or "/", query=query))
 
 
 def fill() -> None:
