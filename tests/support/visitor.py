@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 __all__ = ["Visitor"]
 
@@ -15,30 +15,18 @@ _PATIENCE = 300.0  # seconds without a message from the server
 
 
 class Visitor:
-    """One session of the app, over its WebSocket.
+    """One session of the app, over its WebSocket."""
 
-    Args:
-        address: of the app.
-    """
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
 
-    def __init__(self, address: str) -> None:
-        self._address = address.replace("http", "ws", 1) + "/_stcore/stream"
-
-    def __enter__(self) -> Visitor:
-        with contextlib.ExitStack() as stack:
-            self._socket = stack.enter_context(
-                connect(self._address, subprotocols=["streamlit"], max_size=None)
-            )
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
+    @classmethod
+    @contextmanager
+    def at(cls, address: str) -> Iterator[Visitor]:
+        """Opens a session at the app's address, which ends with the block."""
+        stream = address.replace("http", "ws", 1) + "/_stcore/stream"
+        with connect(stream, subprotocols=["streamlit"], max_size=None) as socket:
+            yield cls(socket)
 
     def open(self, page: str, query: str = "") -> list[ForwardMsg]:
         """Opens a page by its name, or reruns it, and waits until it is complete.

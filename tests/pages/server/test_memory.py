@@ -27,7 +27,7 @@ def visit(address: str, seed: int, count: int) -> int:
     """One visitor after another, each with so many runs; returns how many runs failed."""
     choose, failed = random.Random(seed), 0
     for done in range(0, count, STAY):
-        with Visitor(address) as visitor:
+        with Visitor.at(address) as visitor:
             for _ in range(min(STAY, count - done)):
                 page = choose.choice(list(PAGES))
                 query = PAGES[page].format(
