@@ -231,7 +231,7 @@ def test_a_learned_path_is_that_of_the_distribution(with_distribution, level):
     np.testing.assert_array_equal(z[[0, -1]], [a, b])
     assert not np.allclose(z, lerp(a, b, at), atol=0.05)
     found = path.facts(space, a, b, path.Path("learned", level), 0.0, 9)
-    ends = space.distribution.log_density(np.stack([a, b]), 8)
+    ends = space.distribution.log_density(np.stack([a, b]))
     less = (space.distribution.held_out[:, None] < ends).mean(0)
     assert found.likely[[0, -1]] == pytest.approx(less, abs=0.011)
 
