@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import keyword
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,7 +24,7 @@ from vae.concepts.files import Concept
 from vae.concepts.vectors import adjusted_vectors, orthogonalised, probe_vector, split_by_attribute
 from vae.expressions import ExpressionError, combine
 
-__all__ = ["identifier", "show"]
+__all__ = ["operand", "show"]
 
 _WAYS = {
     "attribute": "From labels",
@@ -64,9 +64,12 @@ def show(space: LatentSpace, active: Sequence[NamedConcept]) -> None:
         files.show_files(space, active)
 
 
-def identifier(name: str) -> str:
-    """The identifier of a concept in expressions: `long_hair` for `Long hair`."""
-    return re.sub(r"\W+", "_", name.lower()).strip("_")
+def operand(name: str) -> str:
+    """A concept in expressions: `long_hair` for `Long hair`, in quotes what is no identifier."""
+    identifier = "_".join(name.lower().split())
+    if identifier.isidentifier() and not keyword.iskeyword(identifier):
+        return identifier
+    return f'"{name.replace(chr(34), "″")}"'
 
 
 def _name_and_make(space: LatentSpace, key: str, proposal: str, ready: bool = True) -> str | None:
@@ -313,11 +316,13 @@ def _from_uploads(space: LatentSpace) -> None:
 
 
 def _from_sum(space: LatentSpace) -> None:
-    vectors = {identifier(n): c.vector for n, c in concepts.concepts(space).items()}
+    known = {operand(name): concept for name, concept in concepts.concepts(space).items()}
+    vectors = {c.target: c.vector for c in known.values() if c.target}  # as a table has them
+    vectors |= {name.strip('"'): concept.vector for name, concept in known.items()}
     start = selection.start(space)
     pins = visitor.pins(space)
     letters = {chr(ord("A") + k): pin for k, pin in enumerate(pins)}
-    st.caption(f"Concepts: {', '.join(f'`{name}`' for name in vectors) or 'none yet'}")
+    st.caption(f"Concepts: {', '.join(plain(name) for name in known) or 'none yet'}")
     with st.container(horizontal=True, vertical_alignment="center"):
         shown = [("start", _picture(space, start))]
         shown += [(letter, _picture(space, pin)) for letter, pin in letters.items()]
@@ -325,9 +330,7 @@ def _from_sum(space: LatentSpace) -> None:
         if st.button("Pin the starting picture", key="sum-pin", type="tertiary"):
             visitor.add_pin(start)
             st.rerun()
-    example = " − ".join(
-        f"0.5·{name}" if k == 0 else name for k, name in enumerate([*vectors][:2])
-    )
+    example = " − ".join(f"0.5·{name}" if k == 0 else name for k, name in enumerate([*known][:2]))
     text = st.text_input(
         "Sum", placeholder=example or "A − B", key="sum", max_chars=500,
         help="Use + − · / and brackets. A sum of concepts is a concept. A sum of pictures is a "

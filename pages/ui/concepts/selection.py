@@ -64,18 +64,19 @@ def choose_concepts(space: LatentSpace) -> list[NamedConcept]:
             "own below.",
         ),
     )
-    links.put("concepts", ".".join(map(links.token, names)))
+    written = links.tokens(known)
+    links.put("concepts", ".".join(written[name] for name in names))
     return [known[name] for name in names]
 
 
 def _named(known: dict[str, NamedConcept], text: str) -> list[str] | None:
-    by_text = {links.token(name): name for name in known}
+    by_text = {token: name for name, token in links.tokens(known).items()}
     names = [by_text.get(part) for part in text.split(".")]
     return None if None in names else list(dict.fromkeys(names))[:MOST_SLIDERS]
 
 
 def _listed(known: dict[str, NamedConcept]) -> str:
-    return f"names such as {'.'.join(map(links.token, list(known)[:2])) or 'none'}"
+    return f"names such as {'.'.join([*links.tokens(known).values()][:2]) or 'none'}"
 
 
 def first_strengths(active: Sequence[NamedConcept]) -> list[float] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,39 @@ from vae.locations import Checkpoint
 from vae.objective import kl_per_dimension
 from vae.projection import PCA, fit_pca, is_deep
 
-__all__ = ["LatentSpace", "read_latent_space"]
+__all__ = ["Column", "LatentSpace", "read_latent_space"]
 
 _MOST = 5_000  # images encoded for a checkpoint that came without codes
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """What is known of each image under one name.
+
+    Args:
+        kind: "yes or no", "number" or "category".
+        values: `(N,)` bool; float32, NaN where nothing is known; or numbers of categories, -1
+            where nothing is known.
+        categories: names of the categories.
+    """
+
+    kind: str
+    values: np.ndarray = field(repr=False)
+    categories: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, values: np.ndarray, categories: Sequence[str] = ()) -> Column:
+        """Finds the kind by the type of the values, as a dataset keeps them."""
+        kind = {"b": "yes or no", "f": "number"}.get(values.dtype.kind, "category")
+        return cls(kind, values, tuple(categories))
+
+    def texts(self) -> list[str]:
+        """The values as a table has them; empty where nothing is known."""
+        if self.kind == "category":
+            return [self.categories[k] if k >= 0 else "" for k in self.values]
+        if self.kind == "number":
+            return ["" if np.isnan(v) else f"{v:.7g}" for v in self.values]
+        return [str(int(v)) for v in self.values]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,9 +125,18 @@ class LatentSpace:
         return self.dataset.labels.numpy()[self.index]
 
     @functools.cached_property
+    def columns(self) -> dict[str, Column]:
+        """What is known of each image, by name, in natural order of the categories."""
+        named = getattr(self.dataset, "categories", {})
+        return {
+            name: Column.of(values.numpy()[self.index], named.get(name, ()))
+            for name, values in self.dataset.attributes.items()
+        }
+
+    @functools.cached_property
     def attributes(self) -> dict[str, np.ndarray]:
-        """`(N,)` bool by name."""
-        return {k: v.numpy()[self.index] for k, v in self.dataset.attributes.items()}
+        """`(N,)` bool by name: the columns that say yes or no of every image."""
+        return {k: c.values for k, c in self.columns.items() if c.kind == "yes or no"}
 
     @functools.cached_property
     def order(self) -> np.ndarray:

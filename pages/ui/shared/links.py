@@ -32,6 +32,7 @@ __all__ = [
     "read_start",
     "take",
     "token",
+    "tokens",
 ]
 
 T = TypeVar("T")
@@ -243,6 +244,13 @@ def _tie(
 def token(name: str) -> str:
     """A name as an address has it: lower case, without blanks."""
     return "_".join(name.lower().split())
+
+
+def tokens(names: Iterable[str]) -> dict[str, str]:
+    """Names as an address lists them, with dots between: no two alike, and no dot within."""
+    known = list(names)
+    written = [token(name).replace(".", "%2e").replace("~", "%7e") for name in known]
+    return dict(zip(known, _unique(written), strict=True))
 
 
 def _unique(texts: Sequence[str]) -> list[str]:

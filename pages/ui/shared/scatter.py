@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from pages.ui.shared.foreign_text import plain
-from pages.ui.shared.formatting import words
 from pages.ui.shared.latent_space import LatentSpace
-from pages.ui.shared.plot_style import COLOURS
+from pages.ui.shared.legend import colours, legend
 
 __all__ = [
     "LATTICE",
@@ -30,17 +28,6 @@ def projections(space: LatentSpace) -> dict[str, str]:
     """Maps that a model can be shown on: key and name."""
     ok = {"latent": space.mean.shape[1] > 1, "pca": True, "tsne": "tsne" in space.embeddings}
     return {key: name for key, name in PROJECTIONS.items() if ok[key]}
-
-
-def colours(space: LatentSpace) -> dict[str, str]:
-    """What points can be coloured by: key and name."""
-    choices = {"class": "Class"} if space.classes else {}
-    choices |= {f"attribute:{name}": plain(words(name), "text") for name in space.attributes}
-    if space.kl is not None:
-        choices["kl"] = "KL (nats)"
-    if space.elbo is not None:
-        choices["elbo"] = "ELBO (nats)"
-    return choices or {"none": "One colour"}
 
 
 def first_view(space: LatentSpace) -> tuple[str, tuple[int, int], str]:
@@ -128,35 +115,15 @@ def map_figure(
     rows = np.arange(len(space), dtype=np.int32)
     size = 6 if len(space) <= 6_000 else 4 if len(space) <= 20_000 else 3
     figure = go.Figure()
-
-    def add(chosen: np.ndarray, name: str, marker: dict[str, object]) -> None:
+    for entry in legend(space, colour):
         figure.add_scattergl(
-            x=at[chosen, 0],
-            y=at[chosen, 1],
-            customdata=rows[chosen],
+            x=at[entry.rows, 0],
+            y=at[entry.rows, 1],
+            customdata=rows[entry.rows],
             mode="markers",
-            name=name,
-            marker={"size": size, "opacity": opacity(space), **marker},
+            name=entry.name,
+            marker={"size": size, "opacity": opacity(space), **entry.marker},
         )
-
-    kind, _, name = colour.partition(":")
-    if kind == "class":
-        for k, label in enumerate(space.classes):
-            chosen = space.class_of == k
-            if chosen.any():
-                add(chosen, plain(label, "chart"), {"color": COLOURS[k % len(COLOURS)]})
-    elif kind == "attribute":
-        shown = plain(words(name).lower(), "chart")
-        add(~space.attributes[name], f"without {shown}", {"color": COLOURS[7]})
-        add(space.attributes[name], f"with {shown}", {"color": COLOURS[1]})
-    elif kind in ("kl", "elbo"):
-        values = getattr(space, kind).astype(np.float32)
-        low, high = np.quantile(values, (0.01, 0.99))
-        bar = {"title": {"text": kind.upper() + "<br>nats"}, "thickness": 12, "outlinewidth": 0}
-        scale = {"color": values, "cmin": low, "cmax": high, "colorscale": "Viridis"}
-        add(rows >= 0, "images", {**scale, "colorbar": bar})
-    else:
-        add(rows >= 0, "images", {"color": COLOURS[0]})
     names = _axis_titles(space, projection, axes)
     bare = projection == "tsne"
     axis = {"zeroline": not bare, "showgrid": not bare, "showticklabels": not bare, "ticks": ""}

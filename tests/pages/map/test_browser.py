@@ -318,7 +318,7 @@ def test_a_lasso_makes_a_group(visit):
     assert int(button.inner_text().split("A:")[1].split()[0]) > 20
 
 
-def test_the_legend_filters(visit):
+def test_a_click_on_the_legend_greys_the_rest(visit):
     page = visit()
     row = page.evaluate("document.querySelector('.map-plot')._fullData[0].customdata[0]")
     at = code_position(page, row)
@@ -327,13 +327,18 @@ def test_the_legend_filters(visit):
     page.mouse.move(at[0] - 1, at[1])
     page.mouse.move(*at)
     page.wait_for_function(shown)
-    page.locator(".map-plot .legendtoggle").first.click()
-    page.wait_for_function(
-        "document.querySelector('.map-plot')._fullData[0].visible === 'legendonly'"
-    )
+    grey = "document.querySelector('.map-plot')._fullData[{}].marker.color === '#9aa0a8'"
+    page.locator(".map-plot .legendtoggle").nth(1).click()
+    page.wait_for_function(grey.format(0))
+    assert not page.evaluate(grey.format(1))
     page.mouse.move(at[0] - 1, at[1])
     page.mouse.move(*at)
     page.wait_for_function(f"!({shown})")
+    page.locator(".map-plot .legendtoggle").nth(1).click()
+    page.wait_for_function(f"!({grey.format(0)})")
+    page.mouse.move(at[0] - 1, at[1])
+    page.mouse.move(*at)
+    page.wait_for_function(shown)
 
 
 def test_the_keyboard_moves_and_pins(visit):

@@ -13,6 +13,7 @@ import { Screens } from "./screens.js"
 import { Tour } from "./tour.js"
 
 const WEBGL = Boolean(document.createElement("canvas").getContext("webgl"))
+const GREY = "#9aa0a8" // of points that do not count
 const SNAP = 9 // pixels within which a click means the point, not the place
 
 export class LatentMap {
@@ -26,6 +27,7 @@ export class LatentMap {
     this.groups = new SyncedValue((message) => send("grouped", message))
     this.stop = new AbortController()
     this.work = Promise.resolve()
+    this.emphasis = null // the only entry of the legend that counts; null: all do
     this.decoders = new Decoders(root)
     this.axes = new PlotlyAxes(this.plot)
     this.layers = new Layers(this)
@@ -126,12 +128,15 @@ export class LatentMap {
     await globalThis.Plotly.react(this.plot, parsed.data, layout, {
       displayModeBar: false, scrollZoom: true, responsive: true, doubleClick: "reset",
     })
+    if (this.drawn !== figure) this.emphasis = null
     this.drawn = figure
     this.drawnColours = colours
+    this.colours = parsed.data.map((trace) => trace.marker.color)
+    this.markers = JSON.stringify([null, this.data.opacity]) // as the figure has them
     this.readVisible()
     if (!this.bound) this.bindPlot()
     this.root.dataset.ready = layout.uirevision
-    this.markerOpacity()
+    this.styleMarkers()
   }
 
   // Where the rows of the codes are drawn.
@@ -143,6 +148,7 @@ export class LatentMap {
     }
     this.grid = new Grid(x, y)
     this.traceRows = traces.map((trace) => trace.customdata)
+    this.groupOf = traces.map((trace) => trace.legendgroup || trace.name)
     this.found = null
   }
 
@@ -192,15 +198,33 @@ export class LatentMap {
       if (this.layers.shown.sheet) this.sheetTimer = setTimeout(() => this.layers.drawSheet(), 250)
     })
     this.plot.on("plotly_afterplot", redraw)
-    this.plot.on("plotly_restyle", () => { this.readVisible(); this.layers.drawOverlay() })
+    this.plot.on("plotly_legendclick", ({ curveNumber }) => {
+      this.emphasise(this.groupOf[curveNumber])
+      return false // instead of hiding the entry
+    })
+    this.plot.on("plotly_legenddoubleclick", () => false)
     this.plot.on("plotly_selected", (event) => this.controls.lassoed(event))
   }
 
-  // Legend entries filter: what they hide is neither found nor lassoed nor drawn as a picture.
+  // A click on a legend entry greys all others, a second one brings them back.
+  emphasise(group) {
+    this.emphasis = this.emphasis === group ? null : group
+    this.readVisible()
+    this.styleMarkers()
+    this.layers.drawOverlay()
+    this.status.say(this.emphasis === null ? "All points count again."
+      : "What is grey does not count now. Click the same entry again to undo this.")
+  }
+
+  counts(trace) {
+    return this.emphasis === null || this.groupOf[trace] === this.emphasis
+  }
+
+  // What is grey is neither found nor lassoed nor drawn as a picture.
   readVisible() {
     this.visible = new Uint8Array(this.ids.length)
     this.traceRows.forEach((rows, trace) => {
-      if (this.axes.shows(trace)) for (const row of rows) this.visible[row] = 1
+      if (this.counts(trace)) for (const row of rows) this.visible[row] = 1
     })
   }
 
@@ -230,11 +254,16 @@ export class LatentMap {
     if (!seen) this.controls.centre(...at)
   }
 
-  markerOpacity() {
+  styleMarkers() {
     const opacity = this.layers.shown.sheet ? 0.75 : this.data.opacity
-    if (this.axes.ready && this.axes.markerOpacity !== opacity) {
-      globalThis.Plotly.restyle(this.plot, { "marker.opacity": opacity })
-    }
+    const markers = JSON.stringify([this.emphasis, opacity])
+    if (!this.axes.ready || this.markers === markers) return
+    this.markers = markers
+    const each = this.colours.map((colour, trace) => (
+      this.counts(trace) ? [opacity, colour] : [0.25, GREY]))
+    globalThis.Plotly.restyle(this.plot, {
+      "marker.opacity": each.map(([value]) => value), "marker.color": each.map((one) => one[1]),
+    })
   }
 
   // Decodes a place. The newest wins; nothing queues.

@@ -1,5 +1,4 @@
-// What Plotly keeps to itself: where its axes lie, and which of its traces are visible. All its
-// private names stand in this file.
+// What Plotly keeps to itself: where its axes lie. All its private names stand in this file.
 
 export class PlotlyAxes {
   constructor(chart) {
@@ -32,10 +31,6 @@ export class PlotlyAxes {
     return this.chart._fullLayout.dragmode
   }
 
-  get markerOpacity() {
-    return this.chart._fullData?.[0]?.marker.opacity
-  }
-
   toPixels(x, y) {
     const { xaxis, yaxis } = this.chart._fullLayout
     return [xaxis._offset + xaxis.d2p(x), yaxis._offset + yaxis.d2p(y)]
@@ -44,10 +39,5 @@ export class PlotlyAxes {
   toData(px, py) {
     const { xaxis, yaxis } = this.chart._fullLayout
     return [xaxis.p2d(px - xaxis._offset), yaxis.p2d(py - yaxis._offset)]
-  }
-
-  // False for a trace that the legend hides.
-  shows(trace) {
-    return this.chart._fullData[trace]?.visible === true
   }
 }
