@@ -21,13 +21,13 @@ export class Layers {
     if (this.sheetChosen) return
     this.sheetChosen = true
     this.sheetBox.checked = this.shown.sheet = whole
-    this.map.styleMarkers()
+    this.map.legend.style()
   }
 
   toggle(layer, shown) {
     this.sheetChosen = true
     this.shown[layer] = shown
-    this.map.styleMarkers()
+    this.map.legend.style()
     this.drawOverlay()
     if (this.shown.sheet) this.drawSheet()
     else this.paintSheet()

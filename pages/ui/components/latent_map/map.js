@@ -8,12 +8,12 @@ import {
   Grid, completedFamily, linearFamily, nearestFamily, typed,
 } from "./geometry.js"
 import { Layers } from "./layers.js"
+import { Legend } from "./legend.js"
 import { PlotlyAxes } from "./plotly_axes.js"
 import { Screens } from "./screens.js"
 import { Tour } from "./tour.js"
 
 const WEBGL = Boolean(document.createElement("canvas").getContext("webgl"))
-const GREY = "#9aa0a8" // of points that do not count
 const SNAP = 9 // pixels within which a click means the point, not the place
 
 export class LatentMap {
@@ -27,10 +27,10 @@ export class LatentMap {
     this.groups = new SyncedValue((message) => send("grouped", message))
     this.stop = new AbortController()
     this.work = Promise.resolve()
-    this.emphasis = null // the only entry of the legend that counts; null: all do
     this.decoders = new Decoders(root)
     this.axes = new PlotlyAxes(this.plot)
     this.layers = new Layers(this)
+    this.legend = new Legend(this)
     this.screens = new Screens(this)
     this.controls = new Controls(this)
     this.tour = new Tour(this)
@@ -128,15 +128,12 @@ export class LatentMap {
     await globalThis.Plotly.react(this.plot, parsed.data, layout, {
       displayModeBar: false, scrollZoom: true, responsive: true, doubleClick: "reset",
     })
-    if (this.drawn !== figure) this.emphasis = null
+    this.legend.read(parsed.data, this.drawn !== figure)
     this.drawn = figure
     this.drawnColours = colours
-    this.colours = parsed.data.map((trace) => trace.marker.color)
-    this.markers = JSON.stringify([null, this.data.opacity]) // as the figure has them
-    this.readVisible()
     if (!this.bound) this.bindPlot()
     this.root.dataset.ready = layout.uirevision
-    this.styleMarkers()
+    this.legend.style()
   }
 
   // Where the rows of the codes are drawn.
@@ -147,8 +144,6 @@ export class LatentMap {
       trace.customdata.forEach((row, i) => { x[row] = trace.x[i]; y[row] = trace.y[i] })
     }
     this.grid = new Grid(x, y)
-    this.traceRows = traces.map((trace) => trace.customdata)
-    this.groupOf = traces.map((trace) => trace.legendgroup || trace.name)
     this.found = null
   }
 
@@ -198,34 +193,9 @@ export class LatentMap {
       if (this.layers.shown.sheet) this.sheetTimer = setTimeout(() => this.layers.drawSheet(), 250)
     })
     this.plot.on("plotly_afterplot", redraw)
-    this.plot.on("plotly_legendclick", ({ curveNumber }) => {
-      this.emphasise(this.groupOf[curveNumber])
-      return false // instead of hiding the entry
-    })
+    this.plot.on("plotly_legendclick", ({ curveNumber }) => this.legend.click(curveNumber))
     this.plot.on("plotly_legenddoubleclick", () => false)
     this.plot.on("plotly_selected", (event) => this.controls.lassoed(event))
-  }
-
-  // A click on a legend entry greys all others, a second one brings them back.
-  emphasise(group) {
-    this.emphasis = this.emphasis === group ? null : group
-    this.readVisible()
-    this.styleMarkers()
-    this.layers.drawOverlay()
-    this.status.say(this.emphasis === null ? "All points count again."
-      : "What is grey does not count now. Click the same entry again to undo this.")
-  }
-
-  counts(trace) {
-    return this.emphasis === null || this.groupOf[trace] === this.emphasis
-  }
-
-  // What is grey is neither found nor lassoed nor drawn as a picture.
-  readVisible() {
-    this.visible = new Uint8Array(this.ids.length)
-    this.traceRows.forEach((rows, trace) => {
-      if (this.counts(trace)) for (const row of rows) this.visible[row] = 1
-    })
   }
 
   setFamily() {
@@ -252,18 +222,6 @@ export class LatentMap {
     const at = this.layers.positionOf(pin)
     const seen = this.axes.ranges.every(([low, high], k) => (low - at[k]) * (high - at[k]) <= 0)
     if (!seen) this.controls.centre(...at)
-  }
-
-  styleMarkers() {
-    const opacity = this.layers.shown.sheet ? 0.75 : this.data.opacity
-    const markers = JSON.stringify([this.emphasis, opacity])
-    if (!this.axes.ready || this.markers === markers) return
-    this.markers = markers
-    const each = this.colours.map((colour, trace) => (
-      this.counts(trace) ? [opacity, colour] : [0.25, GREY]))
-    globalThis.Plotly.restyle(this.plot, {
-      "marker.opacity": each.map(([value]) => value), "marker.color": each.map((one) => one[1]),
-    })
   }
 
   // Decodes a place. The newest wins; nothing queues.
