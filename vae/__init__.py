@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .concepts.vectors import concept_vector
     from .config import ConfigError, VAEConfig
     from .datasets import DatasetError, load_dataset
+    from .imports import import_images
     from .latent import lerp, slerp
     from .locations import list_checkpoints
     from .model import VAE
@@ -24,6 +25,7 @@ _MODULES = {
     "concepts.vectors": ("concept_vector",),
     "config": ("ConfigError", "VAEConfig"),
     "datasets": ("DatasetError", "load_dataset"),
+    "imports": ("import_images",),
     "latent": ("lerp", "slerp"),
     "locations": ("list_checkpoints",),
     "model": ("VAE",),
@@ -37,6 +39,7 @@ __all__ = [
     "VAEConfig",
     "concept_vector",
     "elbo",
+    "import_images",
     "lerp",
     "list_checkpoints",
     "load_checkpoint",

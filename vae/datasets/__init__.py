@@ -76,8 +76,9 @@ def load_dataset(
     """Loads one split of a dataset.
 
     Args:
-        name: one of `dataset_names()`, or the path of a folder or `.zip` of pictures, in class
-            folders or with an `attributes.csv` (`file, attribute, …`).
+        name: one of `dataset_names()`; the name of an import, `NAME` for the newest version or
+            `NAME@VERSION`; or the path of a folder or `.zip` of pictures, in class folders or
+            with an `attributes.csv` (`file, attribute, …`).
         split: `"train"`, `"test"` (held out), or `"validation"` if the author of a folder made
             one in addition to the test split.
         progress: called with the fraction done, 0…1, and a message, while images are downloaded,
@@ -96,12 +97,16 @@ def load_dataset(
         raise DatasetError(f"{name} has no validation split; choose train or test.")
     if name in _LOADERS:
         dataset = _LOADERS[name](split, progress, **(scaled if name in _SCALED else {}))
+    elif _is_import(name):
+        from ..imports.store import open_import
+
+        dataset = open_import(str(name), split)
     elif _is_path(name):
         dataset = load_folder(name, split, progress, **scaled)
     else:
         raise DatasetError(
-            f"There is no dataset {str(name)!r}; choose one of {', '.join(dataset_names())}, or "
-            "give the path of a folder or .zip of pictures."
+            f"There is no dataset {str(name)!r}; choose one of {', '.join(dataset_names())}, the "
+            "name of an import, or the path of a folder or .zip of pictures."
         )
     if image_shape is not None and dataset.images.shape[1:] != tuple(image_shape):
         raise DatasetError(
@@ -120,6 +125,8 @@ def source_stamp(name: str | Path) -> str:
     Raises:
         DatasetError: if the folder or archive cannot be used.
     """
+    if _is_import(name):
+        return source_fingerprint(name)
     return folder_stamp(name) if name not in _LOADERS and _is_path(name) else ""
 
 
@@ -129,7 +136,26 @@ def source_fingerprint(name: str | Path) -> str:
     Raises:
         DatasetError: if the folder or archive cannot be used.
     """
+    if _is_import(name):
+        from ..imports.store import find_dataset
+
+        return find_dataset(str(name)).card["content"]
     return folder_fingerprint(name) if name not in _LOADERS and _is_path(name) else ""
+
+
+def _is_import(name: str | Path) -> bool:
+    """Whether a name is that of an import, of the present or of a former one."""
+    if not isinstance(name, str) or name in _LOADERS or len(Path(name).parts) != 1:
+        return False
+    if "@" in name:
+        return not Path(name).exists()
+    from ..imports.store import find_dataset
+
+    try:
+        find_dataset(name)
+    except DatasetError:
+        return False
+    return True
 
 
 def _is_path(name: str | Path) -> bool:

@@ -134,11 +134,16 @@ class Dataset:
             bytes, or None where the images stay on disk.
         labels: class of each image, `(N,)` int64, or None.
         classes: name of each class, or None.
-        attributes: binary attributes by name, each `(N,)` bool; read-only.
+        attributes: attributes by name, each `(N,)`; read-only. Yes/no is bool or, where values are
+            missing, float32 with 0, 1 and NaN. A number is float32, NaN where it is missing. A
+            category is int64, a number in `categories`, -1 where it is missing.
         licence: licence and source of the images.
         notices: messages on pictures of a visitor that were left out, and why.
         fingerprint: hash of the names and sizes of a visitor's files, which changes if files are
             added, removed or replaced.
+        categories: names of the categories of each attribute that has some, by attribute.
+        numbers: attributes that are numbers, as opposed to yes/no with missing values.
+        names: name of each image, or None.
 
     Raises:
         DatasetError: if labels or attributes do not match the images.
@@ -153,6 +158,9 @@ class Dataset:
     licence: str = ""
     notices: tuple[str, ...] = ()
     fingerprint: str = ""
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    numbers: frozenset[str] = frozenset()
+    names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.images)
@@ -169,12 +177,25 @@ class Dataset:
                     f"{int(self.labels.max())}; expected 0 to {known - 1}, one for each class."
                 )
         for attribute, values in self.attributes.items():
-            if values.shape != (n,) or values.dtype != torch.bool:
+            expected = torch.float32 if attribute in self.numbers else torch.bool
+            if attribute in self.categories:
+                expected = torch.int64
+            elif values.dtype == torch.float32:  # yes/no with missing values
+                expected = torch.float32
+            if values.shape != (n,) or values.dtype != expected:
                 raise DatasetError(
                     f"Attribute {attribute} of {self.name} is {tuple(values.shape)} "
-                    f"{values.dtype}; expected ({n},) bool, one value an image."
+                    f"{values.dtype}; expected ({n},) {str(expected).removeprefix('torch.')}, one "
+                    "value an image."
                 )
+        object.__setattr__(self, "categories", MappingProxyType(dict(self.categories)))
         object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def kind(self, attribute: str) -> str:
+        """The kind of an attribute: `"yes/no"`, `"number"` or `"category"`."""
+        if attribute in self.categories:
+            return "category"
+        return "number" if attribute in self.numbers else "yes/no"

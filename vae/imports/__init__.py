@@ -1,0 +1,36 @@
+"""Data of one's own: imported once, from whatever holds them, into one format.
+
+`import_source("~/photographs", "photographs")` makes `load_dataset("photographs")` work.
+"""
+
+from __future__ import annotations
+
+from .exporting import export_dataset
+from .importing import Options, Summary, import_images, import_source, inspect_source
+from .reading import Cancelled
+from .store import (
+    ImportedDataset,
+    delete_dataset,
+    find_dataset,
+    list_datasets,
+    list_versions,
+    rename_dataset,
+    runs_that_need,
+)
+
+__all__ = [
+    "Cancelled",
+    "ImportedDataset",
+    "Options",
+    "Summary",
+    "delete_dataset",
+    "export_dataset",
+    "find_dataset",
+    "import_images",
+    "import_source",
+    "inspect_source",
+    "list_datasets",
+    "list_versions",
+    "rename_dataset",
+    "runs_that_need",
+]

@@ -1,0 +1,122 @@
+"""An import as one file, which can be imported again."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from ..datasets.base import SPLITS, DatasetError, Progress
+from ..files import check_output_file
+from .store import (
+    ImportedDataset,
+    all_images,
+    find_dataset,
+    list_versions,
+    open_import,
+    read_import,
+    unfinished,
+)
+
+__all__ = ["FILES", "export_dataset", "import_exported", "is_exported"]
+
+FILES = ("card.json", "names.json", "pixels.npy", "rows.safetensors")
+"""Files of an import, and of the zip archive that it is exported as."""
+
+_MAX_BYTES = 64 << 30  # of the pixels
+
+
+def export_dataset(name: str, file: str | Path) -> Path:
+    """Writes an import as a zip archive, which `import_source` reads.
+
+    Args:
+        name: `NAME` or `NAME@VERSION`.
+        file: path of a new file.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        DatasetError: if there is no such import.
+        OutputError: if the file exists already.
+    """
+    found = find_dataset(name)
+    file = check_output_file(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}.unfinished")
+    try:
+        with zipfile.ZipFile(temporary, "x", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for member in FILES:
+                archive.write(found.folder / member, member)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return file
+
+
+def is_exported(path: Path) -> bool:
+    """Whether a file is an archive that `export_dataset` wrote."""
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sorted(archive.namelist()) == list(FILES)
+    except Exception:  # zipfile raises errors of many types on damaged bytes
+        return False
+
+
+def import_exported(
+    path: Path,
+    name: str,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> ImportedDataset:
+    """Imports what `export_dataset` wrote, unchanged.
+
+    Args:
+        path: path of the archive.
+        name: name of the import.
+        progress: called with the fraction done, 0…1, and a message.
+        cancelled: function that returns whether to stop.
+
+    Raises:
+        DatasetError: if a file in it is damaged.
+        Cancelled: if `cancelled` returned True; nothing is kept then.
+    """
+    from .reading import Cancelled
+
+    with unfinished(name) as (folder, keep):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                size = sum(archive.getinfo(member).file_size for member in FILES)
+                if size > min(_MAX_BYTES, shutil.disk_usage(folder).free):
+                    raise DatasetError(
+                        f"{path} unpacks to {size:,} bytes: too many for this disk."
+                    )
+                done = 0
+                for member in FILES:
+                    with archive.open(member) as packed, (folder / member).open("wb") as out:
+                        while part := packed.read(1 << 22):
+                            done += len(part)
+                            if done > size:  # the declared size is false
+                                raise DatasetError(f"{path} is damaged. Export it again.")
+                            out.write(part)
+                            if progress:
+                                progress(done / max(size, 1), f"Unpacking {path.name}")
+                            if cancelled and cancelled():
+                                raise Cancelled("The import was cancelled; nothing was kept.")
+        except (OSError, zipfile.BadZipFile, RuntimeError, KeyError) as error:
+            raise DatasetError(f"{path} is damaged ({error}). Export it again.") from error
+        found = read_import(folder, name)
+        all_images(found)
+        for split in SPLITS:
+            if found.counts.get(split):
+                open_import(found, split)
+        for version in reversed(list_versions(name)):
+            known = find_dataset(f"{name}@{version}")
+            if known.card["content"] == found.card["content"]:
+                return known
+        version = keep()
+    return find_dataset(f"{name}@{version}")

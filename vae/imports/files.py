@@ -1,0 +1,191 @@
+"""Pictures in folders and archives, with class folders, split folders and tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from ..datasets.archive import Source as Files
+from ..datasets.archive import open_source as open_files
+from ..datasets.base import DatasetError
+from ..datasets.layout import read_layout
+from .picture import SUFFIXES, decode_picture, picture_size
+from .source import Column, Source, natural, shown
+from .tables import Table, join_table, parse_table
+
+__all__ = ["FilePictures", "read_files"]
+
+_TABLES = (
+    *("attributes.csv", "metadata.csv", "labels.csv"),
+    *("list_attr_celeba.csv", "list_attr_celeba.txt"),
+)
+_ENDINGS = (".csv", ".tsv", ".txt")
+_SPLIT_TABLES = ("list_eval_partition.csv", "list_eval_partition.txt")  # CelebA's
+_SPLITS = {"0": "train", "1": "validation", "2": "test"}
+_LICENCES = ("license", "licence", "copying", "readme")
+
+
+class FilePictures:
+    """Pictures in files of a folder or an archive.
+
+    Args:
+        files: folder or archive.
+        names: names of the pictures' files.
+    """
+
+    parallel = True
+
+    def __init__(self, files: Files, names: list[str]) -> None:
+        self._files, self._names = files, names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def size(self, row: int) -> tuple[int, int]:
+        """Width and height of a picture."""
+        with self._files.open(self._names[row]) as file:
+            return picture_size(file, self.label(row))
+
+    def read(
+        self, row: int, size: tuple[int, int] | None = None
+    ) -> tuple[np.ndarray, tuple[int, int]]:
+        """Pixels, and width and height of the whole picture."""
+        with self._files.open(self._names[row]) as file:
+            return decode_picture(file, self.label(row), size)
+
+    def label(self, row: int) -> str:
+        """The description of a picture in messages."""
+        return shown(self._names[row])
+
+
+def read_files(path: Path, labels: tuple[str, bytes] | None = None) -> Source:
+    """Reads the names, the layout and the tables of a folder or archive.
+
+    Args:
+        path: folder or archive.
+        labels: name and content of a table that lies elsewhere, if there is one.
+
+    Raises:
+        DatasetError: if there are no pictures, the archive has unsafe names or sizes, or the
+            table of `labels` names none of the pictures.
+    """
+    files = open_files(path)
+    members = sorted(set(files.names()), key=natural)
+    seen = [name for name in members if not _hidden(name)]
+    names = [name for name in seen if _is_picture(name)]
+    label = shown(str(path))
+    if not names:
+        raise DatasetError(f"{label} holds no pictures. {_found(seen)}")
+    layout = read_layout(names, label)
+    used = set(layout.names)
+    left_out = [(shown(n), "it lies beside the folders") for n in names if n not in used]
+    names = list(layout.names)
+    notices = list(layout.notices)
+    others = Counter(_ending(n) for n in seen if not _is_picture(n) and not _is_table(n))
+    left_out += [
+        (shown(n), "files of this kind are not read")
+        for n in seen
+        if not _is_picture(n) and not _is_table(n) and not _is_note(n)
+    ]
+    if others:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common(8))
+        notices.append(f"Files that are not read as pictures: {kinds}.")
+    columns, splits, told = _tables(files, seen, names, labels)
+    if not any(layout.splits) and splits:
+        layout_splits: list[str | None] = list(splits)
+    else:
+        layout_splits = list(layout.splits)
+    folders = list(layout.folders) if layout.classes else [None] * len(names)
+    return Source(
+        label,
+        FilePictures(files, names),
+        [shown(name) for name in names],
+        layout_splits,
+        folders,
+        columns,
+        notices + told,
+        left_out,
+    )
+
+
+def _tables(
+    files: Files, seen: list[str], names: list[str], labels: tuple[str, bytes] | None
+) -> tuple[list[Column], list[str | None], list[str]]:
+    """Columns, splits and messages of all tables."""
+    there = [name for name in seen if _is_table(name)]
+    chosen = [name for name in there if _base(name) in _TABLES]
+    if not chosen and labels is None and len(there) == 1 and there[0].lower().endswith("v"):
+        chosen = there
+    columns: list[Column] = []
+    notices: list[str] = []
+    splits: list[str | None] = []
+    if labels is not None:
+        columns, notices = join_table(parse_table(labels[1], labels[0]), names)
+    for name in chosen:
+        try:
+            found, told = join_table(_read_table(files, name), names)
+        except DatasetError as error:
+            notices.append(f"{error} It is not used.")
+            continue
+        known = {column.name for column in columns}
+        columns += [column for column in found if column.name not in known]
+        notices += told
+    for name in there:
+        if _base(name) in _SPLIT_TABLES and not splits:
+            splits = _read_splits(_read_table(files, name), names)
+        elif name not in chosen:
+            notices.append(
+                f"The table {shown(name)} is not used. Name it as the table of labels if it "
+                "describes the pictures."
+            )
+    return columns, splits, notices
+
+
+def _read_table(files: Files, name: str) -> Table:
+    with files.open(name) as file:
+        return parse_table(file.read(), shown(name))
+
+
+def _read_splits(table: Table, names: list[str]) -> list[str | None]:
+    rows = (table.header, *table.rows) if table.header[-1] in _SPLITS else table.rows
+    as_rows = Table(table.label, ("file", "split"), tuple(row[:2] for row in rows))
+    columns, _ = join_table(as_rows, names)
+    column = columns[0]
+    texts = [column.categories[int(v)] if column.kind == "category" else str(int(v))
+             for v in np.nan_to_num(column.values)]  # fmt: skip
+    return [_SPLITS.get(text) for text in texts]
+
+
+def _base(name: str) -> str:
+    return name.rpartition("/")[2].lower()
+
+
+def _ending(name: str) -> str:
+    stem, dot, suffix = _base(name).rpartition(".")
+    return f".{shown(suffix)[:12]}" if stem and dot else shown(_base(name))[:24]
+
+
+def _hidden(name: str) -> bool:
+    return "/." in f"/{name}" or "/__MACOSX" in f"/{name}" or _base(name) == "thumbs.db"
+
+
+def _is_picture(name: str) -> bool:
+    stem, _, suffix = _base(name).rpartition(".")
+    return bool(stem) and suffix in SUFFIXES
+
+
+def _is_table(name: str) -> bool:
+    return _base(name).endswith(_ENDINGS) and not _is_note(name)
+
+
+def _is_note(name: str) -> bool:
+    return _base(name).startswith(_LICENCES)
+
+
+def _found(names: list[str]) -> str:
+    kinds = Counter(map(_ending, names))
+    there = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(5))
+    wanted = "Put PNG, JPEG, WebP, BMP, GIF, TIFF or PGM files into it."
+    return f"There are {there} in it. {wanted}" if kinds else wanted

@@ -1,0 +1,140 @@
+"""What every reader gives: pictures under names, with splits, classes and typed columns."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+__all__ = ["KINDS", "ArrayPictures", "Column", "Pictures", "Source", "natural", "shown"]
+
+KINDS = ("yes/no", "number", "category")
+"""Kinds of columns."""
+
+
+class Pictures(Protocol):
+    """Pictures that are decoded one by one, by several threads at a time if `parallel`."""
+
+    parallel: bool
+
+    def __len__(self) -> int: ...
+
+    def size(self, row: int) -> tuple[int, int]:
+        """Width and height of a picture; raises `DatasetError` if it cannot be read."""
+
+    def read(
+        self, row: int, size: tuple[int, int] | None = None
+    ) -> tuple[np.ndarray, tuple[int, int]]:
+        """Pixels, and width and height of the whole picture, as `decode_picture` returns them."""
+
+    def label(self, row: int) -> str:
+        """The description of a picture in messages."""
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """A value of each picture, which may be missing.
+
+    Args:
+        name: name of the column.
+        kind: one of `KINDS`.
+        values: `(N,)`: float32 for yes/no (0 and 1) and numbers, NaN where missing; int64 for
+            categories, numbers in `categories`, -1 where missing.
+        categories: names of the categories, in natural order.
+    """
+
+    name: str
+    kind: str
+    values: np.ndarray
+    categories: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> np.ndarray:
+        """Mask `(N,)` of the pictures without a value."""
+        return self.values < 0 if self.kind == "category" else np.isnan(self.values)
+
+    def take(self, rows: np.ndarray) -> Column:
+        """The column of some pictures."""
+        return Column(self.name, self.kind, self.values[rows], self.categories)
+
+
+@dataclass(eq=False)
+class Source:
+    """Pictures to be imported.
+
+    Args:
+        label: description in messages, such as the path.
+        pictures: the pictures.
+        names: name of each picture, unique within the source.
+        splits: author's split of each picture, one of `SPLITS`, or None.
+        folders: class of each picture, or None.
+        columns: columns of the pictures' tables.
+        notices: messages on what is used in which way.
+        left_out: names of files that are not used, each with the reason.
+        licence: licence and source of the pictures.
+    """
+
+    label: str
+    pictures: Pictures
+    names: list[str]
+    splits: list[str | None]
+    folders: list[str | None]
+    columns: list[Column] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    licence: str = "Your own pictures"
+
+
+class ArrayPictures:
+    """Pictures of an array in memory or on disk.
+
+    Args:
+        array: images, of which each `array[i]` is `(H, W)`, `(H, W, 3)` or `(3, H, W)`.
+        name: description of the array in messages.
+    """
+
+    parallel = True
+
+    def __init__(self, array: np.ndarray, name: str) -> None:
+        self._array, self._name = array, name
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def size(self, row: int) -> tuple[int, int]:
+        """Width and height of a picture."""
+        from .picture import as_picture
+
+        height, width = as_picture(np.asarray(self._array[row])).shape[:2]
+        return width, height
+
+    def read(
+        self, row: int, size: tuple[int, int] | None = None
+    ) -> tuple[np.ndarray, tuple[int, int]]:
+        """Pixels, and width and height."""
+        from .picture import as_picture
+
+        picture = as_picture(np.asarray(self._array[row]))
+        return picture, (picture.shape[1], picture.shape[0])
+
+    def label(self, row: int) -> str:
+        """The description of a picture in messages."""
+        return f"picture {row:,} of {self._name}"
+
+
+def shown(name: str) -> str:
+    """A name as text: with a replacement sign for bytes that are not UTF-8, and composed (NFC)."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return unicodedata.normalize("NFC", text)
+
+
+def natural(text: str) -> tuple[tuple[int, str | int], ...]:
+    """A key for sorting in which `2` comes before `10`."""
+    parts: list[tuple[int, str | int]] = [
+        (0, int(part)) if part.isdecimal() else (1, part.lower())
+        for part in re.split(r"(\d+)", text)
+    ]
+    return (*parts, (2, text))
