@@ -8,14 +8,15 @@ import streamlit as st
 from pages.ui.components import address
 from pages.ui.components.decoded_view import live_picture
 from pages.ui.components.latent_map import latent_map
-from pages.ui.map import model_card, pin_details, placing
+from pages.ui.map import model_card, pin_details, placing, which_images
 from pages.ui.map.as_python import pin_as_python
 from pages.ui.shared import links, model_picker, own_things, scatter, share, visitor
 from pages.ui.shared.foreign_text import message
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title("Map", anchor=False, width="content")
-    space = model_picker.choose_model()
+    opened = model_picker.choose_model()
+    space = which_images.choose_images(opened)
     own_things.follow_address(space)
     maps, colours = scatter.projections(space), scatter.colours(space)
     first, axes, _ = scatter.first_view(space)
@@ -59,13 +60,14 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     share.button()
 
 model_picker.show_notices(space)
+which_images.show_progress(opened, space)
 placing.pin_first(space)
 
 
 @address.fragment
 def explore() -> None:
     """The map and what is pinned: a click reruns only this."""
-    model_picker.rerun_if_changed(space)
+    model_picker.rerun_if_changed(opened)
     left, right = st.columns([2, 1], gap="medium")
     pins = visitor.pins(space)
     share.python(lambda: pin_as_python(space, pins[-1] if pins else None))
@@ -85,6 +87,7 @@ def explore() -> None:
             st.caption(
                 "Dotted circles: one, two and three standard deviations of the prior, N(0, I)."
             )
+        which_images.explain_marks(space)
         if reason := space.card.get("no_tsne"):
             st.caption(message(reason))
         if keep == "pinned" and not pins:

@@ -172,6 +172,8 @@ class MapData(Message):
     noise: MapNoise | None
     codes: str
     atlas: MapAtlas
+    names: str | None
+    first_train: int | None
     count: int
     dimensions: int
     whole_space: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from starlette.concurrency import run_in_threadpool
@@ -10,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pages.ui.shared import cache, scatter
+from pages.ui.shared import all_images, cache, scatter
+from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import from_text
 from vae import CheckpointError, DatasetError
@@ -28,6 +30,7 @@ def map_routes(live: str) -> list[Route]:
     - `maps/{name}/{stamp}/likely.bin`: as `cache.likely_places` gives them, for `projection`, `x`
       and `y`, completed like the `pin` that is written as in an address
     - `maps/{name}/{stamp}/noise.bin`: as `cache.noise_block` gives it
+    - `maps/{name}/{stamp}/names.json`: names of the images' files, where they came from files
     - `maps/{name}/{stamp}/atlas.jpg`: every reference image, as `images.atlas` lays them out
 
     Args:
@@ -40,6 +43,7 @@ def map_routes(live: str) -> list[Route]:
         Route(f"{place}/codes.bin", _serve(lambda space, _: cache.codes_block(space), binary)),
         Route(f"{place}/likely.bin", _serve(_likely, binary)),
         Route(f"{place}/noise.bin", _serve(_noise, binary)),
+        Route(f"{place}/names.json", _serve(_names, "application/json")),
         Route(f"{place}/atlas.jpg", _serve(lambda space, _: cache.atlas(space), "image/jpeg")),
     ]
 
@@ -66,6 +70,11 @@ def _noise(space: LatentSpace, query: QueryParams) -> bytes | None:
     return cache.noise_block(space) if space.judges_likelihood else None
 
 
+def _names(space: LatentSpace, query: QueryParams) -> str | None:
+    names = space.file_names
+    return None if names is None else json.dumps([plain(name, "text") for name in names])
+
+
 def _plane(space: LatentSpace, query: QueryParams) -> tuple[str, tuple[int, int] | None]:
     """Projection and axes of a request; None for axes that make no sense for this model."""
     projection = query.get("projection", "")
@@ -80,7 +89,9 @@ def _serve(make: Callable[[LatentSpace, QueryParams], bytes | str | None], media
     async def endpoint(request: Request) -> Response:
         def read() -> bytes | str | None:
             space = cache.latent_space(request.path_params["name"])
-            fresh = space.stamp == request.path_params["stamp"]
+            if request.path_params["stamp"].endswith(all_images.ALL):
+                space = all_images.ready(space)
+            fresh = space is not None and space.stamp == request.path_params["stamp"]
             return make(space, request.query_params) if fresh else None
 
         try:

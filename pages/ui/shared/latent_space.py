@@ -81,6 +81,7 @@ class LatentSpace:
         distribution: the learned distribution of its codes, where one was fitted.
         estimates: "elbo_error", "log_evidence" and "log_evidence_error" `(N,)` as `add_bounds`
             keeps them, errors negative where nothing was estimated; empty without them.
+        trained: how many of the images, the last ones, are train images.
     """
 
     name: str
@@ -98,6 +99,7 @@ class LatentSpace:
     notices: tuple[str, ...] = ()
     distribution: CodeDistribution | None = field(default=None, repr=False)
     estimates: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    trained: int = 0
 
     def __len__(self) -> int:
         return len(self.index)
@@ -222,10 +224,29 @@ class LatentSpace:
         """One reference image `(C, H, W)` in [0, 1]."""
         return self.dataset.images[int(self.index[row])]
 
+    @property
+    def first_train(self) -> int | None:
+        """Id of the first train image, from which on ids are theirs; None where there is none."""
+        return int(self.index[len(self) - self.trained]) if self.trained else None
+
+    @functools.cached_property
+    def file_names(self) -> list[str] | None:
+        """Names of the files of the images, where these came from files."""
+        names = getattr(self.dataset, "file_names", None)
+        return None if names is None else [names[k] for k in self.index]
+
+    def number(self, row: int) -> str:
+        """The number of an image in its split, "train" before that of a train image."""
+        first, number = self.first_train, int(self.index[row])
+        return (
+            f"train #{number - first}" if first is not None and number >= first else f"#{number}"
+        )
+
     def title(self, row: int) -> str:
-        """What to call a reference image: its id and, where it has one, its class."""
+        """What to call an image: its number and, where it has them, its class and its file."""
         label = self.classes[self.class_of[row]] if self.class_of[row] >= 0 else ""
-        return f"#{self.index[row]}" + (f" · {label}" if label else "")
+        file = self.file_names[row] if self.file_names is not None else ""
+        return " · ".join(filter(None, [self.number(row), label, file]))
 
     @functools.cached_property
     def _thumbnails(self) -> np.ndarray:

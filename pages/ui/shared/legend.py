@@ -36,6 +36,13 @@ class Entry:
     rows: np.ndarray = field(repr=False)
     marker: dict[str, Any]
 
+    def restricted(self, part: np.ndarray) -> dict[str, Any]:
+        """The markers of a part of its points, `(N,)` bool."""
+        colour = self.marker["color"]
+        if isinstance(colour, str):
+            return self.marker
+        return self.marker | {"color": colour[part[self.rows]]}
+
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
     """A sorting key by which "2" comes before "10", and "image 9" before "image 12"."""

@@ -39,6 +39,7 @@ _PLACES = ("map", "interpolate", "concepts")
 _PLACE = "id of a real image, n and the seed of a draw, or a code as the page writes it"
 TABLE = (
     Parameter("model", ("every page",), "name of a model", "the first model", "the model"),
+    Parameter("images", ("map",), "held-out or all", "held-out", "whether train images are shown"),
     Parameter(
         "projection", ("map",), "latent, pca or tsne", "depends on the model", "the map's plane",
         old={"Latent axes": "latent", "PCA plane": "pca", "t-SNE": "tsne"},

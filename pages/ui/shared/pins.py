@@ -71,12 +71,17 @@ _BIAS = 64
 
 
 def refound(space: LatentSpace, pin: Pin) -> Pin | None:
-    """A pin as its model is now: a real image may lie in another row, or be gone (None)."""
+    """A pin as its model is now: a real image may lie in another row, or be gone (None).
+
+    A train image that is not shown at the moment stays a picture with its code.
+    """
     if pin.row < 0 or (pin.row < len(space) and np.array_equal(space.mean[pin.row], pin.z)):
         return pin
     same_size = pin.z.shape == space.mean.shape[1:]
     rows = np.flatnonzero((space.mean == pin.z).all(1)) if same_size else ()
-    return replace(pin, row=int(rows[0])) if len(rows) else None
+    if len(rows):
+        return replace(pin, row=int(rows[0]))
+    return None if pin.image is None else replace(pin, row=-1, kind="upload")
 
 
 def as_text(space: LatentSpace, pin: Pin) -> str:
@@ -141,7 +146,9 @@ def original(space: LatentSpace, pin: Pin) -> Tensor | None:
 def real_pin(space: LatentSpace, row: int) -> Pin:
     """A reference image as a pin."""
     variance = space.variance[row] if space.variational else None
-    return Pin(space.name, "real", space.mean[row], space.title(row), row=row, variance=variance)
+    image = space.image(row) if row >= len(space) - space.trained else None
+    title = space.title(row)
+    return Pin(space.name, "real", space.mean[row], title, row, variance=variance, image=image)
 
 
 def drawn_pin(space: LatentSpace, seed: int) -> Pin:

@@ -115,15 +115,26 @@ def map_figure(
     rows = np.arange(len(space), dtype=np.int32)
     size = 6 if len(space) <= 6_000 else 4 if len(space) <= 20_000 else 3
     figure = go.Figure()
+    held_out = rows < len(space) - space.trained
     for entry in legend(space, colour):
-        figure.add_scattergl(
-            x=at[entry.rows, 0],
-            y=at[entry.rows, 1],
-            customdata=rows[entry.rows],
-            mode="markers",
-            name=entry.name,
-            marker={"size": size, "opacity": opacity(space), **entry.marker},
-        )
+        for train in (True, False):
+            part = entry.rows & (held_out != train)
+            if not part.any():
+                continue
+            marker = {"size": size, "opacity": opacity(space), **entry.restricted(part)}
+            if train:  # hollow
+                marker["symbol"] = marker.get("symbol", "circle") + "-open"
+                marker["showscale"] = "colorscale" in marker and not held_out.any()
+            figure.add_scattergl(
+                x=at[part, 0],
+                y=at[part, 1],
+                customdata=rows[part],
+                mode="markers",
+                name=entry.name,
+                legendgroup=entry.name,
+                showlegend=not train or not (entry.rows & held_out).any(),
+                marker=marker,
+            )
     names = _axis_titles(space, projection, axes)
     bare = projection == "tsne"
     axis = {"zeroline": not bare, "showgrid": not bare, "showticklabels": not bare, "ticks": ""}
@@ -147,7 +158,7 @@ def map_figure(
             "itemsizing": "constant",
             "bgcolor": "rgba(0,0,0,0)",
         },
-        showlegend=len(figure.data) > 1,
+        showlegend=len({trace.name for trace in figure.data}) > 1,
     )
     if projection == "latent" and space.variational:
         for radius in (1, 2, 3):

@@ -29,7 +29,7 @@ def write_address(key: str = "address") -> None:
     _ADDRESS.show(links.compose(), key=key)
 
 
-def fragment(function: Callable[P, T]) -> Callable[P, T]:
+def fragment(function: Callable[P, T], *, run_every: float | None = None) -> Callable[P, T]:
     """As `st.fragment`, for a part of a page whose changes belong into the address."""
 
     @functools.wraps(function)
@@ -40,4 +40,4 @@ def fragment(function: Callable[P, T]) -> Callable[P, T]:
             write_address(f"address-{function.__name__}")
         return result
 
-    return st.fragment(run)
+    return st.fragment(run, run_every=run_every)

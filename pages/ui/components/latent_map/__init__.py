@@ -82,6 +82,8 @@ def latent_map(
             "noise": noise if likely and not flat else None,
             "codes": f"{live}/codes.bin",
             "atlas": {"url": f"{live}/atlas.jpg", "tile": tile, "columns": columns},
+            "names": None if space.file_names is None else f"{live}/names.json",
+            "first_train": space.first_train,
             "count": len(space),
             "dimensions": space.mean.shape[1],
             "whole_space": space.mean.shape[1] == 2,

@@ -172,7 +172,7 @@ export class Controls {
     event.preventDefault()
   }
 
-  // Rings around the images of a class, or around the one with an id.
+  // Rings around the images of a class, those whose files' names have a text, or one by its id.
   find(text) {
     const { map } = this
     const { ids, classOf, grid, data, status } = map
@@ -180,16 +180,17 @@ export class Controls {
     map.found = null
     if (wanted) {
       const label = data.classes.findIndex((name) => name.toLowerCase() === wanted)
-      const id = Number(wanted.replace(/^#/, ""))
-      const rows = []
-      for (let row = 0; row < ids.length; row++) {
-        if (wanted.startsWith("#") || label < 0 ? ids[row] === id : classOf[row] === label) {
-          rows.push(row)
-        }
+      const [, train, digits] = /^(train )?#?(\d+)$/.exec(wanted) ?? []
+      const id = digits === undefined ? NaN : Number(digits) + (train ? data.first_train : 0)
+      const matches = (row) => {
+        if (label >= 0) return classOf[row] === label
+        return ids[row] === id || (isNaN(id) && map.names?.[row].toLowerCase().includes(wanted))
       }
+      const rows = []
+      for (let row = 0; row < ids.length; row++) if (matches(row)) rows.push(row)
       map.found = rows
       if (rows.length === 1) this.centre(grid.x[rows[0]], grid.y[rows[0]])
-      status.say(rows.length === 0 ? `No image or label on this map matches “${text}”.`
+      status.say(rows.length === 0 ? `No image, label or file on this map matches “${text}”.`
         : rows.length === 1 ? `Found ${map.nameOf(rows[0])}.` : `${rows.length} images found.`)
     } else status.say("")
     map.layers.drawOverlay()

@@ -63,6 +63,8 @@ export class LatentMap {
     this.setFamily()
     this.layers.drawOverlay()
     this.showPlaced()
+    if (!data.names) this.names = null
+    this.loadNames().catch((error) => this.note(error.message))
     // Where the server decodes, it does what a visitor asks for, and no more.
     const own = !this.decoder?.reason
     this.layers.openSheet(data.whole_space && own)
@@ -255,9 +257,21 @@ export class LatentMap {
     return Math.hypot(qx - px, qy - py) <= SNAP ? near.index : -1
   }
 
+  // Its number, class and file. Files' names are fetched when one is first asked for.
   nameOf(row) {
-    const label = this.data.classes[this.classOf[row]]
-    return `Real #${this.ids[row]}${label === undefined ? "" : ` · ${label}`}`
+    const { first_train: first, classes } = this.data
+    const id = this.ids[row]
+    const number = first !== null && id >= first ? `Train #${id - first}` : `Real #${id}`
+    return [number, classes[this.classOf[row]], this.names?.[row]].filter(Boolean).join(" · ")
+  }
+
+  async loadNames() {
+    const { base, names } = this.data
+    if (!names || this.namesUrl === names) return
+    this.namesUrl = names
+    this.names = null
+    const problem = "The names of the files could not be loaded."
+    this.names = await (await fetchFrom(base, names, problem)).json()
   }
 
   // A point near the click is pinned itself; otherwise the place is.
