@@ -1,4 +1,4 @@
-"""The command line: `python -m vae train | encode | bounds | fit-codes | evaluate`."""
+"""The command line: `python -m vae train | import | encode | evaluate | …`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 from .arguments import build_parser
 from .config import VAEConfig
+from .data_commands import import_data, list_imports, train_for_import
 from .durations import time_words
 from .files import OutputError, check_output_file
 from .runs.folder import RunConfig, RunError, is_alive, read_config, write_json
@@ -30,7 +31,14 @@ from .training.memory import keep_memory
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command and returns the exit status, 0 for success."""
     parser = build_parser(
-        train=_train, encode=_encode, bounds=_bounds, fit_codes=_fit_codes, evaluate=_evaluate
+        train=_train,
+        encode=_encode,
+        bounds=_bounds,
+        fit_codes=_fit_codes,
+        evaluate=_evaluate,
+        import_data=import_data,
+        datasets=list_imports,
+        classifier=train_for_import,
     )
     options = parser.parse_args(arguments)
     quiet = options.quiet or os.environ.get("RANK", "0") != "0"  # only rank 0 prints
@@ -70,7 +78,7 @@ def _train(options: argparse.Namespace) -> int:
         resume=options.resume,
         queue=options.queue,
         device=options.device,
-        options=RunOptions(tsne=options.tsne),
+        options=RunOptions(tsne=options.tsne, follow_links=options.dataset is not None),
         watch=options.display.status,
     )
     if os.environ.get("RANK", "0") != "0":  # only rank 0 prints

@@ -38,7 +38,14 @@ _EXAMPLES = {
 
 
 def build_parser(
-    train: Command, encode: Command, bounds: Command, fit_codes: Command, evaluate: Command
+    train: Command,
+    encode: Command,
+    bounds: Command,
+    fit_codes: Command,
+    evaluate: Command,
+    import_data: Command,
+    datasets: Command,
+    classifier: Command,
 ) -> argparse.ArgumentParser:
     """Creates the parser, whose result has the function of the command as `command`.
 
@@ -48,6 +55,9 @@ def build_parser(
         bounds: function of the command `bounds`.
         fit_codes: function of the command `fit-codes`.
         evaluate: function of the command `evaluate`.
+        import_data: function of the command `import`.
+        datasets: function of the command `datasets`.
+        classifier: function of the command `classifier`.
     """
     parser = argparse.ArgumentParser(
         prog="python -m vae",
@@ -61,6 +71,9 @@ def build_parser(
         ("bounds", bounds, "Estimates ELBO and log p(x) of each image.", _add_bounds),
         ("fit-codes", fit_codes, "Fits a distribution to the codes of a model.", _add_fit_codes),
         ("evaluate", evaluate, "Evaluates a checkpoint on held-out images.", _add_evaluate),
+        ("import", import_data, "Imports pictures of your own.", _add_import),
+        ("datasets", datasets, "Lists the imported datasets.", _add_datasets),
+        ("classifier", classifier, "Trains the classifier of an import.", _add_classifier),
     ):
         added = commands.add_parser(name, help=about, description=about)
         added.set_defaults(command=command, interrupted="Interrupted: nothing was written.")
@@ -339,3 +352,82 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     )
     _add(parser, "--save", "Also write the metrics into the card", action="store_true")
     _add(parser, "--json", "Print only one JSON object", action="store_true")
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Imports pictures into the data folder, at the model's size; they never change there. A "
+        "source that has changed since becomes a new version. Reads folders, zip and tar of "
+        "pictures, .npy, .npz, IDX, HDF5, Parquet and .mat, and tables beside the pictures."
+    )
+    parser.set_defaults(interrupted="Interrupted: nothing was kept.")
+    _add(
+        parser,
+        "source",
+        "A folder, an archive, or a file of arrays",
+        "import ~/photographs --name photographs",
+        metavar="SOURCE",
+    )
+    _add(parser, "--name", "The name of the dataset (default: that of the source)", "photographs")
+    _add(
+        parser,
+        "--image-size",
+        "The side of an image, 8 to 128 (default: the pictures' own up to 64, else 64)",
+        "32",
+        type=int,
+        metavar="N",
+    )
+    colour = parser.add_mutually_exclusive_group()
+    for name, about in (("grey", "one channel"), ("colour", "three channels")):
+        _add(
+            colour,
+            f"--{name}",
+            f"Import {about} (default: three where there is colour, else one)",
+            dest="colour",
+            action="store_const",
+            const=name,
+        )
+    _add(
+        parser,
+        "--fit",
+        "What is done with other aspect ratios (default: crop)",
+        "pad",
+        choices=("crop", "pad", "stretch"),
+        default="crop",
+    )
+    _add(
+        parser,
+        "--labels",
+        "A table that describes the pictures, with a column of their names",
+        "labels.csv",
+        metavar="TABLE",
+    )
+    _add(
+        parser,
+        "--skip-broken",
+        "Leave out pictures that cannot be read, instead of stopping",
+        action="store_true",
+    )
+    _add(
+        parser,
+        "--look",
+        "Only print what would be read and left out, and import nothing",
+        action="store_true",
+    )
+    _add(parser, "--json", "Print one JSON object at the end", action="store_true")
+
+
+def _add_datasets(parser: argparse.ArgumentParser) -> None:
+    _add(parser, "--json", "Print one JSON object", action="store_true")
+
+
+def _add_classifier(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Trains the classifier of an import on its real pictures, which tells whether an edit "
+        "worked. It is refused where it would not be trustworthy on held-out pictures."
+    )
+    parser.set_defaults(interrupted="Interrupted: nothing was kept.")
+    _add(parser, "dataset", "The name of an import", "classifier photographs", metavar="NAME")
+    _add(parser, "--epochs", "The passes over the pictures (default: by their number)", "20",
+         type=int, metavar="N")  # fmt: skip
+    _add(parser, "--json", "Print one JSON object at the end", action="store_true")

@@ -270,8 +270,12 @@ def change_since(card: dict[str, Any], name: str, fingerprint: str) -> str:
         name: name of the dataset.
         fingerprint: current fingerprint of the dataset.
     """
-    changed = card.get("fingerprint", fingerprint) != fingerprint
-    return _CHANGED.format(name) if changed else ""
+    before = card.get("fingerprint", fingerprint)
+    if before == fingerprint:
+        return ""
+    if isinstance(before, str) and fingerprint.startswith(before):  # what `source_change` says
+        return fingerprint.removeprefix(before)
+    return _CHANGED.format(name)
 
 
 def find_reference(

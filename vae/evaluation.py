@@ -148,7 +148,7 @@ def evaluate(
     name = dataset or card.get("dataset")
     if not name:
         raise ValueError(f"{folder}: the card names no dataset; pass --dataset.")
-    data = load_dataset(name, "test")
+    data = load_dataset(name, "test", image_shape=model.config.image_shape)
     classifier = load_classifier(name)
     n = min(images or len(data.images), len(data.images))
     generator = torch.Generator().manual_seed(seed)

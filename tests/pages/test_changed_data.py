@@ -225,4 +225,4 @@ def test_the_training_page_says_that_pictures_changed_and_what_was_left_out(mine
     assert "cover.png lies beside the splits and is left out" in told
     fill(tmp_path / "split", {"Train/new.png": picture(3_000)})
     at = show("train", run="one")
-    assert not at.exception and "have changed since" in warnings(at)
+    assert not at.exception and "has changed since it was imported" in warnings(at)

@@ -21,6 +21,7 @@ __all__ = [
     "Images",
     "LazyImages",
     "dataset_names",
+    "is_path",
     "load_dataset",
     "read_image",
     "source_fingerprint",
@@ -101,7 +102,7 @@ def load_dataset(
         from ..imports.store import open_import
 
         dataset = open_import(str(name), split)
-    elif _is_path(name):
+    elif is_path(name):
         dataset = load_folder(name, split, progress, **scaled)
     else:
         raise DatasetError(
@@ -117,30 +118,31 @@ def load_dataset(
 
 
 def source_stamp(name: str | Path) -> str:
-    """A text that changes whenever a dataset does, computed without reading its images.
+    """A text that changes whenever a dataset or its source does, computed without reading images.
 
     Args:
-        name: name or path, as for `load_dataset`; for a named dataset the text is "".
+        name: name or path, as for `load_dataset`; for a shipped dataset the text is "".
 
     Raises:
         DatasetError: if the folder or archive cannot be used.
     """
     if _is_import(name):
-        return source_fingerprint(name)
-    return folder_stamp(name) if name not in _LOADERS and _is_path(name) else ""
+        from ..imports import find_dataset, source_change
+
+        found = find_dataset(str(name))
+        return found.card["content"] + source_change(found)
+    return folder_stamp(name) if name not in _LOADERS and is_path(name) else ""
 
 
 def source_fingerprint(name: str | Path) -> str:
-    """The `fingerprint` of a dataset, computed without loading it.
+    """The `fingerprint` of a dataset, computed without loading it; another if its source changed.
 
     Raises:
         DatasetError: if the folder or archive cannot be used.
     """
     if _is_import(name):
-        from ..imports.store import find_dataset
-
-        return find_dataset(str(name)).card["content"]
-    return folder_fingerprint(name) if name not in _LOADERS and _is_path(name) else ""
+        return source_stamp(name)
+    return folder_fingerprint(name) if name not in _LOADERS and is_path(name) else ""
 
 
 def _is_import(name: str | Path) -> bool:
@@ -149,17 +151,14 @@ def _is_import(name: str | Path) -> bool:
         return False
     if "@" in name:
         return not Path(name).exists()
-    from ..imports.store import find_dataset
+    from ..imports.store import find_import
 
-    try:
-        find_dataset(name)
-    except DatasetError:
+    return find_import(name) is not None
+
+
+def is_path(name: str | Path) -> bool:
+    """Whether a name of a dataset is the path of a folder or file, there or not."""
+    if name in _LOADERS or not str(name).strip():  # "" would be the working folder
         return False
-    return True
-
-
-def _is_path(name: str | Path) -> bool:
     path = Path(name)
-    if not str(name).strip():  # "" would be the working folder
-        return False
-    return path.is_dir() or path.suffix.lower() == ".zip" or len(path.parts) > 1
+    return path.exists() or path.suffix.lower() == ".zip" or len(path.parts) > 1

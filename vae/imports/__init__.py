@@ -6,12 +6,21 @@
 from __future__ import annotations
 
 from .exporting import export_dataset
-from .importing import Options, Summary, import_images, import_source, inspect_source
-from .reading import Cancelled
+from .importing import (
+    Options,
+    Summary,
+    import_images,
+    import_source,
+    inspect_source,
+    name_for,
+    source_change,
+)
+from .reading import BrokenPictures, Cancelled
 from .store import (
     ImportedDataset,
     delete_dataset,
     find_dataset,
+    find_import,
     list_datasets,
     list_versions,
     rename_dataset,
@@ -19,6 +28,7 @@ from .store import (
 )
 
 __all__ = [
+    "BrokenPictures",
     "Cancelled",
     "ImportedDataset",
     "Options",
@@ -26,11 +36,14 @@ __all__ = [
     "delete_dataset",
     "export_dataset",
     "find_dataset",
+    "find_import",
     "import_images",
     "import_source",
     "inspect_source",
     "list_datasets",
     "list_versions",
+    "name_for",
     "rename_dataset",
     "runs_that_need",
+    "source_change",
 ]

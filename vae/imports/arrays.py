@@ -73,7 +73,9 @@ def source_of_images(
     if any(chosen) and "train" not in chosen:
         raise DatasetError(f"{label} have no split train: there is nothing to train on.")
     columns = [as_column(name, values, count) for name, values in (attributes or {}).items()]
-    folders = [None] * count if labels is None else _classes(labels, classes, count)
+    folders: list[str | None] = [None] * count
+    if labels is not None:
+        folders = _classes(labels, classes, count)
     return Source(label, pictures, names, chosen, folders, columns, licence=licence)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def read_files(path: Path, labels: tuple[str, bytes] | None = None) -> Source:
     members = sorted(set(files.names()), key=natural)
     seen = [name for name in members if not _hidden(name)]
     names = [name for name in seen if _is_picture(name)]
-    label = shown(str(path))
+    label = shown(os.path.abspath(path))
     if not names:
         raise DatasetError(f"{label} holds no pictures. {_found(seen)}")
     layout = read_layout(names, label)
@@ -97,7 +98,9 @@ def read_files(path: Path, labels: tuple[str, bytes] | None = None) -> Source:
         layout_splits: list[str | None] = list(splits)
     else:
         layout_splits = list(layout.splits)
-    folders = list(layout.folders) if layout.classes else [None] * len(names)
+    folders: list[str | None] = [None] * len(names)
+    if layout.classes:
+        folders = list(layout.folders)
     return Source(
         label,
         FilePictures(files, names),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import itertools
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,10 +19,10 @@ import torch
 
 from ..datasets.base import SPLITS, DatasetError, Progress
 from .exporting import import_exported, is_exported
-from .opening import open_source, source_stamp
+from .opening import label_of, open_source, source_stamp
 from .picture import FITS, Fit
-from .reading import PixelFile, Reading, read_pictures
-from .source import Column, Source, natural
+from .reading import BrokenPictures, PixelFile, Reading, read_pictures
+from .source import Column, Source, natural, shown
 from .splits import split_rows
 from .store import (
     ImportedDataset,
@@ -34,7 +36,15 @@ from .store import (
 )
 from .tables import LABELS
 
-__all__ = ["Options", "Summary", "import_images", "import_source", "inspect_source"]
+__all__ = [
+    "Options",
+    "Summary",
+    "import_images",
+    "import_source",
+    "inspect_source",
+    "name_for",
+    "source_change",
+]
 
 SMALLEST, LARGEST = 8, 128  # pixels of a side
 STEP = 4  # a side is a multiple of it, so that the network can halve it twice
@@ -236,8 +246,9 @@ def import_source(
         The import; `told` says how it differs from the version before.
 
     Raises:
-        DatasetError: if the name or the source cannot be used, pictures are broken, or the import
-            was cancelled; nothing is kept then.
+        DatasetError: if the name or the source cannot be used, or the import was cancelled;
+            nothing is kept then.
+        BrokenPictures: if pictures cannot be read; the message names them.
     """
     check_name(name)
     options = Options(image_size, colour, fit, skip_broken)
@@ -246,7 +257,46 @@ def import_source(
         return import_exported(path, name, progress, cancelled)
     opened = open_source(path, labels, follow_links)
     stamp = source_stamp(path, labels, follow_links)
-    return _import(opened, name, options, stamp, progress, cancelled)
+    where = {"labels": labels and os.path.abspath(labels), "follow_links": follow_links}
+    return _import(opened, name, options, stamp, progress, cancelled, where)
+
+
+def source_change(dataset: ImportedDataset) -> str:
+    """A message if the source of an import has changed since, else ""; its files are not read."""
+    card = dataset.card
+    source, options = Path(card["source"]), card["options"]
+    if not card["stamp"] or not source.is_absolute() or not source.exists():
+        return ""
+    try:
+        stamp = source_stamp(source, options.get("labels"), bool(options.get("follow_links")))
+    except DatasetError:  # an archive that is being replaced, or the table is gone
+        stamp = ""
+    if stamp == card["stamp"]:
+        return ""
+    return (
+        f"{card['source']} has changed since it was imported as {dataset.reference}, which stays "
+        "as it was. Import it again for a new version."
+    )
+
+
+def name_for(source: str | Path) -> str:
+    """The name under which a source is imported if nobody chooses one: that of its file or folder.
+
+    A number is added if the name is that of another source's import or of a shipped set.
+    """
+    path = Path(source)
+    stem = path.name if path.is_dir() else path.name.partition(".")[0]
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", shown(stem or path.resolve().name)).strip("-._")[:60]
+    stem = stem or "pictures"
+    for number in itertools.count(1):
+        name = stem if number == 1 else f"{stem}-{number}"
+        try:
+            check_name(name)
+            if not list_versions(name) or find_dataset(name).card["source"] == label_of(path):
+                return name
+        except DatasetError:  # a shipped set's name, or a damaged import
+            continue
+    raise AssertionError("unreachable")
 
 
 def import_images(
@@ -308,8 +358,9 @@ def _import(
     stamp: str,
     progress: Progress | None,
     cancelled: Cancelled | None,
+    where: dict[str, Any] | None = None,
 ) -> ImportedDataset:
-    stated = json.loads(json.dumps(asdict(options)))
+    stated = json.loads(json.dumps(asdict(options) | (where or {})))
     for version in reversed(list_versions(name)):
         known = find_dataset(f"{name}@{version}")
         if stamp and known.card["stamp"] == stamp and known.card["options"] == stated:
@@ -328,7 +379,7 @@ def _import(
             pixels.close()
         broken = [(source.names[row], why) for row, why in reading.broken]
         if broken and not options.skip_broken:
-            raise DatasetError(_broken(source, reading))
+            raise BrokenPictures(_broken(source, reading))
         _check_enough(source, len(reading.rows), reading)
         rows = np.array(reading.rows)
         names = [source.names[i] for i in rows]
@@ -378,7 +429,7 @@ def _import(
             known = find_dataset(f"{name}@{version}")
             if known.card["content"] == card["content"]:
                 return replace(known, told=("These pictures are imported already.",))
-        told = ()
+        told: tuple[str, ...] = ()
         if list_versions(name):
             card["changed"] = _difference(find_dataset(name), names, checksums)
             told = (card["changed"],)

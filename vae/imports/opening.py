@@ -11,7 +11,7 @@ from ..datasets.base import DatasetError
 from .files import read_files
 from .source import Source, shown
 
-__all__ = ["open_source", "source_stamp"]
+__all__ = ["label_of", "open_source", "source_stamp"]
 
 
 def open_source(path: Path, labels: str | Path | None, follow_links: bool) -> Source:
@@ -28,6 +28,11 @@ def open_source(path: Path, labels: str | Path | None, follow_links: bool) -> So
     if not path.exists():
         raise DatasetError(f"There is no folder or file {shown(str(path))}. Check the path.")
     return read_files(path, _read_labels(labels))
+
+
+def label_of(path: Path) -> str:
+    """A path as messages and cards show it: absolute, so that it is found again."""
+    return shown(os.path.abspath(path))
 
 
 def source_stamp(path: Path, labels: str | Path | None, follow_links: bool) -> str:

@@ -16,13 +16,17 @@ from ..datasets.base import DatasetError, Progress, checksum
 from .picture import Fit, is_coloured
 from .source import Pictures
 
-__all__ = ["Cancelled", "PixelFile", "Reading", "read_pictures"]
+__all__ = ["BrokenPictures", "Cancelled", "PixelFile", "Reading", "read_pictures"]
 
 _CHUNK = 256  # pictures that are decoded between two writes
 
 
 class Cancelled(DatasetError):
     """An import that was cancelled; nothing is kept."""
+
+
+class BrokenPictures(DatasetError):
+    """Pictures that cannot be read, which nobody allowed to leave out."""
 
 
 @dataclass

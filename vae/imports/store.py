@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import numpy as np
@@ -44,6 +44,7 @@ __all__ = [
     "datasets_folder",
     "delete_dataset",
     "find_dataset",
+    "find_import",
     "list_datasets",
     "list_versions",
     "open_import",
@@ -132,6 +133,12 @@ class ImportedDataset:
         """Bytes on disk."""
         return sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file())
 
+    def origin(self) -> dict[str, Any]:
+        """What runs and checkpoints carry of the card: not where the source lies, and no files."""
+        kept = {k: v for k, v in self.card.items() if k not in ("left_out", "stamp")}
+        kept["source"] = PurePath(self.card["source"]).name
+        return {"name": self.name, "version": self.version, **kept}
+
 
 class ImportedImages(Images):
     """Images of an import, which stay on disk, with the checksums that were stored with them."""
@@ -212,6 +219,14 @@ def find_dataset(reference: str) -> ImportedDataset:
             )
         version = int(wanted)
     return read_import(datasets_folder() / name / str(version), name, version)
+
+
+def find_import(name: str | Path) -> ImportedDataset | None:
+    """Finds an import as `find_dataset` does; None if there is none of this name."""
+    try:
+        return find_dataset(name) if isinstance(name, str) else None
+    except DatasetError:
+        return None
 
 
 def read_import(folder: Path, name: str, version: int = 1) -> ImportedDataset:

@@ -137,7 +137,7 @@ def join_table(table: Table, names: Sequence[str]) -> tuple[list[Column], list[s
             f"{table.label} has no row for {int((found < 0).sum()):,} of {len(names):,} pictures, "
             f"such as {first}: their values are missing."
         )
-    columns = []
+    columns: list[Column] = []
     for j, name in enumerate(table.header):
         if j == key or _is_index(table, j):
             continue

@@ -18,10 +18,13 @@ class RunOptions:
         save_every: seconds between checkpoints.
         heldout: largest number of held-out images that are evaluated after each epoch.
         tsne: whether to fit a t-SNE map at the end.
+        follow_links: whether to follow links in a folder of pictures, because the owner of the
+            folder named it on the command line.
         control: function that returns the control at a step; by default it reads `control.json`.
     """
 
     save_every: float = 5.0
     heldout: int = 2_000
     tsne: bool = True
+    follow_links: bool = False
     control: Callable[[int], Control] | None = None

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..files import OutputError, check_output_folder, is_unfinished, remove_unfinished
+from ..locations import data_folder
+from ..schema import SchemaError, decode
 from .folder import (
     RunConfig,
     RunError,
@@ -190,6 +192,8 @@ def _plan(folder: str | Path, config: RunConfig | None, resume: bool) -> RunConf
         if config is not None and config.training.precision == "auto":  # settled at the start
             training = replace(config.training, precision=saved.training.precision)
             config = replace(config, training=training)
+        if config is not None and _is_source(config.dataset, saved.dataset):
+            config = replace(config, dataset=saved.dataset)
         if config is not None:  # what comes after training may be wanted or not
             saved = replace(saved, fit_codes=config.fit_codes)
         if config is not None and config != saved:
@@ -206,6 +210,18 @@ def _plan(folder: str | Path, config: RunConfig | None, resume: bool) -> RunConf
     if config is None:
         raise RunError(f"{folder} holds no run that could be resumed. Leave out --resume.")
     return config
+
+
+def _is_source(dataset: str, imported: str) -> bool:
+    """Whether a name or path led to the version of an import that a run uses."""
+    name, _, version = imported.partition("@")
+    if not version or dataset in (name, imported):
+        return bool(version)
+    try:
+        card = decode((data_folder() / "datasets" / name / version / "card.json").read_bytes())
+    except (OSError, SchemaError):
+        return False
+    return card.get("source") == os.path.abspath(dataset)
 
 
 def _turn(reporter: Reporter, stop: threading.Event, queue: bool) -> AbstractContextManager[bool]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import functools
 import math
+import os
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +20,9 @@ from ..checkpoint import CheckpointError, load_card, load_checkpoint, load_codes
 from ..code_distribution import load_code_distribution
 from ..code_fitting import IMAGES, plan_fit
 from ..config import ConfigError, VAEConfig
-from ..datasets import Dataset, load_dataset
+from ..datasets import Dataset, is_path, load_dataset
+from ..datasets.base import Progress
+from ..imports import BrokenPictures, find_import, import_source, name_for
 from ..model import VAE
 from ..training.data import steps_per_epoch
 from ..training.distributed import join, leave
@@ -32,11 +36,60 @@ __all__ = [
     "estimate",
     "explain",
     "prepare",
+    "settle_dataset",
     "threads",
 ]
 
 
 SHARE = 0.2  # of the time of training, that the distribution of codes may take
+
+
+def settle_dataset(
+    config: RunConfig,
+    *,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    follow_links: bool = False,
+) -> RunConfig:
+    """Imports the pictures of a path, and settles which version of an import a run uses.
+
+    Args:
+        config: configuration of a new run.
+        progress: called with the fraction done, 0…1, and a message, while pictures are imported.
+        cancelled: function that returns whether to stop.
+        follow_links: whether to follow links in the folder.
+
+    Returns:
+        The configuration, whose dataset is `NAME@VERSION` unless it is a shipped one.
+
+    Raises:
+        DatasetError: if the pictures cannot be used.
+        CheckpointError: if the checkpoint to start from cannot be read.
+    """
+    name, imported = config.dataset, find_import(config.dataset)
+    if imported is not None and (
+        not is_path(name) or imported.card["source"] != os.path.abspath(name)
+    ):
+        return replace(config, dataset=imported.reference)
+    if not is_path(name):
+        return config
+    sides = load_checkpoint(config.start).config.image_shape if config.start else None
+    try:
+        imported = import_source(
+            name,
+            name_for(name),
+            image_size=sides[1:] if sides else None,
+            colour=None if sides is None else "grey" if sides[0] == 1 else "colour",
+            progress=progress,
+            cancelled=cancelled,
+            follow_links=follow_links,
+        )
+    except BrokenPictures as error:
+        raise BrokenPictures(
+            f"{error} Mend them, or leave them out: python -m vae import {shlex.quote(name)} "
+            f"--name {name_for(name)} --skip-broken"
+        ) from error
+    return replace(config, dataset=imported.reference)
 
 
 def prepare(config: RunConfig) -> tuple[Dataset, Dataset, VAE]:
@@ -115,7 +168,7 @@ def estimate(
     """
     group = join(device)
     with threads(config.threads):
-        data, _, model = prepare(config)
+        data, _, model = prepare(settle_dataset(config))
         model.to(group.device)
         per_epoch = steps_per_epoch(len(data), config.training.batch_size)
         training = replace(config.training, epochs=math.ceil((batches + 2) / per_epoch))

@@ -27,6 +27,7 @@ from ..code_fitting import fit_checkpoint
 from ..codes import write_reference
 from ..datasets import Dataset
 from ..files import write_file
+from ..imports import Cancelled, find_import
 from ..model import VAE
 from ..schema import Count, Number, Positive, SchemaError, convert
 from ..training.data import in_memory, steps_per_epoch
@@ -46,7 +47,7 @@ from .folder import (
 )
 from .options import RunOptions
 from .process import Reporter
-from .setup import SHARE, describe_data, explain, prepare, threads
+from .setup import SHARE, describe_data, explain, prepare, settle_dataset, threads
 from .snapshots import Snapshots, list_snapshots, snapshot_file
 
 __all__ = ["dismiss", "follow", "lead"]
@@ -76,10 +77,41 @@ def lead(
         reporter.say("failed", explain(error))
         return reporter.status
     try:
-        group.object_from_first(config)
-        return _Trainer(config, group, reporter, stop, options).run()
+        settled = _settle_dataset(config, reporter, stop, options)
+        group.object_from_first(settled)
+        if settled is None:
+            return reporter.status
+        return _Trainer(settled, group, reporter, stop, options).run()
     finally:
         leave(group)
+
+
+def _settle_dataset(
+    config: RunConfig, reporter: Reporter, stop: threading.Event, options: RunOptions
+) -> RunConfig | None:
+    """Imports the pictures of a new run, unless they are; returns None if it ends with that."""
+    folder = reporter.folder
+    if (folder / "state.safetensors").exists():  # of an earlier version, perhaps, with a path
+        return config
+
+    def cancelled() -> bool:
+        return stop.is_set() or read_control(folder).action == "stop"
+
+    try:
+        settled = settle_dataset(
+            config,
+            progress=lambda share, message: reporter.say("starting", f"{message}."),
+            cancelled=cancelled,
+            follow_links=options.follow_links,
+        )
+        if settled != config:
+            write_json(folder / "config.json", settled.to_dict())
+        return settled
+    except Cancelled:
+        reporter.say("stopped", "Stopped while the pictures were imported; nothing was kept.")
+    except (ValueError, OSError, MemoryError) as error:
+        reporter.say("failed", explain(error))
+    return None
 
 
 def follow(folder: Path, device: str | torch.device, options: RunOptions) -> Status:
@@ -220,6 +252,8 @@ class _Trainer:
         }
         before = self._read_card() if self.state.step else {}
         self._card |= describe_data(data, before)
+        if (imported := find_import(config.dataset)) is not None:
+            self._card["import"] = imported.origin()
         if metrics := before.get("metrics"):
             self._card["metrics"] = metrics
         snapshots = None

@@ -20,6 +20,7 @@ from vae.classifier import Classifier, load_classifier
 from vae.code_distribution import FILE, CodeDistribution, load_code_distribution
 from vae.codes import BOUNDS, FittedGaussian, decode, encode, find_reference
 from vae.datasets import Dataset, DatasetError
+from vae.imports import find_import, source_change
 from vae.latent import NeighbourDistances, evenly, neighbours
 from vae.locations import Checkpoint
 from vae.objective import kl_per_dimension
@@ -308,6 +309,9 @@ def read_latent_space(
         data, matched, notices = find_reference(card, codes, load_split)
     else:
         data, notices = load_split(str(card.get("split", "test"))), ()
+    imported = find_import(name)
+    if imported is not None and (change := source_change(imported)):
+        notices = (*notices, change)
     first = int(codes["index"][matched][0]) if saved else 0  # others may be gone
     _check_weights(checkpoint.folder, model, data.images[first])
     if not saved:

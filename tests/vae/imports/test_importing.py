@@ -24,6 +24,7 @@ from vae.imports import (
     list_versions,
     rename_dataset,
     runs_that_need,
+    source_change,
 )
 
 
@@ -206,3 +207,17 @@ def test_a_damaged_import_is_refused_in_a_sentence(tmp_path):
                 load_dataset("mine@1", "train")
         file.write_bytes(content)
     assert len(load_dataset("mine", "train")) == 2
+
+
+def test_a_source_that_changed_is_said_to_have(tmp_path):
+    folder = fill(tmp_path / "set", 3)
+    made = import_source(folder, "mine")
+    stamp = source_stamp("mine")
+    assert not source_change(made)
+    fill(folder, 1, 7)
+    assert "set has changed since it was imported as mine@1" in source_change(made)
+    assert source_stamp("mine") != stamp and source_stamp("mine").startswith(stamp)
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+    assert not source_change(made)  # it may have been an upload, or a disk that is not here

@@ -49,14 +49,37 @@ def test_what_was_left_out_is_said_when_a_run_ends_and_on_its_card(tmp_path):
     status = process.run(tmp_path / "one", config, device="cpu")
     assert status.state == "finished"
     card = load_card(tmp_path / "one")
-    assert card["notices"] == ["cover.png lies beside the splits and is left out."]
+    assert card["notices"][0] == "cover.png lies beside the splits and is left out."
+    assert "copies of one" in card["notices"][-1]
     assert "found: 1 among 20" in card["no_tsne"] and "tsne" not in load_codes(tmp_path / "one")
     for sentence in (*card["notices"], card["no_tsne"]):
         assert sentence in status.message
     assert card["images"] == 20
 
 
-def test_a_run_knows_which_images_it_encoded_and_when_they_changed(tmp_path):
+def test_a_run_on_a_folder_keeps_the_pictures_that_it_imported(tmp_path):
+    pictures = {f"{i:03}.png": png(2 * i) for i in range(80)}
+    fill(tmp_path / "mine", dict(list(pictures.items())[:60]))
+    config = replace(CONFIG, dataset=str(tmp_path / "mine"))
+    one = tmp_path / "one"
+    assert train(one, config).state == "finished"
+    assert read_config(one).dataset == load_card(one)["dataset"] == "mine@1"
+    assert load_card(one)["import"]["counts"] == {"train": 54, "test": 6}
+    encoded = load_dataset("mine@1", "test").images
+    codes = load_codes(one)
+    assert np.array_equal(codes["checksum"], encoded.checksums(codes["index"]))
+    fill(tmp_path / "mine", pictures)
+    assert "changed" not in train(one, config, resume=True).message
+    assert train(tmp_path / "two", config).state == "finished"
+    assert read_config(tmp_path / "two").dataset == "mine@2"
+    assert read_config(one).dataset == "mine@1"
+
+
+def test_a_run_that_names_a_folder_knows_which_images_it_encoded_and_when_they_changed(
+    tmp_path, monkeypatch
+):
+    """Runs of earlier versions read their pictures in place."""
+    monkeypatch.setattr(worker, "settle_dataset", lambda config, **how: config)
     pictures = {f"{i:03}.png": png(2 * i) for i in range(80)}
     fill(tmp_path / "mine", dict(list(pictures.items())[:60]))
     training = replace(CONFIG.training, batch_size=9)
