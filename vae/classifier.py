@@ -12,13 +12,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .checkpoint import CheckpointError, read_tensors, write_tensors
+from .concepts.attributes import attribute_table
 from .datasets import Dataset
 from .files import check_output_file
+from .imports.store import find_import
 from .locations import SHIPPED
 
 __all__ = [
     "Classifier",
     "accuracy",
+    "accuracy_by_name",
     "classifier_file",
     "load_classifier",
     "save_classifier",
@@ -85,7 +88,9 @@ def _in_batches(network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def classifier_file(dataset: str) -> Path:
-    """The file of a dataset's shipped classifier, beside the model of the same name."""
+    """The file of a dataset's classifier: with its import, or beside a model of the same name."""
+    if (imported := find_import(dataset)) is not None:
+        return imported.folder / "classifier.safetensors"
     return SHIPPED / dataset / "classifier.safetensors"
 
 
@@ -136,8 +141,16 @@ def save_classifier(
     write_tensors(file, tensors, {"classifier": described, "built": about or {}})
 
 
-def train_classifier(data: Dataset, *, epochs: int = 8, seed: int = 0) -> Classifier:
+def train_classifier(
+    data: Dataset,
+    *,
+    epochs: int = 8,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, count: None,
+) -> Classifier:
     """Trains a classifier on real images with random blur, noise and shifts.
+
+    What is missing is left out.
 
     Reconstructions are slightly blurred; without this augmentation, predictions would depend on
     the blur.
@@ -146,23 +159,25 @@ def train_classifier(data: Dataset, *, epochs: int = 8, seed: int = 0) -> Classi
         data: training split with attributes or labels.
         epochs: passes over the images.
         seed: seed of weights, order and augmentation.
+        progress: called with the number of passes done and their total.
 
     Raises:
         ValueError: if the data have neither attributes nor labels.
     """
     names, targets = _targets(data)
     torch.manual_seed(seed)
-    model = Classifier(data.images.shape[1:], names, exclusive=not data.attributes)
+    model = Classifier(data.images.shape[1:], names, exclusive=targets.ndim == 1)
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=1e-4)
     steps = epochs * -(-len(targets) // 128)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
-    for _ in range(epochs):
+    for epoch in range(epochs):
+        progress(epoch, epochs)
         for rows in torch.randperm(len(targets)).split(128):
             logits = model(_augment(data.images[rows]))
             if model.exclusive:
                 loss = F.cross_entropy(logits, targets[rows], label_smoothing=0.02)
             else:
-                loss = F.binary_cross_entropy_with_logits(logits, targets[rows].float())
+                loss = _known_loss(logits, targets[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -184,18 +199,46 @@ def accuracy(model: Classifier, data: Dataset, limit: int = 10_000) -> dict[str,
     predicted = torch.cat([model.predictions(data.images[r]) for r in rows])
     if model.exclusive:
         return {"class": (predicted.int().argmax(1) == targets).float().mean().item()}
-    right = predicted == targets
-    shares = right.float().mean(0).tolist()
-    return dict(zip(names, np.round(shares, 5).tolist(), strict=True))
+    known = targets.isfinite()
+    right = (predicted.float() == targets).sum(0) / known.sum(0).clamp(min=1)
+    return dict(zip(names, np.round(right.tolist(), 5).tolist(), strict=True))
+
+
+def accuracy_by_name(model: Classifier, data: Dataset, limit: int = 10_000) -> dict[str, float]:
+    """The accuracy on real images, 0…1, by attribute or by class.
+
+    Args:
+        model: classifier to be evaluated.
+        data: real images with labels or attributes.
+        limit: largest number of images.
+    """
+    if not model.exclusive:
+        return accuracy(model, data, limit)
+    _, targets = _targets(data)
+    rows = torch.arange(len(targets[:limit])).split(_BATCH)
+    predicted = torch.cat([model.predictions(data.images[r]) for r in rows])
+    actual = F.one_hot(targets[:limit], len(model.names)).bool()
+    shares = (predicted == actual).float().mean(0).tolist()
+    return dict(zip(model.names, shares, strict=True))
 
 
 def _targets(data: Dataset) -> tuple[tuple[str, ...], Tensor]:
-    if data.attributes:
-        return tuple(data.attributes), torch.stack([*data.attributes.values()], 1)
+    if data.attributes and (table := attribute_table(data)):
+        columns = [np.asarray(values, dtype=np.float32) for values in table.values()]
+        return tuple(table), torch.from_numpy(np.stack(columns, 1))
     if data.labels is None:
         raise ValueError(f"{data.name} has neither attributes nor labels to learn from.")
     classes = data.classes or tuple(str(i) for i in range(int(data.labels.max()) + 1))
     return classes, data.labels
+
+
+def _known_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """The mean cross entropy over the values that are not NaN."""
+    known = targets.isfinite()
+    losses = F.binary_cross_entropy_with_logits(
+        logits, targets.nan_to_num(0.0), known.float(), reduction="sum"
+    )
+    return losses / known.sum().clamp(min=1)
 
 
 def _augment(x: Tensor) -> Tensor:

@@ -58,7 +58,24 @@ def list_imports(options: argparse.Namespace) -> int:
 
 def train_for_import(options: argparse.Namespace) -> int:
     """Trains the classifier of an import and prints its accuracy."""
-    raise NotImplementedError(options)
+    from .imports.classifying import classify_import
+
+    display = options.display
+    display.log(f"Training a classifier on the pictures of {options.dataset}.")
+    made = classify_import(
+        options.dataset,
+        epochs=options.epochs,
+        progress=lambda done, count: display.progress(done, count, "pass"),
+    )
+    if options.json:
+        fields = {"dataset": made.dataset, "names": made.names, "accuracy": made.accuracy}
+        print(json.dumps(fields | {"refused": made.refused}))
+        return 0
+    print(f"A classifier of {made.dataset} is kept. Right on held-out pictures:")
+    print("\n".join(f"  {label}: {share:.1%}" for label, share in made.accuracy.items()))
+    for label, why in made.refused.items():
+        print(f"Left out: {label} ({why}).")
+    return 0
 
 
 def _described(made: ImportedDataset) -> dict[str, Any]:

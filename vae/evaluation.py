@@ -17,6 +17,7 @@ from .checkpoint import CheckpointError, load_card, load_checkpoint, load_codes,
 from .classifier import Classifier, accuracy, load_classifier
 from .code_distribution import load_code_distribution
 from .codes import FittedGaussian, change_since, decode, encode
+from .concepts.attributes import attribute_table
 from .datasets import Dataset, load_dataset
 from .durations import time_words
 from .mixture import fit_mixture
@@ -66,8 +67,9 @@ def attribute_survival(
         right = predicted.int().argmax(1) == data.labels[rows]
         return {"class": right.float().mean().item()}
     shares = {}
+    table = attribute_table(data, rows)
     for column, name in enumerate(classifier.names):
-        has = data.attributes[name][rows]
+        has = torch.from_numpy(np.asarray(table[name], dtype=np.float32) > 0.5)  # not NaN
         if has.any():
             shares[name] = predicted[has, column].float().mean().item()
     return shares

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from ..codes import FittedGaussian, decode
 from ..datasets import Dataset
 from ..latent import neighbours
 from ..model import VAE
+from .attributes import attribute_table, excluded_by
 
 if TYPE_CHECKING:
     from ..datasets.faces import Person
@@ -37,32 +38,6 @@ _BATCH = 250
 def rmse(x: Tensor, y: Tensor) -> np.ndarray:
     """Root mean squared error of each picture, `(N,)`, for pixels in [0, 1]."""
     return (x - y).square().flatten(1).mean(1).sqrt().numpy()
-
-
-def attribute_table(data: Dataset, rows: np.ndarray | slice = slice(None)) -> dict[str, Any]:
-    """The attributes of a dataset, or its classes as attributes.
-
-    Returns:
-        Arrays bool `(N,)` by name; empty if the dataset has neither.
-    """
-    if data.attributes:
-        return {name: values.numpy()[rows] for name, values in data.attributes.items()}
-    if data.labels is None:
-        return {}
-    labels = data.labels.numpy()[rows]
-    names = data.classes or tuple(map(str, range(int(data.labels.max()) + 1)))
-    return {name: labels == k for k, name in enumerate(names)}
-
-
-def excluded_by(data: Dataset, name: str) -> tuple[str, ...]:
-    """Attributes that no image has together with the given one."""
-    if data.attributes:
-        if data.name != "faces":
-            return ()
-        from ..datasets.faces import EXCLUSIVE
-
-        return tuple(n for pair in EXCLUSIVE if name in pair for n in pair if n != name)
-    return tuple(n for n in attribute_table(data, slice(0, 1)) if n != name)
 
 
 def draw_people(people: Sequence[Person]) -> Tensor:

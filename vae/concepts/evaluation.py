@@ -10,12 +10,12 @@ import numpy as np
 from torch import Tensor
 
 from ..checkpoint import load_card, load_checkpoint
-from ..classifier import Classifier, accuracy, load_classifier
+from ..classifier import Classifier, accuracy_by_name, load_classifier
 from ..codes import decode, encode
 from ..datasets import Dataset, load_dataset
-from ..evaluation import attribute_survival
 from ..model import VAE
-from .edits import Effect, attribute_table, excluded_by, rmse, true_pictures
+from .attributes import attribute_table, excluded_by, number_table
+from .edits import Effect, rmse, true_pictures
 from .vectors import adjusted_vectors, split_by_attribute
 
 __all__ = ["STRENGTHS", "EditBench", "evaluate_concepts"]
@@ -78,8 +78,8 @@ def evaluate_concepts(
     classifier, data = load_classifier(name), load_dataset(name, "test")
     report: dict[str, Any] = {"dataset": name, "attributes": {}, "random_direction": {}}
     report["not_judged"] = {}
-    if classifier is None or not data.attributes:
-        why = "has no classifier" if data.attributes else "has no attributes"
+    if classifier is None or not attribute_table(data, slice(0, 1)):
+        why = "has no attributes" if classifier else "has no classifier"
         return report | {"n": 0, "reason": f"{name} {why}, so that no edit can be judged."}
     train = load_dataset(name, "train")
     log(f"Estimating vectors from {min(_TRAIN, len(train)):,} training images.")
@@ -88,14 +88,14 @@ def evaluate_concepts(
         model, train.images, limit=first, bound=False, progress=lambda done: progress(done, first)
     )
     table = attribute_table(train, codes["index"])
-    vectors = adjusted_vectors(codes["mean"], table)
+    vectors = adjusted_vectors(codes["mean"], table | number_table(train, codes["index"]))
     n = min(images or len(data), len(data))
     log(f"Encoding {n:,} test images.")
     heldout = encode(
         model, data.images, limit=n, bound=False, progress=lambda done: progress(done, n)
     )["mean"]
     bench = EditBench(model, classifier, data, heldout)
-    judged, report["not_judged"] = _judged(classifier, data, bench.unedited)
+    judged, report["not_judged"] = _judged(classifier, data, bench)
     rng = np.random.default_rng(seed)
     for attribute in judged:
         log(f"Adding {attribute}.")
@@ -105,16 +105,17 @@ def evaluate_concepts(
 
 
 def _judged(
-    classifier: Classifier, data: Dataset, unedited: Tensor
+    classifier: Classifier, data: Dataset, bench: EditBench
 ) -> tuple[list[str], dict[str, str]]:
-    right = accuracy(classifier, data)
-    survival = attribute_survival(classifier, unedited, data)
+    right = accuracy_by_name(classifier, data)
     judged, reasons = [], {}
-    for name in classifier.names:
-        if right[name] < _ACCURATE:
-            reasons[name] = f"the classifier is right on {right[name]:.1%} of real images"
-        elif survival.get(name, 0) < _SURVIVES:
-            reasons[name] = f"{survival.get(name, 0):.1%} survive reconstruction"
+    for column, name in enumerate(classifier.names):
+        has = np.asarray(bench.table[name], np.float32) > 0.5  # not NaN
+        survival = float(bench.before[has, column].mean()) if has.any() else 0.0
+        if right.get(name, 0) < _ACCURATE:
+            reasons[name] = f"the classifier is right on {right.get(name, 0):.1%} of real images"
+        elif survival < _SURVIVES:
+            reasons[name] = f"{survival:.1%} survive reconstruction"
         else:
             judged.append(name)
     return judged, reasons

@@ -68,11 +68,13 @@ def adjusted_vectors(
     The vectors are the coefficients of one least-squares fit of the codes on all attributes and a
     constant. If attributes are correlated in the sample, the difference of means confounds them;
     the joint fit separates them. If attributes are linearly dependent, the solution of minimum
-    norm is returned.
+    norm is returned. Missing values count as the mean of those that are known, and so have no
+    weight.
 
     Args:
         codes: codes `(N, D)`.
-        attributes: values of each attribute by name, bool or 0…1, `(N,)`.
+        attributes: values of each attribute by name, `(N,)`: bool, 0…1, or numbers in units of
+            their standard deviation; NaN where missing.
 
     Returns:
         Vectors `(D,)` by name.
@@ -92,7 +94,10 @@ def adjusted_vectors(
             )
     # Centred, so that the constant does not affect the minimum-norm solution.
     table = np.stack(columns, 1)
-    fit = np.linalg.lstsq(table - table.mean(0), codes - codes.mean(0), rcond=1e-10)[0]
+    known = np.isfinite(table)
+    mean = np.where(known, table, 0).sum(0) / np.maximum(known.sum(0), 1)
+    centred = np.where(known, table - mean, 0)
+    fit = np.linalg.lstsq(centred, codes - codes.mean(0), rcond=1e-10)[0]
     return {name: row.astype(np.float32) for name, row in zip(attributes, fit, strict=True)}
 
 
@@ -150,21 +155,22 @@ def split_by_attribute(
 
     Negatives show neither the attribute nor one that excludes it: faces with sunglasses are
     neither positives nor negatives of glasses. If this leaves no negatives, as for classes, all
-    rows that are not positives are negatives.
+    rows that are known not to be positives are negatives. Rows whose value is missing are neither.
 
     Args:
-        attributes: values of each attribute by name, bool `(N,)`.
+        attributes: values of each attribute by name, `(N,)`: bool, or 0 and 1, NaN where missing.
         name: name of the attribute.
         excluded: attributes that no image has together with it.
 
     Returns:
         Positives and negatives, bool `(N,)`.
     """
-    positives = np.asarray(attributes[name], dtype=bool)
-    negatives = ~positives
+    values = np.asarray(attributes[name], dtype=np.float32)  # NaN is on neither side
+    positives, others = values > 0.5, values <= 0.5
+    negatives = others
     for other in excluded:
-        negatives = negatives & ~np.asarray(attributes[other], dtype=bool)
-    return positives, negatives if negatives.any() else ~positives
+        negatives = negatives & ~(np.asarray(attributes[other], dtype=np.float32) > 0.5)
+    return positives, negatives if negatives.any() else others
 
 
 # How good a vector is -----------------------------------------------------------------------

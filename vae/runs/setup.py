@@ -64,6 +64,7 @@ def settle_dataset(
 
     Raises:
         DatasetError: if the pictures cannot be used.
+        BrokenPictures: if some cannot be read; the message names a command that leaves them out.
         CheckpointError: if the checkpoint to start from cannot be read.
     """
     name, imported = config.dataset, find_import(config.dataset)
