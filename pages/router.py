@@ -24,6 +24,7 @@ PAGES = (  # file, title, icon, what the page is for
     ("interpolate.py", "Interpolate", "timeline", "Turn one picture into another, step by step."),
     ("concepts.py", "Concepts", "add_circle", "Add a concept, such as glasses, to any picture."),
     ("train.py", "Train", "model_training", "Train a model and watch it learn."),
+    ("library.py", "Library", "photo_library", "Import pictures; keep datasets, models and runs."),
 )
 LEARN = (
     *((s.file, f"{n} · {s.title}", s.icon, s.about) for n, s in enumerate(STEPS, 1)),

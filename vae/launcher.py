@@ -37,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(_explain(error, options, data), file=sys.stderr)
         return 2
     os.environ["LATENT_DATA"] = str(data)
+    os.environ["LATENT_HOST"] = options.host  # paths of this machine are for this machine alone
     os.chdir(APP)  # Streamlit reads its settings from the working folder
     displayed = "localhost" if options.host in ("0.0.0.0", "::") else options.host
     address = f"http://{f'[{displayed}]' if ':' in displayed else displayed}:{options.port}"

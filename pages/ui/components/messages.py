@@ -34,6 +34,8 @@ __all__ = [
     "PlaneGaussian",
     "PlanePlace",
     "SliderData",
+    "Uploaded",
+    "UploaderData",
     "Values",
 ]
 
@@ -71,6 +73,23 @@ class GalleryData(Message):
     tile: int
     height: int
     pixelated: bool
+
+
+class UploaderData(Message):
+    """Sent to what uploads files."""
+
+    base: str
+    token: str
+    largest: float
+    label: str
+    accept: str
+
+
+class Uploaded(Message):
+    """Answered by the uploader: all files of an upload have arrived."""
+
+    token: str
+    files: int
 
 
 class DrawerData(Message):

@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pages.ui.server.map_data import map_routes
+from pages.ui.server.uploads import upload_routes
 from pages.ui.shared import cache
 from vae.checkpoint import CheckpointError, load_checkpoint
 from vae.code_distribution import FILE, CodeDistribution, load_code_distribution
@@ -94,6 +95,7 @@ def live_routes(base: str = "") -> list[Route]:
         Route(f"{live}/follow/{{name}}", _answer(_follow), methods=["POST"]),
         Route(f"{live}/decode/{{name}}", _answer(_decode), methods=["POST"]),
         *map_routes(live),
+        *upload_routes(live),
     ]
 
 

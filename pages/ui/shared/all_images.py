@@ -168,10 +168,12 @@ def _joined(held_out: Dataset, train: Dataset) -> Dataset:
         for name, values in held_out.attributes.items()
         if name in train.attributes and train.attributes[name].dtype == values.dtype
     }
+    named = all(d.names is not None for d in both)
     return replace(
         held_out,
         images=_Joined(held_out.images, train.images),
         labels=torch.cat([d.labels for d in both]) if same else None,
         classes=held_out.classes if same else None,
         attributes=attributes,
+        names=sum((d.names for d in both), ()) if named else None,
     )

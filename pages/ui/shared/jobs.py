@@ -44,6 +44,7 @@ class Job:
     problem: str = ""
     result: Any = field(default=None, repr=False)
     since: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0  # that it took, when it has ended
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
 
     @property
@@ -74,8 +75,9 @@ class Job:
             while not _turns.acquire(timeout=0.2):
                 self.tell(0.0)
             try:
-                self.state = "running"
+                self.state, self.since = "running", time.monotonic()
                 self.result = work(self)
+                self.seconds = time.monotonic() - self.since
             finally:
                 _turns.release()
             self.state = "done"

@@ -47,10 +47,21 @@ class Column:
     categories: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, values: np.ndarray, categories: Sequence[str] = ()) -> Column:
-        """Finds the kind by the type of the values, as a dataset keeps them."""
-        kind = {"b": "yes or no", "f": "number"}.get(values.dtype.kind, "category")
-        return cls(kind, values, tuple(categories))
+    def of(cls, values: np.ndarray, categories: Sequence[str] = (), number: bool = True) -> Column:
+        """Makes a column of an attribute as a dataset keeps it.
+
+        Args:
+            values: `(N,)`; yes and no with missing values are 1, 0 and NaN.
+            categories: names of the categories, if it has some.
+            number: whether it is a number otherwise.
+        """
+        if values.dtype.kind == "b":
+            return cls("yes or no", values)
+        if categories:
+            return cls("category", values, tuple(categories))
+        if number:
+            return cls("number", values)
+        return cls("category", np.nan_to_num(values, nan=-1).astype(np.int64), ("no", "yes"))
 
     def texts(self) -> list[str]:
         """The values as a table has them; empty where nothing is known."""
@@ -129,11 +140,13 @@ class LatentSpace:
 
     @functools.cached_property
     def columns(self) -> dict[str, Column]:
-        """What is known of each image, by name, in natural order of the categories."""
-        named = getattr(self.dataset, "categories", {})
+        """What is known of each image, by name."""
+        data = self.dataset
         return {
-            name: Column.of(values.numpy()[self.index], named.get(name, ()))
-            for name, values in self.dataset.attributes.items()
+            name: Column.of(
+                values.numpy()[self.index], data.categories.get(name, ()), name in data.numbers
+            )
+            for name, values in data.attributes.items()
         }
 
     @functools.cached_property
@@ -233,7 +246,7 @@ class LatentSpace:
     @functools.cached_property
     def file_names(self) -> list[str] | None:
         """Names of the files of the images, where these came from files."""
-        names = getattr(self.dataset, "file_names", None)
+        names = self.dataset.names
         return None if names is None else [names[k] for k in self.index]
 
     def number(self, row: int) -> str:

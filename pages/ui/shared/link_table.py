@@ -129,6 +129,14 @@ TABLE = (
             "Three lessons": "lessons",
         },
     ),
+    Parameter(
+        "shelf", ("library",), "datasets, models, runs, import or draw", "datasets",
+        "what the library shows",
+    ),
+    Parameter(
+        "upload", ("library",), "id of an upload", "none", "what is about to be imported",
+        pushed=False,
+    ),
     Parameter("run", ("train",), "name of a run", "the latest", "the run"),
     Parameter("image", _LESSONS, "number", "depends on the lesson", "row of the image"),
     Parameter("seed", _LESSONS, "0 to 9999", "0", "of all random numbers", pushed=False),

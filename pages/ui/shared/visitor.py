@@ -26,6 +26,7 @@ __all__ = [
     "MOST_PINS",
     "Address",
     "ConceptsState",
+    "LibraryState",
     "PathsState",
     "TrainState",
     "Visitor",
@@ -137,6 +138,7 @@ class TrainState:
         estimate: settings, and how long they take.
         watched: a run has been shown.
         deleted: message about the run that has just been deleted.
+        dataset: name of a dataset that the form is to propose next.
     """
 
     started: tuple[RunConfig, Run] | None = None
@@ -145,6 +147,28 @@ class TrainState:
     estimate: tuple[RunConfig, str] | None = None
     watched: bool = False
     deleted: str | None = None
+    dataset: str | None = None
+
+
+@dataclass
+class LibraryState:
+    """What the library keeps.
+
+    Args:
+        token: names the upload of this visit; None before the first.
+        path: path on the server that is to be imported, of whoever runs it.
+        imported: reference of what has just been imported.
+        message: what has just been done, for the next run.
+        drawings: labelled drawings by hand, each `(28, 28)` uint8 and its class.
+        drawn: number of drawings that were kept or undone, which clears the canvas.
+    """
+
+    token: str | None = None
+    path: str | None = None
+    imported: str | None = None
+    message: str | None = None
+    drawings: list[tuple[np.ndarray, str]] = field(default_factory=list)
+    drawn: int = 0
 
 
 @dataclass
@@ -169,6 +193,7 @@ class Visitor:
         paths: state of the page of paths.
         concepts: state of the page of concepts.
         train: state of the training page.
+        library: state of the library.
     """
 
     model: str | None = None
@@ -187,6 +212,7 @@ class Visitor:
     paths: PathsState = field(default_factory=PathsState)
     concepts: ConceptsState = field(default_factory=ConceptsState)
     train: TrainState = field(default_factory=TrainState)
+    library: LibraryState = field(default_factory=LibraryState)
 
 
 def current() -> Visitor:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import replace
 
 import streamlit as st
 
-from pages.ui.shared import cache, visitor
+from pages.ui.shared import cache, formatting, visitor
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.formatting import time_words
 from pages.ui.shared.glossary import explain
 from vae import ConfigError, DatasetError, list_checkpoints
 from vae.config import LIKELIHOODS
 from vae.datasets import dataset_names
-from vae.files import write_file
-from vae.locations import data_folder
+from vae.imports import ImportedDataset, list_datasets
 from vae.runs.folder import RunConfig, RunError, read_status
 from vae.runs.manager import measure, start_run
 from vae.runs.presets import PRESETS
+from vae.runs.proposal import propose
 
 __all__ = ["show_form"]
 
@@ -29,26 +28,46 @@ _SIZES = {
     "large": ([32, 64, 128], [512], "three convolutional layers; image sides divisible by 8"),
     "faces": ([24, 48, 96, 128], [256], "four convolutional layers; image sides divisible by 16"),
 }
+_OWN = "Pictures of my own"
+_ICON = ":material/photo_library:"
 _LONGEST = 300.0  # seconds of loading and measuring
 
 
 def show_form() -> None:
     """Lets a visitor choose what to train, estimates the duration, and starts a run."""
-    titles = [preset.title for preset in PRESETS]
+    imported = {dataset.name: dataset for dataset in list_datasets()}
+    state = visitor.current().train
+    if state.dataset in imported:
+        st.session_state["preset"], st.session_state["own-dataset"] = _OWN, state.dataset
+    state.dataset = None
+    titles = [*(preset.title for preset in PRESETS), *([_OWN] if imported else [])]
     title = st.radio(
         "What to train",
         titles,
-        captions=[preset.about for preset in PRESETS],
+        captions=[
+            *(preset.about for preset in PRESETS),
+            f"Imported in the Library: {len(imported)}.",
+        ]
+        if imported
+        else [preset.about for preset in PRESETS],
         key="preset",
     )
-    preset = PRESETS[titles.index(title)]
-    with st.expander("Details", icon=":material/tune:"):
-        try:
-            config = _details(preset.config)
-        except (ConfigError, DatasetError) as problem:
-            st.error(message(problem))
-            return
-    if config != preset.config and not preset.describes(config):
+    if not imported and st.button(
+        "Import pictures of your own", key="to-library", icon=_ICON, type="tertiary"
+    ):
+        st.switch_page("library.py", query_params={"shelf": "import"})
+    try:
+        if title == _OWN:
+            preset, first = None, _own(imported)
+        else:
+            preset = PRESETS[titles.index(title)]
+            first = preset.config
+        with st.expander("Details", icon=":material/tune:"):
+            config = _details(first, list(imported))
+    except (ConfigError, DatasetError) as problem:
+        st.error(message(problem))
+        return
+    if preset is not None and config != preset.config and not preset.describes(config):
         config = replace(config, preset=None)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         state = visitor.current().train
@@ -68,19 +87,40 @@ def show_form() -> None:
             st.markdown(state.estimate[1])
 
 
-def _details(preset: RunConfig) -> RunConfig:
-    key = preset.preset
-    names = list(dict.fromkeys([preset.dataset, *dataset_names()]))
+def _own(imported: dict[str, ImportedDataset]) -> RunConfig:
+    """Settings that suit one of the imported sets, which the visitor chooses."""
+    if st.session_state.get("own-dataset") not in imported:
+        st.session_state["own-dataset"] = next(iter(imported))
+    name = st.selectbox(
+        "Pictures", list(imported), key="own-dataset", format_func=formatting.verbatim
+    )
+    config = _proposal(imported[name].reference, imported[name])
+    model, training = config.model, config.training
+    n, c, h, w = imported[name].shape
+    st.caption(
+        f"{n:,} pictures of {w}×{h}, {'grey' if c == 1 else 'colour'}: "
+        f"{model['likelihood'].replace('_', ' ')} likelihood, {model['latent_dim']} latent "
+        f"dimensions, {training.epochs} epochs. All of it can be changed below."
+    )
+    return config
+
+
+@cache.shared(32)
+def _proposal(reference: str, _dataset: ImportedDataset) -> RunConfig:
+    return propose(_dataset)
+
+
+def _details(preset: RunConfig, imported: list[str]) -> RunConfig:
+    key = preset.preset or f"own-{preset.dataset}"
+    names = list(dict.fromkeys([preset.dataset, *dataset_names(), *imported]))
     model, training = preset.model, preset.training
     first, second, third = st.columns(3)
     with first:
         dataset = st.selectbox(
-            "Images", [*names, "my own"], key=f"{key}-dataset",
-            help="Digits and faces ship with the app; other images are downloaded when first "
-            "used.",
+            "Images", names, key=f"{key}-dataset", format_func=formatting.verbatim,
+            help="Digits and faces ship with the app; others are downloaded when first used, or "
+            "were imported in the Library.",
         )  # fmt: skip
-        if dataset == "my own":
-            dataset = _own_images(key)
         size = next(
             (k for k, v in _SIZES.items() if v[0] == model["channels"] and "hidden" not in model),
             next((k for k, v in _SIZES.items() if v[0] == model["channels"]), "medium"),
@@ -160,30 +200,6 @@ def _details(preset: RunConfig) -> RunConfig:
             seed=seed,
         ),
     )
-
-
-def _own_images(key: str) -> str:
-    file = st.file_uploader(
-        "Zip archive of pictures", type=["zip"], key=f"{key}-zip",
-        help="PNG, JPEG, WebP, BMP or GIF, in a folder for each class or with an attributes.csv. "
-        "They are cropped to a square and scaled to 64×64 pixels.",
-    )  # fmt: skip
-    if file is None:
-        raise DatasetError("Choose a zip archive of pictures, or other images.")
-    content = file.getvalue()
-    place = data_folder() / "uploads" / f"{hashlib.sha256(content).hexdigest()[:16]}.zip"
-    new = not place.exists()
-    if new:
-        write_file(place, content)
-    try:
-        notices = cache.dataset(str(place), "train").notices
-    except DatasetError as problem:
-        if new:
-            place.unlink(missing_ok=True)
-        raise DatasetError(str(problem).replace(str(place), file.name)) from problem
-    for notice in notices:
-        st.info(message(notice))
-    return str(place)
 
 
 def _start(config: RunConfig, name: str) -> None:

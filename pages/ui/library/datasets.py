@@ -1,0 +1,160 @@
+"""The imported datasets: what they hold, what they were made from, and who needs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+import torch
+
+from pages.ui.shared import cache, images, visitor
+from pages.ui.shared.foreign_text import message, plain
+from vae import DatasetError
+from vae.datasets import dataset_names
+from vae.imports import (
+    ImportedDataset,
+    delete_dataset,
+    list_datasets,
+    list_versions,
+    rename_dataset,
+    runs_that_need,
+)
+from vae.imports.store import all_images
+
+__all__ = ["show_datasets", "size_words"]
+
+_PICTURES = 12
+_PAGE = 12  # datasets that are shown at a time
+
+
+def show_datasets() -> None:
+    """Lists the imports, a page at a time, each with its pictures and its card."""
+    found = list_datasets()
+    by_name = ", ".join(dataset_names())
+    st.caption(f"Shipped, or fetched when first used: {by_name}.")
+    if not found:
+        st.info("Nothing is imported yet. Choose Import above to bring pictures of your own.")
+        return
+    total = sum(dataset.bytes for dataset in found)
+    st.caption(f"{len(found)} imported, {size_words(total)} of disk.")
+    page = 1
+    if len(found) > _PAGE:
+        pages = -(-len(found) // _PAGE)
+        page = int(
+            st.number_input(f"Page, 1 to {pages}", 1, pages, key="datasets-page", width=140)
+        )
+    for dataset in found[(page - 1) * _PAGE : page * _PAGE]:
+        with st.container(border=True):
+            _show(dataset)
+
+
+def _show(dataset: ImportedDataset) -> None:
+    n, c, h, w = dataset.shape
+    name = plain(dataset.name)
+    left, right = st.columns([1, 2], vertical_alignment="top")
+    with left:
+        try:
+            st.image(
+                _thumbnails(dataset.name, str(dataset.folder)),
+                alt=f"Twelve pictures of {plain(dataset.name, 'text')}",
+                width="stretch",
+            )
+        except DatasetError as problem:
+            st.error(message(problem))
+    with right:
+        versions = list_versions(dataset.name)
+        version = f" · version {dataset.version}" if len(versions) > 1 else ""
+        st.markdown(f"**{name}**{version}")
+        held_out = n - dataset.counts.get("train", 0)
+        facts = [
+            f"{n:,} pictures of {w}×{h}, {'grey' if c == 1 else 'colour'}",
+            f"{held_out:,} held out",
+            *([f"{len(dataset.card['classes'])} classes"] if dataset.card["classes"] else []),
+            *([f"{len(dataset.card['columns'])} columns"] if dataset.card["columns"] else []),
+            size_words(dataset.bytes),
+        ]
+        st.caption(" · ".join(facts))
+        with st.container(horizontal=True):
+            if st.button("Train", icon=":material/model_training:", key=f"train-{dataset.name}"):
+                visitor.current().train.dataset = dataset.name
+                st.switch_page("train.py")
+            _offer_rename(dataset)
+            _offer_delete(dataset)
+        with st.expander("Card", icon=":material/id_card:"):
+            _show_card(dataset)
+
+
+def _show_card(dataset: ImportedDataset) -> None:
+    card = dataset.card
+    facts = {
+        "Source": Path(card["source"]).name,  # where an upload lay means nothing
+        "Licence": card["licence"],
+        "Imported": card["imported"],
+        "Fit": card["fit"],
+        "Left out": f"{card['left_out_count']:,} files",
+        "Name for Python": f'load_dataset("{dataset.reference}")',
+    }
+    for label, value in facts.items():
+        st.markdown(f"{label}: {plain(value, longest=300)}")
+    for column in card["columns"]:
+        names = column["categories"]
+        listed = f", {len(names)} of them" if names else ""
+        st.markdown(f"Column {plain(column['name'])}: {plain(column['kind'])}{listed}")
+    for notice in card["notices"]:
+        st.info(message(notice))
+
+
+def _offer_rename(dataset: ImportedDataset) -> None:
+    with st.popover("Rename", icon=":material/edit:", key=f"rename-{dataset.name}"):
+        new = st.text_input("New name", dataset.name, max_chars=64, key=f"new-{dataset.name}")
+        if st.button("Rename", key=f"do-rename-{dataset.name}", type="primary"):
+            try:
+                rename_dataset(dataset.name, new.strip())
+            except DatasetError as problem:
+                st.error(message(problem))
+                return
+            state = visitor.current().library
+            state.message = f"{dataset.name} is {new.strip()} now; its runs find it still."
+            st.rerun()
+
+
+def _offer_delete(dataset: ImportedDataset) -> None:
+    with st.popover(
+        "Delete", icon=":material/delete:", key=f"ask-{dataset.name}", on_change="rerun"
+    ) as popover:
+        if not popover.open:
+            return
+        needed = runs_that_need(dataset.name)
+        if needed:
+            named = ", ".join(map(plain, needed[:8]))
+            st.warning(
+                f"{len(needed)} models or runs need its pictures and cannot be shown without: "
+                f"{named}{'…' if len(needed) > 8 else ''}"
+            )
+        st.write("This deletes its pictures and labels for all visitors.")
+        if st.button("Delete permanently", key=f"delete-{dataset.name}", type="primary"):
+            try:
+                delete_dataset(dataset.name)
+            except DatasetError as problem:
+                st.error(message(problem))
+                return
+            visitor.current().library.message = f"{dataset.name} is deleted."
+            st.rerun()
+
+
+@cache.shared(64)
+def _thumbnails(name: str, folder: str) -> str:
+    dataset = next(d for d in list_datasets() if str(d.folder) == folder)
+    pixels = all_images(dataset)
+    rows = torch.linspace(0, len(pixels) - 1, min(_PICTURES, len(pixels))).long()
+    sheet = images.sheet(pixels[rows].float() / 255, 6)
+    return images.data_url(sheet, max(sheet.shape[1], 120))
+
+
+def size_words(size: int) -> str:
+    """Bytes as visitors read them."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

@@ -1,0 +1,131 @@
+"""What is about to be imported: an upload of this visit, or a path on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from pages.ui.components.uploader import uploader
+from pages.ui.shared import incoming, links, visitor
+
+__all__ = ["ACCEPTED", "Chosen", "at_this_machine", "choose_source", "forget"]
+
+ACCEPTED = (
+    ".zip,.tar,.tgz,.gz,.npy,.npz,.h5,.hdf5,.parquet,.mat,.png,.jpg,.jpeg,.jfif,.webp,.bmp,.gif,"
+    ".tif,.tiff,.pgm,.avif,.csv,.tsv,.txt"
+)
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is imported.
+
+    Args:
+        path: folder or file.
+        labels: table beside it, or None.
+        name: name for visitors.
+    """
+
+    path: Path
+    labels: Path | None
+    name: str
+
+    @property
+    def key(self) -> str:
+        """Text that differs between sources."""
+        return hashlib.blake2b(os.fsencode(self.path), digest_size=8).hexdigest()
+
+    @property
+    def proposal(self) -> str:
+        """A name for the import."""
+        stem = re.sub(r"[^A-Za-z0-9-]+", "-", self.name.split(".")[0]).strip("-")
+        return stem[:40] or "my-pictures"
+
+    def told(self, text: str) -> str:
+        """A message without the place where an upload lies."""
+        if visitor.current().library.token is None:
+            return text
+        for place in (f"{self.path.parent}{os.sep}", str(self.path)):
+            text = text.replace(place, "")
+        return text
+
+
+def choose_source() -> Chosen | None:
+    """Lets the visitor upload something, or name a path, and gives what there is to import."""
+    state = visitor.current().library
+    linked = links.take(
+        "upload", lambda text: text if incoming.files_in(text) else None, "an upload that is here"
+    )
+    state.token = linked or state.token or incoming.new_token()
+    links.put("upload", lambda: state.token if incoming.files_in(state.token or "") else None)
+    if state.path is not None and at_this_machine():
+        path = Path(state.path)
+        return Chosen(path, None, path.name)
+    found = incoming.source_in(state.token)
+    if found is not None:
+        path, labels = found
+        names = [name for name, _ in incoming.files_in(state.token)]
+        whole = path == incoming.folder_of(state.token)
+        name = names[0].split("/")[0] if whole and "/" in names[0] else path.name
+        return Chosen(path, labels, "my-pictures" if whole and "/" not in names[0] else name)
+    uploader(
+        state.token,
+        key=f"upload-{state.token}",
+        label="A zip or tar of pictures, pictures or a folder of them, or a file of arrays (npy, "
+        "npz, Parquet, HDF5, MATLAB); a table that describes them may lie beside. Up to 2 GB.",
+        accept=ACCEPTED,
+        on_upload=lambda token: None,  # the run that follows finds the files
+    )
+    if at_this_machine():
+        _choose_path()
+    return None
+
+
+def _choose_path() -> None:
+    with (
+        st.form("by-path", border=False),
+        st.container(horizontal=True, vertical_alignment="bottom"),
+    ):
+        path = st.text_input(
+            "Or a path on this machine",
+            placeholder="/home/me/photographs",
+            help="A folder, an archive or a file of arrays. It is read from where it is; nothing "
+            "is uploaded. Only whoever runs the app sees this field.",
+        )
+        if st.form_submit_button("Look at it") and path.strip():
+            visitor.current().library.path = str(Path(path.strip()).expanduser())
+            st.rerun()
+
+
+def forget() -> None:
+    """Takes back what was chosen; an upload is removed."""
+    state = visitor.current().library
+    if state.token is not None:
+        incoming.remove(state.token)
+    state.token = state.path = None
+
+
+def at_this_machine() -> bool:
+    """Whether the visitor sits at the machine that serves the app, which listens to no other."""
+    host = os.environ.get("LATENT_HOST", "127.0.0.1")
+    if host not in _LOCAL and not _is_loopback(host):
+        return False
+    headers = st.context.headers
+    if any(name.lower() in ("x-forwarded-for", "forwarded", "x-real-ip") for name in headers):
+        return False
+    asked = (headers.get("Host") or "").rsplit(":", 1)[0].strip("[]")
+    return asked in _LOCAL and st.context.ip_address is None  # None is a local one
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

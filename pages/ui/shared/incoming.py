@@ -1,0 +1,106 @@
+"""Files that a browser has sent, until they are imported: a folder for each visit's upload."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from vae.locations import data_folder
+
+__all__ = [
+    "LARGEST",
+    "MOST_FILES",
+    "clean",
+    "files_in",
+    "folder_of",
+    "new_token",
+    "remove",
+    "room",
+    "safe_path",
+    "source_in",
+]
+
+LARGEST = 2_000_000_000  # bytes of one upload
+MOST_FILES = 50_000
+_MOST_TOGETHER = 8_000_000_000  # bytes of all that wait here
+_SPARE = 1_000_000_000  # bytes of the disk that are left alone
+_KEPT = 24 * 3600.0  # seconds
+_TOKEN = re.compile(r"[0-9a-f]{32}")
+_TABLES = (".csv", ".tsv", ".txt")
+_LONGEST, _DEEPEST = 200, 8  # of a part of a path, in bytes; of parts
+
+
+def new_token() -> str:
+    """A name that nobody guesses for an upload."""
+    return secrets.token_hex(16)
+
+
+def folder_of(token: str) -> Path | None:
+    """The folder of an upload, which may not exist; None for what is no token."""
+    return data_folder() / "incoming" / token if _TOKEN.fullmatch(token) else None
+
+
+def safe_path(name: str) -> Path | None:
+    """A file's name, perhaps with folders, as a relative path; None for one that leads away."""
+    parts = name.replace("\\", "/").split("/")
+    for part in parts:
+        fits = 0 < len(part.encode("utf-8", "surrogatepass")) <= _LONGEST
+        if not fits or part.startswith(".") or not part.isprintable() or ":" in part:
+            return None
+    return Path(*parts) if len(parts) <= _DEEPEST else None
+
+
+def files_in(token: str) -> list[tuple[str, int]]:
+    """Names and bytes of the files of an upload that have arrived as a whole."""
+    folder = folder_of(token)
+    if folder is None or not folder.is_dir():
+        return []
+    return sorted((f.relative_to(folder).as_posix(), f.stat().st_size) for f in _whole(folder))
+
+
+def source_in(token: str) -> tuple[Path, Path | None] | None:
+    """What is imported of an upload, and a table beside it: an archive, or the folder of all.
+
+    Returns:
+        None where nothing has arrived.
+    """
+    folder, names = folder_of(token), [name for name, _ in files_in(token)]
+    if folder is None or not names:
+        return None
+    tables = [name for name in names if name.lower().endswith(_TABLES)]
+    others = [name for name in names if name not in tables]
+    if len(others) == 1 and "/" not in others[0]:
+        return folder / others[0], folder / tables[0] if len(tables) == 1 else None
+    return folder, None
+
+
+def room() -> int:
+    """Bytes that may still arrive, 0 or more."""
+    place = data_folder() / "incoming"
+    place.mkdir(parents=True, exist_ok=True)
+    here = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
+    return max(0, min(_MOST_TOGETHER - here, shutil.disk_usage(place).free - _SPARE))
+
+
+def remove(token: str) -> None:
+    """Forgets an upload."""
+    folder = folder_of(token)
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def clean() -> None:
+    """Forgets uploads that nobody has touched for a day."""
+    for folder in (data_folder() / "incoming").glob("*/"):
+        if _TOKEN.fullmatch(folder.name) and time.time() - folder.stat().st_mtime > _KEPT:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _whole(folder: Path) -> Iterator[Path]:
+    for file in folder.rglob("*"):
+        if file.is_file() and not file.name.startswith("."):
+            yield file

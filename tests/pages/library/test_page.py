@@ -1,0 +1,216 @@
+"""The library as a visitor's session runs it, without a browser."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import TWENTY, pack
+from streamlit.testing.v1 import AppTest
+
+from pages.ui.library import importing, source
+from pages.ui.shared import incoming, jobs
+from pages.ui.shared.visitor import LibraryState, TrainState, Visitor
+from vae.imports import import_images, list_datasets
+from vae.runs import manager
+from vae.runs.folder import RunConfig, write_json
+from vae.runs.proposal import propose
+
+PAGES = Path(__file__).resolve().parents[3] / "pages"
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path, monkeypatch):
+    monkeypatch.setenv("LATENT_DATA", str(tmp_path))
+    return tmp_path
+
+
+def visit(page: str = "library.py", **state) -> AppTest:
+    at = AppTest.from_file(PAGES / page, default_timeout=60)
+    for key, value in state.items():
+        at.session_state[key] = value
+    return fine(at.run())
+
+
+def fine(at: AppTest) -> AppTest:
+    assert not at.exception, at.exception
+    return at
+
+
+def texts(at: AppTest) -> str:
+    parts = [at.markdown, at.caption, at.info, at.warning, at.error, at.success]
+    return " ".join(element.value for part in parts for element in part)
+
+
+def wait(kind: str) -> None:
+    """Waits until all jobs of a kind have ended."""
+    for thread in threading.enumerate():
+        if thread.name.startswith(kind):
+            thread.join(60)
+
+
+def grey(count: int = 40, side: int = 16) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, side, side), np.uint8)
+
+
+def test_says_that_nothing_is_imported_yet():
+    assert "Nothing is imported yet" in texts(visit())
+
+
+def test_an_upload_is_looked_at_before_it_is_imported(data):
+    token = incoming.new_token()
+    incoming.folder_of(token).mkdir(parents=True)
+    pack(incoming.folder_of(token) / "mine.zip", {**TWENTY, "note.doc": b"x", "bad.png": b"x"})
+    state = Visitor(library=LibraryState(token=token))
+    at = visit(shelf="import", visitor=state)
+    wait("inspect-")
+    fine(at.run())
+    shown = texts(at)
+    assert "20 pictures" in shown and "18 to train on, 2 held out" in shown
+    assert str(data) not in shown
+    assert [label.label for label in at.expander] == ["Cannot be read: 1", "Left out: 1"]
+    assert at.button(key="import").disabled
+    skip = next(t for t in at.toggle if t.key.startswith("skip-"))
+    fine(skip.set_value(True).run())
+    wait("inspect-")
+    fine(at.run())
+    assert list_datasets() == []  # nothing is kept before it is asked for
+    fine(at.button(key="import").click().run())
+    wait("import-")
+    fine(at.run())
+    assert "mine is imported" in texts(at)
+    assert [d.name for d in list_datasets()] == ["mine"]
+    assert incoming.files_in(token) == []
+
+
+def test_what_cannot_be_read_says_so_without_naming_the_place(data):
+    token = incoming.new_token()
+    incoming.folder_of(token).mkdir(parents=True)
+    (incoming.folder_of(token) / "mine.zip").write_bytes(b"no archive")
+    at = visit(shelf="import", visitor=Visitor(library=LibraryState(token=token)))
+    wait("inspect-")
+    fine(at.run())
+    assert "mine\\.zip" in texts(at) and "incoming" not in texts(at)
+
+
+def test_paths_are_for_whoever_runs_the_app_alone(data, monkeypatch):
+    pack(data / "own.zip", TWENTY)
+    state = {"visitor": Visitor(library=LibraryState(path=str(data / "own.zip")))}
+    monkeypatch.setattr(source, "at_this_machine", lambda: False)
+    at = visit(shelf="import", **state)
+    assert not at.text_input and "own" not in texts(at)
+    monkeypatch.setattr(source, "at_this_machine", lambda: True)
+    at = visit(shelf="import", visitor=Visitor())
+    at.text_input[0].set_value(str(data / "own.zip"))
+    fine(at.button[-1].click().run())
+    wait("inspect-")
+    assert "18 to train on" in texts(fine(at.run()))
+
+
+@pytest.mark.parametrize(
+    ("host", "headers", "ip", "local"),
+    [
+        (None, {"Host": "localhost:8501"}, None, True),
+        ("127.0.0.1", {"Host": "127.0.0.1:8501"}, None, True),
+        ("127.0.0.2", {"Host": "[::1]:8501"}, None, True),
+        ("0.0.0.0", {"Host": "localhost:8501"}, None, False),
+        (None, {"Host": "localhost:8501"}, "10.0.0.7", False),
+        (None, {"Host": "example.org"}, None, False),
+        (None, {"Host": "localhost:8501", "X-Forwarded-For": "10.0.0.7"}, None, False),
+        (None, {}, None, False),
+    ],
+)
+def test_who_sits_at_this_machine(monkeypatch, host, headers, ip, local):
+    class Context:
+        ip_address = ip
+
+    Context.headers = headers
+    monkeypatch.setattr(source.st, "context", Context)
+    monkeypatch.delenv("LATENT_HOST", raising=False)
+    if host:
+        monkeypatch.setenv("LATENT_HOST", host)
+    assert source.at_this_machine() == local
+
+
+def test_datasets_are_renamed_and_deleted_after_saying_who_needs_them(data):
+    import_images(grey(), "mine", labels=np.arange(40) % 2, classes=("a", "b"))
+    write_json(data / "runs" / "some-run" / "config.json", RunConfig("mine@1").to_dict())
+    at = visit()
+    shown = texts(at)
+    assert "40 pictures of 16×16, grey" in shown and "2 classes" in shown
+    at.text_input(key="new-mine").set_value("digits")
+    fine(at.button(key="do-rename-mine").click().run())
+    assert "comes with the program" in texts(at)
+    at.text_input(key="new-mine").set_value("other")
+    fine(at.button(key="do-rename-mine").click().run())
+    assert [d.name for d in list_datasets()] == ["other"]
+    at = visit(**{"ask-other": True})
+    assert "1 models or runs need its pictures" in texts(at) and "some\\-run" in texts(at)
+    fine(at.button(key="delete-other").click().run())
+    assert list_datasets() == []
+
+
+def test_the_training_form_proposes_what_suits_an_imported_set(data, monkeypatch):
+    import_images(grey(), "mine")
+    started = []
+
+    def start(config: RunConfig, name: str | None) -> manager.Run:
+        started.append(config)
+        return manager.Run("mine-run", data / "runs" / "mine-run")
+
+    monkeypatch.setattr("pages.ui.train.form.start_run", start)
+    at = visit("train.py", visitor=Visitor(train=TrainState(dataset="mine")))
+    assert "continuous bernoulli likelihood" in texts(at)
+    at.button(key="start").click().run()
+    (config,) = started
+    assert config == propose(list_datasets()[0]) and config.dataset == "mine"
+
+
+@pytest.mark.parametrize(
+    ("shape", "likelihood", "levels"),
+    [
+        ((40, 28, 28), "continuous_bernoulli", 2),
+        ((40, 64, 64, 3), "gaussian", 4),
+        ((40, 12, 20), "continuous_bernoulli", 0),
+        ((40, 32, 48, 3), "gaussian", 3),
+    ],
+)
+def test_proposals_fit_the_pictures(shape, likelihood, levels):
+    from vae import VAE, VAEConfig
+
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    dataset = import_images(pixels, "mine")
+    config = propose(dataset)
+    assert config.model["likelihood"] == likelihood
+    assert len(config.model["channels"]) == levels
+    VAE(VAEConfig(dataset.shape[1:], **config.model))  # the network fits the sides
+    black = np.where(pixels > 127, 255, 0).astype(np.uint8)
+    if len(shape) == 3:
+        assert propose(import_images(black, "black")).model["likelihood"] == "bernoulli"
+
+
+def test_an_import_that_is_stopped_keeps_nothing(data):
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def work(job: jobs.Job) -> object:
+        tell = job.tell
+
+        def slowly(fraction: float, words: str) -> None:
+            begun.set()
+            goes_on.wait(20)
+            tell(fraction, words)
+
+        job.tell = slowly
+        chosen = source.Chosen(data / "own.zip", None, "own.zip")
+        options = {"image_size": None, "colour": None, "fit": "crop", "skip_broken": False}
+        return importing._import(chosen, options, "own", job)
+
+    pack(data / "own.zip", TWENTY)
+    job = jobs.start("stopped-import", "Importing", work)
+    assert begun.wait(20)
+    job.stop()
+    goes_on.set()
+    wait("stopped-import")
+    assert job.state == "stopped" and list_datasets() == []
