@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import shutil
@@ -224,14 +223,6 @@ def test_pins_are_bounded_and_an_image_is_kept_once():
     assert len(rows) == visitor.MOST_PINS and rows[-1] == 15 and rows.count(15) == 1
     assert len({p.number for p in at.session_state["visitor"].pins}) == len(rows)
     assert at.session_state["visitor"].groups["tiny-plane", "A"] == [1, 2]
-
-
-def test_the_table_of_points_names_every_image():
-    space = cache.latent_space("tiny-plane")
-    rows = list(csv.DictReader(io.StringIO(placing.points_csv(space, "latent", (0, 1)).decode())))
-    assert [int(r["id"]) for r in rows] == space.index.tolist()
-    assert np.allclose([float(r["y"]) for r in rows], space.mean[:, 1], atol=1e-5)
-    assert {r["class"] for r in rows} <= set(space.classes)
 
 
 @pytest.mark.parametrize("model", tiny.CONFIGS)

@@ -1,18 +1,16 @@
-"""What a visitor adds to the map: pins, uploads, samples, groups; and export of the points."""
+"""What a visitor adds to the map: pins, uploads, samples, groups."""
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from pages.ui.components import pickers
 from pages.ui.components.messages import MapPinned
-from pages.ui.shared import links, scatter, visitor
+from pages.ui.map.exports import export_and_import
+from pages.ui.shared import links, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.glossary import explain
 from pages.ui.shared.latent_space import LatentSpace
@@ -30,7 +28,6 @@ __all__ = [
     "pin_clicked",
     "pin_first",
     "place_controls",
-    "points_csv",
 ]
 
 _AVERAGED = 500  # codes of a group at most
@@ -191,14 +188,11 @@ def own_things(space: LatentSpace, projection: str, axes: tuple[int, int]) -> No
             if len(rows) > 1:
                 _offer_average(space, name, rows)
         st.space("stretch")
-        st.download_button(
-            "Export points, CSV",
-            lambda: points_csv(space, projection, axes),
-            f"{space.name}-points.csv",
-            "text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        with st.popover(
+            "Export and import", icon=":material/download:", key="files", on_change="rerun"
+        ) as popover:
+            if popover.open:
+                export_and_import(space, projection, axes)
 
 
 def _offer_average(space: LatentSpace, name: str, rows: np.ndarray) -> None:
@@ -227,23 +221,3 @@ def _pin_average(space: LatentSpace, name: str, rows: np.ndarray, level: float |
     what = "mean" if level is None else "learned average"
     title = f"{what} of group {name}, {len(rows)} images"
     visitor.add_pin(Pin(space.name, "generated", z.astype(np.float32), title))
-
-
-def points_csv(space: LatentSpace, projection: str, axes: tuple[int, int]) -> bytes:
-    """Every point of a map as a table: id, place, class, attributes, nats and the code."""
-    at = scatter.positions(space, projection, axes)
-    columns: dict[str, Any] = {"id": space.index, "x": at[:, 0], "y": at[:, 1]}
-    if space.classes:
-        columns["class"] = [space.classes[k] for k in space.class_of]
-    columns |= {name: values.astype(int) for name, values in space.attributes.items()}
-    if space.kl is not None:
-        columns |= {"kl": space.kl, "elbo": space.elbo}
-        for name, values in space.estimates.items():  # empty where nothing was estimated
-            errors = space.estimates[name if name.endswith("_error") else f"{name}_error"]
-            columns[name] = [v if e >= 0 else "" for v, e in zip(values, errors, strict=True)]
-    columns |= {f"z{k + 1}": space.mean[:, k] for k in range(space.mean.shape[1])}
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(columns)
-    table.writerows(zip(*columns.values(), strict=True))
-    return out.getvalue().encode()

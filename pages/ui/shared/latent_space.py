@@ -63,13 +63,13 @@ class Column:
             return cls("number", values)
         return cls("category", np.nan_to_num(values, nan=-1).astype(np.int64), ("no", "yes"))
 
-    def texts(self) -> list[str]:
-        """The values as a table has them; empty where nothing is known."""
+    def taken(self, rows: np.ndarray) -> np.ndarray | list[str]:
+        """Values of some images as a table has them; what is missing is empty, or NaN."""
         if self.kind == "category":
-            return [self.categories[k] if k >= 0 else "" for k in self.values]
-        if self.kind == "number":
-            return ["" if np.isnan(v) else f"{v:.7g}" for v in self.values]
-        return [str(int(v)) for v in self.values]
+            return [self.categories[k] if k >= 0 else "" for k in self.values[rows]]
+        if self.kind == "yes or no":
+            return self.values[rows].astype(int)
+        return self.values[rows]
 
 
 @dataclass(frozen=True, eq=False)

@@ -401,7 +401,13 @@ def test_the_picture_of_the_map_is_saved(visit, tmp_path):
     download.value.save_as(tmp_path / "map.png")
     assert (tmp_path / "map.png").read_bytes()[:4] == b"\x89PNG"
     with page.expect_download() as download:
-        page.get_by_role("button", name="Export points, CSV").click()
+        page.get_by_role("button", name="SVG").click()
+    download.value.save_as(tmp_path / "map.svg")
+    drawn = (tmp_path / "map.svg").read_text(encoding="utf-8")
+    assert drawn.count('class="point"') == tiny.COUNT and "<image" not in drawn
+    page.get_by_role("button", name="Export and import").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
     download.value.save_as(tmp_path / "points.csv")
     assert len((tmp_path / "points.csv").read_text().splitlines()) == tiny.COUNT + 1
 

@@ -129,6 +129,7 @@ export class Controls {
         { "xaxis.autorange": true, "yaxis.autorange": true })
     }
     if (action === "png") this.map.layers.save()
+    if (action === "svg") this.map.layers.saveVectors()
   }
 
   // Zooms about a place, or about the middle.

@@ -256,9 +256,30 @@ export class Layers {
     for (const layer of [this.under, image, this.over]) {
       if (layer.width) context.drawImage(layer, 0, 0, canvas.width, canvas.height)
     }
+    this.download(await canvas.convertToBlob({ type: "image/png" }), "png")
+  }
+
+  // Points, axes and legend as vectors: SVG scatter for WebGL, whose points would be a bitmap.
+  async saveVectors() {
+    const { plot, stage, data } = this.map
+    const plain = (values) => (ArrayBuffer.isView(values) ? Array.from(values) : values)
+    const traces = plot.data.map(({ x, y, marker, ...trace }) => ({
+      ...trace, type: "scatter", x: plain(x), y: plain(y), customdata: null,
+      marker: { ...marker, color: plain(marker.color) },
+    }))
+    const layout = { ...plot.layout, paper_bgcolor: theme(this.map.root, "background-color") }
+    const url = await globalThis.Plotly.toImage({ data: traces, layout }, {
+      format: "svg", width: stage.clientWidth, height: stage.clientHeight,
+    })
+    const text = decodeURIComponent(url.slice(url.indexOf(",") + 1))
+    this.download(new Blob([text], { type: "image/svg+xml" }), "svg")
+    this.map.status.say(`Saved ${data.count} points as ${data.model}-map.svg.`)
+  }
+
+  download(content, ending) {
     const link = document.createElement("a")
-    link.href = URL.createObjectURL(await canvas.convertToBlob({ type: "image/png" }))
-    link.download = `${this.map.data.model}-map.png`
+    link.href = URL.createObjectURL(content)
+    link.download = `${this.map.data.model}-map.${ending}`
     link.click()
     setTimeout(() => URL.revokeObjectURL(link.href), 1000)
   }

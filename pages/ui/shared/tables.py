@@ -1,0 +1,144 @@
+"""Tables as files, out and in: CSV, NumPy's npz, Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["ENDINGS", "TableError", "read_table", "safe_cell", "write_table"]
+
+ENDINGS = {"csv": "CSV", "npz": "NumPy, npz", "parquet": "Parquet"}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_MOST_BYTES = 500_000_000  # of a file, and of what is in it
+_MOST_ROWS = 1_000_000
+
+
+class TableError(ValueError):
+    """A table that cannot be used; the message says what was found and what to do."""
+
+
+def safe_cell(value: object) -> object:
+    """A cell that no spreadsheet takes for a formula: an apostrophe comes before such a text."""
+    starts = isinstance(value, str) and value.startswith((*_FORMULA, "'"))
+    return f"'{value}" if starts else value
+
+
+def write_table(columns: Mapping[str, Sequence[Any] | np.ndarray], ending: str) -> bytes:
+    """Writes columns of equal length.
+
+    Args:
+        columns: numbers as arrays, texts as lists, by name.
+        ending: a key of `ENDINGS`.
+    """
+    if ending == "csv":
+        return _csv(columns)
+    arrays = {name: _array(values) for name, values in columns.items()}
+    out = io.BytesIO()
+    if ending == "parquet":
+        import pyarrow
+        import pyarrow.parquet
+
+        table = pyarrow.table({k: pyarrow.array(v.tolist()) if v.dtype.kind == "U" else v
+                               for k, v in arrays.items()})  # fmt: skip
+        pyarrow.parquet.write_table(table, out)
+    else:
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:  # savez reserves names
+            for name, values in arrays.items():
+                packed = io.BytesIO()
+                np.save(packed, values, allow_pickle=False)
+                archive.writestr(f"{name}.npy", packed.getvalue())
+    return out.getvalue()
+
+
+def read_table(content: bytes, name: str) -> dict[str, np.ndarray]:
+    """Reads what `write_table` wrote, or somebody else: columns of numbers or texts by name.
+
+    Args:
+        content: bytes of the file.
+        name: its name, whose ending tells the format.
+
+    Raises:
+        TableError: if it is no such table.
+    """
+    ending = name.rpartition(".")[2].lower()
+    if ending not in ENDINGS:
+        raise TableError(f"{name} ends in .{ending}; expected .csv, .npz or .parquet.")
+    if len(content) > _MOST_BYTES:
+        raise TableError(f"{name} has more than {_MOST_BYTES / 1e6:.0f} MB.")
+    read = {"csv": _read_csv, "npz": _read_npz, "parquet": _read_parquet}[ending]
+    try:
+        columns = read(content)
+    except TableError:
+        raise
+    except Exception as error:  # damaged bytes raise errors of many types
+        raise TableError(f"{name} cannot be read as {ENDINGS[ending]} ({error}).") from error
+    lengths = {len(values) for values in columns.values()}
+    if len(lengths) != 1 or not 0 < max(lengths) <= _MOST_ROWS:
+        raise TableError(f"{name} has columns of {sorted(lengths)[:5]} rows; expected one length.")
+    return columns
+
+
+def _array(values: Sequence[Any] | np.ndarray) -> np.ndarray:
+    array = np.asarray(values)
+    return array.astype(str) if array.dtype.kind == "O" else array
+
+
+def _csv(columns: Mapping[str, Sequence[Any] | np.ndarray]) -> bytes:
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow([safe_cell(name) for name in columns])
+    lists = [["" if value != value else value for value in values] for values in columns.values()]
+    for row in zip(*lists, strict=True):
+        table.writerow([safe_cell(value) for value in row])
+    return out.getvalue().encode()
+
+
+def _read_csv(content: bytes) -> dict[str, np.ndarray]:
+    rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+    if len(rows) < 2 or any(len(row) != len(rows[0]) for row in rows):
+        raise TableError("The rows of this CSV have different lengths, or there is none.")
+    return {_bare(name): _typed([row[k] for row in rows[1:]]) for k, name in enumerate(rows[0])}
+
+
+def _bare(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and cell[1:2] in (*_FORMULA, "'") else cell
+
+
+def _typed(cells: list[str]) -> np.ndarray:
+    for kind in (np.int64, np.float64):
+        try:
+            return np.array([float("nan") if c == "" and kind is np.float64 else c
+                             for c in cells]).astype(kind)  # fmt: skip
+        except ValueError:
+            continue
+    return np.array([_bare(cell) for cell in cells])
+
+
+def _read_npz(content: bytes) -> dict[str, np.ndarray]:
+    columns: dict[str, np.ndarray] = {}
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if sum(info.file_size for info in archive.infolist()) > _MOST_BYTES:
+            raise TableError("This archive unpacks to more than can be read.")
+        for info in archive.infolist():
+            array = np.load(io.BytesIO(archive.read(info)), allow_pickle=False)
+            name = info.filename.removesuffix(".npy")
+            if array.ndim == 2:  # codes as one array
+                columns |= {f"{name}{k + 1}": array[:, k] for k in range(array.shape[1])}
+            else:
+                columns[name] = array
+    return columns
+
+
+def _read_parquet(content: bytes) -> dict[str, np.ndarray]:
+    import pyarrow.parquet
+
+    file = pyarrow.parquet.ParquetFile(io.BytesIO(content))
+    if file.metadata.num_rows > _MOST_ROWS:
+        raise TableError(f"It has {file.metadata.num_rows:,} rows, more than can be read.")
+    table = file.read()
+    return {name: _array(table[name].to_numpy()) for name in table.column_names}
