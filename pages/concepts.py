@@ -19,7 +19,7 @@ from pages.ui.concepts import (
 )
 from pages.ui.concepts.as_python import edit_as_python
 from pages.ui.concepts.edit import Edit, EditResult
-from pages.ui.shared import links, model_picker, own_things, share
+from pages.ui.shared import formatting, links, model_picker, own_things, share
 from pages.ui.shared.foreign_text import plain
 
 VIEWS = {
@@ -36,27 +36,21 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     space = model_picker.choose_model()
     own_things.follow_address(space)
     active = selection.choose_concepts(space)
-    pin = selection.start(space)
+    pin = selection.start(space, active)
     selection.draw_start(space, pin)
     share.button()
 model_picker.show_notices(space)
 
-with st.expander(
-    f"Choose the starting picture · now {plain(pin.title)}",
-    icon=":material/person_search:",
-    key="start-open",
-    on_change="rerun",
-) as chooser:
-    if chooser.open:
-        selection.choose_start(space)
-with st.expander(
-    "Make, combine, import or export concepts",
-    icon=":material/add_circle:",
-    key="make-open",
-    on_change="rerun",
-) as maker:
-    if maker.open:
-        create.show(space, active)
+with st.container(horizontal=True):
+    with st.expander(
+        f"Choose the starting picture · now {plain(pin.title)}",
+        icon=":material/person_search:",
+        key="start-open",
+        on_change="rerun",
+    ) as chooser:
+        if chooser.open:
+            selection.choose_start(space)
+    create.show(space, active)
 
 if not active:
     st.info("Choose a concept above, or make one: two pictures are enough.")
@@ -73,10 +67,11 @@ def edit_live() -> None:
             space,
             [("picture", pin.z)],
             [concept.vector for concept in active],
-            [Slider(concept.name, -1.0, 2.0, 1.0, 0.05) for concept in active],
+            [Slider(formatting.concept(concept.name), -1.0, 2.0, 1.0, 0.05) for concept in active],
             key=f"strengths-{space.name}-{'-'.join(concept.name for concept in active)}",
             at=selection.first_strengths(active),
             before=True,
+            size=320,
         )
     links.put("strengths", selection.strengths_text(strengths))
     edit = Edit(space, pin, active, strengths)

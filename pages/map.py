@@ -92,9 +92,11 @@ def explore() -> None:
             st.caption(message(reason))
         if keep == "pinned" and not pins:
             st.caption(placing.NOTHING_PINNED)
+        placing.next_step(space)
         placing.own_things(space, projection, axes)
     with right:
         live_picture("map")
+        placing.suggest(space, pins)
         if pins:
             slot = pin_details.show_pin(space, pins[-1])
             share.fill()  # what follows may take seconds

@@ -51,6 +51,7 @@ sections = {
 # The first page lies at the root; its own name leads to it as well.
 sections[""].append(st.Page(here / "map.py", title="Map", url_path="map", visibility="hidden"))
 page = st.navigation(sections, position="top")
+st.logo(here / "ui" / "logo.svg", size="large")
 st.set_page_config(page_title=f"{page.title} · Latent Space Explorer")
 context = get_script_run_ctx()
 links.arrive(page.url_path, back=context is not None and context.is_history_navigation)

@@ -44,7 +44,23 @@ _MOST_FILES = 40
 
 
 def show(space: LatentSpace, active: Sequence[NamedConcept]) -> None:
-    """Offers every method of making a concept vector."""
+    """Offers every method of making a concept vector; open where two groups have been made."""
+    state = visitor.current().concepts
+    if state.from_groups:
+        state.from_groups = False
+        st.session_state["make-open"] = True
+        st.session_state["make-how"] = "groups"
+    with st.expander(
+        "Make, combine, import or export concepts",
+        icon=":material/add_circle:",
+        key="make-open",
+        on_change="rerun",
+    ) as maker:
+        if maker.open:
+            _show_ways(space, active)
+
+
+def _show_ways(space: LatentSpace, active: Sequence[NamedConcept]) -> None:
     ways = [w for w in _WAYS if w != "attribute" or labels.table(space)]
     way = st.segmented_control(
         "How", ways, default=ways[0], required=True, format_func=_WAYS.get, key="make-how",
@@ -59,7 +75,7 @@ def show(space: LatentSpace, active: Sequence[NamedConcept]) -> None:
     elif way == "uploads":
         _from_uploads(space)
     elif way == "sum":
-        _from_sum(space)
+        _from_sum(space, active)
     else:
         files.show_files(space, active)
 
@@ -315,11 +331,11 @@ def _from_uploads(space: LatentSpace) -> None:
 # By arithmetic ---
 
 
-def _from_sum(space: LatentSpace) -> None:
+def _from_sum(space: LatentSpace, active: Sequence[NamedConcept]) -> None:
     known = {operand(name): concept for name, concept in concepts.concepts(space).items()}
     vectors = {c.target: c.vector for c in known.values() if c.target}  # as a table has them
     vectors |= {name.strip('"'): concept.vector for name, concept in known.items()}
-    start = selection.start(space)
+    start = selection.start(space, active)
     pins = visitor.pins(space)
     letters = {chr(ord("A") + k): pin for k, pin in enumerate(pins)}
     st.caption(f"Concepts: {', '.join(plain(name) for name in known) or 'none yet'}")

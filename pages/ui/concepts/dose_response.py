@@ -28,7 +28,7 @@ def show_dose(result: EditResult) -> None:
         return
     names = [concept.name for concept in edit.active]
     chosen = st.selectbox(
-        "Concept", names, format_func=formatting.verbatim, key="dose-concept", width=260
+        "Concept", names, format_func=formatting.concept, key="dose-concept", width=260
     )
     k = names.index(chosen) if chosen in names else 0
     concept = edit.active[k]
@@ -47,12 +47,12 @@ def show_dose(result: EditResult) -> None:
         figure.add_scatter(
             x=at,
             y=probabilities[:, n],
-            name=plain(formatting.words(classifier.names[n]), "chart"),
+            name=plain(formatting.concept(formatting.words(classifier.names[n])), "chart"),
             opacity=0.7,
         )
     if concept.target in classifier.names:
         y = probabilities[:, classifier.names.index(concept.target)]
-        word = plain(formatting.words(concept.target), "chart")
+        word = plain(formatting.concept(formatting.words(concept.target)), "chart")
         figure.add_scatter(x=at, y=y, name=word, line={"width": 5})
     for side in (at < 0, at > 0):
         left = at[some][outside & side[some]]
@@ -70,7 +70,7 @@ def show_dose(result: EditResult) -> None:
     figure.update_layout(
         height=360,
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
-        xaxis_title=f"Strength of “{plain(chosen, 'chart')}”",
+        xaxis_title=f"Strength of “{plain(formatting.concept(chosen), 'chart')}”",
         yaxis_title="Predicted probability",
         yaxis_range=[-0.02, 1.02],
         yaxis_tickformat=".0%",

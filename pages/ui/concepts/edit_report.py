@@ -113,13 +113,9 @@ def show_verdict(result: EditResult) -> None:
 
 
 def show_pictures(result: EditResult) -> None:
-    """Before, after and difference; for a drawn person the ground truth as well."""
+    """The difference that the edit makes; for a drawn person the ground truth as well."""
     before, after, truth = result.before, result.after, result.truth
-    shown = [
-        ("before", before),
-        ("after", after),
-        ("difference", (0.5 + (after - before)).clamp(0, 1)),
-    ]
+    shown = [("difference", (0.5 + (after - before)).clamp(0, 1))]
     own = result.edit.pin.image
     if own is not None:
         shown.insert(0, ("your picture", own))
@@ -128,7 +124,7 @@ def show_pictures(result: EditResult) -> None:
             ("ground truth, redrawn", truth),
             ("its reconstruction", result.reconstruction),
         ]
-    images.pictures(shown, 88)
+    images.pictures(shown, 120)
     if truth is not None:
         pictures = (after, before, result.reconstruction)
         errors = [rmse(x[None], truth[None])[0] for x in pictures]

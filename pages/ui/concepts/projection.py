@@ -20,7 +20,7 @@ def show_projection(result: EditResult) -> None:
     edit, space = result.edit, result.edit.space
     names = [concept.name for concept in edit.active]
     chosen = st.selectbox(
-        "Concept", names, format_func=formatting.verbatim, key="map-concept", width=220
+        "Concept", names, format_func=formatting.concept, key="map-concept", width=220
     )
     concept = edit.active[names.index(chosen) if chosen in names else 0]
     v = concept.vector.astype(np.float64)
@@ -41,12 +41,15 @@ def show_projection(result: EditResult) -> None:
     at = place(space.mean)
     figure = go.Figure()
     if concept.target in labels.table(space):
-        word, known = formatting.words(concept.target).lower(), labels.table(space)
+        word, known = (
+            formatting.concept(formatting.words(concept.target)).lower(),
+            labels.table(space),
+        )
         excluded = labels.excluded(space, concept.target)
         with_it, without = split_by_attribute(known, concept.target, excluded)
         parts = [(f"without {word}", without), (f"with {word}", with_it)]
         if not (with_it | without).all():
-            others = " or ".join(formatting.words(n).lower() for n in excluded)
+            others = " or ".join(formatting.concept(formatting.words(n)).lower() for n in excluded)
             parts.append((f"{others} instead", ~(with_it | without)))
     else:
         parts = [("real images", np.ones(len(space), dtype=bool))]
@@ -73,7 +76,7 @@ def show_projection(result: EditResult) -> None:
     figure.update_layout(
         height=480,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        xaxis_title=f"{plain(chosen, 'chart')}, in units of strength",
+        xaxis_title=f"{plain(formatting.concept(chosen), 'chart')}, in units of strength",
         yaxis_title="orthogonal direction of largest variance",
         legend={"orientation": "h", "y": -0.18},
     )

@@ -8,12 +8,14 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.components import pickers
-from pages.ui.shared import formatting, links, visitor
+from pages.ui.shared import cache, formatting, links, visitor
 from pages.ui.shared.concepts import NamedConcept, concepts, keep_concept
 from pages.ui.shared.glossary import explain
+from pages.ui.shared.inside import judge_edited
 from pages.ui.shared.labels import fit_rows, table
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, as_text, from_text, real_pin, refound
+from vae.codes import decode
 
 __all__ = [
     "choose_concepts",
@@ -27,6 +29,7 @@ __all__ = [
 
 _LOW, _HIGH = -1, 2  # range of a slider
 MOST_SLIDERS = 4  # largest number that is easy to use
+_TRIED = 48  # images on which the first example is tried
 _FIRST = ("glasses", "smile", "hat", "beard")  # shown first where the data have them
 
 
@@ -54,7 +57,7 @@ def choose_concepts(space: LatentSpace) -> list[NamedConcept]:
     names = st.multiselect(
         "Concepts to add",
         list(known),
-        format_func=formatting.verbatim,
+        format_func=formatting.concept,
         key=key,
         max_selections=MOST_SLIDERS,
         persist_state="session",
@@ -94,27 +97,70 @@ def strengths_text(strengths: np.ndarray) -> str | None:
     return None if np.all(strengths == 1) else links.numbers_text(strengths.tolist())
 
 
-def start(space: LatentSpace) -> Pin:
-    """The picture that is edited: the visitor's choice, or a real image without the concepts."""
+def start(space: LatentSpace, active: Sequence[NamedConcept]) -> Pin:
+    """The picture that is edited: the visitor's choice, or an image on which the edit succeeds.
+
+    Args:
+        space: the model.
+        active: the concepts that are added. Later ones do not change the picture.
+    """
     state = visitor.current().concepts
     linked = links.take("person", lambda text: from_text(space, text), "an image of this model")
     state.start = linked or state.start
-    links.put("person", lambda: _person(space))
+    links.put("person", lambda: _person(space, active))
     chosen = state.start
     if chosen is not None and chosen.model == space.name and (now := refound(space, chosen)):
         return now
+    row = state.examples.setdefault(space.name, _example(space, active))
+    return real_pin(space, row if row < len(space) else 0)
+
+
+@cache.shared(16, {NamedConcept: lambda concept: (concept.name, concept.vector.tobytes())})
+def _example(space: LatentSpace, active: Sequence[NamedConcept]) -> int:
+    """Row of the first image without the concepts to which the classifier sees them added."""
+    rows = _without(space)
+    if space.classifier is None or not len(rows) or not any(c.target for c in active):
+        return int(rows[0]) if len(rows) else 0
+    some = rows[:_TRIED]
+    step = np.sum([concept.vector for concept in active], axis=0, dtype=np.float32)
+    codes = space.mean[some]
+    before, after = (
+        space.classifier.predictions(decode(space.model, z)).numpy() for z in (codes, codes + step)
+    )
+    targets = [c.target for c in active if c.target in space.classifier.names]
+    columns = [space.classifier.names.index(target) for target in targets]
+    others = np.ones(before.shape[1], bool)
+    others[columns] = False
+    if space.classifier.exclusive:  # to become one class is to leave another
+        others[:] = False
+    added = after[:, columns].all(1) & ~before[:, columns].any(1)
+    kept = (before == after)[:, others].all(1)
+    for good in (added & kept, added):
+        for k in np.flatnonzero(good):
+            if judge_edited(space, codes[k] + step).zone != "outside":
+                return int(some[k])
+    return int(some[0])
+
+
+def _without(space: LatentSpace) -> np.ndarray:
+    """Rows of the images that show none of the concepts, among those that made no vector."""
     shown = table(space)
     bare = ~fit_rows(space)
     for name in (*_FIRST, "sunglasses", "bald", "open_mouth", "moustache"):
         if name in shown and (bare & ~shown[name]).any():
             bare &= ~shown[name]
-    rows = np.flatnonzero(bare)
-    return real_pin(space, int(rows[0]) if len(rows) else 0)
+    return np.flatnonzero(bare)
 
 
-def _person(space: LatentSpace) -> str | None:
-    chosen = visitor.current().concepts.start
-    return as_text(space, chosen) if chosen and chosen.model == space.name else None
+def _person(space: LatentSpace, active: Sequence[NamedConcept]) -> str | None:
+    state = visitor.current().concepts
+    chosen = state.start
+    if chosen and chosen.model == space.name:
+        return as_text(space, chosen)
+    row = state.examples.get(space.name)
+    if row is None or row == _example(space, active):  # what the page shows without being told
+        return None
+    return as_text(space, real_pin(space, row))
 
 
 def choose_start(space: LatentSpace) -> None:

@@ -29,7 +29,7 @@ def show_grid(result: EditResult) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = [concept.name for concept in edit.active]
         chosen = st.selectbox(
-            "Concept", names, format_func=formatting.verbatim, key="grid-concept", width=220
+            "Concept", names, format_func=formatting.concept, key="grid-concept", width=220
         )
         low, high = st.slider("Strengths", -2.0, 3.0, (-0.5, 2.0), 0.5, key="grid-range")
         people = int(st.number_input("Images", 1, 8, 4, key="grid-people", width=130))
@@ -42,8 +42,8 @@ def show_grid(result: EditResult) -> None:
     labels = [f"{s:+.1f}".replace("-", "−") if s else "0" for s in strengths]
     sheet = labelled_sheet(decoded, labels)
     rest = f"added to {people} images, one in each row, with strengths {', '.join(labels)}"
-    caption = f"{plain(chosen)} {rest}. Framed: strength 0, unedited."
-    st.image(sheet, alt=f"{plain(chosen, 'text')} {rest}", caption=caption)
+    caption = f"{plain(formatting.concept(chosen))} {rest}. Framed: strength 0, unedited."
+    st.image(sheet, alt=f"{formatting.concept(chosen)} {rest}", caption=caption)
     with st.container(horizontal=True):
         out = io.BytesIO()
         sheet.save(out, "PNG")

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.ui.components.plotly_chart import chart
 from pages.ui.concepts.edit import EditResult
-from pages.ui.shared import cache, concepts, labels
+from pages.ui.shared import cache, concepts, formatting, labels
 from pages.ui.shared.concepts import NamedConcept
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -48,7 +48,7 @@ def show_vectors(result: EditResult) -> None:
     for concept in result.edit.active:
         card = _card(space, concept)
         row = {
-            "Concept": plain(concept.name, "text"),
+            "Concept": formatting.concept(concept.name),
             "Estimator": plain(concept.concept.estimator, "text"),
         }
         if card is None:
@@ -102,7 +102,7 @@ def show_vectors(result: EditResult) -> None:
     known = list(concepts.concepts(space).values())
     if len(known) < 2:
         return
-    names = [plain(c.name, "chart") for c in known]
+    names = [plain(formatting.concept(c.name), "chart") for c in known]
     table = cosines([c.vector for c in known])
     figure = go.Figure(
         go.Heatmap(

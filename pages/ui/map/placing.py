@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from pages.ui.components import pickers
 from pages.ui.components.messages import MapPinned
 from pages.ui.map.exports import export_and_import
 from pages.ui.shared import links, visitor
+from pages.ui.shared.device import on_a_phone
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.glossary import explain
 from pages.ui.shared.latent_space import LatentSpace
@@ -24,10 +26,12 @@ __all__ = [
     "NOTHING_PINNED",
     "about_maps",
     "choose_others",
+    "next_step",
     "own_things",
     "pin_clicked",
     "pin_first",
     "place_controls",
+    "suggest",
 ]
 
 _AVERAGED = 500  # codes of a group at most
@@ -105,6 +109,44 @@ def _choose_blend(space: LatentSpace) -> str:
         help="The nearest codes are averaged: as they are, or as noise of their learned "
         "distribution, from which the average comes forward as a likely code.",
     )
+
+
+def suggest(space: LatentSpace, pins: Sequence[Pin]) -> None:
+    """Says what to try, until the visitor has pinned something or made a group."""
+    if any(not pin.automatic for pin in pins) or any(
+        len(visitor.group(space, name)) for name in "AB"
+    ):
+        return
+    move, click = ("Draw a finger", "Tap") if on_a_phone() else ("Move the pointer", "Click")
+    st.markdown(
+        f"**Three things to try**\n1. {move} over the map: the model decodes every place.\n"
+        f"2. {click} a point: see its reconstruction, its KL and its neighbours.\n"
+        "3. Lasso two groups, A and B, and make a concept of what tells them apart."
+    )
+
+
+def next_step(space: LatentSpace) -> None:
+    """After a lasso: offers what can be done with the groups."""
+    sizes = {name: len(visitor.group(space, name)) for name in "AB"}
+    if not any(sizes.values()):
+        return
+    missing = [name for name, size in sizes.items() if not size]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if missing:
+            other = "with" if missing == ["A"] else "without"
+            st.info(
+                f"Now use **Lasso {missing[0]}** for images {other} what the others "
+                f"{'lack' if other == 'with' else 'share'}: two groups make a concept.",
+                icon=":material/gesture:",
+            )
+        elif st.button(
+            f"Make a concept: A ({sizes['A']}) − B ({sizes['B']})",
+            icon=":material/add_circle:",
+            type="primary",
+            key="to-concepts",
+        ):
+            visitor.current().concepts.from_groups = True
+            st.switch_page("concepts.py")
 
 
 def pin_clicked(space: LatentSpace, clicked: MapPinned) -> None:

@@ -12,6 +12,7 @@ from vae.durations import time_words
 
 __all__ = [
     "bounds_in_words",
+    "concept",
     "figure_of",
     "mention",
     "milliseconds",
@@ -37,14 +38,19 @@ def words(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def concept(name: str) -> str:
+    """A concept's name, in plain text: that of a class such as 7 does not read as a number."""
+    return verbatim(f"Class {name}" if name.isdigit() else name)
+
+
 def mention(name: str) -> str:
     """An identifier within a sentence: `long_hair` is "long hair", and never Markdown."""
-    return plain(words(name).lower())
+    return plain(concept(words(name)).lower())
 
 
 def option(name: str) -> str:
     """An identifier as `st.selectbox` and `st.multiselect` show it, which read no Markdown."""
-    return plain(words(name), "text")
+    return plain(concept(words(name)), "text")
 
 
 def nats(value: float, error: float = 0.0, unit: float | None = None) -> str:

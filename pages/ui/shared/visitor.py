@@ -105,9 +105,11 @@ class ConceptsState:
 
     Args:
         start: the picture that concepts act on, once one has been chosen.
+        examples: by model, the row of the picture that they act on before.
         made: a concept that the next run adds, and gives a slider.
         pairs: by model, pictures that show something, those that do not, and the attribute that
             was drawn.
+        from_groups: whether the page opens where two groups become a concept.
         half_pairs: the one picture of an incomplete pair, by model and side.
         ticked: rows ticked for a group, by model.
         first_strengths: initial positions of sliders from a link, with the concepts' names.
@@ -117,8 +119,10 @@ class ConceptsState:
     """
 
     start: Pin | None = None
+    examples: dict[str, int] = field(default_factory=dict)
     made: NamedConcept | None = None
     pairs: dict[str, list[tuple[Pin, Pin, str | None]]] = field(default_factory=dict)
+    from_groups: bool = False
     half_pairs: dict[str, dict[str, Pin]] = field(default_factory=dict)
     ticked: dict[str, list[int]] = field(default_factory=dict)
     first_strengths: tuple[tuple[str, ...], tuple[float, ...]] | None = None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pages.ui.components import messages
 from pages.ui.components.base import Component
+from pages.ui.shared.device import on_a_phone
 
 __all__ = ["live_picture"]
 
@@ -24,7 +25,10 @@ def live_picture(view: str) -> None:
         view: ties it to the map that is given the same word.
     """
     invitation = (
-        "Move the pointer over the map: every point is decoded as you go. Click to pin one. "
-        "On a phone, drag and tap; on a keyboard, arrows and Enter."
+        "Draw a finger over the map: every point is decoded as you go. Tap to pin one; two "
+        "fingers zoom."
+        if on_a_phone()
+        else "Move the pointer over the map: every point is decoded as you go. Click to pin one. "
+        "On a keyboard, arrows and Enter."
     )
     _VIEW.show({"view": view, "invitation": invitation}, key=f"live-{view}")

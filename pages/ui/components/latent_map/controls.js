@@ -2,6 +2,7 @@
 
 import { arrowKey, clamp } from "../base.js"
 import { insidePolygon } from "./geometry.js"
+import { Pinch } from "./pinch.js"
 
 const RAW = "onpointerrawupdate" in window ? "pointerrawupdate" : "pointermove"
 
@@ -13,6 +14,7 @@ export class Controls {
     this.tools = map.root.querySelector(".map-tools")
     this.search = map.root.querySelector(".map-search")
     this.listenToPointer()
+    this.pinch = new Pinch(this)
     this.on(map.stage, "keydown", (event) => this.key(event))
     this.on(map.stage, "blur", () => { map.screens.probe.hidden = true })
     this.on(this.search, "input", () => this.find(this.search.value))
@@ -30,6 +32,7 @@ export class Controls {
     const { map } = this
     const { stage, screens } = map
     const moved = (event) => {
+      if (this.pinch.takes(event)) return
       if (this.pressed && !this.coarse && event.buttons) return
       const place = this.locate(event)
       if (place) map.probe(place, event.timeStamp)
@@ -45,12 +48,14 @@ export class Controls {
     this.on(stage, "pointerdown", (event) => {
       if (event.button !== 0 || !event.target.closest(".nsewdrag")) return
       this.rect = null
+      if (this.pinch.begins(event)) { this.pressed = null; return }
       this.pressed = { x: event.clientX, y: event.clientY, time: event.timeStamp }
       this.coarse = event.pointerType === "touch"
       this.setTool(this.tool)
       if (this.coarse) moved(event)
     }, { capture: true })
     this.on(window, "pointerup", (event) => {
+      if (this.pinch.ends(event)) return
       const pressed = this.pressed
       this.pressed = null
       if (!pressed || this.group) return
@@ -61,7 +66,13 @@ export class Controls {
       map.probe(place, event.timeStamp)
       map.pin(place)
     }, { capture: true })
-    this.on(window, "pointercancel", () => { this.pressed = null }, { capture: true })
+    this.on(window, "pointercancel", (event) => {
+      this.pinch.ends(event)
+      this.pressed = null
+    }, { capture: true })
+    this.on(document, "fullscreenchange", () => {
+      if (!document.fullscreenElement) this.fill(false)
+    })
   }
 
   // Pointer position as pixels inside the stage; null outside the plotting area.
@@ -109,12 +120,11 @@ export class Controls {
   }
 
   setTool(tool) {
-    const { root, stage, axes, plot } = this.map
+    const { root, axes, plot } = this.map
     this.tool = tool
     for (const button of root.querySelectorAll("[data-tool]")) {
       button.setAttribute("aria-pressed", button.dataset.tool === tool)
     }
-    stage.classList.toggle("probing", tool === "pan" || this.coarse)
     if (axes.ready && axes.dragmode !== this.dragmode) {
       globalThis.Plotly.relayout(plot, { dragmode: this.dragmode })
     }
@@ -130,6 +140,19 @@ export class Controls {
     }
     if (action === "png") this.map.layers.save()
     if (action === "svg") this.map.layers.saveVectors()
+    if (action === "full") this.fill(!this.map.root.classList.contains("filling"))
+  }
+
+  // The map over the whole screen; over the whole page where the browser offers no more.
+  fill(filling) {
+    const { root, plot } = this.map
+    if (root.classList.contains("filling") === filling) return
+    root.classList.toggle("filling", filling)
+    root.querySelector("[data-do=full]").setAttribute("aria-pressed", filling)
+    if (filling) root.requestFullscreen?.().catch(() => {})
+    else if (document.fullscreenElement) document.exitFullscreen()
+    this.rect = null
+    if (this.map.axes.ready) globalThis.Plotly.Plots.resize(plot)
   }
 
   // Zooms about a place, or about the middle.
@@ -169,6 +192,7 @@ export class Controls {
     } else if (event.key === "Enter" && place) map.pin(place)
     else if (event.key === "+" || event.key === "=") this.zoom(0.6, place)
     else if (event.key === "-") this.zoom(1 / 0.6, place)
+    else if (event.key === "Escape") this.fill(false)
     else return
     event.preventDefault()
   }
