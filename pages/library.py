@@ -7,6 +7,8 @@ import streamlit as st
 
 from pages.ui.library.datasets import show_datasets
 from pages.ui.library.importing import show_import
+from pages.ui.library.models import show_models
+from pages.ui.library.runs import show_runs
 from pages.ui.shared import links, share, visitor
 from pages.ui.shared.foreign_text import message
 
@@ -34,5 +36,9 @@ if state.message and shelf != "import":
     state.message = None
 if shelf == "import":
     show_import()
-elif shelf == "datasets":
+elif shelf == "models":
+    show_models()
+elif shelf == "runs":
+    show_runs()
+else:
     show_datasets()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import streamlit as st
 import torch
 
+from pages.ui.library.downloads import offer_file
+from pages.ui.library.sizes import size_words
 from pages.ui.shared import cache, images, visitor
 from pages.ui.shared.foreign_text import message, plain
 from vae import DatasetError
@@ -14,6 +17,7 @@ from vae.datasets import dataset_names
 from vae.imports import (
     ImportedDataset,
     delete_dataset,
+    export_dataset,
     list_datasets,
     list_versions,
     rename_dataset,
@@ -21,7 +25,7 @@ from vae.imports import (
 )
 from vae.imports.store import all_images
 
-__all__ = ["show_datasets", "size_words"]
+__all__ = ["show_datasets"]
 
 _PICTURES = 12
 _PAGE = 12  # datasets that are shown at a time
@@ -79,6 +83,18 @@ def _show(dataset: ImportedDataset) -> None:
                 visitor.current().train.dataset = dataset.name
                 st.switch_page("train.py")
             _offer_rename(dataset)
+            with st.popover(
+                "Export", icon=":material/download:", key=f"files-{dataset.name}",
+                on_change="rerun",
+            ) as popover:  # fmt: skip
+                if popover.open:
+                    offer_file(
+                        f"{dataset.reference}-{dataset.card['content']}",
+                        "Pack as a zip",
+                        f"{dataset.name}.zip",
+                        functools.partial(export_dataset, dataset.reference),
+                    )
+                    st.caption("Import it above on any machine: it is the same there.")
             _offer_delete(dataset)
         with st.expander("Card", icon=":material/id_card:"):
             _show_card(dataset)
@@ -149,12 +165,3 @@ def _thumbnails(name: str, folder: str) -> str:
     rows = torch.linspace(0, len(pixels) - 1, min(_PICTURES, len(pixels))).long()
     sheet = images.sheet(pixels[rows].float() / 255, 6)
     return images.data_url(sheet, max(sheet.shape[1], 120))
-
-
-def size_words(size: int) -> str:
-    """Bytes as visitors read them."""
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"

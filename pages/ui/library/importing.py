@@ -17,6 +17,7 @@ from pages.ui.shared.formatting import time_words
 from pages.ui.shared.jobs import Job
 from vae import DatasetError
 from vae.imports import ImportedDataset, Summary, import_source, inspect_source, list_datasets
+from vae.imports.exporting import is_exported
 
 __all__ = ["show_import"]
 
@@ -24,6 +25,7 @@ _SIZES = ("auto", 16, 28, 32, 48, 64, 96, 128)
 _COLOURS = {"auto": "As in the pictures", "grey": "Grey", "colour": "Colour"}
 _FITS = {"crop": "Crop", "pad": "Pad", "stretch": "Stretch"}
 _LISTED = 200
+_AS_IT_IS = {"image_size": None, "colour": None, "fit": "crop", "skip_broken": False}
 
 
 def show_import() -> None:
@@ -38,13 +40,18 @@ def show_import() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{plain(chosen.name)}**", width="content")
         st.button("Take something else", icon=":material/close:", on_click=forget, type="tertiary")
-    options = _options(chosen)
+    exported = chosen.path.is_file() and is_exported(chosen.path)
+    options = dict(_AS_IT_IS) if exported else _options(chosen)
     key = f"{chosen.key}-{json.dumps(options)}"
     importing = jobs.find(f"import-{key}")
     if importing is not None:
         _follow_import(chosen, importing)
         if importing.live:
             return
+    if exported:
+        st.info("This is a dataset that was exported here: it is imported as it was.")
+        _offer_import(chosen, options, key)
+        return
     job = jobs.find(f"inspect-{key}") or jobs.start(
         f"inspect-{key}",
         "Looking at the pictures",
@@ -148,6 +155,12 @@ def _show_summary(chosen: Chosen, options: dict[str, Any], job: Job, key: str) -
         f"Importing takes about {time_words(max(taken, 1))} and "
         f"{max(1, round(size / 1e6)):,} MB of disk."
     )
+    _offer_import(chosen, options, key, broken=broken)
+
+
+def _offer_import(
+    chosen: Chosen, options: dict[str, Any], key: str, *, broken: bool = False
+) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(
             "Name",

@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pages.ui.server.downloads import download_routes
 from pages.ui.server.map_data import map_routes
 from pages.ui.server.uploads import upload_routes
 from pages.ui.shared import cache
@@ -96,6 +97,7 @@ def live_routes(base: str = "") -> list[Route]:
         Route(f"{live}/decode/{{name}}", _answer(_decode), methods=["POST"]),
         *map_routes(live),
         *upload_routes(live),
+        *download_routes(live),
     ]
 
 

@@ -160,6 +160,7 @@ class LibraryState:
 
     Args:
         token: names the upload of this visit; None before the first.
+        model_token: names the upload of a model.
         path: path on the server that is to be imported, of whoever runs it.
         imported: reference of what has just been imported.
         message: what has just been done, for the next run.
@@ -168,6 +169,7 @@ class LibraryState:
     """
 
     token: str | None = None
+    model_token: str | None = None
     path: str | None = None
     imported: str | None = None
     message: str | None = None

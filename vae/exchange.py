@@ -1,0 +1,192 @@
+"""Models as one file: a checkpoint in a zip archive, alone or with the pictures of its import."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import uuid
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .checkpoint import CheckpointError, find_checkpoint, load_card, load_checkpoint, load_codes
+from .datasets import DatasetError, dataset_names, is_path
+from .files import check_output_file, write_file
+from .imports import export_dataset, find_dataset, import_source
+from .locations import FILES, NAME, data_folder, list_checkpoints
+from .schema import decode
+
+__all__ = ["ImportedModel", "export_model", "import_model"]
+
+_PICTURES = "pictures.zip"
+_IGNORED = ("config.json", "metrics.jsonl")  # of a run that was exported
+_LARGEST = {"model.safetensors": 1 << 30, _PICTURES: 8 << 30}
+_LARGEST_OTHER = 256 << 20
+
+
+@dataclass(frozen=True)
+class ImportedModel:
+    """A model that was imported.
+
+    Args:
+        name: name of the checkpoint.
+        folder: its folder.
+        told: messages, such as that its pictures are not here.
+    """
+
+    name: str
+    folder: Path
+    told: tuple[str, ...] = ()
+
+
+def export_model(name: str | Path, file: str | Path, *, pictures: bool = False) -> Path:
+    """Writes a checkpoint as a zip archive, which `import_model` reads anywhere.
+
+    Args:
+        name: name or folder of the checkpoint, as for `load_checkpoint`.
+        file: path of a new file.
+        pictures: whether to add the import that the model was made for.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        CheckpointError: if there is no such checkpoint, or its card is damaged.
+        DatasetError: if pictures are asked for, and the model was not made for an import.
+        OutputError: if the file exists already.
+    """
+    folder = find_checkpoint(name)
+    file = check_output_file(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}.unfinished")
+    try:
+        with zipfile.ZipFile(temporary, "x", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for member in FILES:
+                if (folder / member).is_file():
+                    archive.write(folder / member, member)
+            if pictures:
+                dataset = find_dataset(str(load_card(folder).get("dataset", "")))
+                with tempfile.TemporaryDirectory(dir=file.parent) as place:
+                    packed = export_dataset(dataset.reference, Path(place) / _PICTURES)
+                    archive.write(packed, _PICTURES, zipfile.ZIP_STORED)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return file
+
+
+def import_model(
+    file: str | Path,
+    name: str,
+    *,
+    progress: Callable[[float, str], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> ImportedModel:
+    """Reads what `export_model` wrote, or a run that was exported, into the data folder.
+
+    A card that names a path is not followed: a file that somebody sent must not choose which
+    pictures of this machine are shown.
+
+    Args:
+        file: path of the archive.
+        name: name of the new checkpoint.
+        progress: called with the fraction done, 0…1, and a message.
+        cancelled: function that returns whether to stop; nothing is kept then.
+
+    Raises:
+        CheckpointError: if the name is taken or cannot be used, or the archive holds no sound
+            model.
+        DatasetError: if its pictures are damaged.
+    """
+    file = Path(file)
+    if not NAME.fullmatch(name):
+        raise CheckpointError(
+            f"{name[:80]!r} cannot be a name; expected up to 64 letters, digits, dots, hyphens "
+            "and underscores."
+        )
+    if name in {checkpoint.name for checkpoint in list_checkpoints()}:
+        raise CheckpointError(f"There is a model named {name} already; choose another name.")
+    place = data_folder() / "checkpoints"
+    place.mkdir(parents=True, exist_ok=True)
+    folder = place / f".{name}.{uuid.uuid4().hex}.importing"
+    folder.mkdir()
+    try:
+        _unpack(file, folder, progress or (lambda fraction, words: None))
+        load_checkpoint(folder)
+        if (folder / "codes.safetensors").exists():
+            load_codes(folder)
+        told = _settle_dataset(folder, name, progress, cancelled)
+        (folder / _PICTURES).unlink(missing_ok=True)
+        folder.rename(place / name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return ImportedModel(name, place / name, told)
+
+
+def _unpack(file: Path, folder: Path, progress: Callable[[float, str], None]) -> None:
+    """Unpacks the members of a model, from the archive's top or from one folder in it."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = {}
+            for info in archive.infolist():
+                base = info.filename.rpartition("/")[2]
+                if info.is_dir() or base in _IGNORED:
+                    continue
+                if base not in (*FILES, _PICTURES) or info.filename.count("/") > 1:
+                    raise CheckpointError(
+                        f"{file.name} holds {info.filename[:80]!r}; expected a model that was "
+                        f"exported here: {', '.join(FILES)}."
+                    )
+                if info.file_size > _LARGEST.get(base, _LARGEST_OTHER) or base in members:
+                    raise CheckpointError(f"{file.name}: {base} is too large, or there twice.")
+                members[base] = info
+            if "model.safetensors" not in members:
+                raise CheckpointError(
+                    f"{file.name} holds no model.safetensors; expected a model that was exported."
+                )
+            size, done = sum(info.file_size for info in members.values()), 0
+            for base, info in members.items():
+                with archive.open(info) as packed, (folder / base).open("xb") as out:
+                    while part := packed.read(1 << 22):
+                        done += len(part)
+                        if done > size:
+                            raise CheckpointError(f"{file.name} is damaged. Export it again.")
+                        out.write(part)
+                        progress(0.5 * done / max(size, 1), f"unpacking {base}")
+    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise CheckpointError(
+            f"{file.name} is no zip archive that can be read ({error})."
+        ) from error
+
+
+def _settle_dataset(
+    folder: Path,
+    name: str,
+    progress: Callable[[float, str], None] | None,
+    cancelled: Callable[[], bool] | None,
+) -> tuple[str, ...]:
+    """Imports the pictures that came along, and lets the card name them; what is to be told."""
+    card = load_card(folder)
+    dataset = card.get("dataset")
+    if (folder / _PICTURES).exists():
+        stem = str(dataset or name).partition("@")[0]
+        wanted = stem if NAME.fullmatch(stem) else name
+        found = import_source(folder / _PICTURES, wanted, progress=progress, cancelled=cancelled)
+        card = decode((folder / "card.json").read_bytes()) | {"dataset": found.reference}
+        write_file(folder / "card.json", json.dumps(card, indent=1).encode())
+        return ()
+    if not isinstance(dataset, str):
+        return ("Its card names no dataset, so there are no real images to show it with.",)
+    if is_path(dataset):
+        raise CheckpointError(
+            f"This model was made for the path {dataset[:80]!r} of another machine. Import its "
+            "pictures, train on them, and export the model with pictures."
+        )
+    if dataset not in dataset_names():
+        try:
+            find_dataset(dataset)
+        except DatasetError:
+            return (f"Its pictures, {dataset}, are not here: import them under this name.",)
+    return ()
