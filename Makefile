@@ -39,7 +39,8 @@ setup: .venv/dev
 lock: .venv/uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-header --output-file requirements.lock \
-		requirements.txt requirements-dev.txt requirements-docs.txt requirements-examples.txt
+		requirements.txt requirements-dev.txt requirements-docs.txt requirements-examples.txt \
+		requirements-hdf5.txt
 
 # uv installs in seconds what pip takes minutes for; the machine's own is used if it has one.
 .venv/uv:

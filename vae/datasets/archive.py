@@ -1,16 +1,23 @@
-"""Sources of visitors' pictures: a folder, or a zip archive.
+"""Sources of visitors' pictures: a folder, or a zip or tar archive.
 
 Archives are read in place and never unpacked, so the names in them cannot reach outside.
 """
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import os
+import stat
+import tarfile
+import weakref
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol
+from types import MappingProxyType
+from typing import IO, BinaryIO, Protocol
 
 from .base import DatasetError
 
@@ -25,6 +32,8 @@ class Source(Protocol):
     """A source of files, under names with `/` between folders."""
 
     path: Path
+    links: Mapping[str, str]  # where links lead, by name, after `names`
+    follows: bool  # whether they are followed
 
     def names(self) -> list[str]:
         """The names of all files."""
@@ -42,29 +51,72 @@ class Source(Protocol):
         """The description of a file in messages."""
 
 
-def open_source(path: Path) -> Source:
-    """Opens a folder or a zip archive.
+def open_source(path: Path, *, follow_links: bool | None = None) -> Source:
+    """Opens a folder, or a zip or tar archive.
+
+    Args:
+        path: path of the folder or archive.
+        follow_links: whether links in a folder are followed. None reads as earlier versions did,
+            for runs that name a folder: links to files are followed, and names in archives stay
+            as they are.
 
     Raises:
         DatasetError: if there is neither, or the archive has unsafe names or sizes.
     """
-    return _Zip(path) if path.is_file() else _Folder(path)
+    if not path.is_file():
+        return _Folder(path, follow_links)
+    if follow_links is not None and not zipfile.is_zipfile(path) and tarfile.is_tarfile(path):
+        return _Tar(path)
+    return _Zip(path, decode_names=follow_links is not None)
 
 
 class _Folder:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, follow_links: bool | None) -> None:
         if not path.is_dir():
             raise DatasetError(f"There is no folder or archive {path}. Check the path.")
         self.path = path
+        self._follow = follow_links
+        self.follows = follow_links is not False
+        self.links: Mapping[str, str] = {}
 
     def names(self) -> list[str]:
-        files = []
-        for folder, _, members in os.walk(self.path):
+        files: list[str] = []
+        links: dict[str, str] = {}
+        self.links = links
+        entered = {os.path.realpath(self.path)}
+        for folder, inner, members in os.walk(self.path, followlinks=bool(self._follow)):
             inside = folder[len(str(self.path)) :].strip(os.sep).replace(os.sep, "/")
+            if self._follow is not None:
+                links |= self._links(folder, inside, inner, members)
+                members = self._without_links(folder, inner, members, entered)
             files += [f"{inside}/{member}" if inside else member for member in members]
             if len(files) > MAX_FILES:
                 raise DatasetError(f"{self.path} holds more than {MAX_FILES:,} files.")
         return files
+
+    @staticmethod
+    def _links(folder: str, inside: str, inner: list[str], members: list[str]) -> dict[str, str]:
+        """Where links of a folder lead, by name."""
+        paths = {name: os.path.join(folder, name) for name in [*inner, *members]}
+        return {
+            f"{inside}/{name}" if inside else name: os.path.realpath(path)
+            for name, path in paths.items()
+            if os.path.islink(path)
+        }
+
+    def _without_links(
+        self, folder: str, inner: list[str], members: list[str], entered: set[str]
+    ) -> list[str]:
+        """Takes out links that are not followed, or lead in a circle."""
+        inner.sort()
+        if not self._follow:
+            return [n for n in members if not os.path.islink(os.path.join(folder, n))]
+        for name in list(inner):
+            real = os.path.realpath(os.path.join(folder, name))
+            if real in entered:
+                inner.remove(name)
+            entered.add(real)
+        return members
 
     def sizes(self, names: Sequence[str]) -> list[int]:
         return [size for size, _ in map(self._stat, names)]
@@ -95,20 +147,91 @@ class _Folder:
         return str(self.path / name)
 
 
-class _Zip:
+class _Tar:
+    """A tar archive; one that is compressed is unpacked into a temporary file first."""
+
+    links: Mapping[str, str] = MappingProxyType({})
+    follows = False
+
     def __init__(self, path: Path) -> None:
+        from ..imports.spool import unpack
+
         self.path = path
-        self._connect()
-        members = [m for m in self._archive.infolist() if not m.is_dir()]
+        try:
+            tarfile.open(path, "r:").close()
+            self._stream: BinaryIO = path.open("rb")
+            weakref.finalize(self, self._stream.close)
+        except tarfile.TarError:
+            packed = path.stat().st_size
+            kinds = (gzip.GzipFile, bz2.BZ2File, lzma.LZMAFile)
+            with next(kind for kind in kinds if _opens(kind, path))(path) as stream:
+                self._spool = unpack(stream, packed, str(path))  # kept as long as its file
+            self._stream = self._spool.file
+        try:
+            with tarfile.open(fileobj=self._stream, mode="r:") as archive:
+                members = [m for m in archive if m.isreg()]  # never links or devices
+        except (tarfile.TarError, OSError, ValueError) as error:
+            raise DatasetError(f"{path} is damaged ({error}). Pack the archive again.") from error
         if len(members) > MAX_FILES:
             raise DatasetError(f"{path} holds {len(members):,} files; at most {MAX_FILES:,} fit.")
         for member in members:
-            parts = PurePosixPath(member.filename.replace("\\", "/")).parts
-            if not parts or ".." in parts or parts[0] == "/" or parts[0].endswith(":"):
-                raise DatasetError(
-                    f"{path} names a file outside itself: {member.filename!r}. It may have been "
-                    "made to do harm: don't use it."
-                )
+            _check_inside(member.name, path)
+        self._members = {m.name.removeprefix("./"): (m.offset_data, m.size) for m in members}
+
+    def names(self) -> list[str]:
+        return list(self._members)
+
+    def sizes(self, names: Sequence[str]) -> list[int]:
+        return [self._members[name][1] for name in names]
+
+    def stamp(self, names: Sequence[str]) -> list[int]:
+        status = self.path.stat()
+        return [status.st_mtime_ns, status.st_size]
+
+    def open(self, name: str) -> BinaryIO:
+        start, size = self._members[name]
+        if size > MAX_FILE_BYTES:
+            raise DatasetError(
+                f"{self.label(name)} has {size:,} bytes; at most {MAX_FILE_BYTES:,} are read. "
+                "Make it smaller."
+            )
+        return io.BytesIO(os.pread(self._stream.fileno(), size, start))
+
+    def label(self, name: str) -> str:
+        return f"{name} in {self.path}"
+
+
+def _opens(kind: Callable[[Path], IO[bytes] | io.BufferedIOBase], path: Path) -> bool:
+    try:
+        with kind(path) as stream:
+            stream.read(1)
+    except (OSError, EOFError, lzma.LZMAError):
+        return False
+    return True
+
+
+def _check_inside(name: str, path: Path) -> None:
+    """Refuses a name in an archive that leads outside of it."""
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    if not parts or ".." in parts or parts[0] == "/" or parts[0].endswith(":"):
+        raise DatasetError(
+            f"{path} names a file outside itself: {name!r}. It may have been made to do harm: "
+            "don't use it."
+        )
+
+
+class _Zip:
+    links: Mapping[str, str] = MappingProxyType({})
+    follows = False
+
+    def __init__(self, path: Path, decode_names: bool) -> None:
+        self.path = path
+        self._connect()
+        members = [m for m in self._archive.infolist() if not m.is_dir() and not _is_link(m)]
+        if len(members) > MAX_FILES:
+            raise DatasetError(f"{path} holds {len(members):,} files; at most {MAX_FILES:,} fit.")
+        for member in members:
+            _check_inside(member.filename, path)
             if member.flag_bits & 1:
                 raise DatasetError(f"{path} is encrypted. Pack it again without a password.")
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -127,7 +250,8 @@ class _Zip:
                 f"{path} would unpack from {packed:,} to {unpacked:,} bytes, far more than images "
                 "do. It may have been made to do harm: don't use it."
             )
-        self._members = {m.filename.replace("\\", "/"): m for m in members}
+        name_of = _decoded_name if decode_names else (lambda member: member.filename)
+        self._members = {name_of(m).replace("\\", "/"): m for m in members}
 
     def _connect(self) -> None:
         try:
@@ -164,3 +288,17 @@ class _Zip:
 
     def label(self, name: str) -> str:
         return f"{name} in {self.path}"
+
+
+def _is_link(member: zipfile.ZipInfo) -> bool:
+    return stat.S_ISLNK(member.external_attr >> 16)
+
+
+def _decoded_name(member: zipfile.ZipInfo) -> str:
+    """The name of a member; many programs write UTF-8 without the flag that says so."""
+    if member.flag_bits & 0x800:
+        return member.filename
+    try:
+        return member.filename.encode("cp437").decode("utf-8")
+    except (UnicodeEncodeError, UnicodeDecodeError):
+        return member.filename

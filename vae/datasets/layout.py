@@ -8,9 +8,9 @@ from pathlib import PurePosixPath
 
 from .base import DatasetError
 
-__all__ = ["Layout", "read_layout"]
+__all__ = ["SPLIT_NAMES", "Layout", "read_layout"]
 
-_SPLITS = {
+SPLIT_NAMES = {
     "train": "train",
     "training": "train",
     "val": "validation",
@@ -20,6 +20,7 @@ _SPLITS = {
     "test": "test",
     "testing": "test",
 }
+"""Names of splits that are understood, in lower case, and the split that each means."""
 
 
 @dataclass(frozen=True)
@@ -111,11 +112,13 @@ def _shared(folders: Sequence[tuple[str, ...]]) -> int:
 
 
 def _split_of(folders: tuple[str, ...]) -> str | None:
-    return next((_SPLITS[name.lower()] for name in folders if name.lower() in _SPLITS), None)
+    return next(
+        (SPLIT_NAMES[name.lower()] for name in folders if name.lower() in SPLIT_NAMES), None
+    )
 
 
 def _without_splits(folders: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for name in folders if name.lower() not in _SPLITS)
+    return tuple(name for name in folders if name.lower() not in SPLIT_NAMES)
 
 
 def _left_out(names: Sequence[str], loose: list[int], beside: str) -> list[str]:

@@ -10,15 +10,15 @@ import torch
 from PIL import Image
 
 from ..datasets.base import SPLITS, DatasetError
-from .picture import as_picture
-from .source import ArrayPictures, Column, Pictures, Source
+from .array_pictures import ArrayPictures, is_images
+from .source import Column, Pictures, Source
 from .tables import type_column
 
 __all__ = ["as_column", "check_images", "source_of_images"]
 
 _EXPECTED = (
-    "expected (N, H, W), (N, H, W, C) or (N, C, H, W) with one channel or three, uint8, bool or "
-    "floats in 0…1"
+    "expected (N, H, W), (N, H, W, C) or (N, C, H, W) with one channel or three, of bytes, bool "
+    "or floats in 0…1"
 )
 
 
@@ -54,7 +54,7 @@ def source_of_images(
     if isinstance(images, list | tuple):
         images = np.stack([np.asarray(image) for image in images]) if images else np.zeros((0,))
     if isinstance(images, np.ndarray):
-        pictures = ArrayPictures(check_images(images, label), label)
+        pictures = ArrayPictures([check_images(images, label)], label)
     elif hasattr(images, "__len__") and hasattr(images, "__getitem__"):
         pictures = _DatasetPictures(images)
         labels = _labels_of(images) if labels is None else labels
@@ -76,7 +76,8 @@ def source_of_images(
     folders: list[str | None] = [None] * count
     if labels is not None:
         folders = _classes(labels, classes, count)
-    return Source(label, pictures, names, chosen, folders, columns, licence=licence)
+    notices = list(getattr(pictures, "notices", ()))
+    return Source(label, pictures, names, chosen, folders, columns, notices, licence=licence)
 
 
 def check_images(images: np.ndarray, name: str) -> np.ndarray:
@@ -85,14 +86,8 @@ def check_images(images: np.ndarray, name: str) -> np.ndarray:
     Raises:
         DatasetError: if its shape, type or values are others.
     """
-    shape = images.shape
-    fits = len(shape) == 3 or (len(shape) == 4 and (shape[1] in (1, 3) or shape[3] in (1, 3)))
-    if not fits or min(shape[1:], default=0) < 1 or images.dtype.kind not in "buf":
-        raise DatasetError(f"{name}: {shape} {images.dtype}; {_EXPECTED}.")
-    if images.dtype.kind == "f" and len(images):
-        low, high = float(np.nanmin(images)), float(np.nanmax(images))
-        if not -1e-6 <= low <= high <= 1 + 1e-6:
-            raise DatasetError(f"{name} holds floats from {low:g} to {high:g}; {_EXPECTED}.")
+    if len(images) and not is_images(images):
+        raise DatasetError(f"{name}: {images.shape} {images.dtype}; {_EXPECTED}.")
     return images
 
 
@@ -174,9 +169,7 @@ class _DatasetPictures:
             image = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
         elif isinstance(image, torch.Tensor):
             image = image.detach().cpu().numpy()
-        array = np.asarray(image)
-        picture = as_picture(check_images(array[None], self.label(row))[0])
-        return picture, (picture.shape[1], picture.shape[0])
+        return ArrayPictures([check_images(np.asarray(image)[None], self.label(row))], "").read(0)
 
     def label(self, row: int) -> str:
         return f"item {row:,} of the dataset"

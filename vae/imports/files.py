@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 
 from ..datasets.archive import Source as Files
-from ..datasets.archive import open_source as open_files
 from ..datasets.base import DatasetError
 from ..datasets.layout import read_layout
 from .picture import SUFFIXES, decode_picture, picture_size
 from .source import Column, Source, natural, shown
 from .tables import Table, join_table, parse_table
 
-__all__ = ["FilePictures", "read_files"]
+__all__ = ["FilePictures", "is_picture", "read_files"]
 
 _TABLES = (
     *("attributes.csv", "metadata.csv", "labels.csv"),
@@ -61,22 +59,21 @@ class FilePictures:
         return shown(self._names[row])
 
 
-def read_files(path: Path, labels: tuple[str, bytes] | None = None) -> Source:
+def read_files(files: Files, labels: tuple[str, bytes] | None = None) -> Source:
     """Reads the names, the layout and the tables of a folder or archive.
 
     Args:
-        path: folder or archive.
+        files: folder or archive.
         labels: name and content of a table that lies elsewhere, if there is one.
 
     Raises:
         DatasetError: if there are no pictures, the archive has unsafe names or sizes, or the
             table of `labels` names none of the pictures.
     """
-    files = open_files(path)
     members = sorted(set(files.names()), key=natural)
     seen = [name for name in members if not _hidden(name)]
-    names = [name for name in seen if _is_picture(name)]
-    label = shown(os.path.abspath(path))
+    names = [name for name in seen if is_picture(name)]
+    label = shown(os.path.abspath(files.path))
     if not names:
         raise DatasetError(f"{label} holds no pictures. {_found(seen)}")
     layout = read_layout(names, label)
@@ -84,12 +81,13 @@ def read_files(path: Path, labels: tuple[str, bytes] | None = None) -> Source:
     left_out = [(shown(n), "it lies beside the folders") for n in names if n not in used]
     names = list(layout.names)
     notices = list(layout.notices)
-    others = Counter(_ending(n) for n in seen if not _is_picture(n) and not _is_table(n))
+    others = Counter(_ending(n) for n in seen if not is_picture(n) and not _is_table(n))
     left_out += [
         (shown(n), "files of this kind are not read")
         for n in seen
-        if not _is_picture(n) and not _is_table(n) and not _is_note(n)
+        if not is_picture(n) and not _is_table(n) and not _is_note(n)
     ]
+    notices += _links(files)
     if others:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common(8))
         notices.append(f"Files that are not read as pictures: {kinds}.")
@@ -111,6 +109,20 @@ def read_files(path: Path, labels: tuple[str, bytes] | None = None) -> Source:
         notices + told,
         left_out,
     )
+
+
+def _links(files: Files) -> list[str]:
+    """A message on where links lead, or that they are not followed."""
+    if not files.links:
+        return []
+    name, target = min(files.links.items())
+    example = f"{shown(name)} leads to {shown(target)}"
+    if files.follows:
+        return [f"{len(files.links):,} links were followed: {example}."]
+    return [
+        f"{len(files.links):,} links are not followed: {example}. python -m vae import follows "
+        "those in a folder that it is given."
+    ]
 
 
 def _tables(
@@ -174,7 +186,10 @@ def _hidden(name: str) -> bool:
     return "/." in f"/{name}" or "/__MACOSX" in f"/{name}" or _base(name) == "thumbs.db"
 
 
-def _is_picture(name: str) -> bool:
+def is_picture(name: str) -> bool:
+    """Whether a file has the ending of a picture, and is not hidden."""
+    if _hidden(name):
+        return False
     stem, _, suffix = _base(name).rpartition(".")
     return bool(stem) and suffix in SUFFIXES
 

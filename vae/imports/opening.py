@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
+import zipfile
 from pathlib import Path
 
+from ..datasets.archive import Source as Files
 from ..datasets.archive import open_source as open_files
 from ..datasets.base import DatasetError
-from .files import read_files
+from ..datasets.layout import SPLIT_NAMES
+from .array_files import read_npy, read_npz
+from .cifar import is_cifar, read_cifar
+from .files import is_picture, read_files
+from .hdf5 import read_hdf5
+from .idx import is_idx, read_idx_files
+from .matlab import read_mat_files
+from .parquet import read_parquet_files
 from .source import Source, shown
+from .tables import join_table, parse_table
 
 __all__ = ["label_of", "open_source", "source_stamp"]
+
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_ARRAYS = (".npz", ".npy", ".h5", ".hdf5", ".parquet", ".mat")
 
 
 def open_source(path: Path, labels: str | Path | None, follow_links: bool) -> Source:
@@ -25,9 +39,27 @@ def open_source(path: Path, labels: str | Path | None, follow_links: bool) -> So
     Raises:
         DatasetError: if there is nothing that can be read.
     """
+    label, table = label_of(path), _read_labels(labels)
     if not path.exists():
-        raise DatasetError(f"There is no folder or file {shown(str(path))}. Check the path.")
-    return read_files(path, _read_labels(labels))
+        raise DatasetError(f"There is no folder or file {label}. Check the path.")
+    if path.is_file() and not _is_archive(path):
+        if is_idx(path.name):
+            return _with_labels(read_idx_files(_idx_beside(path), label), table)
+        return _with_labels(_read_arrays([path], label), table)
+    files = open_files(path, follow_links=follow_links)
+    names = sorted(set(files.names()))
+    if any(map(is_picture, names)):
+        return read_files(files, table)
+    if any(map(is_cifar, names)):
+        return _with_labels(read_cifar(names, files.open, label), table)
+    arrays = [n for n in names if n.lower().endswith(_ARRAYS) or is_idx(n.rpartition("/")[2])]
+    if not arrays:
+        packed = [path / n for n in names if n.lower().endswith(_ARCHIVES)]
+        if path.is_dir() and len(packed) == 1:
+            return open_source(packed[0], labels, follow_links)
+        return read_files(files, table)  # which says what is there instead
+    with tempfile.TemporaryDirectory() as folder:
+        return _with_labels(_read_arrays(_paths(files, arrays, Path(folder)), label), table)
 
 
 def label_of(path: Path) -> str:
@@ -51,7 +83,7 @@ def source_stamp(path: Path, labels: str | Path | None, follow_links: bool) -> s
             status = file.stat()
             digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
             continue
-        files = open_files(file)
+        files = open_files(file, follow_links=follow_links)
         names = sorted(files.names())
         for name, number in zip(names, _pairs(files.stamp(names)), strict=True):
             digest.update(f"{name}\0{number}\n".encode("utf-8", "surrogateescape"))
@@ -60,6 +92,83 @@ def source_stamp(path: Path, labels: str | Path | None, follow_links: bool) -> s
 
 def _pairs(numbers: list[int]) -> list[tuple[int, int]]:
     return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def _is_archive(path: Path) -> bool:
+    import tarfile
+
+    if path.suffix.lower() in _ARRAYS or is_idx(path.name):
+        return False
+    return path.suffix.lower() == ".zip" or zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
+
+
+def _read_arrays(paths: list[Path], label: str) -> Source:
+    """Reads files of arrays, which are all of one kind."""
+    kinds = {p.suffix.lower() if not is_idx(p.name) else "idx" for p in paths}
+    if len(kinds) > 1 or (len(paths) > 1 and kinds & {".npz", ".npy", ".h5", ".hdf5"}):
+        raise DatasetError(
+            f"{label} holds several files of arrays: "
+            f"{', '.join(shown(p.name) for p in paths[:5])}. Give the path of one of them."
+        )
+    (kind,) = kinds
+    if kind == "idx":
+        return read_idx_files(paths, label)
+    if kind == ".parquet":
+        return read_parquet_files(paths, label)
+    if kind == ".mat":
+        return read_mat_files(_by_split(paths, label), label)
+    readers = {".npz": read_npz, ".npy": read_npy, ".h5": read_hdf5, ".hdf5": read_hdf5}
+    if kind not in readers:
+        raise DatasetError(
+            f"{label} is of no kind that is read. Give a folder, a zip or tar of pictures, or a "
+            ".npy, .npz, IDX, HDF5, Parquet or .mat file."
+        )
+    return readers[kind](paths[0], label)
+
+
+def _by_split(paths: list[Path], label: str) -> dict[str, Path]:
+    if len(paths) == 1:
+        return {"images": paths[0]}
+    found: dict[str, Path] = {}
+    for path in paths:
+        words = path.stem.lower().replace("-", "_").split("_")
+        split = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None)
+        if split is None or split in found:
+            raise DatasetError(
+                f"{label} holds several .mat files; expected one for each of train and test."
+            )
+        found[split] = path
+    return found
+
+
+def _idx_beside(path: Path) -> list[Path]:
+    """The IDX files of the same set in the same folder."""
+    start = path.name.lower().partition("images")[0].partition("labels")[0]
+    for split in ("train", "t10k", "test"):
+        start = start.removesuffix("-").removesuffix(split)
+    rest = [p for p in sorted(path.parent.iterdir()) if is_idx(p.name) and p != path]
+    return [path, *(p for p in rest if p.name.lower().startswith(start or ("train", "t10k")))]
+
+
+def _paths(files: Files, names: list[str], folder: Path) -> list[Path]:
+    """Paths of files, which are copied out of an archive."""
+    if files.path.is_dir():
+        return [files.path / name for name in names]
+    paths = []
+    for name in names:
+        file = folder / name.replace("/", "_")
+        with files.open(name) as packed:
+            file.write_bytes(packed.read())
+        paths.append(file)
+    return paths
+
+
+def _with_labels(source: Source, table: tuple[str, bytes] | None) -> Source:
+    if table is not None:
+        columns, notices = join_table(parse_table(table[1], table[0]), source.names)
+        source.columns += columns
+        source.notices += notices
+    return source
 
 
 def _read_labels(labels: str | Path | None) -> tuple[str, bytes] | None:

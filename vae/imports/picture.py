@@ -16,7 +16,6 @@ __all__ = [
     "MAX_PIXELS",
     "SUFFIXES",
     "Fit",
-    "as_picture",
     "decode_picture",
     "is_coloured",
     "picture_size",
@@ -148,23 +147,6 @@ def is_coloured(picture: np.ndarray) -> bool:
     """Whether an image `(3, H, W)` uint8 has colour."""
     least, most = picture.min(0), picture.max(0)
     return bool((most - least).max(initial=0) > _COLOURED)
-
-
-def as_picture(values: np.ndarray) -> np.ndarray:
-    """One image of an array, `(H, W)`, `(H, W, C)` or `(C, H, W)`, as `decode_picture` returns it.
-
-    Args:
-        values: bool, uint8, or floats in 0…1.
-    """
-    if values.ndim == 3 and values.shape[0] in (1, 3) and values.shape[2] not in (1, 3):
-        values = values.transpose(1, 2, 0)
-    if values.ndim == 3 and values.shape[2] == 1:
-        values = values[..., 0]
-    if values.dtype == np.bool_:
-        return values.astype(np.uint8) * 255
-    if values.dtype.kind == "f":
-        return (np.nan_to_num(values) * 255).round().clip(0, 255).astype(np.uint8)
-    return np.ascontiguousarray(values)
 
 
 def _open(file: BinaryIO, name: str) -> Image.Image:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-__all__ = ["KINDS", "ArrayPictures", "Column", "Pictures", "Source", "natural", "shown"]
+__all__ = ["KINDS", "Column", "Pictures", "Source", "natural", "shown"]
 
 KINDS = ("yes/no", "number", "category")
 """Kinds of columns."""
@@ -86,43 +86,6 @@ class Source:
     notices: list[str] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     licence: str = "Your own pictures"
-
-
-class ArrayPictures:
-    """Pictures of an array in memory or on disk.
-
-    Args:
-        array: images, of which each `array[i]` is `(H, W)`, `(H, W, 3)` or `(3, H, W)`.
-        name: description of the array in messages.
-    """
-
-    parallel = True
-
-    def __init__(self, array: np.ndarray, name: str) -> None:
-        self._array, self._name = array, name
-
-    def __len__(self) -> int:
-        return len(self._array)
-
-    def size(self, row: int) -> tuple[int, int]:
-        """Width and height of a picture."""
-        from .picture import as_picture
-
-        height, width = as_picture(np.asarray(self._array[row])).shape[:2]
-        return width, height
-
-    def read(
-        self, row: int, size: tuple[int, int] | None = None
-    ) -> tuple[np.ndarray, tuple[int, int]]:
-        """Pixels, and width and height."""
-        from .picture import as_picture
-
-        picture = as_picture(np.asarray(self._array[row]))
-        return picture, (picture.shape[1], picture.shape[0])
-
-    def label(self, row: int) -> str:
-        """The description of a picture in messages."""
-        return f"picture {row:,} of {self._name}"
 
 
 def shown(name: str) -> str:

@@ -1,0 +1,134 @@
+"""Bytes on their way into an import: in a temporary file, of which any part is read at once."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tempfile
+import weakref
+from typing import Any, BinaryIO, Literal, Protocol
+
+import numpy as np
+
+from ..datasets.base import DatasetError
+from .picture import decode_picture, picture_size
+
+__all__ = ["MAX_BYTES", "Readable", "Spool", "SpooledPictures", "unpack"]
+
+MAX_BYTES = 64 << 30  # of what an archive or a file of arrays unpacks to
+_RATIO = 2_000  # unpacked to packed; drawings of few shapes reach some hundreds
+
+
+class Readable(Protocol):
+    """Anything that bytes can be read from."""
+
+    def read(self, count: int = -1, /) -> bytes:
+        """Reads at most so many bytes."""
+
+
+class Spool:
+    """A temporary file without a name, which is gone with the object."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()
+        weakref.finalize(self, self._file.close)
+        self._size = 0
+
+    def add(self, content: bytes) -> tuple[int, int]:
+        """Appends bytes and returns where they begin and how many they are."""
+        start = self._size
+        self._file.write(content)
+        self._size += len(content)
+        return start, len(content)
+
+    def read(self, start: int, count: int) -> bytes:
+        """Reads bytes, from any thread."""
+        return os.pread(self._file.fileno(), count, start)
+
+    @property
+    def file(self) -> BinaryIO:
+        """The file, at its beginning."""
+        self._file.seek(0)
+        return self._file
+
+    def mapped(
+        self,
+        dtype: Any,
+        offset: int,
+        shape: tuple[int, ...],
+        order: Literal["C", "F"] = "C",
+    ) -> np.ndarray:
+        """An array of the file, mapped into memory: of a type, a shape and its first byte."""
+        return np.memmap(self.file, dtype, "r", offset, shape, order)
+
+    def flush(self) -> None:
+        """Makes all that was added readable."""
+        self._file.flush()
+
+
+class SpooledPictures:
+    """Encoded pictures in a spool.
+
+    Args:
+        spool: spool that holds them.
+        places: where each begins, and how many bytes it has.
+        names: their names.
+    """
+
+    parallel = True
+
+    def __init__(self, spool: Spool, places: list[tuple[int, int]], names: list[str]) -> None:
+        spool.flush()
+        self._spool, self._places, self._names = spool, places, names
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def size(self, row: int) -> tuple[int, int]:
+        """Width and height of a picture."""
+        return picture_size(self._open(row), self.label(row))
+
+    def read(
+        self, row: int, size: tuple[int, int] | None = None
+    ) -> tuple[np.ndarray, tuple[int, int]]:
+        """Pixels, and width and height of the whole picture."""
+        return decode_picture(self._open(row), self.label(row), size)
+
+    def label(self, row: int) -> str:
+        """The description of a picture in messages."""
+        return self._names[row]
+
+    def _open(self, row: int) -> BinaryIO:
+        return io.BytesIO(self._spool.read(*self._places[row]))
+
+
+def unpack(stream: Readable, packed: int, label: str) -> Spool:
+    """Copies a stream that unpacks something, within bounds.
+
+    Args:
+        stream: stream of unpacked bytes.
+        packed: number of packed bytes.
+        label: description in messages.
+
+    Raises:
+        DatasetError: if it is damaged, or unpacks to far more than pictures do.
+    """
+    spool, done = Spool(), 0
+    limit = min(MAX_BYTES, max(1 << 30, _RATIO * packed))
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    try:
+        while part := stream.read(1 << 22):
+            done += len(part)
+            if done > min(limit, free):
+                raise DatasetError(
+                    f"{label} unpacks to more than {min(limit, free):,} bytes. It may have been "
+                    "made to do harm, or the disk is too small: unpack it by hand."
+                )
+            spool.add(part)
+    except DatasetError:
+        raise
+    except Exception as error:  # every format has its own errors of damaged bytes
+        raise DatasetError(f"{label} is damaged ({error}). Pack it again.") from error
+    spool.flush()
+    return spool
