@@ -100,4 +100,4 @@ def natural(text: str) -> tuple[tuple[int, str | int], ...]:
         (0, int(part)) if part.isdecimal() else (1, part.lower())
         for part in re.split(r"(\d+)", text)
     ]
-    return (*parts, (2, text))
+    return (*parts, (-1, text))
