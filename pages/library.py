@@ -6,6 +6,7 @@ It shows what there is, how much disk it takes, and what an import would be like
 import streamlit as st
 
 from pages.ui.library.datasets import show_datasets
+from pages.ui.library.drawing import show_drawing
 from pages.ui.library.importing import show_import
 from pages.ui.library.models import show_models
 from pages.ui.library.runs import show_runs
@@ -40,5 +41,7 @@ elif shelf == "models":
     show_models()
 elif shelf == "runs":
     show_runs()
+elif shelf == "draw":
+    show_drawing()
 else:
     show_datasets()

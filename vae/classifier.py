@@ -199,9 +199,10 @@ def accuracy(model: Classifier, data: Dataset, limit: int = 10_000) -> dict[str,
     predicted = torch.cat([model.predictions(data.images[r]) for r in rows])
     if model.exclusive:
         return {"class": (predicted.int().argmax(1) == targets).float().mean().item()}
+    targets = targets[:, [names.index(name) for name in model.names]]  # it may know fewer
     known = targets.isfinite()
     right = (predicted.float() == targets).sum(0) / known.sum(0).clamp(min=1)
-    return dict(zip(names, np.round(right.tolist(), 5).tolist(), strict=True))
+    return dict(zip(model.names, np.round(right.tolist(), 5).tolist(), strict=True))
 
 
 def accuracy_by_name(model: Classifier, data: Dataset, limit: int = 10_000) -> dict[str, float]:

@@ -23,11 +23,11 @@ def can_draw(space: LatentSpace) -> bool:
     return space.dataset.name == "digits"
 
 
-def draw_digit(space: LatentSpace, *, key: str) -> Tensor | None:
-    """Lets the visitor draw a digit.
+def draw_digit(shape: tuple[int, int, int], *, key: str) -> Tensor | None:
+    """Lets the visitor draw a digit, or anything else of white strokes on black.
 
     Args:
-        space: a model of digits.
+        shape: (1, H, W) of the image.
         key: key of the canvas.
 
     Returns:
@@ -54,7 +54,7 @@ def draw_digit(space: LatentSpace, *, key: str) -> Tensor | None:
         grey = np.asarray(picture.convert("L"), dtype=np.float32) / 255
     except (ValueError, OSError, SyntaxError):  # no picture at all: not sent by the canvas
         return None
-    return as_digit(grey, space.shape)
+    return as_digit(grey, shape)
 
 
 def as_digit(grey: np.ndarray, shape: tuple[int, int, int]) -> Tensor | None:

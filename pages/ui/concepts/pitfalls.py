@@ -189,7 +189,7 @@ def _confounding(space: LatentSpace) -> None:
 
 @cache.shared(8)
 def _confounded(space: LatentSpace, target: str, other: str) -> tuple[list[_Tried], float, int]:
-    known = labels.table(space)
+    known = labels.shows(space)
     rng = np.random.default_rng(0)
     _, bare = split_by_attribute(known, target, labels.excluded(space, target))
     usable = labels.fit_rows(space) & (known[target] | bare)

@@ -12,7 +12,7 @@ from pages.ui.shared import cache, formatting, links, visitor
 from pages.ui.shared.concepts import NamedConcept, concepts, keep_concept
 from pages.ui.shared.glossary import explain
 from pages.ui.shared.inside import judge_edited
-from pages.ui.shared.labels import fit_rows, table
+from pages.ui.shared.labels import fit_rows, shows
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, as_text, from_text, real_pin, refound
 from vae.codes import decode
@@ -144,7 +144,7 @@ def _example(space: LatentSpace, active: Sequence[NamedConcept]) -> int:
 
 def _without(space: LatentSpace) -> np.ndarray:
     """Rows of the images that show none of the concepts, among those that made no vector."""
-    shown = table(space)
+    shown = shows(space)
     bare = ~fit_rows(space)
     for name in (*_FIRST, "sunglasses", "bald", "open_mouth", "moustache"):
         if name in shown and (bare & ~shown[name]).any():

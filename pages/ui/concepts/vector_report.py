@@ -24,7 +24,8 @@ def _card(space: LatentSpace, concept: NamedConcept) -> ReportCard | None:
             return None
     tests = None
     if concept.target in labels.table(space):
-        rows = labels.held_out(space, concept.target, concept.rows)
+        everyone = concept.concept.about.get("from") == "train images"
+        rows = labels.held_out(space, concept.target, concept.rows, everyone=everyone)
         tests = tuple(space.mean[r] for r in rows)
     examples = (concept.z_with, concept.z_without)
     if not len(examples[0]) or not len(examples[1]):

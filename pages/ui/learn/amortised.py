@@ -98,7 +98,9 @@ def choose_image(space: LatentSpace) -> tuple[Tensor, str, int | None]:
     if source == "draw":
         own = visitor.current()
         round_ = own.drawings_cleared
-        drawn = digit_canvas.draw_digit(space, key=f"canvas-{round_}" if round_ else "canvas")
+        drawn = digit_canvas.draw_digit(
+            space.shape, key=f"canvas-{round_}" if round_ else "canvas"
+        )
         if drawn is not None:
             st.button(text("image.clear"), icon=":material/ink_eraser:", on_click=_clear_drawing)
             return drawn, text("image.drawing"), None

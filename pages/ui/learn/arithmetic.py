@@ -86,7 +86,7 @@ def choose_concept(space: LatentSpace) -> str:
     text = lesson("arithmetic")
     first = text.number("concept")
     fit = labels.fit_rows(space)
-    names = [k for k, v in labels.table(space).items() if 4 <= v[fit].sum() < fit.sum()]
+    names = [k for k, v in labels.shows(space).items() if 4 <= v[fit].sum() < fit.sum()]
     if not names:
         st.info(text("models.no_labels"))
         st.stop()

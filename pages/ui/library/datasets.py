@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 import torch
 
+from pages.ui.library.classifier import offer_classifier
 from pages.ui.library.downloads import offer_file
 from pages.ui.library.sizes import size_words
 from pages.ui.shared import cache, images, visitor
@@ -96,6 +97,7 @@ def _show(dataset: ImportedDataset) -> None:
                     )
                     st.caption("Import it above on any machine: it is the same there.")
             _offer_delete(dataset)
+        offer_classifier(dataset)
         with st.expander("Card", icon=":material/id_card:"):
             _show_card(dataset)
 

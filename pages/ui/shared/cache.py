@@ -21,6 +21,7 @@ from pages.ui.shared import images, scatter
 from pages.ui.shared.latent_space import LatentSpace, read_latent_space
 from vae import CheckpointError, DatasetError, latent, list_checkpoints
 from vae.checkpoint import load_card
+from vae.classifier import classifier_file
 from vae.codes import change_since
 from vae.datasets import Dataset, load_dataset, source_fingerprint, source_stamp
 from vae.likely_codes import LEVEL, complete
@@ -158,7 +159,10 @@ def latent_space(name: str) -> LatentSpace:
         raise CheckpointError(f"There is no model named {name!r}; choose one of {list(known)}.")
     folder = known[name].folder
     stamp = "-".join(_changed(folder / name) for name in FILES)
-    images_stamp = stamp_of(_name_of_dataset(folder, stamp))
+    dataset = _name_of_dataset(folder, stamp)
+    images_stamp = stamp_of(dataset)
+    if images_stamp:  # of data that somebody brought, whose classifier may come later
+        images_stamp += _changed(classifier_file(dataset))
     return _latent_space(known[name], f"{stamp}-{images_stamp}" if images_stamp else stamp)
 
 

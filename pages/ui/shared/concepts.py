@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pages.ui.shared import cache, formatting, visitor
-from pages.ui.shared.labels import excluded, fit_rows, table
+from pages.ui.shared.labels import excluded, fit_rows, table, trained_on
 from pages.ui.shared.latent_space import LatentSpace
 from vae.concepts.files import Concept
 from vae.concepts.vectors import adjusted_vectors, split_by_attribute
@@ -64,17 +64,24 @@ def is_ready_made(space: LatentSpace, concept: NamedConcept) -> bool:
 
 @cache.shared(16)
 def _ready(space: LatentSpace) -> dict[str, NamedConcept]:
-    fit = fit_rows(space)
-    attributes = {k: v[fit] for k, v in table(space).items() if 0 < v[fit].sum() < fit.sum()}
+    known, fit = trained_on(space), fit_rows(space)
+    codes, values = known or (space.mean[fit], {k: v[fit] for k, v in table(space).items()})
+    rows = frozenset() if known else frozenset(np.flatnonzero(fit).tolist())
+    source = "train images" if known else "held-out images"
+    attributes = {k: v for k, v in values.items() if np.nanstd(v.astype(np.float32)) > 0}
     if not attributes:
         return {}
-    codes, concepts = space.mean[fit], {}
+    concepts = {}
+    shown = table(space)
     for name, vector in adjusted_vectors(codes, attributes).items():
-        known = [other for other in excluded(space, name) if other in attributes]
-        both = split_by_attribute(attributes, name, known)
+        others = [other for other in excluded(space, name) if other in attributes]
+        both = split_by_attribute(attributes, name, others)
         with_it, without = (codes[side] for side in both)
-        about = {"target": name, "with": len(with_it), "without": len(without)}
-        concept = Concept(formatting.words(name), vector, "adjusted for the others", about)
-        rows = frozenset(np.flatnonzero(fit).tolist())
-        concepts[concept.name] = NamedConcept(concept, with_it, without, name, rows=rows)
+        number = name not in shown
+        about = {"target": name, "with": len(with_it), "without": len(without), "from": source}
+        title = formatting.words(name) + (", one standard deviation" if number else "")
+        estimator = "regression on the number" if number else "adjusted for the others"
+        concept = Concept(title if title not in concepts else name, vector, estimator, about)
+        target = None if number else name
+        concepts[concept.name] = NamedConcept(concept, with_it, without, target, rows=rows)
     return concepts

@@ -137,6 +137,10 @@ TABLE = (
         "upload", ("library",), "id of an upload", "none", "what is about to be imported",
         pushed=False,
     ),
+    Parameter(
+        "drawings", ("library",), "id of drawings", "none", "drawings that are being collected",
+        pushed=False,
+    ),
     Parameter("run", ("train",), "name of a run", "the latest", "the run"),
     Parameter("image", _LESSONS, "number", "depends on the lesson", "row of the image"),
     Parameter("seed", _LESSONS, "0 to 9999", "0", "of all random numbers", pushed=False),

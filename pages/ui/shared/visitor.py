@@ -164,7 +164,7 @@ class LibraryState:
         path: path on the server that is to be imported, of whoever runs it.
         imported: reference of what has just been imported.
         message: what has just been done, for the next run.
-        drawings: labelled drawings by hand, each `(28, 28)` uint8 and its class.
+        drawings: names the drawings of this visit, which lie with the uploads.
         drawn: number of drawings that were kept or undone, which clears the canvas.
     """
 
@@ -173,7 +173,7 @@ class LibraryState:
     path: str | None = None
     imported: str | None = None
     message: str | None = None
-    drawings: list[tuple[np.ndarray, str]] = field(default_factory=list)
+    drawings: str | None = None
     drawn: int = 0
 
 

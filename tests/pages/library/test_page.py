@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from pictures import TWENTY, pack
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.library import importing, source
+from pages.ui.library import drawing, importing, source
 from pages.ui.shared import incoming, jobs
 from pages.ui.shared.visitor import LibraryState, TrainState, Visitor
-from vae.imports import import_images, list_datasets
+from vae import load_dataset
+from vae.classifier import load_classifier
+from vae.imports import classifying, import_images, list_datasets
 from vae.runs import manager
 from vae.runs.folder import RunConfig, write_json
 from vae.runs.proposal import propose
@@ -214,3 +217,43 @@ def test_an_import_that_is_stopped_keeps_nothing(data):
     goes_on.set()
     wait("stopped-import")
     assert job.state == "stopped" and list_datasets() == []
+
+
+def test_drawings_are_kept_undone_and_become_a_dataset(data, monkeypatch):
+    drawn = torch.zeros(1, 28, 28)
+    monkeypatch.setattr(drawing, "draw_digit", lambda shape, key: drawn)
+    at = visit(shelf="draw")
+    token = at.session_state["visitor"].library.drawings
+    for k in range(4):
+        drawn = torch.zeros(1, 28, 28)
+        drawn[0, :, 5 * k : 5 * k + 3] = 1
+        fine(at.selectbox(key="drawing-label").set_value(str(k % 2)).run())
+        fine(at.button(key="drawing-keep").click().run())
+    assert [f.parent.name for f in drawing.drawings_in(token)] == ["0", "1", "0", "1"]
+    fine(at.button(key="drawing-undo").click().run())
+    assert "3 drawings" in texts(at) and "0: 2 · 1: 1" in texts(at)
+    fine(at.button(key="drawing-make").click().run())
+    wait("drawings-")
+    assert "handwriting is a dataset now" in texts(fine(at.run()))
+    (dataset,) = list_datasets()
+    assert dataset.shape == (3, 1, 28, 28) and dataset.card["classes"] == ["0", "1"]
+    train = load_dataset("handwriting", "train")
+    columns = {int(x[0].any(0).nonzero()[0]) // 5 for x in train.images[:]}
+    assert columns < {0, 1, 2}
+
+
+def test_a_classifier_is_trained_by_a_button_or_refused_in_a_sentence(data, monkeypatch):
+    splits = ["test"] * 10 + ["train"] * 30
+    import_images(grey(40, 8), "mine", labels=np.arange(40) % 2, classes=("a", "b"), splits=splits)
+    monkeypatch.setattr(classifying, "_STEPS", 1)
+    at = visit()
+    fine(at.button(key="do-classifier-mine@1").click().run())
+    wait("classifier-")
+    assert "could not be trusted" in texts(fine(at.run()))  # too few are held out
+    assert load_classifier("mine@1") is None
+    monkeypatch.setattr(classifying, "FEWEST", 1)
+    monkeypatch.setattr(classifying, "TRUSTED", 0.0)
+    fine(at.button(key="do-classifier-mine@1").click().run())
+    wait("classifier-")
+    assert "Accuracy on held-out images: class" in texts(fine(at.run()))
+    assert load_classifier("mine@1").names == ("a", "b")

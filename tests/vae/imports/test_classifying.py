@@ -10,7 +10,7 @@ import torch
 
 from vae import DatasetError, import_images, load_dataset
 from vae.__main__ import main
-from vae.classifier import load_classifier
+from vae.classifier import Classifier, accuracy, load_classifier
 from vae.concepts.attributes import (
     attribute_table,
     constant_attributes,
@@ -127,3 +127,11 @@ def test_attributes_of_another_type_are_refused():
     for values in (torch.zeros(2, dtype=torch.float64), torch.zeros(3), torch.zeros(2).long()):
         with pytest.raises(DatasetError):
             Dataset("x", "train", images, attributes={"a": values})
+
+
+def test_the_accuracy_of_a_classifier_is_of_the_labels_that_it_knows():
+    images = Images(torch.zeros(4, 1, 8, 8, dtype=torch.uint8))
+    columns = {name: torch.tensor([True, False, True, False]) for name in ("a", "b", "c")}
+    data = Dataset("x", "test", images, attributes=columns)
+    model = Classifier((1, 8, 8), ("c", "a"), exclusive=False).eval()
+    assert set(accuracy(model, data)) == {"c", "a"}
