@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,18 +19,22 @@ from .model import VAE
 from .objective import refuse_autoencoder
 from .theory.exact import exact_elbo
 
-__all__ = ["Bounds", "Estimate", "estimate_elbo", "estimate_evidence", "last_digit"]
+__all__ = ["Bounds", "Estimate", "average", "estimate_elbo", "estimate_evidence", "last_digit"]
 
 _DECODES = 2_000  # default for the largest number of codes that an estimate decodes
 _CHUNK = 240  # codes decoded at once
 _FEWEST_RULES = 6  # rules from whose spread the standard error is computed
 _NODES = (12, 24, 48)  # nodes of the quadrature in two dimensions, until the difference is below
 _FINE = 0.005  # nats
-_LARGEST_ERROR = 0.3  # standard error of log p(x) above which a few draws outweigh all others
-_WIDENINGS = {"laplace": (1.0, 1.2, 1.0, 1.2, 1.5), "posterior": (1.0, 4.0)}  # factors of σ
+_LEAST_SIZE = 10  # effective sample size below which an estimate of log p(x) is a lower bound
+_FEW, _MODES = 30, 4  # size below which another mode is looked for, and the most modes
+_REPEATS = 5  # estimates from whose spread an interval is computed
+_STUDENT_T = 2.776  # 97.5 % quantile of Student's t with four degrees of freedom
+_ENOUGH = 0.15  # standard error of log p(x) at which an estimate ends, if its digits are coarser
+_WIDENINGS = {"laplace": (1.0, 1.2, 1.5), "posterior": (1.0, 4.0)}  # factors of σ
 # The search for the mode: curvatures, steps with each, fractions of a step that are tried, and
 # the gain in nats below which the search ends.
-_SEARCHES, _STEPS, _ENOUGH = 5, 6, 0.05
+_SEARCHES, _STEPS, _GAIN = 5, 6, 0.05
 _PARTS_OF_A_STEP = 0.5 ** torch.arange(6.0)
 _ROWS = 10  # rows of a Hessian that are computed at once
 
@@ -45,20 +49,49 @@ class Estimate:
     Args:
         value: estimated value.
         error: standard error of the estimate.
+        draws: number of importance weights that were averaged, where it is known.
+        repeats: estimates from equal, disjoint parts of these weights.
+        averages_bounds: whether it is an average, and some of what was averaged are lower bounds.
     """
 
     value: float
     error: float
+    draws: float = math.inf
+    repeats: tuple[float, ...] = ()
+    averages_bounds: bool = False
+
+    @property
+    def effective_sample_size(self) -> float:
+        """The effective sample size of importance weights w, (Σ w)² / Σ w².
+
+        References:
+            Sequential imputations and Bayesian missing data problems (Kong, Liu and Wong, 1994).
+        """
+        inverse = self.error**2 + 1 / self.draws
+        return 1 / inverse if inverse else math.inf
 
     @property
     def is_lower_bound(self) -> bool:
         """Whether an estimate of log p(x) by sampling is only reliable as a lower bound.
 
-        If large importance weights are rarely drawn, the mean of the weights nearly always lies
-        below its expectation. By Markov's inequality it exceeds log p(x) by t nats with a
-        probability of at most e⁻ᵗ.
+        With an effective sample size below ten a few draws outweigh all others: large weights are
+        rarely drawn, and the mean of the weights nearly always lies below its expectation. By
+        Markov's inequality it exceeds log p(x) by t nats with a probability of at most e⁻ᵗ.
         """
-        return self.error > _LARGEST_ERROR
+        return self.averages_bounds or self.effective_sample_size < _LEAST_SIZE
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """A 95 % confidence interval of the value, from the spread of the repeats.
+
+        It is that of Student's t for the mean of five. Without repeats it is that of the normal
+        distribution, from the standard error.
+        """
+        half = 1.96 * self.error
+        if self.repeats:
+            spread = torch.tensor(self.repeats, dtype=torch.float64).std().item()
+            half = _STUDENT_T * spread / math.sqrt(len(self.repeats))
+        return self.value - half, self.value + half
 
 
 @dataclass(frozen=True)
@@ -74,6 +107,26 @@ class Bounds:
     kl: float
     elbo: Estimate
     evidence: Estimate | None = None
+
+
+def average(estimates: Sequence[Estimate]) -> Estimate:
+    """The mean of estimates of log p(x) of several images.
+
+    Random errors average out, but what lower bounds lack adds up.
+
+    Args:
+        estimates: one an image, with repeats.
+    """
+    count = len(estimates)
+    repeats = zip(*(e.repeats for e in estimates), strict=True)
+    random = math.hypot(*(e.error for e in estimates if not e.is_lower_bound))
+    lacking = sum(e.error for e in estimates if e.is_lower_bound)
+    return Estimate(
+        sum(e.value for e in estimates) / count,
+        (random + lacking) / count,
+        repeats=tuple(sum(same) / count for same in repeats),
+        averages_bounds=any(e.is_lower_bound for e in estimates),
+    )
 
 
 def last_digit(value: float) -> float:
@@ -150,14 +203,16 @@ def estimate_evidence(
     r"""Estimates log p(x) of an image to half a unit of its last printed digit, if possible.
 
     Importance sampling from a mixture: Laplace's approximation of p(x, z) at its mode, widened
-    copies of it, and, to cover other modes, q(z|x), q widened and the prior. With q alone the
+    copies of it, and, to cover other modes, q(z|x), q widened and the prior. While few draws
+    outweigh all others, the mode near the heaviest of them joins the mixture. With q alone the
     estimate would be hundreds of nats too low in 40 dimensions, where q is as narrow as p(z|x) in
     its narrowest direction.
 
     Args:
         model: a variational model.
         x: one image `(C, H, W)` in [0, 1].
-        decodes: largest number of codes that are decoded after the search for the mode.
+        decodes: largest number of codes that are decoded after the search for the mode; four
+            times as many while the effective sample size is below ten.
         tell: function that is called between chunks; an exception in it ends the estimate.
 
     Raises:
@@ -166,7 +221,7 @@ def estimate_evidence(
     References:
         Importance sampling: Monte Carlo theory, methods and examples (Owen, 2013), chapter 9;
         accurate approximations for posterior moments and marginal densities (Tierney and Kadane,
-        1986).
+        1986); adaptive multiple importance sampling (Cornuet et al., 2012).
     """
     refuse_autoencoder(model, "log p(x)")
     observed = model.observe(x[None])[0]
@@ -177,31 +232,54 @@ def estimate_evidence(
         z = z.to(posterior.mean)
         return model.decoder(z).log_prob(observed) + model.prior.log_prob(z)
 
-    try:
-        top, shape = _highest(log_joint, mean, tell)
-    except torch.linalg.LinAlgError:  # the Hessian is not finite
-        top, shape = mean, sigma.diag()
-    parts = [(top, w * shape) for w in _WIDENINGS["laplace"]]
+    parts = _around(*_mode(log_joint, mean, sigma.diag(), tell))
     parts += [(mean, w * sigma.diag()) for w in _WIDENINGS["posterior"]]
     parts += [(torch.zeros_like(mean), torch.eye(len(mean)).to(mean))]
-    locs, shapes = (torch.stack(of) for of in zip(*parts, strict=True))
-    proposal = MultivariateNormal(locs, scale_tril=shapes)
     source = _source(x)
-    drawn: list[Tensor] = []
+    codes, joints = mean.new_empty(0, len(mean)), mean.new_empty(0)
+    counts = torch.zeros(len(parts)).to(mean)
+    modes = 1
     while True:
         tell()
+        locs, shapes = (torch.stack(of) for of in zip(*parts, strict=True))
         noise = torch.randn(_CHUNK // len(parts), *locs.shape, generator=source)
         z = (locs + torch.einsum("pij,npj->npi", shapes, noise.to(locs))).flatten(0, 1)
-        log_r = proposal.log_prob(z[:, None]).logsumexp(1) - math.log(len(parts))
-        drawn.append(log_joint(z).double() - log_r)
-        log_w = torch.cat(drawn)
+        codes, joints = torch.cat([codes, z]), torch.cat([joints, log_joint(z).double()])
+        counts = counts + len(noise)
+        components = MultivariateNormal(locs, scale_tril=shapes)
+        log_r = (components.log_prob(codes[:, None]) + (counts / len(codes)).log()).logsumexp(1)
+        log_w = joints - log_r
         value = log_w.logsumexp(0).item() - math.log(len(log_w))
         # The relative error of the mean weight is the absolute error of log p(x).
         error = math.sqrt(max(log_w.softmax(0).square().sum().item() - 1 / len(log_w), 0.0))
-        if error <= min(last_digit(value) / 2, _LARGEST_ERROR / 2):
-            return Estimate(value, error)
-        if len(log_w) + len(z) > decodes:
-            return Estimate(value, error)
+        found = Estimate(value, error, len(log_w), _repeats(log_w))
+        size = found.effective_sample_size
+        most = decodes if size >= _LEAST_SIZE else 4 * decodes
+        if error <= min(last_digit(value) / 2, _ENOUGH) or len(log_w) + len(z) > most:
+            return found
+        if size < _FEW and modes < _MODES:
+            heaviest = codes[log_w.argmax()]
+            parts += _around(*_mode(log_joint, heaviest, shapes[0], tell))
+            counts = torch.cat([counts, counts.new_zeros(len(parts) - len(counts))])
+            modes += 1
+
+
+def _around(top: Tensor, shape: Tensor) -> list[tuple[Tensor, Tensor]]:
+    return [(top, w * shape) for w in _WIDENINGS["laplace"]]
+
+
+def _mode(log_joint: LogJoint, start: Tensor, root: Tensor, tell: Tell) -> tuple[Tensor, Tensor]:
+    """The mode near a code with its Laplace root; code and `root` if the Hessian is not finite."""
+    try:
+        return _highest(log_joint, start, tell)
+    except torch.linalg.LinAlgError:
+        return start, root
+
+
+def _repeats(log_w: Tensor) -> tuple[float, ...]:
+    """Estimates from every fifth of the log weights `(N,)`; components take turns in them."""
+    parts = [log_w[k::_REPEATS] for k in range(_REPEATS)]
+    return tuple(part.logsumexp(0).item() - math.log(len(part)) for part in parts)
 
 
 def _source(x: Tensor) -> torch.Generator:
@@ -233,10 +311,10 @@ def _highest(log_joint: LogJoint, start: Tensor, tell: Tell) -> tuple[Tensor, Te
             tried = z + root @ (root.T @ gradient) * _PARTS_OF_A_STEP[:, None].to(z)
             values = log_joint(tried)
             k = int(values.argmax())
-            if not values[k] > best + _ENOUGH:
+            if not values[k] > best + _GAIN:
                 break
             z, best = tried[k], values[k]
-        if not best > before + _ENOUGH:
+        if not best > before + _GAIN:
             break
     return z, root
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .bounds import estimate_evidence
+from .bounds import average, estimate_evidence
 from .checkpoint import CheckpointError, load_card, load_checkpoint, load_codes, save_card
 from .classifier import Classifier, accuracy, load_classifier
 from .code_distribution import load_code_distribution
@@ -21,19 +20,23 @@ from .concepts.attributes import attribute_table
 from .datasets import Dataset, load_dataset
 from .durations import time_words
 from .mixture import fit_mixture
-from .model import VAE
 from .objective import elbo
 from .realism import FEWEST, estimate_seconds, measure_realism
+from .sample_quality import measure_samples
 from .training.heldout import ACTIVE
 
 __all__ = [
     "attribute_survival",
     "evaluate",
-    "precision_recall",
     "psnr",
 ]
 
-_SAMPLES = 1_000  # samples for precision and recall
+EVIDENCE = (
+    *("log_evidence", "log_evidence_error", "log_evidence_interval", "log_evidence_ess"),
+    *("log_evidence_is_bound", "evidence_images", "evidence_elbo", "evidence_elbo_error"),
+)
+"""Fields of a report on log p(x): of the first images, with the ELBO of the same images."""
+
 _BATCH = 250
 
 Log = Callable[[str], None]
@@ -75,33 +78,6 @@ def attribute_survival(
     return shares
 
 
-def precision_recall(real: Tensor, generated: Tensor, k: int = 3) -> tuple[float, float]:
-    """Precision and recall of generated samples in a feature space.
-
-    Precision is the share of generated samples inside the k-nearest-neighbour manifold of the
-    real ones: within the distance of some real sample to its k-th real neighbour. Recall is the
-    share of real samples inside the manifold of the generated ones.
-
-    Args:
-        real: features of real samples `(N, F)`.
-        generated: features of generated samples `(M, F)`.
-        k: number of neighbours.
-
-    Returns:
-        Precision and recall, 0…1.
-
-    References:
-        Improved precision and recall metric for assessing generative models (Kynkäänniemi et al.,
-        2019).
-    """
-
-    def covered(inside: Tensor, of: Tensor) -> float:
-        radii = torch.cdist(of, of).kthvalue(min(k + 1, len(of)), dim=1).values
-        return (torch.cdist(inside, of) <= radii).any(1).float().mean().item()
-
-    return covered(generated, real), covered(real, generated)
-
-
 @torch.no_grad()
 def evaluate(
     folder: str | Path,
@@ -133,11 +109,12 @@ def evaluate(
         progress: called with the number of images done and the total of the step.
 
     Returns:
-        `elbo`, `reconstruction`, `kl`, `log_evidence` (nats per image), the standard errors
-        `elbo_error` and `log_evidence_error`, `active_units`, `psnr` (decibels),
-        `attribute_survival` and `classifier_accuracy` on real images (by name, 0…1),
-        `sample_precision` and `sample_recall` (of draws from N(0, I); `precision` and `recall`
-        hold them for every source), `n`; with `realism`, `realism`, `realism_interval` and
+        `elbo`, `reconstruction`, `kl` (nats per image), the standard error `elbo_error`; of the
+        first `evidence_images` images `log_evidence` with its standard error, 95 % interval,
+        smallest effective sample size and whether it can only be said to be a lower bound, and
+        the ELBO of the same images, under the names in `EVIDENCE`; `active_units`, `psnr`
+        (decibels), `attribute_survival` and `classifier_accuracy` on real images (by name, 0…1),
+        the measures of `measure_samples`, `n`; with `realism`, `realism`, `realism_interval` and
         `shared_kept`. None for metrics that do not apply.
 
     Raises:
@@ -170,7 +147,7 @@ def evaluate(
             terms.append(torch.stack([both.mean(0), both.diff(dim=0)[0] / 2, first.kl]))
         progress(start + len(x), n)
     report: dict[str, Any] = dict.fromkeys(
-        ("elbo", "elbo_error", "reconstruction", "kl", "log_evidence", "log_evidence_error")
+        ("elbo", "elbo_error", "reconstruction", "kl", *EVIDENCE)
     )
     if model.config.variational:
         reconstruction, half, kl = torch.cat(terms, 1).double()
@@ -187,11 +164,17 @@ def evaluate(
         for image in x:
             estimates.append(estimate_evidence(model, image, decodes=evidence_samples))
             progress(len(estimates), len(x))
-        report["log_evidence"] = sum(f.value for f in estimates) / len(estimates)
-        # Random errors average out, but the bias of lower bounds does not.
-        even = math.hypot(*(f.error for f in estimates if not f.is_lower_bound))
-        below = sum(f.error for f in estimates if f.is_lower_bound)
-        report["log_evidence_error"] = (even + below) / len(estimates)
+        found = average(estimates)
+        report |= {
+            "log_evidence": found.value,
+            "log_evidence_error": found.error,
+            "log_evidence_interval": found.interval,
+            "log_evidence_ess": min(e.effective_sample_size for e in estimates),
+            "log_evidence_is_bound": found.is_lower_bound,
+            "evidence_images": len(x),
+            "evidence_elbo": (reconstruction - kl)[: len(x)].mean().item(),
+            "evidence_elbo_error": (half[: len(x)].square().sum().sqrt() / len(x)).item(),
+        }
     report["active_units"] = int((means.var(0, ddof=1) > ACTIVE).sum()) if n > 1 else None
     report["psnr"] = torch.cat(decibels).mean().item()
     report["attribute_survival"] = attribute_survival(classifier, y, data) if classifier else None
@@ -201,7 +184,9 @@ def evaluate(
         sources["mixture"] = fit_mixture(means, variances, seed=seed, log=log)
         sources["learned"] = load_code_distribution(folder)
     log("Classifying samples.")
-    report |= _sample_quality(model, classifier, data, y, sources, seed)
+    names = {"gaussian": "fitted_gaussian"}
+    drawn = {names.get(name, name): of for name, of in sources.items()}
+    report |= measure_samples(model, classifier, data, y, drawn, seed, progress)
     if realism:
         places = _places(folder, means)
         seconds = estimate_seconds(model, means, sources.get("learned"))
@@ -229,42 +214,3 @@ def _places(folder: str | Path, means: np.ndarray) -> np.ndarray | None:
             if np.allclose(kept, means, atol=1e-2 * means.std()):
                 return codes["tsne"][: len(means)]
     return None
-
-
-def _sample_quality(
-    model: VAE,
-    classifier: Classifier | None,
-    data: Dataset,
-    reconstructions: Tensor,
-    drawn: dict[str, Any],
-    seed: int,
-) -> dict[str, Any]:
-    if classifier is None or len(data.images) < 2 * _SAMPLES:
-        half = len(data.images) // 2
-    else:
-        half = _SAMPLES
-    if classifier is None or half < 100:
-        return dict.fromkeys(("sample_precision", "sample_recall", "precision", "recall"))
-
-    real = classifier.features(model.observe(data.images[:half]))
-    sources = {
-        "held_out": model.observe(data.images[half : 2 * half]),
-        "reconstructions": reconstructions[half : 2 * half],
-    }
-    for source, distribution in drawn.items():
-        if distribution is not None:
-            key = "fitted_gaussian" if source == "gaussian" else source
-            sources[key] = decode(model, distribution.sample(_SAMPLES, seed))
-    if model.config.variational:
-        rng = np.random.default_rng(seed)
-        sources["prior"] = decode(model, rng.standard_normal((_SAMPLES, model.latent_dim)))
-    measured = {
-        k: precision_recall(real, classifier.features(v)) for k, v in sources.items() if len(v)
-    }
-    prior = measured.get("prior", (None, None))
-    return {
-        "sample_precision": prior[0],
-        "sample_recall": prior[1],
-        "precision": {k: v[0] for k, v in measured.items()},
-        "recall": {k: v[1] for k, v in measured.items()},
-    }

@@ -43,6 +43,18 @@ def test_log_evidence_does_not_depend_on_chunks(linear_gaussian):
     torch.testing.assert_close(whole, parts, atol=0.1, rtol=0)
 
 
+@pytest.mark.parametrize("samples", [1, 3, 6])
+def test_the_mean_weight_is_unbiased_for_every_number_of_samples(linear_gaussian, samples):
+    """Weights of a mixture are wrong if they count components that no draw came from."""
+    model, x, evidence = linear_gaussian
+    source = torch.Generator().manual_seed(0)
+    many = x[:1].expand(500, -1, -1, -1)
+    weights = (log_evidence(model, many, samples, generator=source) - evidence[0]).exp()
+    error = weights.std() / math.sqrt(len(weights))
+    assert abs(weights.mean() - 1) <= 4 * error + 1e-6
+    assert error < 0.1
+
+
 def test_kl_is_the_written_formula_and_its_monte_carlo_estimate():
     torch.manual_seed(0)
     model = VAE(VAEConfig((1, 8, 8), 3)).double()

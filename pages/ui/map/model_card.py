@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import streamlit as st
 
@@ -12,6 +13,7 @@ from pages.ui.shared.glossary import explain
 from pages.ui.shared.latent_space import LatentSpace
 from vae.bounds import Bounds, Estimate
 from vae.code_distribution import CodeDistribution
+from vae.sample_quality import MEASURES
 
 __all__ = ["show_card"]
 
@@ -19,11 +21,13 @@ _METRICS = (  # key, label, format
     ("active_units", "Active units", "{}"),
     ("psnr", "PSNR", "{:.1f} dB"),
 )
+_SAME = "ELBO of the same images"
 _HELP = {  # the glossary's term, and what there is to add
     "ELBO": ("ELBO", ""),
     "Reconstruction": ("reconstruction", ""),
     "KL": ("KL", ""),
-    "Log evidence": ("evidence", "By importance sampling on the first 200 images."),
+    _SAME: ("ELBO", "Of the images for which the log evidence was estimated."),
+    "Log evidence": ("evidence", "By importance sampling on the first images."),
     "Active units": ("active unit", ""),
 }
 _PSNR = (
@@ -64,11 +68,37 @@ def _nats(metrics: dict[str, float]) -> dict[str, str]:
         return {
             k: f"≈ {formatting.figure_of(metrics[v])}" for k, v in names.items() if v in metrics
         }
-    evidence = None
-    if "log_evidence" in metrics:
-        evidence = Estimate(metrics["log_evidence"], metrics.get("log_evidence_error", 1.0))
     elbo = Estimate(metrics["elbo"], metrics["elbo_error"])
-    return formatting.bounds_in_words(Bounds(metrics["kl"], elbo, evidence))
+    return formatting.bounds_in_words(Bounds(metrics["kl"], elbo)) | _evidence(metrics)
+
+
+def _evidence(metrics: dict[str, float]) -> dict[str, str]:
+    """Log p(x) of the first images of a card, beside the ELBO of the same images."""
+    if "log_evidence" not in metrics:
+        return {}
+    found = Estimate(
+        metrics["log_evidence"],
+        metrics.get("log_evidence_error", 1.0),
+        averages_bounds=bool(metrics.get("log_evidence_is_bound")),
+    )
+    known = "evidence_elbo" in metrics  # earlier versions compared it with the ELBO of all images
+    prefix = "evidence_elbo" if known else "elbo"
+    elbo = Estimate(metrics[prefix], metrics[f"{prefix}_error"])
+    shown = formatting.bounds_in_words(Bounds(metrics["kl"], elbo, found))
+    return ({_SAME: shown["ELBO"]} if known else {}) | {"Log evidence": shown["Log evidence"]}
+
+
+def _sampling(metrics: dict[str, Any]) -> str:
+    """How far the estimate of log p(x) can be trusted, or ""."""
+    interval, numbers = metrics.get("log_evidence_interval"), _numbers(metrics)
+    if not isinstance(interval, list | tuple) or "log_evidence_ess" not in numbers:
+        return ""
+    low, high = (formatting.nats(end) for end in interval)
+    return (
+        f"Log evidence by importance sampling on the first {numbers['evidence_images']:,} images: "
+        f"95 % interval {low} to {high} nats; effective sample size "
+        f"{numbers['log_evidence_ess']:,.0f} or more for each image."
+    )
 
 
 def show_card(space: LatentSpace) -> None:
@@ -92,24 +122,9 @@ def show_card(space: LatentSpace) -> None:
             if numbers.get(key) is not None:
                 about = explain(*_HELP[label]) if label in _HELP else _PSNR
                 st.metric(label, text.format(numbers[key]), width="content", help=about)
-    precision, recall = _numbers(metrics.get("precision")), _numbers(metrics.get("recall"))
-    if precision and recall:
-        st.markdown("**Samples compared with real images**")
-        share = st.column_config.NumberColumn(format="percent")
-        st.dataframe(
-            [
-                {"Pictures": words, "Precision": precision[key], "Recall": recall.get(key)}
-                for key, words in _SOURCES.items()
-                if key in precision
-            ],
-            hide_index=True,
-            column_config={"Precision": share, "Recall": share},
-        )
-        st.caption(
-            "From 1,000 pictures of each kind, in the feature space of the classifier. Precision: "
-            "the share that lies among real images. Recall: the share of real images that lies "
-            "among them (Kynkäänniemi et al., 2019)."
-        )
+    if trust := _sampling(metrics):
+        st.caption(trust)
+    _show_samples(metrics)
     _show_realism(_numbers(metrics.get("realism")), _numbers(metrics.get("shared_kept")))
     _show_fit(space.distribution)
     rows = card.get("trade_off")
@@ -188,6 +203,43 @@ def _show_fit(distribution: CodeDistribution | None) -> None:
     st.caption(
         "A distribution that merely remembered its training codes would draw codes nearer to "
         "them than held-out codes are, and find those far less likely."
+    )
+
+
+def _show_samples(metrics: dict[str, Any]) -> None:
+    """How samples compare with real images, with intervals where they were measured."""
+    measured = {name: _numbers(metrics.get(name)) for name in MEASURES}
+    if not measured["precision"]:
+        return
+
+    def cell(measure: str, source: str) -> str | None:
+        if source not in measured[measure]:
+            return None
+        ends = metrics.get(f"{measure}_interval")
+        ends = ends.get(source) if isinstance(ends, dict) else None
+        value = measured[measure][source]
+        half = (ends[1] - ends[0]) / 2 if isinstance(ends, list) and len(ends) == 2 else 0.0
+        if measure == "density":
+            return f"{value:.2f}" + (f" ± {half:.2f}" if half else "")
+        return f"{100 * value:.1f} %" + (f" ± {100 * half:.1f}" if half else "")
+
+    st.markdown("**Samples compared with real images**")
+    st.dataframe(
+        [
+            {"Pictures": words}
+            | {name.capitalize(): cell(name, key) for name in MEASURES if measured[name]}
+            for key, words in _SOURCES.items()
+            if key in measured["precision"]
+        ],
+        hide_index=True,
+    )
+    st.caption(
+        "In the feature space of the classifier, with 95 % intervals from five seeds. Precision: "
+        "the share of the pictures that lies among real images. Recall: the share of real images "
+        "that lies among the pictures (Kynkäänniemi et al., 2019). Copies of one average image "
+        "have a precision of 100 %, but hardly any coverage: the share of the neighbourhoods of "
+        "real images that hold a picture. Density: how many of these neighbourhoods a picture "
+        "lies in, 1 for real images (Naeem et al., 2020)."
     )
 
 
