@@ -10,11 +10,16 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Independent, Normal, constraints
 
 __all__ = [
+    "STEEPEST",
     "ContinuousBernoulli",
     "likelihood",
+    "logits_of_mean",
     "observe",
     "training_target",
 ]
+
+STEEPEST = 255.0
+"""Largest |logit| of a continuous Bernoulli: its standard deviation is then one 8-bit step."""
 
 # Below this |logit| the closed forms suffer from cancellation; a Taylor series is exact there.
 _NEAR_HALF = 0.1
@@ -113,7 +118,10 @@ def likelihood(
 
     The mean of a Gaussian is a sigmoid, because pixels lie in [0, 1]; its standard deviation is
     `sigma_floor + sigmoid(raw)`. The floor is necessary: on a flat background the density grows
-    without bound as the standard deviation approaches 0, and would dominate the objective.
+    without bound as the standard deviation approaches 0, and would dominate the objective. The
+    logits of a continuous Bernoulli are limited to ±`STEEPEST` for the same reason: exactly black
+    pixels would have a density without bound. No pixel then has more than log 255 = 5.5 nats,
+    those of a grey value that is known for certain.
 
     Args:
         name: one of `LIKELIHOODS`.
@@ -128,7 +136,7 @@ def likelihood(
     if name == "bernoulli":
         pixels: Distribution = Bernoulli(logits=raw, validate_args=validate_args)
     elif name == "continuous_bernoulli":
-        pixels = ContinuousBernoulli(raw, validate_args)
+        pixels = ContinuousBernoulli(raw.clamp(-STEEPEST, STEEPEST), validate_args)
     elif name == "gaussian":
         mean, deviation = raw.chunk(2, dim=1)
         sigmas = sigma_floor + torch.sigmoid(deviation)
@@ -137,6 +145,23 @@ def likelihood(
         mean = torch.sigmoid(raw)
         pixels = Normal(mean, torch.full_like(mean, sigma), validate_args)
     return Independent(pixels, 3, validate_args)
+
+
+def logits_of_mean(name: str, mean: Tensor) -> Tensor:
+    """The outputs of a decoder's last layer that give a mean.
+
+    Args:
+        name: one of `LIKELIHOODS`.
+        mean: means `(...)`, above 0 and below 1.
+    """
+    if name != "continuous_bernoulli":
+        return torch.logit(mean)
+    low, high = torch.full_like(mean, -1e4), torch.full_like(mean, 1e4)
+    for _ in range(60):  # the mean rises with the logit
+        middle = (low + high) / 2
+        above = ContinuousBernoulli(middle, validate_args=False).mean > mean
+        low, high = torch.where(above, low, middle), torch.where(above, middle, high)
+    return (low + high) / 2
 
 
 def observe(name: str, x: Tensor) -> Tensor:

@@ -107,8 +107,9 @@ EXPORT("silu") void silu(const float *in, float *out, int count) {
 }
 
 // The mean of a continuous Bernoulli, 1/(1 − e^−r) − 1/r; near 0 the difference loses its digits
-// and the Taylor series has all of them.
+// and the Taylor series has all of them. Logits beyond ±255 count as 255, as in the library.
 INLINE v128_t continuous(v128_t r) {
+  r = wasm_f32x4_min(wasm_f32x4_max(r, wasm_f32x4_splat(-255)), wasm_f32x4_splat(255));
   v128_t one = wasm_f32x4_splat(1), square = wasm_f32x4_mul(r, r);
   v128_t near = wasm_f32x4_lt(square, wasm_f32x4_splat(0.25f));
   v128_t far = wasm_f32x4_sub(
