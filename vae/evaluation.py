@@ -18,6 +18,7 @@ from .code_distribution import load_code_distribution
 from .codes import FittedGaussian, change_since, decode, encode
 from .concepts.attributes import attribute_table
 from .datasets import Dataset, load_dataset
+from .disentanglement import as_report, factors_of, measure
 from .durations import time_words
 from .mixture import fit_mixture
 from .objective import elbo
@@ -114,8 +115,9 @@ def evaluate(
         smallest effective sample size and whether it can only be said to be a lower bound, and
         the ELBO of the same images, under the names in `EVIDENCE`; `active_units`, `psnr`
         (decibels), `attribute_survival` and `classifier_accuracy` on real images (by name, 0…1),
-        the measures of `measure_samples`, `n`; with `realism`, `realism`, `realism_interval` and
-        `shared_kept`. None for metrics that do not apply.
+        the measures of `measure_samples`, `n`; where factors of the images are known, under
+        `disentanglement` the scores of `disentanglement.measure`; with `realism`, `realism`,
+        `realism_interval` and `shared_kept`. None for metrics that do not apply.
 
     Raises:
         CheckpointError: if the checkpoint cannot be read.
@@ -199,6 +201,9 @@ def evaluate(
             tsne=places,
             progress=lambda share: progress(round(100 * share), 100),
         )
+    if factors := factors_of(data, encoded["index"]):
+        log(f"Scoring disentanglement by {len(factors)} known factors.")
+        report |= as_report(measure(means, factors, seed, progress))
     report |= {"dataset": name, "n": n}
     if save:
         save_card(folder, card | {"metrics": report})

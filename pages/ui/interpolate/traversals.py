@@ -9,6 +9,7 @@ from pages.ui.components.plotly_chart import chart
 from pages.ui.components.sliders import Slider, live_sliders
 from pages.ui.interpolate import endpoints
 from pages.ui.shared import cache, export, links, plot_style, scatter, share
+from pages.ui.shared.disentanglement import axes_in_words
 from pages.ui.shared.inside import judge
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.programs import code_as_python
@@ -83,6 +84,9 @@ def traversal_view(space: LatentSpace) -> None:
             "σ is the standard deviation of the codes along that direction. Double-click a slider "
             "to reset it to 0."
         )
+        shown_axes = [int(vector.argmax()) for vector in vectors[here]] if kind == "axes" else []
+        if words := axes_in_words(space.card, shown_axes):
+            st.caption(words)
     z = _codes(space, base, vectors[here], np.atleast_2d(values), level)[0]
     with left:
         st.caption(f"Here the code is {judge(space, z).words}.")

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.shared import formatting
+from pages.ui.shared.disentanglement import show_scores
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.glossary import explain
 from pages.ui.shared.latent_space import LatentSpace
@@ -127,6 +128,7 @@ def show_card(space: LatentSpace) -> None:
     _show_samples(metrics)
     _show_realism(_numbers(metrics.get("realism")), _numbers(metrics.get("shared_kept")))
     _show_fit(space.distribution)
+    show_scores(card)
     rows = card.get("trade_off")
     if trade_off := [_numbers(row) for row in rows] if isinstance(rows, list) else []:
         st.markdown("**Trade-off between reconstructions and samples**")
