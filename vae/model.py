@@ -182,6 +182,12 @@ class Decoder(nn.Module):
         assert last.bias is not None  # every layer of a decoder has one
         return last.weight, last.bias, last.weight.shape[0] // 2
 
+    def mean_biases(self) -> Tensor:
+        """The biases of the last layer that set the mean, one a pixel or one a channel."""
+        last = next(m for m in reversed(self.network) if isinstance(m, nn.Conv2d | nn.Linear))
+        assert last.bias is not None
+        return last.bias[: len(last.bias) // parameters_per_pixel(self.config.likelihood)]
+
     def forward(self, z: Tensor, validate_args: bool | None = None) -> Independent:
         """Returns p(x|z) with batch `(B,)` and event `(C, H, W)`.
 

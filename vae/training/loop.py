@@ -20,6 +20,7 @@ from .distributed import Group
 from .fast import adam_step
 from .heldout import Heldout, evaluate_heldout
 from .precision import resolve_precision
+from .start import start_at_average
 
 __all__ = ["Progress", "TrainingError", "TrainingState", "train"]
 
@@ -123,6 +124,8 @@ def train(
     state = state if state is not None else TrainingState()
     device = next(model.parameters()).device
     group = group or Group(device=device)
+    if state.step == 0:
+        start_at_average(model, images)
     model.requires_grad_(True).train().to(memory_format=torch.channels_last)
     parameters = list(model.parameters())
     _allocate_moments(state, parameters)
