@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..datasets import Dataset, load_dataset
 from ..model import VAE
 from .attributes import attribute_table, excluded_by, number_table
 from .edits import Effect, rmse, true_pictures
+from .paired import fit_paired_step
 from .vectors import adjusted_vectors, split_by_attribute
 
 __all__ = ["STRENGTHS", "EditBench", "evaluate_concepts"]
@@ -23,11 +24,14 @@ __all__ = ["STRENGTHS", "EditBench", "evaluate_concepts"]
 STRENGTHS = np.arange(0.5, 1.5001, 0.125)
 """Strengths among which the best one of an attribute is chosen."""
 
+_PAIRS = 1_500  # of people with and without an attribute, at most
+_FROM_PAIRS = ("constant_step", "dependent_step")
 _TRAIN = 5_000  # training images from which vectors are estimated
 _ACCURATE, _SURVIVES = 0.99, 0.95  # thresholds above which an attribute is evaluated
 
 Log = Callable[[str], None]
 Progress = Callable[[int, int], None]
+Step = Callable[[np.ndarray], np.ndarray]  # rows to what is added, `(D,)` or `(N, D)`
 
 
 def evaluate_concepts(
@@ -65,7 +69,10 @@ def evaluate_concepts(
         `counterfactual_error` at the best strength, `do_nothing_error` (of the unedited
         reconstruction), `model_of_truth_error` (of the reconstructed ground truth).
         `random_direction`: the same for random directions of the same length, one for each
-        person, at the same strengths. `not_judged`: reasons by attribute.
+        person, at the same strengths. Of images that can be drawn again, `constant_step`: the
+        same for the constant step of the smallest squared error on pairs of training people with
+        and without the attribute, and `dependent_step`: for the step that is affine in the code,
+        from the same pairs. `not_judged`: reasons by attribute.
 
     Raises:
         CheckpointError: if the checkpoint cannot be read.
@@ -77,6 +84,7 @@ def evaluate_concepts(
         raise ValueError(f"{folder}: the card names no dataset; expected one for the evaluation.")
     classifier, data = load_classifier(name), load_dataset(name, "test")
     report: dict[str, Any] = {"dataset": name, "attributes": {}, "random_direction": {}}
+    report |= {"constant_step": {}, "dependent_step": {}}
     report["not_judged"] = {}
     if classifier is None or not attribute_table(data, slice(0, 1)):
         why = "has no attributes" if classifier else "has no classifier"
@@ -99,9 +107,22 @@ def evaluate_concepts(
     rng = np.random.default_rng(seed)
     for attribute in judged:
         log(f"Adding {attribute}.")
-        measured = bench.measure(attribute, vectors[attribute], judged, rng)
-        report["attributes"][attribute], report["random_direction"][attribute] = measured
+        pairs = _pairs(model, train, table, attribute, codes["mean"])
+        kinds = ("attributes", "random_direction", *(_FROM_PAIRS if pairs else ()))
+        steps = bench.measure(attribute, vectors[attribute], judged, rng, pairs)
+        for kind, measured in zip(kinds, steps, strict=True):
+            report[kind][attribute] = measured
     return report | {"n": n, "estimator": "adjusted", "vectors_from": len(codes["mean"])}
+
+
+def _pairs(
+    model: VAE, train: Dataset, table: Mapping[str, np.ndarray], name: str, codes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Codes of training people without an attribute, and drawn again with it."""
+    lacking = split_by_attribute(table, name, excluded_by(train, name))[1]
+    rows = np.flatnonzero(lacking)[:_PAIRS]
+    drawn = true_pictures(train, rows, {name: True})
+    return None if drawn is None else (codes[rows], encode(model, drawn, bound=False)["mean"])
 
 
 def _judged(
@@ -139,25 +160,30 @@ class EditBench:
         return Effect(self.classifier.names, self.before[rows], after), y
 
     def measure(
-        self, name: str, vector: np.ndarray, judged: list[str], rng: np.random.Generator
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        self,
+        name: str,
+        vector: np.ndarray,
+        judged: list[str],
+        rng: np.random.Generator,
+        pairs: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Figures of a vector, of random directions, and of two steps from pairs if there are."""
         excluded = excluded_by(self.data, name)
         targets, allowed = {name: True}, {name, *excluded}
         eligible = np.flatnonzero(split_by_attribute(self.table, name, excluded)[1])
         order = rng.permutation(eligible)
         choose, rows = np.sort(order[::2]), np.sort(order[1::2])
+        truth = true_pictures(self.data, rows, targets)
 
         def leakage(effect: Effect) -> tuple[str | None, float]:
             return effect.leakage(allowed, judged) or (None, 0.0)
 
-        tried = [self.edit(choose, s * vector)[0] for s in STRENGTHS]
-        gains = [effect.success(targets) - leakage(effect)[1] for effect in tried]
-        best = float(STRENGTHS[int(np.argmax(gains))])
-        truth = true_pictures(self.data, rows, targets)
-        directions = rng.standard_normal((len(rows), len(vector)))
-        directions *= np.linalg.norm(vector) / np.linalg.norm(directions, axis=1, keepdims=True)
+        def strongest(step: Step) -> float:
+            tried = [self.edit(choose, s * step(choose))[0] for s in STRENGTHS]
+            gains = [effect.success(targets) - leakage(effect)[1] for effect in tried]
+            return float(STRENGTHS[int(np.argmax(gains))])
 
-        def figures(step: np.ndarray) -> dict[str, Any]:
+        def figures(step: np.ndarray, best: float) -> dict[str, Any]:
             at_best, y = self.edit(rows, best * step)
             at_one = at_best if best == 1 else self.edit(rows, step)[0]
             leaks_into, leak = leakage(at_best)
@@ -165,7 +191,16 @@ class EditBench:
             measured |= {"success_at_best": at_best.success(targets), "leakage": leak}
             return measured | {"leaks_into": leaks_into} | self._errors(rows, y, truth)
 
-        return figures(vector), figures(directions)
+        best = strongest(lambda _: vector)
+        directions = rng.standard_normal((len(rows), len(vector)))
+        directions *= np.linalg.norm(vector) / np.linalg.norm(directions, axis=1, keepdims=True)
+        measured = [figures(vector, best), figures(directions, best)]
+        if pairs is not None:
+            constant, dependent = (pairs[1] - pairs[0]).mean(0), fit_paired_step(*pairs)
+            measured.append(figures(constant, strongest(lambda _: constant)))
+            best = strongest(lambda of: dependent.at(self.codes[of]))
+            measured.append(figures(dependent.at(self.codes[rows]), best))
+        return measured
 
     def _errors(self, rows: np.ndarray, y: Tensor, truth: Tensor | None) -> dict[str, Any]:
         names = ("counterfactual_error", "do_nothing_error", "model_of_truth_error")
