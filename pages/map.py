@@ -8,10 +8,9 @@ import streamlit as st
 from pages.ui.components import address
 from pages.ui.components.decoded_view import live_picture
 from pages.ui.components.latent_map import latent_map
-from pages.ui.map import model_card, pin_details, placing, which_images
+from pages.ui.map import model_card, pin_details, placing, side_by_side, which_images
 from pages.ui.map.as_python import pin_as_python
 from pages.ui.shared import links, model_picker, own_things, scatter, share, visitor
-from pages.ui.shared.foreign_text import message
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title("Map", anchor=False, width="content")
@@ -27,19 +26,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         **links.choice("projection", maps, first, labels=maps.get),
         help=placing.about_maps(),
     )
-    deep = space.mean.shape[1] > 2
-    if projection == "latent" and deep:
-        axes = ()
-        for name in "xy":
-            others = [int(k) for k in space.order if k not in axes]
-            chosen = st.selectbox(
-                f"{name} axis",
-                others,
-                format_func=lambda k: f"z{k + 1}",
-                **links.choice(f"{name}-axis", others, others[0], text=lambda k: f"z{k + 1}"),
-                help="Latent dimensions, the most informative first.",
-            )
-            axes = (*axes, chosen)
+    if projection == "latent" and space.mean.shape[1] > 2:
+        axes = placing.choose_axes(space)
     colour = st.selectbox(
         "Colour",
         list(colours),
@@ -57,6 +45,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     ) as about:
         if about.open:
             model_card.show_card(space)
+    beside = side_by_side.choose_beside(space)
     share.button()
 
 model_picker.show_notices(space)
@@ -68,7 +57,7 @@ placing.pin_first(space)
 def explore() -> None:
     """The map and what is pinned: a click reruns only this."""
     model_picker.rerun_if_changed(opened)
-    left, right = st.columns([2, 1], gap="medium")
+    left, right = st.columns([2, 1] if beside is None else 2, gap="medium")
     pins = visitor.pins(space)
     share.python(lambda: pin_as_python(space, pins[-1] if pins else None))
     with left:
@@ -80,20 +69,20 @@ def explore() -> None:
             key="map",
             keep=keep,
             pins=pins,
+            linked=side_by_side.VIEW if beside else None,
             on_pin=lambda value: placing.pin_clicked(space, value),
             on_group=lambda name, rows: visitor.set_group(space, name, rows),
         )
-        if projection == "latent" and space.variational:
-            st.caption(
-                "Dotted circles: one, two and three standard deviations of the prior, N(0, I)."
-            )
         which_images.explain_marks(space)
-        if reason := space.card.get("no_tsne"):
-            st.caption(message(reason))
-        if keep == "pinned" and not pins:
-            st.caption(placing.NOTHING_PINNED)
+        placing.explain(space, projection, keep, pins)
         placing.next_step(space)
         placing.own_things(space, projection, axes)
+    if beside is not None:
+        with right:
+            side_by_side.show_beside(beside, space, "map", projection, colour)
+        right, other = st.columns(2, gap="medium")
+        with other:
+            side_by_side.show_details(beside, space, pins[-1] if pins else None)
     with right:
         live_picture("map")
         placing.suggest(space, pins)

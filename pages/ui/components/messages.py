@@ -182,6 +182,8 @@ class MapData(Message):
 
     base: str
     view: str
+    linked: str | None
+    second: bool
     model: str
     description: str
     figure: str

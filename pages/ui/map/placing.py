@@ -11,10 +11,9 @@ import streamlit as st
 from pages.ui.components import pickers
 from pages.ui.components.messages import MapPinned
 from pages.ui.map.exports import export_and_import
-from pages.ui.shared import links, visitor
+from pages.ui.shared import glossary, links, visitor
 from pages.ui.shared.device import on_a_phone
-from pages.ui.shared.foreign_text import plain
-from pages.ui.shared.glossary import explain
+from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
 from pages.ui.shared.samples import metric_of
@@ -23,9 +22,10 @@ from vae.likely_codes import LEVEL, blend
 from vae.realism import MAPS, choose_map
 
 __all__ = [
-    "NOTHING_PINNED",
     "about_maps",
+    "choose_axes",
     "choose_others",
+    "explain",
     "next_step",
     "own_things",
     "pin_clicked",
@@ -43,7 +43,7 @@ NOTHING_PINNED = (
 
 def about_maps() -> str:
     """What the maps are, for a tooltip."""
-    return explain(
+    return glossary.explain(
         "projection",
         "Every point of the latent axes and of the PCA plane can be decoded. t-SNE separates "
         "groups best but has no inverse: between points, the nearest codes are averaged.",
@@ -109,6 +109,32 @@ def _choose_blend(space: LatentSpace) -> str:
         help="The nearest codes are averaged: as they are, or as noise of their learned "
         "distribution, from which the average comes forward as a likely code.",
     )
+
+
+def choose_axes(space: LatentSpace) -> tuple[int, ...]:
+    """Asks which two latent dimensions the map shows."""
+    axes: tuple[int, ...] = ()
+    for name in "xy":
+        others = [int(k) for k in space.order if k not in axes]
+        chosen = st.selectbox(
+            f"{name} axis",
+            others,
+            format_func=lambda k: f"z{k + 1}",
+            **links.choice(f"{name}-axis", others, others[0], text=lambda k: f"z{k + 1}"),
+            help="Latent dimensions, the most informative first.",
+        )
+        axes = (*axes, chosen)
+    return axes
+
+
+def explain(space: LatentSpace, projection: str, keep: str, pins: Sequence[Pin]) -> None:
+    """Says below the map what is special about it."""
+    if projection == "latent" and space.variational:
+        st.caption("Dotted circles: one, two and three standard deviations of the prior, N(0, I).")
+    if reason := space.card.get("no_tsne"):
+        st.caption(message(reason))
+    if keep == "pinned" and not pins:
+        st.caption(NOTHING_PINNED)
 
 
 def suggest(space: LatentSpace, pins: Sequence[Pin]) -> None:

@@ -57,6 +57,10 @@ TABLE = (
         old={"Mean code": "mean", "As in the last pin": "pinned"},
     ),
     Parameter(
+        "beside", ("map",), "name of a model of the same images", "none",
+        "the model that is shown beside it",
+    ),
+    Parameter(
         "own", _PLACES, "short id of what the data folder keeps", "none",
         "concepts that the visitor made",
     ),

@@ -37,6 +37,8 @@ def latent_map(
     key: str,
     keep: str = "mean",
     pins: Sequence[Pin] = (),
+    linked: str | None = None,
+    second: bool = False,
     on_pin: Callable[[MapPinned], None],
     on_group: Callable[[str, list[int]], None],
 ) -> None:
@@ -52,6 +54,8 @@ def latent_map(
             which completes each position like the last pin. On a t-SNE map, "likely" averages
             the nearest codes through their learned distribution.
         pins: drawn on the map; the last one is the pinned one.
+        linked: key of another map that shows the same image, or else the same place, as this.
+        second: whether it is the second of two maps, which has no tools of its own.
         on_pin: called with each click. Its model, row and code may be those of another map.
         on_group: called with the group, "A" or "B", and the rows of a lasso.
     """
@@ -72,6 +76,8 @@ def latent_map(
         {
             "base": links.base_path(),
             "view": key,
+            "linked": linked,
+            "second": second,
             "model": space.name,
             "description": f"Map of {len(space)} codes: {view}. Arrow keys move the probe, "
             "Enter pins it, plus and minus zoom.",

@@ -30,18 +30,18 @@ export class Controls {
 
   listenToPointer() {
     const { map } = this
-    const { stage, screens } = map
+    const { stage } = map
     const moved = (event) => {
       if (this.pinch.takes(event)) return
       if (this.pressed && !this.coarse && event.buttons) return
       const place = this.locate(event)
       if (place) map.probe(place, event.timeStamp)
-      else screens.tip.hidden = true
+      else map.leave()
     }
     this.on(stage, RAW, moved)
     this.on(stage, "pointerenter", () => { this.rect = null })
     this.on(stage, "pointerleave", ({ pointerType }) => {
-      if (pointerType !== "touch") screens.tip.hidden = true
+      if (pointerType !== "touch") map.leave()
     })
     this.on(window, "scroll", () => { this.rect = null }, { capture: true, passive: true })
     this.on(window, "resize", () => { this.rect = null })

@@ -1,7 +1,7 @@
 // The live map: a Plotly scatter of codes whose every place is decoded under the pointer.
 
 import {
-  Decoders, StatusLine, SyncedValue, component, fetchFrom, loadPlotly, theme,
+  Decoders, StatusLine, SyncedValue, clamp, component, fetchFrom, loadPlotly, theme,
 } from "../base.js"
 import { Controls } from "./controls.js"
 import {
@@ -14,6 +14,7 @@ import { Screens } from "./screens.js"
 import { Tour } from "./tour.js"
 
 const WEBGL = Boolean(document.createElement("canvas").getContext("webgl"))
+const maps = (globalThis.latentMaps ??= new Map()) // those of the page, by their views
 const SNAP = 9 // pixels within which a click means the point, not the place
 
 export class LatentMap {
@@ -40,6 +41,9 @@ export class LatentMap {
   // Called on every rerun. Runs follow one another, and only what changed is done again.
   update(data) {
     this.data = data
+    maps.set(data.view, this)
+    this.root.toggleAttribute("data-linked", data.linked !== null)
+    this.root.toggleAttribute("data-second", data.second)
     this.pins.receive(data.pins)
     this.groups.receive(data.groups)
     this.stage.setAttribute("aria-label", data.description)
@@ -235,6 +239,38 @@ export class LatentMap {
       this.screens.tellSoon()
     })
     this.screens.tellSoon()
+    this.linked?.follow(place, this.ids[this.pointAt(place)])
+  }
+
+  // The map whose pointer goes with this one's.
+  get linked() {
+    return maps.get(this.data.linked)
+  }
+
+  // Shows the same image as another map, or else the same place.
+  follow({ x, y }, id) {
+    const { area, ready } = this.axes
+    if (!this.family || !this.decoder || !ready) return
+    this.tour.stop()
+    const row = id === undefined ? -1 : this.ids.indexOf(id)
+    if (row >= 0) [x, y] = [this.grid.x[row], this.grid.y[row]]
+    const [left, down] = this.axes.toPixels(x, y)
+    const px = clamp(left, area.left, area.left + area.width)
+    const py = clamp(down, area.top, area.top + area.height)
+    this.screens.tip.hidden = this.screens.probe.hidden = false
+    const moved = performance.now()
+    this.decodeAt({ px, py, x, y }, (picture, presence) => {
+      this.screens.paint(picture, presence, moved)
+      this.screens.tellSoon()
+    })
+    this.screens.tellSoon()
+  }
+
+  // The pointer has left.
+  leave() {
+    for (const { screens } of [this, this.linked].filter(Boolean)) {
+      screens.tip.hidden = screens.probe.hidden = true
+    }
   }
 
   decodeAt(place, paint) {
@@ -300,6 +336,7 @@ export class LatentMap {
 
   close() {
     this.stop.abort()
+    if (maps.get(this.data.view) === this) maps.delete(this.data.view)
     clearTimeout(this.sheetTimer)
     this.decoders.close()
     clearTimeout(this.screens.telling)
