@@ -32,6 +32,7 @@ _EXAMPLES = {
     "free_bits": "0.1",
     "sigma_warmup_epochs": "2",
     "variance_weighting": "1",
+    "patience": "10",
     "precision": "float32",
     "seed": "1",
 }

@@ -6,6 +6,8 @@
 - `status.json`: the state of the run, with a heartbeat.
 - `metrics.jsonl`: one report in each line.
 - `snapshots/`: samples, reconstructions and codes of some epochs.
+- `best.safetensors`: the weights of the best epoch, of runs that stop early.
+- `note.txt`: what a visitor noted about the run.
 - `state.safetensors`: the state from which training resumes exactly.
 - The files of a checkpoint.
 """
@@ -33,6 +35,7 @@ from ..training.config import TrainingConfig
 
 __all__ = [
     "FILES",
+    "LONGEST_NOTE",
     "Control",
     "Position",
     "RunConfig",
@@ -50,14 +53,19 @@ __all__ = [
     "read_config",
     "read_control",
     "read_metrics",
+    "read_note",
     "read_status",
     "write_json",
+    "write_note",
 ]
+
+LONGEST_NOTE = 2_000  # characters
 
 _PROBE = threading.Lock()  # a reader must not mistake the probe of another for the holder
 LIVE = ("waiting", "starting", "running", "paused", "finishing", "fitting")
 FILES = (  # the last one marks the folder as that of a run
     *("status.json", "metrics.jsonl", "control.json", "changes.jsonl", "state.safetensors"),
+    *("best.safetensors", "note.txt"),
     *(*CHECKPOINT_FILES, "log.txt", "run.lock"),
     "config.json",
 )
@@ -462,6 +470,36 @@ def control(
         now.learning_rate if learning_rate is None else learning_rate,
     )
     write_json(Path(folder) / "control.json", asdict(updated))
+
+
+def read_note(folder: str | Path) -> str:
+    """Reads what a visitor noted about a run; empty if there is nothing."""
+    try:
+        return (Path(folder) / "note.txt").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def write_note(folder: str | Path, text: str) -> None:
+    """Writes a note about a run, at most `LONGEST_NOTE` characters of it.
+
+    Args:
+        folder: folder of the run.
+        text: text of the note; empty to remove it.
+
+    Raises:
+        RunError: if the folder holds no run, or the note cannot be written.
+    """
+    if not is_run(folder):
+        raise RunError(f"{folder} holds no run, or no longer one. Choose another run.")
+    file = Path(folder) / "note.txt"
+    try:
+        if text.strip():
+            write_file(file, text.strip()[:LONGEST_NOTE].encode())
+        else:
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"{file} cannot be written ({_what(error)}).") from error
 
 
 def write_json(file: Path, value: Any) -> None:

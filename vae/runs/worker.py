@@ -34,6 +34,7 @@ from ..training.data import in_memory, steps_per_epoch
 from ..training.distributed import Group, join, leave
 from ..training.loop import Progress, TrainingState, train
 from ..training.precision import resolve_precision
+from .best import BestEpoch
 from .folder import (
     Control,
     RunConfig,
@@ -200,6 +201,8 @@ class _Trainer:
         self._seen: tuple[int, Control] = (0, Control())
         self._singles = 0
         self._card: dict[str, Any] = {}
+        self._best: BestEpoch | None = None
+        self._stalled = False
 
     def run(self) -> Status:
         try:
@@ -262,6 +265,8 @@ class _Trainer:
             self._rewind(self.state.step, per_epoch)
             if self.state.step == 0:
                 snapshots.take(model, 0)
+            if training.patience:
+                self._best = BestEpoch(self.folder, training, self.state.step // per_epoch)
         progress_of = train(
             model,
             images,
@@ -275,6 +280,10 @@ class _Trainer:
         last = time.perf_counter()
         while True:
             paused = self._apply_control(model)
+            if self._stalled:
+                progress_of.close()
+                model.eval()
+                break
             progress = next(progress_of, None)
             if progress is None:
                 break
@@ -288,17 +297,29 @@ class _Trainer:
                 if ended and snapshots is not None:  # before the state from which it is resumed
                     snapshots.take(model, progress.step // per_epoch)
                 if ended or progress.step % every == 0:
-                    self._write_metrics(progress)
+                    row = self._write_metrics(progress)
+                    if ended and self._best is not None:
+                        self._save(model)  # the best epoch is never ahead of the state
+                        self._best.consider(model, progress, row)
                     first = ended and not (self.folder / "state.safetensors").exists()
                     if first or time.monotonic() - self._saved > self.options.save_every:
                         self._save(model)
+        kept = ""
         if group.writes:
             self._save(model)
+            if self._best is not None and (kept := self._best.restore(model)):
+                self._card |= {"metrics": self._best.metrics, "epoch": self._best.epoch}
+                save_own_checkpoint(model, self.folder, self._full_card())
             self.say("finishing", "Drawing the map of codes.", seconds_left=None)
             write_reference(load_checkpoint(self.folder), self.folder, heldout, self.options.tsne)
         unfitted = self._fit_codes(data) if group.writes and config.fit_codes else ""
         reason = self._read_card().get("no_tsne", "")
-        sentences = ["Finished.", *self._card["notices"], *filter(None, [reason, unfitted])]
+        sentences = [
+            "Finished.",
+            *filter(None, [kept]),
+            *self._card["notices"],
+            *filter(None, [reason, unfitted]),
+        ]
         self.say("finished", " ".join(sentences), seconds_left=0.0)
 
     def _fit_codes(self, data: Dataset) -> str:
@@ -364,7 +385,7 @@ class _Trainer:
             learning_rate=progress.learning_rate,
         )
 
-    def _write_metrics(self, progress: Progress) -> None:
+    def _write_metrics(self, progress: Progress) -> dict[str, Any]:
         window, self._window = self._window, []
         variational = self.config.model.get("variational", True)
         row: dict[str, Any] = {
@@ -389,6 +410,7 @@ class _Trainer:
             }
         with (self.folder / "metrics.jsonl").open("a") as stream:
             stream.write(json.dumps(row, allow_nan=False) + "\n")
+        return row
 
     def _apply_control(self, model: VAE) -> float:
         """Applies the latest control: pause, stop, beta, learning rate.
@@ -407,7 +429,8 @@ class _Trainer:
             if action == "stop":
                 self._save(model)
                 raise _Stopped
-            if action == "run":
+            if action in ("run", "end"):
+                self._stalled = action == "end"
                 return time.perf_counter() - began
             if self.status.state != "paused":
                 self.say("paused", "Paused.", seconds_left=None)
@@ -421,6 +444,8 @@ class _Trainer:
         control = self._control()
         self._log_change(control)
         action = "stop" if self.stop.is_set() else control.action
+        if action == "run" and self._best is not None and self._best.stalled:
+            action = "end"
         if action == "pause" and control.single > self._singles:
             self._singles += 1
             action = "run"
@@ -472,9 +497,11 @@ class _Trainer:
                 "seconds": self.seconds,
             },
         )
-        card = self._card | {"step": self.state.step, "seconds": round(self.seconds, 1)}
-        save_own_checkpoint(model, self.folder, card)
+        save_own_checkpoint(model, self.folder, self._full_card())
         self._saved = time.monotonic()
+
+    def _full_card(self) -> dict[str, Any]:
+        return self._card | {"step": self.state.step, "seconds": round(self.seconds, 1)}
 
     def _restore(self, model: VAE) -> None:
         """Restores what was saved; the other processes get it from the first."""

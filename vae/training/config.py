@@ -27,6 +27,8 @@ class TrainingConfig(Fields):
             learns one per pixel.
         variance_weighting: exponent of the predicted variance by which `gaussian` weights the
             term of each pixel, 0 (the likelihood itself) to 1; see `objective`.
+        patience: epochs without a better held-out objective after which training stops; the
+            weights of the best epoch are kept. 0 trains all epochs and keeps the last.
         precision: arithmetic of matrix products: `float32`, `bfloat16` (sums stay in 32 bits), or
             `auto`, which is bfloat16 where the processor has instructions for it.
         seed: seed of the initial weights, the order of the images and all noise.
@@ -37,7 +39,7 @@ class TrainingConfig(Fields):
 
     References:
         Warm-up: Ladder variational autoencoders (Sønderby et al., 2016); decay: SGDR (Loshchilov
-        and Hutter, 2016).
+        and Hutter, 2016); patience: Early stopping – but when? (Prechelt, 1998).
     """
 
     epochs: int = 20
@@ -48,6 +50,7 @@ class TrainingConfig(Fields):
     free_bits: float = 0.0
     sigma_warmup_epochs: float = 0.0  # a free σ fits edges before the mean has found them
     variance_weighting: float = 0.0
+    patience: int = 0
     precision: str = "auto"
     seed: int = 0
 
@@ -61,6 +64,7 @@ class TrainingConfig(Fields):
             ("free_bits", 0, 100),
             ("sigma_warmup_epochs", 0, 100_000),
             ("variance_weighting", 0, 1),
+            ("patience", 0, 100_000),
             ("seed", 0, 2**31 - 1),
         ):
             self._number(name, low, high, whole=self.__dataclass_fields__[name].type == "int")
