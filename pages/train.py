@@ -10,7 +10,7 @@ from pages.ui.shared.foreign_text import message
 from pages.ui.train.as_python import run_as_python
 from pages.ui.train.form import show_form
 from pages.ui.train.monitor import show_controls, show_run
-from pages.ui.train.results import show_actions, show_comparison
+from pages.ui.train.results import show_actions, show_comparison, show_note
 from vae.runs.folder import RunError, read_status
 from vae.runs.manager import list_runs
 
@@ -21,6 +21,8 @@ started, state.opened = state.opened, None
 if started in states:  # a run that this visitor has just begun
     st.session_state["run"] = started
     st.session_state["train-view"] = "watch"
+if state.to_form:
+    st.session_state["train-view"] = "new"
 views = {"watch": "Watch", "new": "New run", "compare": "Compare"}
 st.session_state.setdefault("train-view", "watch" if runs else "new")
 with st.container(horizontal=True, vertical_alignment="center"):
@@ -69,11 +71,12 @@ def controls() -> None:
     try:
         show_controls(run)
         show_actions(run)
+        show_note(run)
     except RunError as problem:
         st.error(message(problem))
 
 
-@st.fragment(run_every=0.5 if states[name].live else None)
+@st.fragment(run_every=0.5 if states[name].live or state.playing == name else None)
 def watch() -> None:
     """Curves and pictures, redrawn while the run trains."""
     try:

@@ -138,6 +138,9 @@ class TrainState:
     Args:
         started: the settings of the run that this visitor started last, and the run.
         opened: name of a run that the page is to show next.
+        again: name of the run whose settings the form begins with, if any.
+        to_form: whether the page opens with that form.
+        playing: name of the run whose epochs are being played, if any.
         seen: values on which the controls depended when they were last drawn.
         estimate: settings, and how long they take.
         watched: a run has been shown.
@@ -147,6 +150,9 @@ class TrainState:
 
     started: tuple[RunConfig, Run] | None = None
     opened: str | None = None
+    again: str | None = None
+    to_form: bool = False
+    playing: str | None = None
     seen: tuple[str, str, float | None, float | None] | None = None
     estimate: tuple[RunConfig, str] | None = None
     watched: bool = False

@@ -8,15 +8,16 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.ui.shared import cache, formatting, visitor
-from pages.ui.shared.foreign_text import message
+from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.formatting import time_words
 from pages.ui.shared.glossary import explain
+from pages.ui.shared.visitor import TrainState
 from vae import ConfigError, DatasetError, list_checkpoints
 from vae.config import LIKELIHOODS
 from vae.datasets import dataset_names
 from vae.imports import ImportedDataset, list_datasets
-from vae.runs.folder import RunConfig, RunError, read_status
-from vae.runs.manager import measure, start_run
+from vae.runs.folder import RunConfig, RunError, read_config, read_status
+from vae.runs.manager import measure, runs_folder, start_run
 from vae.runs.presets import PRESETS
 from vae.runs.proposal import propose
 
@@ -29,6 +30,8 @@ _SIZES = {
     "faces": ([24, 48, 96, 128], [256], "four convolutional layers; image sides divisible by 16"),
 }
 _OWN = "Pictures of my own"
+_AGAIN = "Again, with changes"
+_DEFAULTS = {"latent_dim": 8, "likelihood": "bernoulli", "channels": [32, 64]}
 _ICON = ":material/photo_library:"
 _LONGEST = 300.0  # seconds of loading and measuring
 
@@ -40,16 +43,23 @@ def show_form() -> None:
     if state.dataset in imported:
         st.session_state["preset"], st.session_state["own-dataset"] = _OWN, state.dataset
     state.dataset = None
-    titles = [*(preset.title for preset in PRESETS), *([_OWN] if imported else [])]
+    again = _again(state)
+    if again is not None and state.to_form:
+        st.session_state["preset"] = _AGAIN
+    state.to_form = False
+    titles = [
+        *([_AGAIN] if again is not None else []),
+        *(preset.title for preset in PRESETS),
+        *([_OWN] if imported else []),
+    ]
     title = st.radio(
         "What to train",
         titles,
         captions=[
+            *([f"Settings and start of {plain(state.again)}."] if again is not None else []),
             *(preset.about for preset in PRESETS),
-            f"Imported in the Library: {len(imported)}.",
-        ]
-        if imported
-        else [preset.about for preset in PRESETS],
+            *([f"Imported in the Library: {len(imported)}."] if imported else []),
+        ],
         key="preset",
     )
     if not imported and st.button(
@@ -57,13 +67,16 @@ def show_form() -> None:
     ):
         st.switch_page("library.py", query_params={"shelf": "import"})
     try:
+        preset, key = None, None
         if title == _OWN:
-            preset, first = None, _own(imported)
+            first = _own(imported)
+        elif again is not None and title == _AGAIN:
+            first, key = again, f"again-{state.again}"
         else:
-            preset = PRESETS[titles.index(title)]
+            preset = next(preset for preset in PRESETS if preset.title == title)
             first = preset.config
-        with st.expander("Details", icon=":material/tune:"):
-            config = _details(first, list(imported))
+        with st.expander("Details", icon=":material/tune:", expanded=key is not None):
+            config = _details(first, list(imported), key)
     except (ConfigError, DatasetError) as problem:
         st.error(message(problem))
         return
@@ -85,6 +98,18 @@ def show_form() -> None:
             state.estimate = config, _estimate(config)
         if state.estimate and state.estimate[0] == config:
             st.markdown(state.estimate[1])
+
+
+def _again(state: TrainState) -> RunConfig | None:
+    """Settings of the run that is to be trained again, with changes; None without one."""
+    if state.again is None:
+        return None
+    try:
+        config = read_config(runs_folder() / state.again)
+    except RunError:  # deleted meanwhile
+        state.again = None
+        return None
+    return replace(config, preset=None)
 
 
 def _own(imported: dict[str, ImportedDataset]) -> RunConfig:
@@ -110,10 +135,10 @@ def _proposal(reference: str, _dataset: ImportedDataset) -> RunConfig:
     return propose(_dataset)
 
 
-def _details(preset: RunConfig, imported: list[str]) -> RunConfig:
-    key = preset.preset or f"own-{preset.dataset}"
+def _details(preset: RunConfig, imported: list[str], key: str | None) -> RunConfig:
+    key = key or preset.preset or f"own-{preset.dataset}"
     names = list(dict.fromkeys([preset.dataset, *dataset_names(), *imported]))
-    model, training = preset.model, preset.training
+    model, training = _DEFAULTS | preset.model, preset.training
     first, second, third = st.columns(3)
     with first:
         dataset = st.selectbox(
@@ -157,6 +182,7 @@ def _details(preset: RunConfig, imported: list[str]) -> RunConfig:
         )  # fmt: skip
         variational = not st.toggle(
             "Standard autoencoder",
+            not model.get("variational", True),
             key=f"{key}-autoencoder",
             help=explain("autoencoder"),
         )
@@ -174,8 +200,18 @@ def _details(preset: RunConfig, imported: list[str]) -> RunConfig:
             "Learning rate", 1e-6, 1.0, training.learning_rate, 1e-4, "%.5f", key=f"{key}-rate"
         )
         seed = st.number_input("Seed", 0, 2**31 - 1, training.seed, key=f"{key}-seed")
+        patience = st.number_input(
+            "Early stopping after epochs", 0, 100_000, training.patience, key=f"{key}-patience",
+            help="Training stops after so many epochs without a better value on held-out images, "
+            "and the weights of the best epoch are kept. 0 trains all epochs.",
+        )  # fmt: skip
     starts = ["random weights", *(c.name for c in list_checkpoints())]
-    start = st.selectbox("Start from", starts, key=f"{key}-from")
+    if preset.start and preset.start not in starts:
+        starts.append(preset.start)
+    first_start = starts.index(preset.start) if preset.start else 0
+    start = st.selectbox(
+        "Start from", starts, first_start, key=f"{key}-from", format_func=formatting.verbatim
+    )
     channels, hidden, _ = _SIZES[size]
     if channels == model["channels"]:
         hidden = model.get("hidden", hidden)
@@ -198,6 +234,7 @@ def _details(preset: RunConfig, imported: list[str]) -> RunConfig:
             beta=beta,
             beta_warmup=warmup,
             seed=seed,
+            patience=patience,
         ),
     )
 

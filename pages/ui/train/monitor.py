@@ -15,6 +15,7 @@ from pages.ui.shared.foreign_text import message
 from pages.ui.shared.formatting import time_words
 from pages.ui.train import plots
 from pages.ui.train.metrics import read_so_far
+from pages.ui.train.warnings import collapsed, warn_of_collapse, warn_of_memorising
 from vae import CheckpointError, DatasetError
 from vae.runs.folder import (
     RunConfig,
@@ -150,7 +151,7 @@ def show_run(run: Run) -> None:
 def _show_run(run: Run) -> None:
     status, config = read_status(run.folder), read_config(run.folder)
     # Each part in a place of its own: what comes and goes in one moves nothing in the others.
-    head, curves, pictures, terms = (st.container() for _ in range(4))
+    head, replay, curves, pictures, terms = (st.container() for _ in range(5))
     with head:
         _show_status(status, config)
         _show_notices(run, status)
@@ -169,21 +170,29 @@ def _show_run(run: Run) -> None:
             head.caption("There are no curves: metrics.jsonl is missing or holds no metrics.")
         return
     with head:
-        _warn_of_collapse(rows, config)
+        warn_of_collapse(rows, config)
+        warn_of_memorising(rows, config)
+    with replay:
+        epoch = _replay(run, status.live)
+    until = rows
+    if epoch is not None and not status.live:  # all panels show the epoch that is replayed
+        until = [row for row in rows if row["epoch"] < epoch + 1e-3]
     with curves:
         preset = next((p for p in PRESETS if p.key == config.preset and p.describes(config)), None)
         band = read_band(preset) if preset else None
         known = plots.terms_of(rows)
         moved = _moved(run, rows)
         for place, term in zip(st.columns(max(1, len(known))), known, strict=False):
-            figure = plots.curve_figure(rows, term, band, max(status.epochs, 1), moved)
+            now = epoch if len(until) < len(rows) else None
+            figure = plots.curve_figure(rows, term, band, max(status.epochs, 1), moved, now)
             with place:
                 chart(figure, key=f"curve-{term}", alt=f"{term} by epoch, nats per image")
         _explain_curves(rows, config, band is not None)
     with pictures:
-        show_pictures(run, config, status.live)
+        if epoch is not None:
+            show_pictures(run, config, epoch)
     with terms:
-        _show_terms(rows)
+        _show_terms(until)
 
 
 def _show_terms(rows: list[dict[str, Any]]) -> None:
@@ -214,18 +223,37 @@ def _show_terms(rows: list[dict[str, Any]]) -> None:
         )
 
 
-def show_pictures(run: Run, config: RunConfig, live: bool) -> None:
-    """The map of codes, samples and reconstructions: the latest, or any epoch once it ended."""
+def _replay(run: Run, live: bool) -> int | None:
+    """The epoch that all panels show: the latest, or any once the run has ended.
+
+    It plays from epoch to epoch, one at each run of the fragment, until the last.
+    """
     epochs = list_snapshots(run.folder)
-    if not epochs:
-        return
-    epoch = epochs[-1]
-    with st.container():  # always there, so that all below it keeps its place
-        if not live and len(epochs) > 1:
-            key = f"replay-{run.name}"
-            kept = st.session_state.get(key)
-            st.session_state[key] = kept if kept in epochs else epoch
-            epoch = st.select_slider("Replay epoch", epochs, key=key, width="stretch")
+    if live or len(epochs) < 2:
+        return epochs[-1] if epochs else None
+    state, key = visitor.current().train, f"replay-{run.name}"
+    kept = st.session_state.get(key)
+    epoch = kept if kept in epochs else epochs[-1]
+    playing = state.playing == run.name
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        words, icon = ("Pause", "pause") if playing else ("Play", "play_arrow")
+        if st.button(words, icon=f":material/{icon}:", key="play"):
+            state.playing = None if playing else run.name
+            if not playing and epoch == epochs[-1]:
+                st.session_state[key] = epochs[0]
+            st.rerun()  # how often the fragment runs is the page's to say
+        if playing:
+            epoch = next((e for e in epochs if e > epoch), epoch)
+        st.session_state[key] = epoch
+        epoch = st.select_slider("Replay epoch", epochs, key=key, width="stretch")
+    if playing and epoch == epochs[-1]:
+        state.playing = None
+        st.rerun()
+    return epoch
+
+
+def show_pictures(run: Run, config: RunConfig, epoch: int) -> None:
+    """The map of codes, samples and reconstructions of an epoch."""
     try:
         arrays, about = read_pictures(run.folder, epoch), read_shared(run.folder)
         classes = about.get("classes")
@@ -330,25 +358,6 @@ def _show_notices(run: Run, status: Status) -> None:
         st.caption(message(notice))
 
 
-def _collapsed(rows: list[dict[str, Any]], config: RunConfig) -> float | None:
-    """The held-out KL of a run whose posterior has collapsed, else None."""
-    last = next((row for row in reversed(rows) if row.get("heldout_kl") is not None), None)
-    if last is None or last["epoch"] < max(2, config.training.beta_warmup):
-        return None
-    return last["heldout_kl"] if last["heldout_kl"] < 1 or last["active_units"] == 0 else None
-
-
-def _warn_of_collapse(rows: list[dict[str, Any]], config: RunConfig) -> None:
-    kl = _collapsed(rows, config)
-    if kl is not None:
-        st.warning(
-            f"The KL is {kl:.1f} nats: the codes carry almost no information about the images, "
-            "and all reconstructions look alike. This is posterior collapse. Lower beta, or "
-            "warm it up over more epochs.",
-            icon=":material/trending_flat:",
-        )
-
-
 def _moved(run: Run, rows: list[dict[str, Any]]) -> list[tuple[float, str]]:
     """At which epochs visitors moved beta or the learning rate, and to what."""
     pace = rows[-1]["epoch"] / rows[-1]["step"]
@@ -373,7 +382,7 @@ def _explain_curves(rows: list[dict[str, Any]], config: RunConfig, band: bool) -
         )
         return
     parts = ["In nats per image. ELBO = reconstruction − KL; higher is better."]
-    if _collapsed(rows, config):
+    if collapsed(rows, config):
         parts.append(
             "The KL stays low: at this beta, information in the code costs more than the "
             "reconstruction gains from it."

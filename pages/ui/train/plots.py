@@ -22,6 +22,8 @@ __all__ = [
 
 _POINTS = 500  # of a curve; more cannot be told apart
 _TERMS = {"reconstruction": "Reconstruction", "kl": "KL", "elbo": "ELBO"}
+_ERROR = "squared_error"
+_DASHES = ("solid", "dash", "dot", "dashdot")  # so that colour is not the only sign
 _TRAIN, _HELDOUT = COLOURS[0], COLOURS[1]
 _SMALL = {"l": 8, "r": 8, "t": 30, "b": 8}
 
@@ -37,6 +39,7 @@ def curve_figure(
     band: dict[str, Any] | None,
     epochs: int,
     moved: Sequence[tuple[float, str]] = (),
+    now: float | None = None,
 ) -> go.Figure:
     """Draws reconstruction, KL or ELBO, in nats per image.
 
@@ -46,6 +49,7 @@ def curve_figure(
         band: output of `read_band` for a preset.
         epochs: number of epochs of the run, which is the width of the axis.
         moved: epochs at which visitors changed something, and what.
+        now: the epoch that is replayed, which a line marks.
     """
     figure = go.Figure()
     if band:
@@ -69,6 +73,8 @@ def curve_figure(
         figure.update_yaxes(range=_range(shown, term))
     for epoch, change in moved:
         figure.add_vline(epoch, line={"width": 1, "dash": "dot"}, annotation_text=change)
+    if now is not None:
+        figure.add_vline(now, line={"width": 2})
     figure.update_annotations(font_size=11)
     figure.update_xaxes(title={"text": "epoch", "standoff": 2}, range=[0, epochs])
     figure.update_layout(
@@ -86,7 +92,7 @@ def compared_figure(runs: dict[str, list[dict[str, Any]]], term: str) -> go.Figu
 
     Args:
         runs: rows of each, by its name.
-        term: `reconstruction`, `kl` or `elbo`.
+        term: `reconstruction`, `kl`, `elbo` or `squared_error`.
     """
     figure = go.Figure()
     for k, (name, rows) in enumerate(runs.items()):
@@ -96,18 +102,18 @@ def compared_figure(runs: dict[str, list[dict[str, Any]]], term: str) -> go.Figu
             y=y,
             name=plain(name, "chart"),
             mode="lines",
-            line={"color": COLOURS[k % len(COLOURS)]},
+            line={"color": COLOURS[k % len(COLOURS)], "dash": _DASHES[k % len(_DASHES)]},
         )
     shown = [v for rows in runs.values() for v in _curve(rows, f"heldout_{term}")[1]]
-    if shown:
+    if shown and term != _ERROR:
         figure.update_yaxes(range=_range(shown, term))
     figure.update_layout(
         margin=_SMALL,
         height=300,
         uirevision="compared",
-        title={"text": _TERMS[term], "font": {"size": 14}},
+        title={"text": _TERMS.get(term, "Squared error"), "font": {"size": 14}},
         xaxis_title="epoch",
-        yaxis_title="nats per image",
+        yaxis_title="mean over pixels" if term == _ERROR else "nats per image",
         showlegend=True,
         legend={"orientation": "h", "y": -0.3, "x": 0},
     )

@@ -5,19 +5,35 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
 import streamlit as st
+import torch
 
 from pages.ui.components.plotly_chart import chart
-from pages.ui.shared import formatting, visitor
+from pages.ui.shared import formatting, images, visitor
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.formatting import time_words
 from pages.ui.train import plots
 from pages.ui.train.metrics import metrics_of
-from vae.runs.folder import RunConfig, RunError, read_changes, read_config, read_status
+from vae import CheckpointError
+from vae.runs.folder import (
+    LONGEST_NOTE,
+    RunConfig,
+    RunError,
+    read_changes,
+    read_config,
+    read_note,
+    read_status,
+    write_note,
+)
 from vae.runs.manager import Run, delete_run, export_run, resume_run, save_run
 from vae.runs.setup import describe_damage
+from vae.runs.snapshots import list_snapshots, read_pictures
 
-__all__ = ["show_actions", "show_comparison"]
+__all__ = ["show_actions", "show_comparison", "show_note"]
+
+
+_COMPARED = 8  # pictures of each run
 
 
 def show_actions(run: Run) -> None:
@@ -52,6 +68,16 @@ def show_actions(run: Run) -> None:
                     on_click="ignore",
                     help="Weights, codes, settings and metrics in a zip archive.",
                 )
+            if st.button(
+                "Again, with changes",
+                icon=":material/replay:",
+                key="again",
+                help="Opens the form with the settings of this run: same images, same start, "
+                "and for instance another beta.",
+            ):
+                state = visitor.current().train
+                state.again, state.to_form = run.name, True
+                st.rerun()
             with st.popover("Delete", icon=":material/delete:", key=f"ask-{run.name}"):
                 st.write("This deletes the run, its curves and its checkpoint for all visitors.")
                 label = f"Delete {plain(run.name)} permanently"
@@ -69,13 +95,26 @@ def show_actions(run: Run) -> None:
         st.error(message(problem))
 
 
+def show_note(run: Run) -> None:
+    """What somebody noted about a run; everybody may change it."""
+    note = read_note(run.folder)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.popover("Change the note" if note else "Add a note", icon=":material/edit_note:"):
+            text = st.text_area("Note", note, max_chars=LONGEST_NOTE, key=f"note-{run.name}")
+            if st.button("Keep the note", key="keep-note"):
+                write_note(run.folder, text)
+                st.rerun()
+        if note:
+            st.markdown(plain(note, longest=LONGEST_NOTE))
+
+
 def show_comparison(runs: list[Run]) -> None:
-    """Curves and a table of several runs; ELBOs are overlaid only where that means something."""
+    """Curves, pictures and a table of several runs of the same images."""
     kinds: dict[str, list[Run]] = {}
     damaged: dict[str, RunError] = {}
     for run in runs:
         try:
-            kinds.setdefault(_kind(read_config(run.folder)), []).append(run)
+            kinds.setdefault(read_config(run.folder).dataset, []).append(run)
         except RunError as problem:
             damaged[run.name] = problem
     if kinds:
@@ -87,45 +126,87 @@ def show_comparison(runs: list[Run]) -> None:
 
 
 def _compare(kinds: dict[str, list[Run]], damaged: dict[str, RunError]) -> None:
-    kind = st.selectbox(
-        "Images and likelihood",
-        list(kinds),
-        format_func=formatting.verbatim,
-        key="kind",
-        help="Nats can be compared only between runs with the same images and likelihood.",
+    kind = st.selectbox("Images", list(kinds), format_func=formatting.verbatim, key="kind")
+    likelihoods = {run.name: _likelihood(read_config(run.folder)) for run in kinds[kind]}
+    names = list(likelihoods)
+    alike = [name for name in names if likelihoods[name] == likelihoods[names[0]]]
+    chosen = st.multiselect(
+        "Runs",
+        names,
+        alike[:4],
+        key=f"compared-{kind}",
+        format_func=lambda name: f"{formatting.verbatim(name)} · {likelihoods[name]}",
+        help="Pictures, squared error and KL can be compared between all runs of these images; "
+        "reconstruction and ELBO in nats only between runs with the same likelihood.",
     )
-    names = [run.name for run in kinds[kind]]
-    chosen = st.multiselect("Runs", names, names[:4], key=f"compared-{kind}")
-    rows, table = {}, []
+    rows, table, shown = {}, [], []
     for run in kinds[kind]:
         if run.name in chosen:
             try:
                 metrics = metrics_of(run.folder)
                 table.append(_row(run, metrics))
                 rows[run.name] = metrics
+                shown.append(run)
             except RunError as problem:
                 damaged[run.name] = problem
     if not rows:
         return
-    terms = ["elbo", "reconstruction", "kl"]
-    for place, term in zip(st.columns(3), terms, strict=True):
+    same = len({likelihoods[name] for name in rows}) == 1
+    terms = ["elbo", "reconstruction", "kl"] if same else ["squared_error", "kl"]
+    for place, term in zip(st.columns(len(terms)), terms, strict=True):
         with place:
             figure = plots.compared_figure(rows, term)
             alt = f"{term} of {len(rows)} runs, on held-out images, by epoch"
             chart(figure, key=f"compared-{term}", alt=alt)
+    if not same:
+        for row in table:
+            del row["ELBO"], row["reconstruction"]
     st.dataframe(table, hide_index=True)
     st.caption(
         "Measured on held-out images at the latest epoch; reconstruction, KL and ELBO in nats per "
         "image."
+        if same
+        else "Measured on held-out images at the latest epoch; KL in nats per image. These runs "
+        "have different likelihoods, whose nats cannot be compared: squared error and pictures "
+        "can."
+    )
+    _compare_pictures(shown)
+
+
+def _compare_pictures(runs: list[Run]) -> None:
+    """Held-out images, and below them what each run makes of them."""
+    originals: np.ndarray | None = None
+    for run in runs:
+        epochs = list_snapshots(run.folder)
+        if not epochs:
+            continue
+        try:
+            arrays = read_pictures(run.folder, epochs[-1])
+        except CheckpointError:
+            continue
+        if originals is None or not np.array_equal(originals, arrays["originals"][:_COMPARED]):
+            originals = arrays["originals"][:_COMPARED]
+            _strip(originals, "Held-out images")
+        words = f"{plain(run.name, 'text')}, after epoch {epochs[-1]}"
+        _strip(arrays["reconstructions"][:_COMPARED], words)
+
+
+def _strip(pictures: np.ndarray, words: str) -> None:
+    x = torch.from_numpy(pictures).float() / 255
+    st.image(
+        images.data_url(images.sheet(x, len(pictures)), 72),
+        caption=plain(words),
+        alt=words,
+        width=64 * len(pictures),
     )
 
 
-def _kind(config: RunConfig) -> str:
+def _likelihood(config: RunConfig) -> str:
+    """What must be the same for nats to be compared."""
     if config.start and "likelihood" not in config.model:
-        return f"{config.dataset}, started from {config.start}"
+        return f"started from {formatting.verbatim(config.start)}"
     likelihood = config.model.get("likelihood", "bernoulli").replace("_", " ")
-    plain = "" if config.model.get("variational", True) else ", standard autoencoder"
-    return f"{config.dataset}, {likelihood}{plain}"
+    return likelihood + ("" if config.model.get("variational", True) else ", autoencoder")
 
 
 def _beta(run: Run, config: RunConfig) -> str:
@@ -142,6 +223,7 @@ def _row(run: Run, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
     return {
         "run": run.name,
+        "note": plain(read_note(run.folder), "text"),
         "state": read_status(run.folder).state,
         "epochs": round(rows[-1]["epoch"], 1) if rows else 0,
         "ELBO": short("heldout_elbo"),

@@ -12,7 +12,7 @@ from small_run import train
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.shared.foreign_text import plain
-from pages.ui.train import form, monitor, plots
+from pages.ui.train import form, monitor, plots, warnings
 from vae.datasets import load_dataset
 from vae.runs import manager
 from vae.runs.folder import RunConfig, Status, read_control, read_metrics, write_json
@@ -263,7 +263,7 @@ def test_what_was_moved_is_marked(live):
         figure = plots.curve_figure(rows, "kl", None, 3, [moved])
         assert figure.layout.annotations[0].text == "beta 2.5"
         at = visit(**{"train-view": "compare"})
-        at.selectbox(key="kind").set_value("digits, bernoulli").run()
+        at.multiselect[0].set_value(["plain", "other-seed"]).run()
         table = at.dataframe[0].value
         assert dict(zip(table["run"], table["beta"], strict=True))["plain"] == "1 → 2.5"
     finally:
@@ -307,10 +307,68 @@ def test_a_run_that_ended_is_opened_in_the_map(data, state, monkeypatch):
 def test_compares_only_what_may_be_compared(data):
     at = visit(**{"train-view": "compare"})
     assert not at.exception and not at.error
-    kinds = at.selectbox(key="kind").options
-    assert len(kinds) == 3
-    at.selectbox(key="kind").set_value("digits, bernoulli").run()
-    assert set(at.dataframe[0].value["run"]) == {"plain", "other-seed"}
+    assert at.selectbox(key="kind").options == ["digits"]
+    assert set(at.dataframe[0].value["run"]) == {"plain", "other-seed"}, "the same likelihood"
+    assert "ELBO" in at.dataframe[0].value
+    at.multiselect[0].set_value(["plain", "gaussian", "points"]).run()
+    assert not at.exception and not at.error
+    table = at.dataframe[0].value
+    assert "ELBO" not in table and "reconstruction" not in table, "other nats"
+    assert table["squared error"].notna().all()
+    assert "different likelihoods" in texts(at)
+    strips = [caption for image in at.image for caption in image.captions]
+    assert len(strips) == 4 and strips[0] == "Held-out images", "and what each makes of them"
+
+
+def test_a_run_is_trained_again_with_changes(data, monkeypatch):
+    started = []
+    monkeypatch.setattr(form, "start_run", lambda config, name: started.append(config))
+    at = visit(run="other-seed")
+    at.button(key="again").click().run()
+    assert not at.exception and at.session_state["train-view"] == "new"
+    assert at.number_input(key="again-other-seed-seed").value == 1
+    at.number_input(key="again-other-seed-beta").set_value(4.0)
+    at.number_input(key="again-other-seed-patience").set_value(5).run()
+    at.button(key="start").click().run()
+    first = replace(CONFIG.training, seed=1)
+    (config,) = started
+    precision = config.training.precision  # as this machine settled it
+    assert config.training == replace(first, beta=4.0, patience=5, precision=precision)
+    assert config.dataset == "digits" and config.model["hidden"] == MODEL["hidden"]
+
+
+def test_a_note_says_what_a_run_was_for(data):
+    at = visit(run="plain")
+    at.text_area(key="note-plain").set_value("for *the* lecture").run()
+    at.button(key="keep-note").click().run()
+    assert not at.exception and plain("for *the* lecture") in texts(at)
+    at = visit(**{"train-view": "compare"})
+    assert "for *the* lecture" in set(at.dataframe[0].value["note"])
+    (data / "runs" / "plain" / "note.txt").unlink()
+
+
+def test_the_replay_plays_all_panels_to_the_last_epoch(data):
+    at = visit(run="plain")
+    at.button(key="play").click().run()
+    seen = [at.select_slider(key="replay-plain").value]
+    for _ in range(8):
+        if at.session_state["visitor"].train.playing is None:
+            break
+        at.run()
+        seen.append(at.select_slider(key="replay-plain").value)
+    assert not at.exception
+    assert list(dict.fromkeys(seen)) == [1, 2, 3]
+    assert at.session_state["visitor"].train.playing is None
+
+
+@pytest.mark.parametrize("fall", [0.2, 8.0])
+def test_it_is_said_when_held_out_images_fall_away(fall):
+    def row(epoch: int, value: float) -> dict:
+        return {"epoch": epoch, "beta": 1.0, "heldout_reconstruction": value, "heldout_kl": 0.0}
+
+    rows = [row(k, -100.0 - abs(k - 6) * (fall / 14 if k > 6 else 5.0)) for k in range(1, 21)]
+    said = warnings._fallen(rows, CONFIG)
+    assert said is None if fall < 1 else said == (6, pytest.approx(fall))
 
 
 def test_a_damaged_run_gets_a_sentence(data):

@@ -33,6 +33,7 @@ TRAINING = TrainingConfig(
     free_bits=0.1,
     sigma_warmup_epochs=2.0,
     variance_weighting=0.5,
+    patience=3,
     precision="float32",
     seed=7,
 )
