@@ -317,7 +317,9 @@ def test_compares_only_what_may_be_compared(data):
     assert table["squared error"].notna().all()
     assert "different likelihoods" in texts(at)
     strips = [caption for image in at.image for caption in image.captions]
-    assert len(strips) == 4 and strips[0] == "Held-out images", "and what each makes of them"
+    assert len(strips) == 4 and strips[0] == plain("Held-out images"), (
+        "and what each makes of them"
+    )
 
 
 def test_a_run_is_trained_again_with_changes(data, monkeypatch):
