@@ -132,11 +132,13 @@ class _Folder:
         return status.st_size, status.st_mtime_ns
 
     def open(self, name: str) -> BinaryIO:
-        file = self.path / name
+        file = f"{self.path}/{name}"
         try:
-            size = file.stat().st_size
+            stream = open(file, "rb")
+            size = os.fstat(stream.fileno()).st_size
             if size <= MAX_FILE_BYTES:
-                return file.open("rb")
+                return stream
+            stream.close()
         except OSError as error:
             raise DatasetError(f"{file} cannot be read ({error.strerror}).") from error
         raise DatasetError(

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ..datasets.base import SPLITS, DatasetError
 from .array_pictures import ArrayPictures, is_images
+from .picture import Picture
 from .source import Column, Pictures, Source
 from .tables import type_column
 
@@ -162,7 +163,7 @@ class _DatasetPictures:
 
     def read(
         self, row: int, size: tuple[int, int] | None = None
-    ) -> tuple[np.ndarray, tuple[int, int]]:
+    ) -> tuple[Picture, tuple[int, int]]:
         item = self._images[row]
         image = item[0] if isinstance(item, tuple | list) else item
         if isinstance(image, Image.Image):

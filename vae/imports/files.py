@@ -10,7 +10,7 @@ import numpy as np
 from ..datasets.archive import Source as Files
 from ..datasets.base import DatasetError
 from ..datasets.layout import read_layout
-from .picture import SUFFIXES, decode_picture, picture_size
+from .picture import SUFFIXES, Picture, decode_picture, picture_size
 from .source import Column, Source, natural, shown
 from .tables import Table, join_table, parse_table
 
@@ -49,7 +49,7 @@ class FilePictures:
 
     def read(
         self, row: int, size: tuple[int, int] | None = None
-    ) -> tuple[np.ndarray, tuple[int, int]]:
+    ) -> tuple[Picture, tuple[int, int]]:
         """Pixels, and width and height of the whole picture."""
         with self._files.open(self._names[row]) as file:
             return decode_picture(file, self.label(row), size)

@@ -16,6 +16,7 @@ __all__ = [
     "MAX_PIXELS",
     "SUFFIXES",
     "Fit",
+    "Picture",
     "decode_picture",
     "is_coloured",
     "picture_size",
@@ -32,7 +33,10 @@ SUFFIXES = {
 FITS = ("crop", "pad", "stretch")
 """Ways to bring a picture to the shape of the model's images."""
 
-_FORMATS = sorted(set(SUFFIXES.values()))
+Picture = np.ndarray | Image.Image
+"""A picture of 8 bits, grey or RGB; or an array `(H, W)` of more bits."""
+
+_FORMATS = list(dict.fromkeys(("JPEG", *SUFFIXES.values())))
 _COLOURED = 12  # difference of channels, of 255, that JPEG's rounding does not make of grey
 
 
@@ -54,22 +58,27 @@ class Fit:
     own: bool = False
     scale: tuple[float, float] | None = None
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """Brings a picture `(H, W)` or `(H, W, 3)`, uint8 or with more bits, to `(C, H, W)` uint8.
+    def __call__(self, picture: Picture) -> np.ndarray:
+        """Brings a picture to the shape, `(C, H, W)` uint8.
 
         A picture of more than 8 bits becomes black where the scale is not known.
+
+        Args:
+            picture: as `decode_picture` returns it, or an array `(H, W, 3)` uint8.
         """
         channels, height, width = self.shape
-        if picture.dtype != np.uint8:
+        if isinstance(picture, np.ndarray) and picture.dtype != np.uint8:
             picture = self._scaled(picture)
-        if picture.shape[:2] != (height, width):
-            picture = np.asarray(self._resized(Image.fromarray(picture)))
-        if channels == 1 and picture.ndim == 3:
-            picture = np.asarray(Image.fromarray(picture).convert("L"))
-        if picture.ndim == 2:
-            picture = np.broadcast_to(picture, (channels, height, width))
-            return np.ascontiguousarray(picture)
-        return np.ascontiguousarray(picture.transpose(2, 0, 1))
+        if isinstance(picture, np.ndarray):
+            picture = Image.fromarray(picture)
+        if picture.size != (width, height):
+            picture = self._resized(picture)
+        if channels == 1 and picture.mode != "L":
+            picture = picture.convert("L")
+        pixels = np.asarray(picture)
+        if pixels.ndim == 2:
+            return np.ascontiguousarray(np.broadcast_to(pixels, (channels, height, width)))
+        return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
     def _scaled(self, picture: np.ndarray) -> np.ndarray:
         if self.scale is None:
@@ -83,15 +92,15 @@ class Fit:
         if self.own and image.width <= size[0] and image.height <= size[1]:
             return _padded(image, size)
         if self.how == "crop":
-            return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+            return ImageOps.fit(image, size, Image.Resampling.BICUBIC)
         if self.how == "pad":
-            return _padded(ImageOps.contain(image, size, Image.Resampling.LANCZOS), size)
-        return image.resize(size, Image.Resampling.LANCZOS)
+            return _padded(ImageOps.contain(image, size, Image.Resampling.BICUBIC), size)
+        return image.resize(size, Image.Resampling.BICUBIC)
 
 
 def decode_picture(
     file: BinaryIO, name: str, size: tuple[int, int] | None = None
-) -> tuple[np.ndarray, tuple[int, int]]:
+) -> tuple[Picture, tuple[int, int]]:
     """Decodes a picture and turns it upright; transparent parts become white.
 
     Args:
@@ -101,8 +110,8 @@ def decode_picture(
             size, which is faster.
 
     Returns:
-        The pixels, `(H, W)` or `(H, W, 3)` uint8, or `(H, W)` of another type where the file has
-        more than 8 bits; and the width and height of the whole picture.
+        The picture, grey or RGB, or an array `(H, W)` of another type than uint8 where the file
+        has more than 8 bits; and the width and height of the whole picture.
 
     Raises:
         DatasetError: if the file is not a picture, damaged or too large.
@@ -113,10 +122,10 @@ def decode_picture(
         if size:
             image.draft(None, size)
         image.load()
-        turned = ImageOps.exif_transpose(image)
-        if (turned.width > turned.height) != (image.width > image.height):
+        size = image.size
+        ImageOps.exif_transpose(image, in_place=True)
+        if image.size != size:
             whole = whole[::-1]
-        image = turned
         if image.mode.startswith("I") or image.mode == "F":
             return np.asarray(image), whole
         if image.has_transparency_data:
@@ -124,7 +133,7 @@ def decode_picture(
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         if image.mode not in ("L", "RGB"):
             image = image.convert("L" if image.mode == "1" else "RGB")
-        return np.asarray(image), whole
+        return image, whole
     except Exception as error:  # Pillow raises errors of many types on damaged bytes
         raise DatasetError(f"{name} is damaged ({error}). Replace it or take it out.") from error
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -134,7 +135,9 @@ def read_pictures(
                 if cancelled and cancelled():
                     raise Cancelled("The import was cancelled; nothing was kept.")
                 part = which[start : start + _CHUNK]
-                yield from zip(part, pool.map(lambda i: _decode(pictures, i, fit), part))  # noqa: B905
+                # One picture with colour is enough to know that there is some.
+                one = partial(_decode, pictures, fit=fit, look=not result.coloured)
+                yield from zip(part, pool.map(one, part), strict=True)
                 if progress:
                     done = min(start + _CHUNK, len(which))
                     progress(
@@ -181,14 +184,14 @@ class _Decoded:
     error: str = ""
 
 
-def _decode(pictures: Pictures, row: int, fit: Fit) -> _Decoded:
+def _decode(pictures: Pictures, row: int, fit: Fit, look: bool = True) -> _Decoded:
     try:
         _, height, width = fit.shape
         picture, size = pictures.read(row, (width, height))
     except DatasetError as error:
         return _Decoded(error=str(error))
     spread = None
-    if picture.dtype != np.uint8:
+    if isinstance(picture, np.ndarray) and picture.dtype != np.uint8:
         finite = picture[np.isfinite(picture)] if picture.dtype.kind == "f" else picture
         spread = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     pixels = fit(picture)
@@ -197,7 +200,7 @@ def _decode(pictures: Pictures, row: int, fit: Fit) -> _Decoded:
         pixels,
         checksum(pixels.tobytes()),
         size,
-        coloured=pixels.shape[0] == 3 and picture.ndim == 3 and is_coloured(pixels),
+        coloured=look and pixels.shape[0] == 3 and is_coloured(pixels),
         equal=not waiting and int(pixels.max()) - int(pixels.min()) < 4,
         range=spread,
     )

@@ -9,6 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
+from .picture import Picture
+
 __all__ = ["KINDS", "Column", "Pictures", "Source", "natural", "shown"]
 
 KINDS = ("yes/no", "number", "category")
@@ -27,7 +29,7 @@ class Pictures(Protocol):
 
     def read(
         self, row: int, size: tuple[int, int] | None = None
-    ) -> tuple[np.ndarray, tuple[int, int]]:
+    ) -> tuple[Picture, tuple[int, int]]:
         """Pixels, and width and height of the whole picture, as `decode_picture` returns them."""
 
     def label(self, row: int) -> str:

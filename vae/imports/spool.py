@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Literal, Protocol
 import numpy as np
 
 from ..datasets.base import DatasetError
-from .picture import decode_picture, picture_size
+from .picture import Picture, decode_picture, picture_size
 
 __all__ = ["MAX_BYTES", "Readable", "Spool", "SpooledPictures", "unpack"]
 
@@ -91,7 +91,7 @@ class SpooledPictures:
 
     def read(
         self, row: int, size: tuple[int, int] | None = None
-    ) -> tuple[np.ndarray, tuple[int, int]]:
+    ) -> tuple[Picture, tuple[int, int]]:
         """Pixels, and width and height of the whole picture."""
         return decode_picture(self._open(row), self.label(row), size)
 
