@@ -11,10 +11,11 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui.learn.contents import STEPS
-from pages.ui.learn.texts import Lesson, lesson
+from pages.ui.learn.texts import DEFAULT, Lesson, language, lesson
 from pages.ui.shared import images, links, share
 from pages.ui.shared.device import on_a_phone
 from pages.ui.shared.foreign_text import plain
+from pages.ui.shared.glossary import links_to, terms_in
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.plot_style import term
 
@@ -62,8 +63,11 @@ def begin(text: Lesson) -> None:
 
 
 def end(text: Lesson) -> None:
-    """Writes the foot of a page: links to its neighbours, which open in a new tab as well."""
+    """Writes the foot of a page: its terms in the glossary, and links to its neighbours."""
     number = _number(text)
+    if language() == DEFAULT:  # which is the glossary's
+        terms = links_to(terms_in(text.texts()))
+        st.caption(lesson("frame")("terms", terms=terms))
     st.divider()
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         for target, way in ((number - 1, "back"), (number + 1, "forward")):

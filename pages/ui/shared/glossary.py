@@ -8,12 +8,13 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pages.ui.shared.links import base_path
 
-__all__ = ["Term", "explain", "glossary", "markdown"]
+__all__ = ["Term", "explain", "glossary", "links_to", "markdown", "terms_in"]
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,26 @@ def explain(name: str, more: str = "") -> str:
         more: text that is added in this place.
     """
     term = glossary()[name]
-    link = f"[Glossary: {term.name}]({base_path()}/glossary#{term.anchor})"
-    return " ".join(filter(None, [term.sentence, more, link]))
+    return " ".join(filter(None, [term.sentence, more, _link(term, f"Glossary: {term.name}")]))
+
+
+def terms_in(texts: Iterable[str]) -> list[str]:
+    """Names of the terms that some texts use, in the order of the glossary."""
+    whole = "\n".join(texts)
+    return [
+        name
+        for name in glossary()
+        if re.search(rf"(?<![\w\\-]){re.escape(name)}s?(?![\w-])", whole, re.IGNORECASE)
+    ]
+
+
+def links_to(names: Iterable[str]) -> str:
+    """Terms, each with a link to its entry on the page of the glossary, as Markdown."""
+    return " · ".join(_link(glossary()[name], name) for name in names)
+
+
+def _link(term: Term, words: str) -> str:
+    return f"[{words}]({base_path()}/glossary#{term.anchor})"
 
 
 def markdown() -> str:

@@ -13,6 +13,7 @@ from pages.ui.components.plotly_chart import chart
 from pages.ui.shared import cache, formatting, images, visitor
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.formatting import time_words
+from pages.ui.shared.glossary import links_to
 from pages.ui.train import plots
 from pages.ui.train.metrics import read_so_far
 from pages.ui.train.warnings import collapsed, warn_of_collapse, warn_of_memorising
@@ -48,6 +49,10 @@ _ICONS = {
     "failed": ":material/error:",
     "interrupted": ":material/power_off:",
 }
+_GLOSSARY = (
+    *("ELBO", "reconstruction", "KL", "beta", "active unit", "rate and distortion"),
+    "posterior collapse",
+)
 _RATES = [0.00001, 0.00003, 0.0001, 0.0002, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.01]
 
 
@@ -193,6 +198,7 @@ def _show_run(run: Run) -> None:
             show_pictures(run, config, epoch)
     with terms:
         _show_terms(until)
+        st.caption(f"Terms in the glossary: {links_to(_GLOSSARY)}")
 
 
 def _show_terms(rows: list[dict[str, Any]]) -> None:

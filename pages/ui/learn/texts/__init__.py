@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,11 @@ class Lesson:
         whole = "\0".join(texts)
         whole = _COLOUR.sub(lambda m: rf"\textcolor{{{plot_style.TERMS[m[1]]}}}", whole)
         return tuple(whole.split("\0"))
+
+    def texts(self) -> Iterator[str]:
+        """All its texts, one after the other."""
+        for words in self._words.values():
+            yield from (words,) if isinstance(words, str) else words
 
     def number(self, key: str) -> Any:
         """A number, name or list that the lesson starts with."""
