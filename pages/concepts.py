@@ -73,6 +73,7 @@ def edit_live() -> None:
             before=True,
             size=320,
         )
+        vector_report.mention_few(active)
     links.put("strengths", selection.strengths_text(strengths))
     edit = Edit(space, pin, active, strengths)
     share.python(lambda: edit_as_python(edit))

@@ -170,7 +170,10 @@ def show_after(result: EditResult) -> None:
     with right:
         st.markdown("**Is everything else preserved?**")
         change, region = (result.after - result.before).square().mean(0), result.region
-        outside, inside = (change[part].mean().sqrt().item() for part in (~region, region))
+        outside, inside = (
+            f"{change[part].mean().sqrt().item():.3f}" if part.any() else "–"
+            for part in (~region, region)
+        )
         scale = space.neighbour_distances
         usual = f"{scale.usual:.2f}" if scale.judged else UNJUDGED
         with st.container(horizontal=True, gap="medium"):
@@ -180,8 +183,8 @@ def show_after(result: EditResult) -> None:
                 f"{usual}.",
             )  # fmt: skip
             st.metric(
-                "Change outside the region", f"{outside:.3f}", width="content",
-                help=f"Inside it: {inside:.3f}. Root mean square of pixels in 0…1. The region is "
+                "Change outside the region", outside, width="content",
+                help=f"Inside it: {inside}. Root mean square of pixels in 0…1. The region is "
                 "where the ground truth differs, or where this edit changes other images most.",
             )  # fmt: skip
             _show_place(result)
@@ -243,8 +246,8 @@ def _figures(
         flipped = report.flipped(result.edit.allowed_changes)
         names = ", ".join(formatting.words(name).lower() for name in flipped)
         shown["Other predictions changed"] = plain(names, "text") or "none"
-    change = (picture - result.before).square().mean(0)[~result.region].mean().sqrt().item()
-    shown["Change outside the region"] = f"{change:.3f}"
+    change = (picture - result.before).square().mean(0)[~result.region]
+    shown["Change outside the region"] = f"{change.mean().sqrt():.3f}" if len(change) else "–"
     shown["Distance in latent space"] = f"{report.moved:.2f}"
     if result.truth is not None:
         shown["Error against the truth"] = f"{rmse(picture[None], result.truth[None])[0]:.3f}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -13,7 +15,9 @@ from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from vae.concepts.vectors import ReportCard, cosines, pair_cosine, report_card
 
-__all__ = ["show_vectors"]
+__all__ = ["mention_few", "show_vectors"]
+
+_FEW = 20  # examples of a side, below which a visitor is told
 
 
 @cache.shared(64, {NamedConcept: lambda concept: (concept.name, concept.vector.tobytes())})
@@ -41,6 +45,20 @@ def _grade(card: ReportCard) -> str:
     if card.stability is not None and card.stability < 0.7:
         return "Depends on the choice of examples"
     return "Reliable" if card.auc > 0.95 else "Weak, but better than chance"
+
+
+def mention_few(active: Sequence[NamedConcept]) -> None:
+    """Says which of the active vectors rest on few examples, and how far they can be trusted."""
+    for concept in active:
+        sizes = len(concept.z_with), len(concept.z_without)
+        if not min(sizes) or min(sizes) >= _FEW:
+            continue
+        card_says = "“Is the vector any good?” says how much it depends on which ones."
+        what = f"{sizes[0]} pairs" if concept.paired else f"{sizes[0]} with and {sizes[1]} without"
+        st.caption(
+            f":material/warning: {plain(formatting.concept(concept.name))} is made of all the "
+            f"examples there are, but they are few: {what}. {card_says}"
+        )
 
 
 def show_vectors(result: EditResult) -> None:
