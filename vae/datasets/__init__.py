@@ -11,6 +11,7 @@ import torch
 
 from .base import SPLITS, Dataset, DatasetError, Images, LazyImages, Progress
 from .digits import load_digits
+from .downloads import load_cifar10, load_emnist
 from .folder import folder_fingerprint, folder_stamp, load_folder, read_image
 from .torchvision_sets import load_celeba, load_grey, load_svhn
 
@@ -52,6 +53,8 @@ _LOADERS: dict[str, Callable[..., Dataset]] = {
     "faces": _load_faces,
     "mnist": partial(load_grey, "mnist"),
     "kmnist": partial(load_grey, "kmnist"),
+    "emnist": load_emnist,
+    "cifar10": load_cifar10,
     "svhn": load_svhn,
     "celeba": load_celeba,
 }

@@ -175,8 +175,11 @@ def load_celeba(
     try:
         celeba = CelebA(root, split=split, target_type="attr", download=True)
     except Exception as error:  # whatever a download can raise
+        reason = "it is fetched by the package gdown: pip install gdown"
+        if not isinstance(error, ImportError) and "gdown" not in str(error):
+            reason = str(error)
         raise DatasetError(
-            f"CelebA could not be fetched ({error}). Connect to a network, or put its files, "
+            f"CelebA could not be fetched ({reason}). Or put its files, with img_align_celeba "
             f"unpacked, into {root / 'celeba'}."
         ) from error
     files = [root / "celeba" / "img_align_celeba" / name for name in celeba.filename]

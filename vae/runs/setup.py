@@ -23,6 +23,7 @@ from ..config import ConfigError, VAEConfig
 from ..datasets import Dataset, is_path, load_dataset
 from ..datasets.base import Progress
 from ..imports import BrokenPictures, find_import, import_source, name_for
+from ..locations import data_folder
 from ..model import VAE
 from ..training.data import steps_per_epoch
 from ..training.distributed import join, leave
@@ -68,6 +69,9 @@ def settle_dataset(
         CheckpointError: if the checkpoint to start from cannot be read.
     """
     name, imported = config.dataset, find_import(config.dataset)
+    if name == "celeba":  # its photographs would be decoded anew in every epoch
+        load_dataset(name, "train", progress)
+        name = str(data_folder() / "celeba")
     if imported is not None and (
         not is_path(name) or imported.card["source"] != os.path.abspath(name)
     ):
@@ -78,7 +82,9 @@ def settle_dataset(
     try:
         imported = import_source(
             name,
-            name_for(name),
+            f"celeba-{sides[1] if sides else 64}"
+            if config.dataset == "celeba"
+            else name_for(name),
             image_size=sides[1:] if sides else None,
             colour=None if sides is None else "grey" if sides[0] == 1 else "colour",
             progress=progress,

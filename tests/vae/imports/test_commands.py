@@ -9,6 +9,9 @@ from pictures import fill, png
 
 from vae import load_dataset
 from vae.__main__ import main
+from vae.imports import find_dataset
+from vae.runs import setup
+from vae.runs.folder import RunConfig
 
 
 @pytest.fixture(autouse=True)
@@ -75,3 +78,17 @@ def test_a_run_names_the_command_that_leaves_broken_pictures_out(pictures, tmp_p
     said = capsys.readouterr().err
     assert "1 of 12 pictures can't be read: 05.png is empty" in said
     assert f"python -m vae import '{pictures}' --name my-pictures --skip-broken" in said
+
+
+def test_celeba_is_imported_before_the_first_training_with_its_authors_split(data, monkeypatch):
+    monkeypatch.setattr(setup, "load_dataset", lambda *given: None)  # which would fetch it
+    names = [f"{i:06}.jpg" for i in range(1, 9)]
+    fill(data / "celeba" / "img_align_celeba", {n: png(9 * i) for i, n in enumerate(names)})
+    rows = "\n".join(f"{n} {v}" for n, v in zip(names, [0, 0, 0, 0, 1, 1, 2, 2], strict=True))
+    (data / "celeba" / "list_eval_partition.txt").write_text(rows + "\n")
+    table = "\n".join(f"{n} {i % 2 * 2 - 1}" for i, n in enumerate(names))
+    (data / "celeba" / "list_attr_celeba.txt").write_text(f"8\nSmiling\n{table}\n")
+    settled = setup.settle_dataset(RunConfig("celeba"))
+    assert settled.dataset == "celeba-64@1"
+    assert find_dataset("celeba-64").counts == {"train": 4, "validation": 2, "test": 2}
+    assert load_dataset("celeba-64", "test").attributes["Smiling"].tolist() == [False, True]

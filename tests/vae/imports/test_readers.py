@@ -512,3 +512,23 @@ def test_tensors_and_torch_datasets_are_imported(tmp_path):
 def test_what_does_not_match_is_refused(given, said):
     with pytest.raises(DatasetError, match=said):
         import_images(name="it", **given)
+
+
+def test_emnist_and_cifar_are_read_by_name_from_files_in_the_data_folder(tmp_path):
+    write_cifar(tmp_path)
+    (tmp_path / "data" / "cifar10").mkdir(parents=True)
+    name = "cifar-10-binary.tar.gz"
+    (tmp_path / name).rename(tmp_path / "data" / "cifar10" / name)
+    train = load_dataset("cifar10", "train")
+    assert train.images.shape == (20, 3, 32, 32) and train.classes == ("0", "1", "2")
+    assert train.labels.tolist() == LABELS[:20].tolist()
+    expected = np.asarray(picture(4, (32, 32))).transpose(2, 0, 1)
+    assert np.array_equal(train.images.read(4).numpy(), expected)
+    folder = tmp_path / "data" / "emnist"
+    folder.mkdir()
+    stored = GREY[:5].transpose(0, 2, 1)
+    (folder / "emnist-balanced-test-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(stored)))
+    (folder / "emnist-balanced-test-labels-idx1-ubyte").write_bytes(idx(LABELS[:5]))
+    test = load_dataset("emnist", "test")
+    assert np.array_equal(test.images.uint8[:, 0].numpy(), GREY[:5])
+    assert len(test.classes) == 47 and test.labels.tolist() == [0, 1, 2, 0, 1]
