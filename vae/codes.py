@@ -17,9 +17,10 @@ from .bounds import Estimate, estimate_elbo, estimate_evidence
 from .checkpoint import load_card, load_codes, save_card, save_codes
 from .datasets import SPLITS, Dataset, DatasetError
 from .datasets.encoded import find_encoded
+from .latent import evenly
 from .model import VAE
 from .objective import elbo
-from .projection import ProjectionError, fit_tsne
+from .projection import ProjectionError, fit_tsne, place_among
 from .theory.exact import decode_grid, true_posterior
 from .training.data import in_order
 from .training.distributed import Group
@@ -47,7 +48,9 @@ UNKNOWN = -1.0
 
 _QUADRATURE_ERROR = 0.003  # nats, measured against a lattice of half the step
 _BATCH = 250
-_LIMIT = 5_000  # images whose codes a checkpoint stores
+_LIMIT = 30_000  # held-out images whose codes a checkpoint stores
+_BEFORE = 5_000  # of those that an early version encoded
+_FITTED = 5_000  # codes that t-SNE is fitted to; the others are placed among them
 _CHANGED = "The pictures in {} have changed since this model was trained."
 
 
@@ -180,7 +183,8 @@ def write_reference(
         model: model of the checkpoint.
         folder: folder of the checkpoint.
         dataset: reference images, usually the held-out split.
-        tsne: whether to fit t-SNE, which takes a minute for thousands of codes.
+        tsne: whether to fit t-SNE, which takes a minute for thousands of codes. It is fitted to
+            5,000 of them, and the others are placed among their nearest.
         limit: largest number of images, of which the first are used.
         codes: output of `encode`, if it is already known.
 
@@ -345,7 +349,7 @@ def _other_numbers(
         now = len(load("train"))
     except DatasetError:
         now = 0
-    if now == trained and (encoded == len(data) or encoded >= _LIMIT):
+    if now == trained and (encoded == len(data) or encoded >= _BEFORE):
         return ""
     return (
         f"{data.name} has {now:,} pictures to train on and {len(data):,} held out; this model was "
@@ -359,7 +363,8 @@ def _add_tsne(folder: str | Path, codes: dict[str, np.ndarray]) -> None:
     card = load_card(folder)
     reason = card.pop("no_tsne", None)
     try:
-        codes["tsne"] = fit_tsne(codes["mean"]).embedding
+        known = evenly(codes["mean"], _FITTED)
+        codes["tsne"] = place_among(codes["mean"], known, fit_tsne(known).embedding)
     except ProjectionError as error:
         why = f"There is no t-SNE map; PCA takes its place. {error}"
         save_card(folder, card | {"no_tsne": why})

@@ -7,11 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["PCA", "TSNE", "ProjectionError", "fit_discriminants", "fit_pca", "fit_tsne", "is_deep"]
+__all__ = [
+    "PCA",
+    "TSNE",
+    "ProjectionError",
+    "fit_discriminants",
+    "fit_pca",
+    "fit_tsne",
+    "is_deep",
+    "place_among",
+]
 
 _USUAL_PERPLEXITY = 30.0
 _LEAST_PERPLEXITY = 5.0  # lower end of the range that van der Maaten and Hinton recommend
 _LARGEST_CODE = 1e12  # openTSNE breaks at about 1e20
+_NEAREST = 5  # known codes among which another one is placed
+_AT_ONCE = 2_000  # codes that are placed together
 _RESOLUTION = 1e-5  # relative to the spread of codes; rounding errors of an encoder are smaller
 
 
@@ -212,6 +223,34 @@ def fit_tsne(codes: np.ndarray, *, perplexity: float | None = None, seed: int = 
         seed: seed of the initialisation and the optimisation.
     """
     return TSNE(codes, perplexity=perplexity, seed=seed)
+
+
+def place_among(codes: np.ndarray, known: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Places codes on a map at the weighted mean of the places of their nearest known codes.
+
+    A known code keeps its place.
+
+    Args:
+        codes: codes `(M, D)`.
+        known: codes of the map `(N, D)`.
+        places: their places `(N, 2)`.
+
+    Returns:
+        Places `(M, 2)`, float32.
+    """
+    codes, known = np.asarray(codes, np.float64), np.asarray(known, np.float64)
+    if codes.shape == known.shape and np.array_equal(codes, known):
+        return np.asarray(places, dtype=np.float32)
+    count, squares = min(_NEAREST, len(known)), np.square(known).sum(1)
+    placed = [np.zeros((0, 2))]
+    for start in range(0, len(codes), _AT_ONCE):
+        part = codes[start : start + _AT_ONCE]
+        distances = np.square(part).sum(1)[:, None] - 2 * part @ known.T + squares
+        rows = np.argpartition(distances, count - 1, axis=1)[:, :count]
+        weights = 1 / (np.take_along_axis(distances, rows, 1).clip(0) + 1e-9)
+        weights /= weights.sum(1, keepdims=True)
+        placed.append((np.asarray(places)[rows] * weights[..., None]).sum(1))
+    return np.concatenate(placed).astype(np.float32)
 
 
 def is_deep(pca: PCA) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from vae import VAE, VAEConfig, load_dataset
 from vae.checkpoint import load_card, load_codes
 from vae.codes import write_reference
-from vae.projection import TSNE, ProjectionError, fit_discriminants, fit_pca, fit_tsne
+from vae.projection import TSNE, ProjectionError, fit_discriminants, fit_pca, fit_tsne, place_among
 
 RNG = np.random.default_rng(0)
 
@@ -160,3 +160,15 @@ def test_too_few_distinct_codes_get_a_sentence_on_the_card(tmp_path, few_iterati
 def test_tsne_says_which_perplexities_fit():
     with pytest.raises(ValueError, match="perplexity"):
         fit_tsne(blobs(30)[0], perplexity=30)
+
+
+def test_codes_are_placed_among_their_nearest_and_known_ones_stay():
+    rng = np.random.default_rng(0)
+    known = np.concatenate([rng.normal(-9, 1, (60, 6)), rng.normal(9, 1, (60, 6))])
+    places = np.concatenate([rng.normal((-5, 0), 0.1, (60, 2)), rng.normal((5, 0), 0.1, (60, 2))])
+    assert np.allclose(place_among(known, known, places), places)
+    assert np.allclose(place_among(known[:7], known, places), places[:7], atol=1e-3)
+    new = rng.normal(9, 1, (2_100, 6))
+    placed = place_among(new, known, places)
+    assert placed.shape == (2_100, 2) and abs(placed - [5, 0]).max() < 1
+    assert place_among(new[:1], known[:2], places[:2]).shape == (1, 2)

@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from ..datasets.base import DatasetError, Progress, checksum
-from .picture import Fit, is_coloured
+from ..datasets.base import DatasetError, Progress
+from .decoding import Decoded, decode_all
+from .picture import Fit
 from .source import Pictures
 
 __all__ = ["BrokenPictures", "Cancelled", "PixelFile", "Reading", "read_pictures"]
 
-_CHUNK = 256  # pictures that are decoded between two writes
+_CHUNK = 128  # pictures between two looks at whether to stop
 
 
 class Cancelled(DatasetError):
@@ -127,80 +126,40 @@ def read_pictures(
     deep: list[tuple[int, int]] = []  # number among those written, row
     ranges: list[tuple[float, float]] = []
     total = len(rows)
-    count = (os.cpu_count() or 1) if pictures.parallel else 1
-    with ThreadPoolExecutor(count) as pool:
 
-        def decoded(which: Sequence[int], fit: Fit) -> Iterator[tuple[int, _Decoded]]:
-            for start in range(0, len(which), _CHUNK):
+    def decoded(which: Sequence[int], fit: Fit) -> Iterator[tuple[int, Decoded]]:
+        found = decode_all(pictures, which, fit, lambda: not result.coloured)
+        for done, (row, one) in enumerate(zip(which, found, strict=True)):
+            if done % _CHUNK == 0:
                 if cancelled and cancelled():
                     raise Cancelled("The import was cancelled; nothing was kept.")
-                part = which[start : start + _CHUNK]
-                # One picture with colour is enough to know that there is some.
-                one = partial(_decode, pictures, fit=fit, look=not result.coloured)
-                yield from zip(part, pool.map(one, part), strict=True)
-                if progress:
-                    done = min(start + _CHUNK, len(which))
-                    progress(
-                        done / max(len(which), 1), f"Read {done:,} of {len(which):,} pictures"
-                    )
+                if progress and done:
+                    progress(done / len(which), f"Read {done:,} of {len(which):,} pictures")
+            yield row, one
 
-        for row, one in decoded(rows, fit):
-            if one.pixels is None:
-                result.broken.append((row, one.error))
-                continue
-            if one.range is not None:
-                deep.append((len(result.rows), row))
-                ranges.append(one.range)
-            result.rows.append(row)
-            result.checksums.append(one.checksum)
-            result.sizes[one.size] += 1
-            result.coloured = result.coloured or one.coloured
+    for row, one in decoded(rows, fit):
+        if one.pixels is None:
+            result.broken.append((row, one.error))
+            continue
+        if one.range is not None:
+            deep.append((len(result.rows), row))
+            ranges.append(one.range)
+        result.rows.append(row)
+        result.checksums.append(one.checksum)
+        result.sizes[one.size] += 1
+        result.coloured = result.coloured or one.coloured
+        result.equal += one.equal
+        write(one.pixels)
+    if deep:
+        result.deep = len(deep)
+        result.scale = (min(low for low, _ in ranges), max(high for _, high in ranges))
+        scaled = replace(fit, scale=result.scale)
+        again = decoded([row for _, row in deep], scaled)
+        for (number, _), (_, one) in zip(deep, again, strict=True):
+            assert one.pixels is not None  # it was decoded before
+            result.checksums[number] = one.checksum
             result.equal += one.equal
-            write(one.pixels)
-        if deep:
-            result.deep = len(deep)
-            result.scale = (min(low for low, _ in ranges), max(high for _, high in ranges))
-            scaled = replace(fit, scale=result.scale)
-            for (number, _), (_, one) in zip(
-                deep, decoded([row for _, row in deep], scaled), strict=True
-            ):
-                assert one.pixels is not None  # it was decoded before
-                result.checksums[number] = one.checksum
-                result.equal += one.equal
-                overwrite(number, one.pixels)
+            overwrite(number, one.pixels)
     if progress and total:
         progress(1.0, f"Read {total:,} pictures")
     return result
-
-
-@dataclass
-class _Decoded:
-    pixels: np.ndarray | None = None
-    checksum: int = 0
-    size: tuple[int, int] = (0, 0)
-    coloured: bool = False
-    equal: bool = False
-    range: tuple[float, float] | None = None  # of a picture of more than 8 bits
-    error: str = ""
-
-
-def _decode(pictures: Pictures, row: int, fit: Fit, look: bool = True) -> _Decoded:
-    try:
-        _, height, width = fit.shape
-        picture, size = pictures.read(row, (width, height))
-    except DatasetError as error:
-        return _Decoded(error=str(error))
-    spread = None
-    if isinstance(picture, np.ndarray) and picture.dtype != np.uint8:
-        finite = picture[np.isfinite(picture)] if picture.dtype.kind == "f" else picture
-        spread = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    pixels = fit(picture)
-    waiting = spread is not None and fit.scale is None
-    return _Decoded(
-        pixels,
-        checksum(pixels.tobytes()),
-        size,
-        coloured=look and pixels.shape[0] == 3 and is_coloured(pixels),
-        equal=not waiting and int(pixels.max()) - int(pixels.min()) < 4,
-        range=spread,
-    )

@@ -17,11 +17,11 @@ from pages.ui.shared.latent_space import LatentSpace
 from vae import CheckpointError, DatasetError
 from vae.codes import BOUNDS, UNKNOWN, encode
 from vae.datasets import Dataset
+from vae.projection import place_among
 
 __all__ = ["ALL", "begin", "cost", "job_of", "ready"]
 
 ALL = "-all"  # ends the stamp of a model with all its images
-_NEAREST = 5  # held-out codes among which a train code is placed on a t-SNE map
 _TIMED = 64  # images that are encoded to say how long all of them will take
 
 
@@ -118,7 +118,7 @@ def _whole(space: LatentSpace, _tell: Callable[[float, str], None] | None) -> La
         "pca": np.concatenate([space.embeddings["pca"], _on_pca(space, codes["mean"])]),
     }
     if "tsne" in space.embeddings:
-        placed = _placed(codes["mean"], space.mean, space.embeddings["tsne"])
+        placed = place_among(codes["mean"], space.mean, space.embeddings["tsne"])
         embeddings["tsne"] = np.concatenate([space.embeddings["tsne"], placed])
 
     def joined(name: str) -> np.ndarray:
@@ -145,18 +145,6 @@ def _whole(space: LatentSpace, _tell: Callable[[float, str], None] | None) -> La
 def _on_pca(space: LatentSpace, codes: np.ndarray) -> np.ndarray:
     places = space.pca.transform(codes)[:, :2]
     return np.pad(places, ((0, 0), (0, 2 - places.shape[1])))
-
-
-def _placed(z: np.ndarray, codes: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Places codes `(M, D)` at the weighted mean of the places of their nearest codes."""
-    known, at = torch.from_numpy(codes).float(), torch.from_numpy(places).float()
-    out = []
-    for part in torch.from_numpy(z).float().split(2_000):
-        near = torch.cdist(part, known).topk(min(_NEAREST, len(known)), largest=False)
-        weight = 1 / (near.values.square() + 1e-9)
-        weight = weight / weight.sum(1, keepdim=True)
-        out.append((at[near.indices] * weight[..., None]).sum(1))
-    return torch.cat(out).numpy()
 
 
 def _joined(held_out: Dataset, train: Dataset) -> Dataset:
