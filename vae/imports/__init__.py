@@ -6,25 +6,17 @@
 from __future__ import annotations
 
 from .exporting import export_dataset
-from .importing import (
-    Options,
-    Summary,
-    import_images,
-    import_source,
-    inspect_source,
-    name_for,
-    source_change,
-)
+from .importing import import_images, import_source, name_for, source_change
+from .inspecting import Summary, inspect_source
+from .managing import delete_dataset, rename_dataset, runs_that_need
+from .planning import Options
 from .reading import BrokenPictures, Cancelled
 from .store import (
     ImportedDataset,
-    delete_dataset,
     find_dataset,
     find_import,
     list_datasets,
     list_versions,
-    rename_dataset,
-    runs_that_need,
 )
 
 __all__ = [

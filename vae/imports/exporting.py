@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import uuid
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any
 
 from ..datasets.base import SPLITS, DatasetError, Progress
-from ..files import check_output_file
+from ..files import check_output_file, write_file
+from ..schema import SchemaError, decode
 from .store import (
     ImportedDataset,
     all_images,
@@ -17,8 +20,8 @@ from .store import (
     list_versions,
     open_import,
     read_import,
-    unfinished,
 )
+from .writing import unfinished
 
 __all__ = ["FILES", "export_dataset", "import_exported", "is_exported"]
 
@@ -49,7 +52,10 @@ def export_dataset(name: str, file: str | Path) -> Path:
     try:
         with zipfile.ZipFile(temporary, "x", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for member in FILES:
-                archive.write(found.folder / member, member)
+                if member == "card.json":
+                    archive.writestr(member, _without_place(found.folder / member))
+                else:
+                    archive.write(found.folder / member, member)
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
@@ -109,6 +115,7 @@ def import_exported(
                                 raise Cancelled("The import was cancelled; nothing was kept.")
         except (OSError, zipfile.BadZipFile, RuntimeError, KeyError) as error:
             raise DatasetError(f"{path} is damaged ({error}). Export it again.") from error
+        write_file(folder / "card.json", _without_place(folder / "card.json"))
         found = read_import(folder, name)
         all_images(found)
         for split in SPLITS:
@@ -120,3 +127,18 @@ def import_exported(
                 return known
         version = keep()
     return find_dataset(f"{name}@{version}")
+
+
+def _without_place(file: Path) -> bytes:
+    """A card that does not say where the source lay: that is nobody's business elsewhere.
+
+    Raises:
+        DatasetError: if the card is damaged.
+    """
+    try:
+        card = decode(file.read_bytes(), dict[str, Any])
+    except SchemaError as error:
+        raise DatasetError(f"{file.name} is damaged ({error}). Export it again.") from error
+    options = {k: v for k, v in dict(card.get("options") or {}).items() if k != "labels"}
+    named = {"source": PurePath(str(card.get("source", ""))).name, "stamp": "", "options": options}
+    return json.dumps(card | named, ensure_ascii=False, indent=1).encode()

@@ -8,26 +8,18 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import re
-import shutil
-import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from msgspec import Meta
 from torch import Tensor
 
-from ..checkpoint import CheckpointError, read_tensors, write_tensors
+from ..checkpoint import CheckpointError, read_tensors
 from ..datasets.base import SPLITS, Dataset, DatasetError, Images
-from ..files import write_file
 from ..locations import NAME, data_folder
 from ..schema import Count, Number, SchemaError, decode
 from .source import Column
@@ -42,24 +34,18 @@ __all__ = [
     "as_attribute",
     "check_name",
     "datasets_folder",
-    "delete_dataset",
     "find_dataset",
     "find_import",
+    "former_names",
     "list_datasets",
     "list_versions",
     "open_import",
+    "present_name",
     "read_import",
-    "remove_leftovers",
-    "rename_dataset",
-    "runs_that_need",
-    "unfinished",
-    "write_rows",
 ]
 
 FORMAT = 1
 _VERSION = re.compile(r"[1-9][0-9]{0,5}")
-_UNFINISHED = re.compile(r"\.[A-Za-z0-9][A-Za-z0-9._-]*\.[0-9a-f]{32}\.importing")
-_SHOWN = 1_000  # files left out that a card names
 
 
 class _Column(TypedDict):
@@ -207,7 +193,7 @@ def find_dataset(reference: str) -> ImportedDataset:
     """
     name, _, wanted = reference.partition("@")
     if not list_versions(name):
-        name = _renamed(name)
+        name = present_name(name)
     versions = list_versions(name)
     if not versions:
         raise DatasetError(f"There is no import {reference!r}. Import its pictures again.")
@@ -348,166 +334,18 @@ def all_columns(dataset: ImportedDataset) -> list[Column]:
     return _columns(dataset.card, _read_rows(dataset))
 
 
-def write_rows(
-    folder: Path,
-    card: dict[str, Any],
-    names: Sequence[str],
-    checksums: np.ndarray,
-    labels: np.ndarray | None,
-    columns: Sequence[Column],
-) -> None:
-    """Writes all files of an import but its pixels.
-
-    Args:
-        folder: unfinished folder of the import.
-        card: card, without what is said of columns and files left out.
-        names: names of the pictures.
-        checksums: checksums of the pictures, `(N,)`.
-        labels: class of each picture, `(N,)`, -1 where missing, or None.
-        columns: columns of the pictures.
-    """
-    tensors = {"checksum": torch.from_numpy(np.asarray(checksums, np.int64))}
-    if labels is not None:
-        tensors["label"] = torch.from_numpy(np.asarray(labels, np.int64))
-    for i, column in enumerate(columns):  # numbers of a file are finite, so NaN has its own array
-        missing = column.missing
-        values = np.where(missing, -1, column.values)
-        kind = np.float32 if column.kind == "number" else np.int64
-        tensors[f"column.{i:03d}"] = torch.from_numpy(values.astype(kind))
-        if column.kind == "number":
-            tensors[f"missing.{i:03d}"] = torch.from_numpy(missing.astype(np.uint8))
-    write_tensors(folder / "rows.safetensors", tensors, {})
-    write_file(folder / "names.json", json.dumps(list(names), ensure_ascii=False).encode())
-    described = [
-        {"name": c.name, "kind": c.kind, "categories": list(c.categories)} for c in columns
-    ]
-    card = card | {"format": FORMAT, "columns": described}
-    left_out = card["left_out"]
-    card |= {"left_out": left_out[:_SHOWN], "left_out_count": len(left_out)}
-    write_file(folder / "card.json", json.dumps(card, ensure_ascii=False, indent=1).encode())
-
-
-@contextmanager
-def unfinished(name: str) -> Iterator[tuple[Path, Any]]:
-    """A new folder beside the imports, and a function that makes it the next version.
-
-    The folder is removed at the end unless it was kept; if the process is killed, the next import
-    removes it.
-    """
-    place = datasets_folder()
-    place.mkdir(parents=True, exist_ok=True)
-    remove_leftovers()
-    folder = place / f".{name}.{uuid.uuid4().hex}.importing"
-    lock = FileLock(place / f"{folder.name}.lock")
-    with lock:
-        folder.mkdir()
-
-        def keep() -> int:
-            with FileLock(place / ".versions.lock"):
-                version = (list_versions(name) or [0])[-1] + 1
-                (place / name).mkdir(exist_ok=True)
-                os.replace(folder, place / name / str(version))
-            return version
-
-        try:
-            yield folder, keep
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            Path(lock.lock_file).unlink(missing_ok=True)
-
-
-def remove_leftovers() -> None:
-    """Removes what imports left whose process was killed."""
-    place = datasets_folder()
-    for folder in place.glob(".*.importing"):
-        if not _UNFINISHED.fullmatch(folder.name):
-            continue
-        lock = FileLock(place / f"{folder.name}.lock")
-        try:
-            with lock.acquire(timeout=0):
-                shutil.rmtree(folder, ignore_errors=True)
-                Path(lock.lock_file).unlink(missing_ok=True)
-        except Timeout:  # another process is importing
-            continue
-
-
-def rename_dataset(name: str, new: str) -> None:
-    """Renames an import; runs and checkpoints that name it find it still.
-
-    Raises:
-        DatasetError: if there is no such import, or the new name cannot be used or is taken.
-    """
-    check_name(new)
-    place = datasets_folder()
-    if not list_versions(name):
-        raise DatasetError(f"There is no import {name!r}.")
-    with FileLock(place / ".versions.lock"):
-        if os.path.lexists(place / new) or _renamed(new) not in (new, name):
-            raise DatasetError(f"{new} is the name of another import, or was: take another one.")
-        former = [n for n in _former(place / name) if n != new]
-        write_file(place / name / "former.json", json.dumps([*former, name]).encode())
-        os.rename(place / name, place / new)
-
-
-def delete_dataset(name: str) -> None:
-    """Deletes an import with all its versions; `runs_that_need` tells who misses it.
-
-    Args:
-        name: name of the import, or `NAME@VERSION` for one version.
-
-    Raises:
-        DatasetError: if there is no such import.
-    """
-    found = find_dataset(name)
-    folder = found.folder if "@" in name else found.folder.parent
-    away = datasets_folder() / f".{found.name}.{uuid.uuid4().hex}.importing"
-    os.replace(folder, away)  # at once, so that nobody sees half of it
-    shutil.rmtree(away, ignore_errors=True)
-    if "@" in name and not list_versions(found.name):
-        shutil.rmtree(found.folder.parent, ignore_errors=True)
-
-
-def runs_that_need(name: str) -> list[str]:
-    """The names of runs and checkpoints that refer to an import.
-
-    Args:
-        name: `NAME`, for any version, or `NAME@VERSION`.
-    """
-    try:
-        found = find_dataset(name)
-    except DatasetError:
-        return []
-    names = {found.name, *_former(found.folder.parent)}
-    needed = []
-    for place in (data_folder() / "runs", data_folder() / "checkpoints"):
-        for folder in sorted(place.glob("*/")):
-            for file in (folder / "config.json", folder / "card.json"):
-                stem, _, version = _dataset_of(file).partition("@")
-                if stem in names and ("@" not in name or version == str(found.version)):
-                    needed.append(folder.name)
-                    break
-    return needed
-
-
-def _dataset_of(file: Path) -> str:
-    try:
-        described = decode(file.read_bytes(), dict[str, Any])
-    except (OSError, SchemaError):
-        return ""
-    return str(described.get("dataset", ""))
-
-
-def _former(folder: Path) -> list[str]:
+def former_names(folder: Path) -> list[str]:
+    """The names that the import in a folder had before it was renamed."""
     try:
         return decode((folder / "former.json").read_bytes(), list[str])
     except (OSError, SchemaError):
         return []
 
 
-def _renamed(name: str) -> str:
+def present_name(name: str) -> str:
     """The present name of an import that was renamed, else the name itself."""
     for folder in sorted(datasets_folder().glob("*/former.json")):
-        if name in _former(folder.parent):
+        if name in former_names(folder.parent):
             return folder.parent.name
     return name
 

@@ -156,6 +156,11 @@ def test_an_export_imports_again_to_the_same(tmp_path):
     file = export_dataset("mine", tmp_path / "mine.zip")
     copy = import_source(file, "copy")
     assert copy.card == find_dataset("mine").card
+    import_source(fill(tmp_path / "private", 3), "named")
+    packed = export_dataset("named", tmp_path / "named.zip").read_bytes()
+    elsewhere = import_source(tmp_path / "named.zip", "elsewhere")
+    assert str(tmp_path) not in json.dumps(elsewhere.card) and packed
+    assert elsewhere.card["source"] == "private" and not source_change(elsewhere)
     for split in ("train", "test"):
         a, b = load_dataset("mine", split), load_dataset("copy", split)
         assert torch.equal(a.images.uint8, b.images.uint8) and a.names == b.names

@@ -1,0 +1,108 @@
+"""How pictures become images of the model: their size, channels and classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..datasets.base import DatasetError
+from .picture import FITS, Fit
+from .source import Column, Source
+from .tables import LABELS
+
+__all__ = ["Options", "label_column", "plan_images"]
+
+SMALLEST, LARGEST = 8, 128  # pixels of a side
+STEP = 4  # a side is a multiple of it, so that the network can halve it twice
+DEFAULT_SIDE = 64
+
+
+@dataclass(frozen=True)
+class Options:
+    """How pictures become images of the model.
+
+    Args:
+        image_size: side in pixels, or height and width; None for the pictures' own size where all
+            agree and it is at most 64, else 64.
+        colour: `"grey"`, `"colour"`, or None for colour only where there is colour.
+        fit: `"crop"`, `"pad"` or `"stretch"`.
+        skip_broken: whether to leave out pictures that cannot be read.
+
+    Raises:
+        DatasetError: if a value cannot be used.
+    """
+
+    image_size: int | tuple[int, int] | None = None
+    colour: str | None = None
+    fit: str = "crop"
+    skip_broken: bool = False
+
+    def __post_init__(self) -> None:
+        if self.fit not in FITS:
+            raise DatasetError(f"fit is {self.fit!r}; expected one of {', '.join(FITS)}.")
+        if self.colour not in (None, "grey", "colour"):
+            raise DatasetError(f"colour is {self.colour!r}; expected grey, colour or None.")
+        for side in self.sides or ():
+            if not SMALLEST <= side <= LARGEST:
+                raise DatasetError(
+                    f"The image size is {side}; the network takes {SMALLEST} to {LARGEST} pixels "
+                    "a side. Choose one of them: pictures are scaled to it."
+                )
+
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """Height and width, or None."""
+        if self.image_size is None or isinstance(self.image_size, int):
+            return None if self.image_size is None else (self.image_size, self.image_size)
+        height, width = self.image_size
+        return int(height), int(width)
+
+
+def label_column(columns: Sequence[Column]) -> list[str | None]:
+    """The classes that a column named `label` or `class` gives; empty if there is none."""
+    for column in columns:
+        if (
+            column.kind == "category"
+            and column.name.lower() in LABELS
+            and not column.missing.any()
+        ):
+            return [column.categories[i] for i in column.values.tolist()]
+    return []
+
+
+def plan_images(source: Source, options: Options) -> tuple[Fit, list[str]]:
+    """Chooses the shape of the images.
+
+    Returns:
+        The way from a picture to an image, with three channels unless grey is wanted, and messages
+        on sides that the network cannot halve.
+    """
+    channels = 1 if options.colour == "grey" else 3
+    notices = []
+    if options.sides:
+        wanted, own = options.sides, False
+    else:
+        size = _common_size(source)
+        own = size is not None
+        wanted = (size[1], size[0]) if size else (DEFAULT_SIDE, DEFAULT_SIDE)
+    sides = tuple(max(SMALLEST, -(-side // STEP) * STEP) for side in wanted)
+    if sides != wanted:
+        notices.append(
+            f"{wanted[1]}×{wanted[0]} pixels become {sides[1]}×{sides[0]}"
+            f"{', padded,' if own else ''} so that the network can halve both sides twice."
+        )
+    return Fit((channels, sides[0], sides[1]), options.fit, own), notices
+
+
+def _common_size(source: Source) -> tuple[int, int] | None:
+    """Width and height of all pictures, where they agree and are at most 64."""
+    common = None
+    for row in range(len(source.names)):
+        try:
+            size = source.pictures.size(row)
+        except DatasetError:  # it is listed when all are decoded
+            continue
+        if max(size) > DEFAULT_SIDE or size != (common or size):
+            return None
+        common = size
+    return common

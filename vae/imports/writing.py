@@ -1,0 +1,110 @@
+"""Writing an import: into a folder beside the others, which becomes a version at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+
+from ..checkpoint import write_tensors
+from ..files import write_file
+from .source import Column
+from .store import FORMAT, datasets_folder, list_versions
+
+__all__ = ["remove_leftovers", "unfinished", "write_rows"]
+
+_UNFINISHED = re.compile(r"\.[A-Za-z0-9][A-Za-z0-9._-]*\.[0-9a-f]{32}\.importing")
+_SHOWN = 1_000  # files left out that a card names
+
+
+def write_rows(
+    folder: Path,
+    card: dict[str, Any],
+    names: Sequence[str],
+    checksums: np.ndarray,
+    labels: np.ndarray | None,
+    columns: Sequence[Column],
+) -> None:
+    """Writes all files of an import but its pixels.
+
+    Args:
+        folder: unfinished folder of the import.
+        card: card, without what is said of columns and files left out.
+        names: names of the pictures.
+        checksums: checksums of the pictures, `(N,)`.
+        labels: class of each picture, `(N,)`, -1 where missing, or None.
+        columns: columns of the pictures.
+    """
+    tensors = {"checksum": torch.from_numpy(np.asarray(checksums, np.int64))}
+    if labels is not None:
+        tensors["label"] = torch.from_numpy(np.asarray(labels, np.int64))
+    for i, column in enumerate(columns):  # numbers of a file are finite, so NaN has its own array
+        missing = column.missing
+        values = np.where(missing, -1, column.values)
+        kind = np.float32 if column.kind == "number" else np.int64
+        tensors[f"column.{i:03d}"] = torch.from_numpy(values.astype(kind))
+        if column.kind == "number":
+            tensors[f"missing.{i:03d}"] = torch.from_numpy(missing.astype(np.uint8))
+    write_tensors(folder / "rows.safetensors", tensors, {})
+    write_file(folder / "names.json", json.dumps(list(names), ensure_ascii=False).encode())
+    described = [
+        {"name": c.name, "kind": c.kind, "categories": list(c.categories)} for c in columns
+    ]
+    card = card | {"format": FORMAT, "columns": described}
+    left_out = card["left_out"]
+    card |= {"left_out": left_out[:_SHOWN], "left_out_count": len(left_out)}
+    write_file(folder / "card.json", json.dumps(card, ensure_ascii=False, indent=1).encode())
+
+
+@contextmanager
+def unfinished(name: str) -> Iterator[tuple[Path, Any]]:
+    """A new folder beside the imports, and a function that makes it the next version.
+
+    The folder is removed at the end unless it was kept; if the process is killed, the next import
+    removes it.
+    """
+    place = datasets_folder()
+    place.mkdir(parents=True, exist_ok=True)
+    remove_leftovers()
+    folder = place / f".{name}.{uuid.uuid4().hex}.importing"
+    lock = FileLock(place / f"{folder.name}.lock")
+    with lock:
+        folder.mkdir()
+
+        def keep() -> int:
+            with FileLock(place / ".versions.lock"):
+                version = (list_versions(name) or [0])[-1] + 1
+                (place / name).mkdir(exist_ok=True)
+                os.replace(folder, place / name / str(version))
+            return version
+
+        try:
+            yield folder, keep
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def remove_leftovers() -> None:
+    """Removes what imports left whose process was killed."""
+    place = datasets_folder()
+    for folder in place.glob(".*.importing"):
+        if not _UNFINISHED.fullmatch(folder.name):
+            continue
+        lock = FileLock(place / f"{folder.name}.lock")
+        try:
+            with lock.acquire(timeout=0):
+                shutil.rmtree(folder, ignore_errors=True)
+                Path(lock.lock_file).unlink(missing_ok=True)
+        except Timeout:  # another process is importing
+            continue
