@@ -33,8 +33,10 @@ from .flow import (
 from .latent import slerp
 
 __all__ = [
+    "EDGE",
     "ENOUGH",
     "FILE",
+    "INSIDE",
     "LEVEL",
     "CodeDistribution",
     "fit_codes",
@@ -46,6 +48,12 @@ FILE = "code-distribution.safetensors"
 LEVEL = 0.4  # default noise level of a path: its middle is likely, and shared attributes stay
 ENOUGH = 200  # smallest number of codes for a flow; fewer get the fitted Gaussian
 _WHITE_FLOOR = 1e-6  # smallest variance of a direction, relative to the largest
+
+
+INSIDE = 0.05
+"""Share of the held-out codes that are less likely than a code inside the data, at least."""
+EDGE = 0.01
+"""The same at the edge of the data; a code below is outside."""
 
 
 @dataclass(frozen=True, eq=False)

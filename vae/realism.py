@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .classifier import Classifier
-from .code_distribution import CodeDistribution
+from .code_distribution import EDGE, INSIDE, CodeDistribution
 from .codes import FittedGaussian, decode
 from .latent import evenly, lerp, neighbours, slerp
 from .likely_codes import blend, complete
@@ -34,6 +34,7 @@ __all__ = [
     "estimate_seconds",
     "make_codes",
     "measure_realism",
+    "share_by_zone",
     "train_discriminator",
 ]
 
@@ -46,6 +47,10 @@ WAYS = (
 MAPS = ("mean", "pinned", "likely")
 """Where a map can take the dimensions from that it does not show."""
 
+_REPORTED = (
+    *("realism", "realism_interval", "realism_of_maps", "shared_kept"),
+    "realism_by_zone",
+)
 _PASSES = 0.9
 _MIDDLES = ("line", "arc", "learned_path")
 _SEEDS = (0, 1, 2)
@@ -240,15 +245,19 @@ def measure_realism(
         lowest and the highest of them; `realism_of_maps`: the share for each of the `MAPS`, of
         which `map` is the one that `choose_map` gives; `shared_kept`: for the middles of paths,
         the share of what both ends have in common (attributes that both have or both lack, or
-        their class) that the classifier predicts there. All are None for fewer than 200 codes,
-        the last one also without a classifier.
+        their class) that the classifier predicts there; `realism_by_zone`: the share that passes
+        of all these codes together, for those inside, at the edge of and outside the data, and
+        `auc`, how well their likelihood tells pictures that pass from those that do not. All are
+        None for fewer than 200 codes, `shared_kept` also without a classifier, and the zones
+        without a learned distribution.
     """
     if len(codes) < FEWEST:
-        return dict.fromkeys(("realism", "realism_interval", "realism_of_maps", "shared_kept"))
+        return dict.fromkeys(_REPORTED)
     real = decode(model, evenly(codes[::2], _REAL))
     evaluated, places = codes[1::2], None if tsne is None else tsne[1::2]
     passed: dict[str, list[float]] = {}
     kept: dict[str, list[float]] = {}
+    verdicts: list[tuple[np.ndarray, np.ndarray]] = []  # codes, and whether their pictures pass
     for turn, seed in enumerate(seeds):
 
         def tell(share: float, turn: int = turn) -> None:
@@ -268,7 +277,10 @@ def measure_realism(
         pictures = {"crossfades": torch.lerp(first, second, 0.5)}
         for number, name in enumerate([*by_way, *pictures], 1):
             x = pictures[name] if name in pictures else decode(model, by_way[name])
-            passed.setdefault(name, []).append(judge.predictions(x).float().mean().item())
+            passes = judge.predictions(x)[:, 0]
+            passed.setdefault(name, []).append(passes.float().mean().item())
+            if turn == 0 and name in by_way:
+                verdicts.append((by_way[name], passes.numpy()))
             if classifier and name in _MIDDLES:
                 kept.setdefault(name, []).append(_shared_kept(classifier, first, second, x))
             tell(0.7 + 0.3 * number / (len(by_way) + 1))
@@ -281,7 +293,39 @@ def measure_realism(
         "realism_interval": {name: [min(s), max(s)] for name, s in passed.items()},
         "realism_of_maps": of_maps,
         "shared_kept": {name: float(np.mean(s)) for name, s in kept.items()} or None,
+        "realism_by_zone": None
+        if learned is None or learned.held_out is None or not learned.learned
+        else share_by_zone(learned, *map(np.concatenate, zip(*verdicts, strict=True))),
     }
+
+
+def share_by_zone(
+    learned: CodeDistribution, codes: np.ndarray, passes: np.ndarray
+) -> dict[str, float | None]:
+    """How well the likelihood of codes foretells whether their pictures pass.
+
+    Args:
+        learned: learned distribution of the codes, with held-out codes.
+        codes: codes `(N, D)`, made in any way.
+        passes: whether the picture of each passes for a reconstruction, bool `(N,)`.
+
+    Returns:
+        The share that passes of codes `inside`, at the `edge` of and `outside` the data, None
+        where there is no such code; and `auc`, the area under the ROC curve of the log density.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    density = learned.log_density(codes)
+    assert learned.held_out is not None
+    less = np.searchsorted(learned.held_out, density) / len(learned.held_out)
+    zones = {
+        "inside": less >= INSIDE,
+        "edge": (less < INSIDE) & (less >= EDGE),
+        "outside": less < EDGE,
+    }
+    shares = {name: float(passes[of].mean()) if of.any() else None for name, of in zones.items()}
+    both = 0 < passes.mean() < 1
+    return shares | {"auc": float(roc_auc_score(passes, density)) if both else None}
 
 
 def estimate_seconds(model: VAE, codes: np.ndarray, learned: CodeDistribution | None) -> float:

@@ -19,6 +19,7 @@ from vae.realism import (
     crossfades,
     make_codes,
     measure_realism,
+    share_by_zone,
     train_discriminator,
 )
 
@@ -34,7 +35,7 @@ def test_cross_fades_hold_both_of_two_different_images():
 
 def test_a_discriminator_tells_digits_it_has_not_seen_from_their_cross_fades():
     x = load_dataset("digits").images[:400]
-    judge = train_discriminator(x[:300], steps=60)
+    judge = train_discriminator(x[:300], steps=40)
     fades = crossfades(x[300:], 100, torch.Generator().manual_seed(1))
     assert judge.predictions(x[300:]).float().mean() > 0.9
     assert judge.predictions(fades).float().mean() < 0.2
@@ -95,3 +96,27 @@ def test_figures_are_shares_with_their_intervals(variational):
     json.dumps(figures, allow_nan=False)
     few = measure_realism(model, codes[:100])
     assert few.keys() == figures.keys() and set(few.values()) == {None}
+
+
+def test_zones_say_how_well_a_likelihood_foretells_what_passes():
+    held_out = np.arange(100.0)
+
+    class Line:
+        """A code's log density is its number."""
+
+        def __init__(self):
+            self.held_out = held_out
+
+        def log_density(self, z):
+            return z[:, 0]
+
+    codes = np.array([[-5.0], [0.5], [2.0], [4.5], [50.0], [99.5]])
+    passes = np.array([False, False, True, False, True, True])
+    found = share_by_zone(Line(), codes, passes)
+    assert found["outside"] == 0  # −5
+    assert found["edge"] == 0.5  # 0.5 and 2
+    assert found["inside"] == pytest.approx(2 / 3)
+    assert found["auc"] == pytest.approx(8 / 9)  # one of nine pairs stands the wrong way round
+    assert share_by_zone(Line(), codes[4:], passes[4:]) == {
+        "inside": 1.0, "edge": None, "outside": None, "auc": None,
+    }  # fmt: skip

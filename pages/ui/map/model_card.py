@@ -126,7 +126,9 @@ def show_card(space: LatentSpace) -> None:
     if trust := _sampling(metrics):
         st.caption(trust)
     _show_samples(metrics)
-    _show_realism(_numbers(metrics.get("realism")), _numbers(metrics.get("shared_kept")))
+    _show_realism(
+        *(_numbers(metrics.get(key)) for key in ("realism", "shared_kept", "realism_by_zone"))
+    )
     _show_fit(space.distribution)
     show_scores(card)
     rows = card.get("trade_off")
@@ -245,7 +247,9 @@ def _show_samples(metrics: dict[str, Any]) -> None:
     )
 
 
-def _show_realism(passed: dict[str, float], kept: dict[str, float]) -> None:
+def _show_realism(
+    passed: dict[str, float], kept: dict[str, float], zones: dict[str, float]
+) -> None:
     """Shows the shares of decoded codes that discriminators take for reconstructions."""
     rows = [
         {"Pictures": words, "Pass": passed[way], "Shared attributes kept": kept.get(way)}
@@ -266,6 +270,11 @@ def _show_realism(passed: dict[str, float], kept: dict[str, float]) -> None:
         "cross-fades of two of them. Of what both ends of a path have in common, the last column "
         "says how much the classifier finds in the middle."
     )
+    if "inside" in zones and "outside" in zones:
+        st.caption(
+            f"Of all these codes, {zones['inside']:.0%} of those that the pages call inside the "
+            f"data pass, and {zones['outside']:.0%} of those outside."
+        )
 
 
 def _numbers(metrics: object) -> dict[str, float]:

@@ -14,13 +14,11 @@ import numpy as np
 
 from pages.ui.shared import cache
 from pages.ui.shared.latent_space import LatentSpace
+from vae.code_distribution import EDGE, INSIDE
 from vae.codes import UNUSUAL
 from vae.latent import UNJUDGED, neighbours
 
 __all__ = ["EDGE", "INSIDE", "Judgement", "judge", "judge_edited"]
-
-INSIDE = 0.05  # of the held-out codes are less likely than a code inside the data
-EDGE = 0.01  # the same at its edge; a code below is outside
 
 
 @dataclass(frozen=True)
