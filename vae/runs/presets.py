@@ -90,8 +90,14 @@ PRESETS = (
         "Clothes over lunch",
         "60,000 pictures of clothes, which may have to be downloaded. Ten minutes.",
         "fashion",
-        {"latent_dim": 16, "likelihood": "continuous_bernoulli", "channels": [32, 64]},
-        {"epochs": 20, "beta_warmup": 2.0},
+        {"latent_dim": 24, "likelihood": "gaussian", "channels": [32, 64], "hidden": [256]},
+        {
+            "epochs": 10,
+            "learning_rate": 3e-3,
+            "beta": 2.0,
+            "sigma_warmup_epochs": 1.0,
+            "variance_weighting": 1.0,
+        },
     ),
     _preset(
         "faces-overnight",

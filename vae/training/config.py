@@ -44,7 +44,7 @@ class TrainingConfig(Fields):
 
     epochs: int = 20
     batch_size: int = 128
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     beta: float = 1.0
     beta_warmup: float = 0.0
     free_bits: float = 0.0

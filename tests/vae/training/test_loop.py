@@ -15,6 +15,7 @@ from vae.training.fast import adam_step
 from vae.training.heldout import evaluate_heldout
 from vae.training.loop import TrainingError, TrainingState, _Objective, train
 from vae.training.precision import resolve_precision
+from vae.training.start import start_at_average
 
 torch.set_num_threads(1)
 
@@ -163,6 +164,7 @@ def test_gradients_are_clipped_at_first_and_for_a_learned_sigma_always(likelihoo
 
 def test_an_infinite_objective_ends_it_before_the_weights_are_spoilt():
     model = model_of("gaussian_fixed", sigma=1e-30)
+    start_at_average(model, pictures())  # as training does before its first step
     before = weights(model).clone()
     with pytest.raises(TrainingError, match=r"not finite at step 1.*learning rate"):
         finish(model, TrainingConfig())
