@@ -73,16 +73,16 @@ def explore() -> None:
             on_pin=lambda value: placing.pin_clicked(space, value),
             on_group=lambda name, rows: visitor.set_group(space, name, rows),
         )
+    if beside is not None:
+        with right:
+            side_by_side.show_beside(beside, space, "map", projection, colour)
+        left, other = st.columns(2, gap="medium")
+        right = left
+    with left:
         which_images.explain_marks(space)
         placing.explain(space, projection, keep, pins)
         placing.next_step(space)
         placing.own_things(space, projection, axes)
-    if beside is not None:
-        with right:
-            side_by_side.show_beside(beside, space, "map", projection, colour)
-        right, other = st.columns(2, gap="medium")
-        with other:
-            side_by_side.show_details(beside, space, pins[-1] if pins else None)
     with right:
         live_picture("map")
         placing.suggest(space, pins)
@@ -90,6 +90,9 @@ def explore() -> None:
             slot = pin_details.show_pin(space, pins[-1])
             share.fill()  # what follows may take seconds
             pin_details.show_bounds(space, pins[-1], slot)
+    if beside is not None:
+        with other:
+            side_by_side.show_details(beside, space, pins[-1] if pins else None)
 
 
 explore()

@@ -5,6 +5,7 @@ A separate process trains; this page reads its files and sends it what visitors 
 
 import streamlit as st
 
+from pages.ui.components import address
 from pages.ui.shared import links, share, visitor
 from pages.ui.shared.foreign_text import message
 from pages.ui.train.as_python import run_as_python
@@ -76,9 +77,8 @@ def controls() -> None:
         st.error(message(problem))
 
 
-@st.fragment(run_every=0.5 if states[name].live or state.playing == name else None)
 def watch() -> None:
-    """Curves and pictures, redrawn while the run trains."""
+    """Curves and pictures, redrawn while the run trains or its epochs are played."""
     try:
         show_run(run)
     except RunError as problem:
@@ -92,6 +92,8 @@ def wake() -> None:
         st.rerun()
 
 
-for part in (controls, watch, wake):
+moving = states[name].live or state.playing == name
+watched = address.fragment(watch, run_every=0.5 if moving else None)
+for part in (controls, watched, wake):
     with st.container():  # each in its place, whatever the others show
         part()

@@ -108,11 +108,12 @@ def _terms(own: tuple[float, float], now: tuple[float, float]) -> go.Figure:
             marker_color=plot_style.TERMS[term],
             text=[f"{v:.1f}" for v in values],
             textposition="auto",
+            cliponaxis=False,
         )
     figure.update_layout(
         barmode="stack",
         height=230,
-        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        margin={"l": 10, "r": 40, "t": 10, "b": 10},  # for the number of a narrow bar
         xaxis={"title": text("q.nats"), "rangemode": "tozero"},
         yaxis={"autorange": "reversed"},
         legend={"orientation": "h", "y": 1.2},

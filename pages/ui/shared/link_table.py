@@ -146,6 +146,9 @@ TABLE = (
         pushed=False,
     ),
     Parameter("run", ("train",), "name of a run", "the latest", "the run"),
+    Parameter(
+        "epoch", ("train",), "number", "the last", "the epoch that is replayed", pushed=False
+    ),
     Parameter("image", _LESSONS, "number", "depends on the lesson", "row of the image"),
     Parameter("seed", _LESSONS, "0 to 9999", "0", "of all random numbers", pushed=False),
     Parameter(

@@ -16,6 +16,7 @@ from pages.ui.shared.formatting import time_words
 from pages.ui.shared.glossary import links_to
 from pages.ui.train import plots
 from pages.ui.train.metrics import read_so_far
+from pages.ui.train.replay import choose_epoch
 from pages.ui.train.warnings import collapsed, warn_of_collapse, warn_of_memorising
 from vae import CheckpointError, DatasetError
 from vae.runs.folder import (
@@ -30,7 +31,7 @@ from vae.runs.folder import (
 )
 from vae.runs.manager import Run
 from vae.runs.presets import PRESETS, read_band
-from vae.runs.snapshots import list_snapshots, read_pictures, read_shared
+from vae.runs.snapshots import read_pictures, read_shared
 
 __all__ = [
     "show_controls",
@@ -49,10 +50,7 @@ _ICONS = {
     "failed": ":material/error:",
     "interrupted": ":material/power_off:",
 }
-_GLOSSARY = (
-    *("ELBO", "reconstruction", "KL", "beta", "active unit", "rate and distortion"),
-    "posterior collapse",
-)
+_GLOSSARY = ("ELBO", "reconstruction", "KL", "beta", "active unit", "rate and distortion")
 _RATES = [0.00001, 0.00003, 0.0001, 0.0002, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.01]
 
 
@@ -178,7 +176,7 @@ def _show_run(run: Run) -> None:
         warn_of_collapse(rows, config)
         warn_of_memorising(rows, config)
     with replay:
-        epoch = _replay(run, status.live)
+        epoch = choose_epoch(run, status.live)
     until = rows
     if epoch is not None and not status.live:  # all panels show the epoch that is replayed
         until = [row for row in rows if row["epoch"] < epoch + 1e-3]
@@ -198,7 +196,6 @@ def _show_run(run: Run) -> None:
             show_pictures(run, config, epoch)
     with terms:
         _show_terms(until)
-        st.caption(f"Terms in the glossary: {links_to(_GLOSSARY)}")
 
 
 def _show_terms(rows: list[dict[str, Any]]) -> None:
@@ -227,35 +224,7 @@ def _show_terms(rows: list[dict[str, Any]]) -> None:
             "better. The ELBO is constant along the dashed line, at its best value so far, which "
             "training moves downwards."
         )
-
-
-def _replay(run: Run, live: bool) -> int | None:
-    """The epoch that all panels show: the latest, or any once the run has ended.
-
-    It plays from epoch to epoch, one at each run of the fragment, until the last.
-    """
-    epochs = list_snapshots(run.folder)
-    if live or len(epochs) < 2:
-        return epochs[-1] if epochs else None
-    state, key = visitor.current().train, f"replay-{run.name}"
-    kept = st.session_state.get(key)
-    epoch = kept if kept in epochs else epochs[-1]
-    playing = state.playing == run.name
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        words, icon = ("Pause", "pause") if playing else ("Play", "play_arrow")
-        if st.button(words, icon=f":material/{icon}:", key="play"):
-            state.playing = None if playing else run.name
-            if not playing and epoch == epochs[-1]:
-                st.session_state[key] = epochs[0]
-            st.rerun()  # how often the fragment runs is the page's to say
-        if playing:
-            epoch = next((e for e in epochs if e > epoch), epoch)
-        st.session_state[key] = epoch
-        epoch = st.select_slider("Replay epoch", epochs, key=key, width="stretch")
-    if playing and epoch == epochs[-1]:
-        state.playing = None
-        st.rerun()
-    return epoch
+    st.caption(f"Terms in the glossary: {links_to(_GLOSSARY)}")
 
 
 def show_pictures(run: Run, config: RunConfig, epoch: int) -> None:

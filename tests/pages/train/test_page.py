@@ -441,3 +441,11 @@ def test_bands_span_runs_of_their_preset():
             assert len(curve["epoch"]) == len(curve["low"]) == len(curve["high"]) > 1
             assert max(curve["epoch"]) <= preset.config.training.epochs
             assert all(a <= b for a, b in zip(curve["low"], curve["high"], strict=True))
+
+
+def test_a_link_shows_the_epoch_that_is_replayed(data):
+    at = AppTest.from_file(PAGE, default_timeout=60)
+    at.query_params["run"], at.query_params["epoch"] = "plain", "1"
+    at.run()
+    assert not at.exception and at.select_slider(key="replay-plain").value == 1
+    assert "after epoch 1" in texts(at)

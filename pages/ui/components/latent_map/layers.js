@@ -79,7 +79,7 @@ export class Layers {
     const primary = theme(this.map.root, "primary-color")
     for (const [name, colour] of [["A", theme(this.map.root, "orange-color")],
       ["B", theme(this.map.root, "violet-color")]]) {
-      this.ring(context, this.map.groups.value[name] || [], colour, 4.5)
+      this.ring(context, this.map.groups.value[name] || [], colour, 4.5, name === "B")
     }
     if (this.map.found) this.ring(context, this.map.found, primary, 7)
     for (const pin of this.map.pins.value) this.drawPin(context, pin, primary)
@@ -127,14 +127,18 @@ export class Layers {
     return [...squares.values()]
   }
 
-  ring(context, rows, colour, radius) {
+  // Around points: circles, or squares, so that two groups differ in more than their colours.
+  ring(context, rows, colour, radius, square = false) {
     context.strokeStyle = colour
     context.lineWidth = 2
     context.beginPath()
     for (const row of rows) {
       const [x, y] = this.map.axes.toPixels(this.map.grid.x[row], this.map.grid.y[row])
-      context.moveTo(x + radius, y)
-      context.arc(x, y, radius, 0, 2 * Math.PI)
+      if (square) context.rect(x - radius, y - radius, 2 * radius, 2 * radius)
+      else {
+        context.moveTo(x + radius, y)
+        context.arc(x, y, radius, 0, 2 * Math.PI)
+      }
     }
     context.stroke()
   }
