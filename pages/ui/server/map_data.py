@@ -19,6 +19,7 @@ from vae import CheckpointError, DatasetError
 
 __all__ = ["map_routes"]
 
+_LARGE = 4_000_000  # bytes
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -102,7 +103,8 @@ def _serve(make: Callable[[LatentSpace, QueryParams], bytes | str | None], media
             message = "This model is not here, or has changed since: reload the page."
             return JSONResponse({"error": message}, 404, {"Cache-Control": "no-store"})
         headers = {"Cache-Control": _FOR_EVER}
-        if media_type == "image/jpeg":  # keeps Streamlit's middleware from packing it again
+        large = len(content) > _LARGE  # packing takes longer than sending
+        if media_type == "image/jpeg" or large:  # keeps Streamlit's middleware from packing it
             headers["Content-Encoding"] = "identity"
         return Response(content, media_type=media_type, headers=headers)
 
