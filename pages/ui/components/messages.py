@@ -170,9 +170,10 @@ class MapNoise(Message):
 
 
 class MapAtlas(Message):
-    """The sheet of small pictures of all reference images."""
+    """Sheets of small pictures: one of all images, or of those that a request names."""
 
     url: str
+    whole: bool
     tile: int
     columns: int
 

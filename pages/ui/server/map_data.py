@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pages.ui.shared import all_images, cache, scatter
+from pages.ui.shared import all_images, cache, images, scatter
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import from_text
@@ -19,6 +19,7 @@ from vae import CheckpointError, DatasetError
 
 __all__ = ["map_routes"]
 
+_MOST_TILES = 200
 _LARGE = 4_000_000  # bytes
 _FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -31,6 +32,7 @@ def map_routes(live: str) -> list[Route]:
     - `maps/{name}/{stamp}/likely.bin`: as `cache.likely_places` gives them, for `projection`, `x`
       and `y`, completed like the `pin` that is written as in an address
     - `maps/{name}/{stamp}/noise.bin`: as `cache.noise_block` gives it
+    - `maps/{name}/{stamp}/tiles.jpg`: the images of `rows`, with dots between, laid out likewise
     - `maps/{name}/{stamp}/names.json`: names of the images' files, where they came from files
     - `maps/{name}/{stamp}/atlas.jpg`: every reference image, as `images.atlas` lays them out
 
@@ -44,6 +46,7 @@ def map_routes(live: str) -> list[Route]:
         Route(f"{place}/codes.bin", _serve(lambda space, _: cache.codes_block(space), binary)),
         Route(f"{place}/likely.bin", _serve(_likely, binary)),
         Route(f"{place}/noise.bin", _serve(_noise, binary)),
+        Route(f"{place}/tiles.jpg", _serve(_tiles, "image/jpeg")),
         Route(f"{place}/names.json", _serve(_names, "application/json")),
         Route(f"{place}/atlas.jpg", _serve(lambda space, _: cache.atlas(space), "image/jpeg")),
     ]
@@ -69,6 +72,16 @@ def _likely(space: LatentSpace, query: QueryParams) -> bytes | None:
 
 def _noise(space: LatentSpace, query: QueryParams) -> bytes | None:
     return cache.noise_block(space) if space.judges_likelihood else None
+
+
+def _tiles(space: LatentSpace, query: QueryParams) -> bytes | None:
+    parts = query.get("rows", "").split(".")
+    if len(parts) > _MOST_TILES or not all(p.isascii() and p.isdigit() for p in parts):
+        return None
+    rows = [int(part) for part in parts if len(part) < 10]
+    if len(rows) < len(parts) or max(rows) >= len(space):
+        return None
+    return images.atlas(space.dataset.images, space.index[rows])
 
 
 def _names(space: LatentSpace, query: QueryParams) -> str | None:

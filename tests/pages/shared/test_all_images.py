@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import urllib.error
 import urllib.request
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from PIL import Image
 from starlette.applications import Starlette
 
 from pages.ui.server.map_data import map_routes
@@ -86,6 +88,21 @@ def test_the_map_fetches_them_once_they_are_encoded(space, serve):
     ended(all_images.begin(space))
     with urllib.request.urlopen(place) as answer:
         assert len(answer.read()) == (len(space) + TRAINED) * (5 + 2) * 4
+
+
+def test_pictures_of_a_large_map_are_fetched_as_they_are_asked_for(space, serve):
+    address = serve(Starlette(routes=map_routes("/live")))
+    place = f"{address}/live/maps/tiny-gaussian/{space.stamp}/tiles.jpg?rows="
+    rows = [3, 7, 120]
+    with urllib.request.urlopen(place + ".".join(map(str, rows))) as answer:
+        sheet = np.asarray(Image.open(io.BytesIO(answer.read()))).astype(float) / 255
+    assert sheet.shape == (56, 56)  # two in a row
+    for k, row in enumerate(rows):
+        y, x = 28 * (k // 2), 28 * (k % 2)
+        assert np.abs(sheet[y : y + 28, x : x + 28] - space.image(row)[0].numpy()).mean() < 0.03
+    for wrong in ("", "x", "300", "1..2", "-1", "9" * 40, ".".join(["1"] * 201)):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(place + wrong)
 
 
 def test_a_job_stops_when_asked_and_says_why_it_failed():

@@ -18,6 +18,7 @@ from vae.likely_codes import LEVEL
 
 __all__ = ["latent_map"]
 
+_SMALLEST = 24  # pixels of a picture on a sheet of all images
 # Without isolated styles: inside a shadow root Plotly's events and lasso break.
 _MAP = Component(
     "latent_map",
@@ -61,6 +62,7 @@ def latent_map(
     """
     live = f"/live/maps/{quote(space.name, safe='')}/{space.stamp}"
     tile, columns = images.atlas_layout(len(space), space.shape[1])
+    whole = tile >= min(space.shape[1], _SMALLEST)
     drawn = urlencode({"projection": projection, "x": axes[0], "y": axes[1], "colour": colour})
     scale = space.neighbour_distances
     likely, flat = keep == "likely", projection != "tsne"
@@ -87,7 +89,12 @@ def latent_map(
             "lattice": _lattice(space, live, projection, axes, pins) if likely and flat else None,
             "noise": noise if likely and not flat else None,
             "codes": f"{live}/codes.bin",
-            "atlas": {"url": f"{live}/atlas.jpg", "tile": tile, "columns": columns},
+            "atlas": {
+                "url": f"{live}/{'atlas' if whole else 'tiles'}.jpg",
+                "whole": whole,
+                "tile": tile,
+                "columns": columns,
+            },
             "names": None if space.file_names is None else f"{live}/names.json",
             "first_train": space.first_train,
             "count": len(space),

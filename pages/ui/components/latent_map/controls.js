@@ -209,14 +209,15 @@ export class Controls {
       const id = digits === undefined ? NaN : Number(digits) + (train ? data.first_train : 0)
       const matches = (row) => {
         if (label >= 0) return classOf[row] === label
-        return ids[row] === id || (isNaN(id) && map.names?.[row].toLowerCase().includes(wanted))
+        const file = isNaN(id) && map.names.files?.[row].toLowerCase()
+        return ids[row] === id || (file && file.includes(wanted))
       }
       const rows = []
       for (let row = 0; row < ids.length; row++) if (matches(row)) rows.push(row)
       map.found = rows
       if (rows.length === 1) this.centre(grid.x[rows[0]], grid.y[rows[0]])
       status.say(rows.length === 0 ? `No image, label or file on this map matches “${text}”.`
-        : rows.length === 1 ? `Found ${map.nameOf(rows[0])}.` : `${rows.length} images found.`)
+        : rows.length === 1 ? `Found ${map.names.of(rows[0])}.` : `${rows.length} images found.`)
     } else status.say("")
     map.layers.drawOverlay()
   }

@@ -2,6 +2,7 @@
 
 import { clamp, theme } from "../base.js"
 import { nearestCodes } from "./geometry.js"
+import { Tiles } from "./tiles.js"
 
 const CROWD = 160 // pictures of real images appear when at most so many points are in view
 const CLOSE = 0.35 // or when the view is so narrow beside the whole map: then some, with space
@@ -13,6 +14,7 @@ export class Layers {
     this.over = map.root.querySelector(".map-overlay")
     this.under = map.root.querySelector(".map-sheet")
     this.shown = { thumbnails: true, sheet: false }
+    this.tiles = new Tiles(map)
     this.sheetBox = map.root.querySelector("[data-layer=sheet]")
   }
 
@@ -31,29 +33,6 @@ export class Layers {
     this.drawOverlay()
     if (this.shown.sheet) this.drawSheet()
     else this.paintSheet()
-  }
-
-  stamp(context, row, x, y, size) {
-    const { tile, columns } = this.map.data.atlas
-    context.drawImage(this.atlas, (row % columns) * tile, Math.floor(row / columns) * tile,
-      tile, tile, x, y, size, size)
-  }
-
-  loadAtlas() {
-    const { base, atlas } = this.map.data
-    if (this.atlasUrl !== atlas.url) this.atlas = this.atlasLoading = null
-    this.atlasUrl = atlas.url
-    this.atlasLoading ??= new Promise((resolve) => {
-      const image = new Image()
-      image.onload = () => {
-        if (this.atlasUrl === atlas.url) this.atlas = image
-        resolve(image)
-        this.drawOverlay()
-      }
-      image.onerror = () => resolve(null)
-      image.src = new URL(base + atlas.url, location.href).href
-    })
-    return this.atlasLoading
   }
 
   fit(canvas) {
@@ -103,15 +82,16 @@ export class Layers {
     let rows = grid.inside(x0, x1, y0, y1, visible, close ? Infinity : CROWD)
     if (!rows?.length) return
     if (rows.length > CROWD) rows = this.spaced(rows)
-    if (!this.atlas) { this.loadAtlas(); return }
+    this.tiles.need(rows)
     const size = Math.max(22, Math.min(56, 0.5 * Math.sqrt(
       (this.map.stage.clientWidth * this.map.stage.clientHeight) / rows.length)))
     context.imageSmoothingEnabled = this.map.data.shape[1] > 32
     context.strokeStyle = theme(this.map.root, "border-color")
     for (const row of rows) {
       const [x, y] = this.map.axes.toPixels(this.map.grid.x[row], this.map.grid.y[row])
-      this.stamp(context, row, x + 5, y - size - 5, size)
-      context.strokeRect(x + 5, y - size - 5, size, size)
+      if (this.tiles.draw(context, row, x + 5, y - size - 5, size)) {
+        context.strokeRect(x + 5, y - size - 5, size, size)
+      }
     }
   }
 
@@ -210,7 +190,7 @@ export class Layers {
       const pictures = await decoder.decodeMany(zs, count, options).catch((error) => {
         if (decoder === this.map.decoder && !this.map.stop.signal.aborted) throw error
       })
-      if (!pictures || ticket !== this.sheetTicket || !this.shown.sheet) return
+      if (!pictures || ticket !== this.sheetTicket || !this.shown.sheet || !axes.ready) return
       pictures.forEach((picture, k) => {
         small.getContext("2d").putImageData(picture.mean, 0, 0)
         context.globalAlpha = presences[k]

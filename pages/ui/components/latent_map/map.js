@@ -9,9 +9,11 @@ import {
 } from "./geometry.js"
 import { Layers } from "./layers.js"
 import { Legend } from "./legend.js"
+import { Names } from "./names.js"
 import { PlotlyAxes } from "./plotly_axes.js"
 import { Screens } from "./screens.js"
 import { Tour } from "./tour.js"
+import { View } from "./view.js"
 
 const WEBGL = Boolean(document.createElement("canvas").getContext("webgl"))
 const maps = (globalThis.latentMaps ??= new Map()) // those of the page, by their views
@@ -32,6 +34,8 @@ export class LatentMap {
     this.axes = new PlotlyAxes(this.plot)
     this.layers = new Layers(this)
     this.legend = new Legend(this)
+    this.names = new Names(this)
+    this.view = new View(this)
     this.screens = new Screens(this)
     this.controls = new Controls(this)
     this.tour = new Tour(this)
@@ -62,13 +66,13 @@ export class LatentMap {
     if (this.data !== data || this.stop.signal.aborted) return // a newer rerun takes over
     await this.draw()
     if (data.lattice) await this.openLattice(data)
-    if (this.data !== data) return
+    if (this.data !== data || this.stop.signal.aborted) return
     if (data.noise) this.openNoise(data)
     this.setFamily()
     this.layers.drawOverlay()
     this.showPlaced()
-    if (!data.names) this.names = null
-    this.loadNames().catch((error) => this.note(error.message))
+    const later = globalThis.requestIdleCallback ?? setTimeout // a large map is drawn first
+    later(() => this.names.load().catch((error) => this.note(error.message)))
     // Where the server decodes, it does what a visitor asks for, and no more.
     const own = !this.decoder?.reason
     this.layers.openSheet(data.whole_space && own)
@@ -130,7 +134,7 @@ export class LatentMap {
       if (trace.marker?.color) trace.marker.color = typed(trace.marker.color)
     }
     if (this.drawn !== figure) this.placePoints(parsed.data)
-    const layout = this.styled(parsed.layout)
+    const layout = this.view.styled(parsed.layout)
     await globalThis.Plotly.react(this.plot, parsed.data, layout, {
       displayModeBar: false, scrollZoom: true, responsive: true, doubleClick: "reset",
     })
@@ -153,37 +157,6 @@ export class LatentMap {
     this.found = null
   }
 
-  styled(layout) {
-    const text = theme(this.root, "text-color")
-    const line = theme(this.root, "border-color")
-    Object.assign(layout, {
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", autosize: true,
-      font: { color: text, family: theme(this.root, "font"), size: 12 },
-      hovermode: false, dragmode: this.controls.dragmode,
-    })
-    for (const axis of [layout.xaxis, layout.yaxis]) {
-      Object.assign(axis, { gridcolor: line, zerolinecolor: line, linecolor: line })
-    }
-    this.keepView(layout)
-    layout.newselection = { line: { color: theme(this.root, "primary-color"), width: 2 } }
-    return layout
-  }
-
-  // The view outlives a rerun and a visit to another page, while the map shows the same thing.
-  keepView({ uirevision, xaxis, yaxis }) {
-    const stored = JSON.parse(sessionStorage.getItem("latent-map") || "{}")
-    let view = null
-    if (this.bound && this.plot.layout.uirevision === uirevision) view = this.axes.ranges
-    else if (stored.uirevision === uirevision) view = [stored.x, stored.y]
-    if (view) [xaxis.range, yaxis.range] = view
-  }
-
-  storeView() {
-    const [x, y] = this.axes.ranges
-    const { uirevision } = this.plot.layout
-    sessionStorage.setItem("latent-map", JSON.stringify({ uirevision, x, y }))
-  }
-
   bindPlot() {
     this.bound = true
     const redraw = () => {
@@ -194,7 +167,7 @@ export class LatentMap {
     this.plot.on("plotly_relayouting", redraw)
     this.plot.on("plotly_relayout", () => {
       redraw()
-      this.storeView()
+      this.view.store()
       clearTimeout(this.sheetTimer)
       if (this.layers.shown.sheet) this.sheetTimer = setTimeout(() => this.layers.drawSheet(), 250)
     })
@@ -293,23 +266,6 @@ export class LatentMap {
     return Math.hypot(qx - px, qy - py) <= SNAP ? near.index : -1
   }
 
-  // Its number, class and file. Files' names are fetched when one is first asked for.
-  nameOf(row) {
-    const { first_train: first, classes } = this.data
-    const id = this.ids[row]
-    const number = first !== null && id >= first ? `Train #${id - first}` : `Real #${id}`
-    return [number, classes[this.classOf[row]], this.names?.[row]].filter(Boolean).join(" · ")
-  }
-
-  async loadNames() {
-    const { base, names } = this.data
-    if (!names || this.namesUrl === names) return
-    this.namesUrl = names
-    this.names = null
-    const problem = "The names of the files could not be loaded."
-    this.names = await (await fetchFrom(base, names, problem)).json()
-  }
-
   // A point near the click is pinned itself; otherwise the place is.
   async pin(place) {
     if (!this.family || !this.decoder) return
@@ -325,7 +281,7 @@ export class LatentMap {
     this.pins.change(pins.slice(-most_pins))
     this.layers.drawOverlay()
     if (keep === "pinned") this.setFamily()
-    this.status.say(row < 0 ? "Pinned a generated picture." : `Pinned ${this.nameOf(row)}.`)
+    this.status.say(row < 0 ? "Pinned a generated picture." : `Pinned ${this.names.of(row)}.`)
     this.pins.release({ model, kind, row, z, approximate })
   }
 

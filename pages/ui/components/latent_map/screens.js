@@ -3,6 +3,8 @@
 import { put, screenOf } from "../base.js"
 import { nearestCodes, zoneOf } from "./geometry.js"
 
+const SIDE = 56 // pixels of the picture beside the pointer
+
 export class Screens {
   constructor(map) {
     this.map = map
@@ -62,12 +64,14 @@ export class Screens {
       this.moveTip()
     }
     if (row < 0) return
-    this.tipReal.querySelector("span").textContent = this.map.nameOf(row)
+    this.tipReal.querySelector("span").textContent = this.map.names.of(row)
     const canvas = this.tipReal.querySelector("canvas")
-    const atlas = await this.map.layers.loadAtlas()
-    if (!atlas || this.hovered !== row) return
-    const { tile } = this.map.data.atlas
-    canvas.width = canvas.height = tile
-    this.map.layers.stamp(canvas.getContext("2d"), row, 0, 0, tile)
+    const { tiles } = this.map.layers
+    await tiles.need([row])
+    if (this.hovered !== row) return
+    canvas.width = canvas.height = SIDE
+    const context = canvas.getContext("2d")
+    context.imageSmoothingEnabled = this.map.data.shape[1] > 32
+    tiles.draw(context, row, 0, 0, SIDE)
   }
 }

@@ -1,0 +1,42 @@
+// What the plotting area looks like, and the view that outlives a rerun.
+
+import { theme } from "../base.js"
+
+export class View {
+  constructor(map) {
+    this.map = map
+  }
+
+  styled(layout) {
+    const text = theme(this.map.root, "text-color")
+    const line = theme(this.map.root, "border-color")
+    Object.assign(layout, {
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", autosize: true,
+      font: { color: text, family: theme(this.map.root, "font"), size: 12 },
+      hovermode: false, dragmode: this.map.controls.dragmode,
+    })
+    for (const axis of [layout.xaxis, layout.yaxis]) {
+      Object.assign(axis, { gridcolor: line, zerolinecolor: line, linecolor: line })
+    }
+    this.keep(layout)
+    layout.newselection = { line: { color: theme(this.map.root, "primary-color"), width: 2 } }
+    return layout
+  }
+
+  // The view outlives a rerun and a visit to another page, while the map shows the same thing.
+  keep({ uirevision, xaxis, yaxis }) {
+    const stored = JSON.parse(sessionStorage.getItem("latent-map") || "{}")
+    const { bound, plot, axes } = this.map
+    let view = null
+    if (bound && plot.layout.uirevision === uirevision) view = axes.ranges
+    else if (stored.uirevision === uirevision) view = [stored.x, stored.y]
+    if (view) [xaxis.range, yaxis.range] = view
+  }
+
+  store() {
+    const { plot, axes } = this.map
+    const [x, y] = axes.ranges
+    const { uirevision } = plot.layout
+    sessionStorage.setItem("latent-map", JSON.stringify({ uirevision, x, y }))
+  }
+}
