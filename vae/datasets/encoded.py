@@ -59,7 +59,7 @@ def _renumbered(data: Dataset, places: dict[int, tuple[Dataset, int]]) -> Datase
     shared = [
         name for name in data.attributes if all(name in dataset.attributes for dataset in used)
     ]
-    attributes = {name: torch.zeros(count, dtype=torch.bool) for name in shared}
+    attributes = {name: torch.zeros(count, dtype=data.attributes[name].dtype) for name in shared}
     labelled = all(dataset.labels is not None for dataset in used)
     for number, (dataset, row) in places.items():
         if labelled and dataset.labels is not None:
@@ -77,6 +77,8 @@ def _renumbered(data: Dataset, places: dict[int, tuple[Dataset, int]]) -> Datase
         licence=data.licence,
         notices=data.notices,
         fingerprint=data.fingerprint,
+        categories={name: data.categories[name] for name in shared if name in data.categories},
+        numbers=data.numbers & set(shared),
     )
 
 

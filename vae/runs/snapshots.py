@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..checkpoint import CheckpointError, check_arrays, read_tensors, write_tensors
+from ..concepts.attributes import attribute_table
 from ..datasets import Dataset
 from ..datasets.base import checksum
 from ..model import VAE
@@ -19,6 +20,7 @@ from ..schema import SchemaError, convert
 from ..training.config import TrainingConfig
 
 __all__ = [
+    "UNKNOWN",
     "Snapshots",
     "list_snapshots",
     "read_pictures",
@@ -30,6 +32,10 @@ __all__ = [
 KEPT = 50  # largest number of epochs with a snapshot, evenly spaced
 PICTURES = 16
 CODES = 1_000
+ATTRIBUTES = 60  # of the held-out images, whose values are kept
+UNKNOWN = 2
+"""Value of an attribute that is missing, in a snapshot's `attribute.…`."""
+
 _EPOCH = re.compile(r"\d{6}")
 _TAKEN = {
     "samples": ("u", ("S", "C", "H", "W")),
@@ -77,8 +83,11 @@ class Snapshots:
         if heldout.labels is not None:
             shared["labels"] = heldout.labels[: len(self._images)].contiguous()
             self._labels = shared["labels"].numpy()
-        for name, values in heldout.attributes.items():
-            shared[f"attribute.{name}"] = values[: len(self._images)].byte()
+        first = slice(0, len(self._images))
+        table = attribute_table(heldout, first) if heldout.attributes else {}
+        for name, values in list(table.items())[:ATTRIBUTES]:
+            known = np.nan_to_num(np.asarray(values, np.float32), nan=UNKNOWN)
+            shared[f"attribute.{name}"] = torch.from_numpy(known.astype(np.uint8))
         identity = checksum(_bytes(self._images).numpy().tobytes())
         if read_shared(folder).get("images", identity) != identity:  # snapshots of other images
             for epoch in list_snapshots(folder):
@@ -143,7 +152,7 @@ def read_snapshot(folder: str | Path, epoch: int | None = None) -> dict[str, np.
         `samples` and `reconstructions` `(16, C, H, W)` uint8, `codes` `(N, D)` and `map` `(N, 2)`,
         their positions in a plane that rotates as little as possible between epochs. For None:
         `originals` `(16, C, H, W)` uint8 and, if the data have them, `labels` `(N,)` and
-        `attribute.…` `(N,)` uint8 of the codes.
+        `attribute.…` `(N,)` uint8 of the codes: 0, 1, or `UNKNOWN`.
 
     Raises:
         CheckpointError: if the snapshot is missing or damaged.

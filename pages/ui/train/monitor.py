@@ -31,7 +31,7 @@ from vae.runs.folder import (
 )
 from vae.runs.manager import Run
 from vae.runs.presets import PRESETS, read_band
-from vae.runs.snapshots import read_pictures, read_shared
+from vae.runs.snapshots import UNKNOWN, read_pictures, read_shared
 
 __all__ = [
     "show_controls",
@@ -268,7 +268,7 @@ def show_pictures(run: Run, config: RunConfig, epoch: int) -> None:
 
 def _colour_by(
     arrays: dict[str, np.ndarray], attributes: list[str], run: Run
-) -> tuple[np.ndarray, tuple[str, str]]:
+) -> tuple[np.ndarray, tuple[str, ...]]:
     name = st.selectbox(
         "Colour by",
         attributes,
@@ -277,7 +277,9 @@ def _colour_by(
         format_func=formatting.option,
     )
     shown = formatting.words(name).lower()
-    return arrays[f"attribute.{name}"].astype(int), (f"without {shown}", f"with {shown}")
+    values = arrays[f"attribute.{name}"].astype(int)
+    unknown = ("not known",) if (values == UNKNOWN).any() else ()
+    return values, (f"without {shown}", f"with {shown}", *unknown)
 
 
 def _sheet(pictures: np.ndarray, columns: int, caption: str) -> None:

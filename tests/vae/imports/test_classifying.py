@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from vae import DatasetError, import_images, load_dataset
+from vae import VAE, DatasetError, VAEConfig, import_images, load_dataset
 from vae.__main__ import main
 from vae.classifier import Classifier, accuracy, load_classifier
 from vae.concepts.attributes import (
@@ -20,6 +20,8 @@ from vae.concepts.attributes import (
 from vae.concepts.vectors import adjusted_vectors, split_by_attribute
 from vae.datasets import Dataset, Images
 from vae.imports import delete_dataset
+from vae.runs.snapshots import UNKNOWN, Snapshots, read_snapshot
+from vae.training import TrainingConfig
 
 
 @pytest.fixture(autouse=True)
@@ -135,3 +137,12 @@ def test_the_accuracy_of_a_classifier_is_of_the_labels_that_it_knows():
     data = Dataset("x", "test", images, attributes=columns)
     model = Classifier((1, 8, 8), ("c", "a"), exclusive=False).eval()
     assert set(accuracy(model, data)) == {"c", "a"}
+
+
+def test_a_snapshot_keeps_what_is_known_of_typed_columns(tmp_path):
+    model = VAE(VAEConfig((1, 8, 8), latent_dim=2, channels=(), hidden=(4,)))
+    Snapshots(tmp_path, typed(), TrainingConfig(epochs=1)).take(model, 0)
+    arrays = read_snapshot(tmp_path)
+    assert arrays["attribute.smile"].tolist() == [1, 0, UNKNOWN, 1, 0, 1]
+    assert arrays["attribute.colour=red"].tolist() == [0, 0, 1, 0, UNKNOWN, 0]
+    assert "attribute.age" not in arrays
