@@ -154,9 +154,9 @@ def _is_import(name: str | Path) -> bool:
         return False
     if "@" in name:
         return not Path(name).exists()
-    from ..imports.store import find_import
+    from ..imports.store import list_versions, present_name
 
-    return find_import(name) is not None
+    return bool(list_versions(present_name(name)))  # intact or damaged
 
 
 def is_path(name: str | Path) -> bool:
