@@ -29,7 +29,7 @@ _FACTORS = {  # names of the factors of two known sets, which their files do not
     ("labels", 6): _SHAPES3D,
 }
 _MOST_COLUMNS = 200
-_IN_MEMORY = 256 << 20
+_IN_MEMORY = 512 << 20  # bytes of all arrays of a file; others are mapped from a temporary one
 
 
 def read_npy(path: Path, label: str) -> Source:
@@ -49,11 +49,13 @@ def read_npz(path: Path, label: str) -> Source:
     """
     arrays: dict[str, ArrayLike] = {}
     notices = []
+    held = 0  # bytes in memory
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
                 name = member.filename.removesuffix(".npy")
-                array = _member(archive, member, f"{name} in {label}")
+                held += member.file_size
+                array = _member(archive, member, f"{name} in {label}", held <= _IN_MEMORY)
                 if array is None:
                     notices.append(
                         f"{name} holds Python objects, which could run a program: it is not read."
@@ -123,8 +125,10 @@ def source_of_arrays(
     )
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, label: str) -> ArrayLike | None:
-    """An array of an archive, a large one mapped into memory; None if it holds Python objects."""
+def _member(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, label: str, fits: bool
+) -> ArrayLike | None:
+    """An array of an archive, mapped from a file if need be; None if it holds Python objects."""
     with archive.open(member) as stream:
         shape, fortran, dtype = _read_header(stream, np.lib.format.read_magic(stream))
     if dtype.hasobject:
@@ -133,7 +137,7 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, label: str) -> Ar
     if member.file_size < size:
         raise ValueError(f"{label} is shorter than its header says")
     with archive.open(member) as stream:
-        if size <= _IN_MEMORY:
+        if fits:
             return np.lib.format.read_array(stream, allow_pickle=False)
         spool = unpack(stream, member.compress_size, label)
     order: Literal["C", "F"] = "F" if fortran else "C"

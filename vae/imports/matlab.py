@@ -13,6 +13,8 @@ from .source import Source
 
 __all__ = ["read_mat_files"]
 
+_RATIO = 200  # numbers to packed bytes; that of pictures is about 1, of bombs about 1,000
+
 
 def read_mat_files(files: dict[str, Path], label: str) -> Source:
     """Reads images and labels of MATLAB files.
@@ -34,10 +36,18 @@ def read_mat_files(files: dict[str, Path], label: str) -> Source:
 
 
 def _read(file: Path, label: str) -> dict[str, np.ndarray]:
-    from scipy.io import loadmat
+    from scipy.io import loadmat, whosmat
 
     try:
+        size = sum(int(np.prod(shape, dtype=np.float64)) for _, shape, _ in whosmat(file))
+        if size > max(1 << 30, _RATIO * file.stat().st_size):
+            raise DatasetError(
+                f"{label} would unpack to {size:,} numbers, far more than its bytes can hold. It "
+                "may have been made to do harm: don't use it."
+            )
         found = loadmat(file)
+    except DatasetError:
+        raise
     except Exception as error:  # scipy raises errors of many types on damaged bytes
         raise DatasetError(f"{label} is no MATLAB file that can be read ({error}).") from error
     arrays = {

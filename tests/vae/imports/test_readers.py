@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 from vae import DatasetError, import_images, load_dataset
-from vae.imports import import_source, inspect_source
+from vae.imports import array_files, import_source, inspect_source
 
 
 @pytest.fixture(autouse=True)
@@ -216,6 +216,14 @@ def test_what_an_array_holds_beside_images_becomes_columns_and_nothing_is_unpick
     assert set(train.images.uint8.unique().tolist()) == {0, 255}
     row = int(train.names[3])
     assert train.attributes["posX"][3] == pytest.approx(values[row, 4])
+
+
+def test_large_arrays_of_a_file_are_mapped_from_a_temporary_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(array_files, "_IN_MEMORY", 1_000)
+    np.savez_compressed(tmp_path / "a.npz", labels=LABELS, images=np.asfortranarray(IMAGES))
+    import_source(tmp_path / "a.npz", "it")
+    expected = {IMAGES[i].transpose(2, 0, 1).tobytes(): str(LABELS[i]) for i in range(30)}
+    assert {x.tobytes(): label for x, label in everything("it").values()} == expected
 
 
 def test_hdf5_without_its_package_is_a_sentence_with_the_command(tmp_path, monkeypatch):
