@@ -23,12 +23,15 @@ from pages.ui.shared.concepts import NamedConcept
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.pins import Pin, real_pin
 from pages.ui.shared.visitor import ConceptsState, Visitor
+from vae.runs.folder import write_note
+from vae.runs.manager import list_runs
 
 ROOT = Path(__file__).resolve().parents[2]
 JOINER = "\u2060"
 # Fields of Streamlit's messages that are shown character by character, and never as Markdown.
 AS_TEXT = {
     ("Selectbox", "options"),
+    ("TextArea", "default"),
     ("MultiSelect", "options"),
     ("MultiSelect", "raw_values"),
     ("Selectbox", "raw_value"),
@@ -248,8 +251,14 @@ def test_runs_show_foreign_names_as_text(visit, run):
     assert foreign.NASTY[0 if run == foreign.FAILED else 1][:60] in shown
 
 
-def test_a_comparison_of_runs_shows_foreign_names_as_text(visit):
-    assert "set *x* `y` $z$" in check(visit("train.py", train_view="compare"))
+def test_a_comparison_of_runs_shows_foreign_names_and_notes_as_text(visit):
+    (run,) = [run for run in list_runs() if run.name == f"{foreign.MODEL}-run"]
+    write_note(run.folder, foreign.NASTY[0])
+    try:
+        assert "set-x-y-z" in check(visit("train.py", train_view="compare"))
+        assert foreign.NASTY[0][:60] in check(visit("train.py", run=run.name))
+    finally:
+        write_note(run.folder, "")
 
 
 def test_lessons_of_the_learn_pages_show_foreign_names_as_text(visit, monkeypatch):
