@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,7 +92,7 @@ def train(
     report_every: int = 1,
     group: Group | None = None,
     workers: int = 0,
-) -> Iterator[Progress]:
+) -> Generator[Progress, None, None]:
     """Trains a model in place and yields reports; closing the generator stops training.
 
     Order and noise of each step depend on the seed and the step number alone, so a run that is
