@@ -133,7 +133,7 @@ def test_the_usual_image_is_usual_and_given_back_well():
         ("faces", True),
         ("faces-autoencoder", True),
         ("digits-16", True),
-        ("fashion", False),
+        ("fashion", True),
         ("digits", False),
     ],
 )
