@@ -160,6 +160,14 @@ def test_a_run_is_steered_stopped_resumed_and_replayed(page, app, runs):
     until(lambda: len(list_snapshots(run)) >= 4)
     press(page, "stop")
     keyed(page, "replay").wait_for()
+    until(lambda: read_status(run).state == "stopped" and not is_alive(run))
+    newest = str(list_snapshots(run)[-1])
+    page.wait_for_function(
+        """newest => document.querySelector(
+            "[data-testid=stApp][data-test-script-state=notRunning]"
+        ) && document.querySelector("[class*=st-key-replay]").innerText.includes(newest)""",
+        arg=newest,
+    )
 
     # The replay shows the codes of each epoch, the first one's before anything was learned.
     replay = keyed(page, "replay").get_by_role("slider")
