@@ -12,7 +12,7 @@ if (!history_.listening) {
 }
 
 export class Address {
-  constructor(root, data) {
+  constructor(_root, data) {
     this.update(data)
   }
 

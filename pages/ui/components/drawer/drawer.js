@@ -5,7 +5,7 @@ import { component } from "../base.js"
 const NARROW = "(max-width: 768px)" // from here on Streamlit's drawer lies over the page
 
 export class Drawer {
-  constructor(root, data) {
+  constructor(_root, data) {
     this.update(data)
   }
 

@@ -209,8 +209,8 @@ export class Controls {
       const id = digits === undefined ? NaN : Number(digits) + (train ? data.first_train : 0)
       const matches = (row) => {
         if (label >= 0) return classOf[row] === label
-        const file = isNaN(id) && map.names.files?.[row].toLowerCase()
-        return ids[row] === id || (file && file.includes(wanted))
+        const file = Number.isNaN(id) ? map.names.files?.[row].toLowerCase() : undefined
+        return ids[row] === id || file?.includes(wanted)
       }
       const rows = []
       for (let row = 0; row < ids.length; row++) if (matches(row)) rows.push(row)
