@@ -19,7 +19,16 @@ from .model import VAE
 from .objective import refuse_autoencoder
 from .theory.exact import exact_elbo
 
-__all__ = ["Bounds", "Estimate", "average", "estimate_elbo", "estimate_evidence", "last_digit"]
+__all__ = [
+    "REPEATS",
+    "Bounds",
+    "Estimate",
+    "average",
+    "estimate_elbo",
+    "estimate_evidence",
+    "half_interval",
+    "last_digit",
+]
 
 _DECODES = 2_000  # default for the largest number of codes that an estimate decodes
 _CHUNK = 240  # codes decoded at once
@@ -28,7 +37,7 @@ _NODES = (12, 24, 48)  # nodes of the quadrature in two dimensions, until the di
 _FINE = 0.005  # nats
 _LEAST_SIZE = 10  # effective sample size below which an estimate of log p(x) is a lower bound
 _FEW, _MODES = 30, 4  # size below which another mode is looked for, and the most modes
-_REPEATS = 5  # estimates from whose spread an interval is computed
+REPEATS = 5  # estimates from whose spread an interval is computed
 _STUDENT_T = 2.776  # 97.5 % quantile of Student's t with four degrees of freedom
 _ENOUGH = 0.15  # standard error of log p(x) at which an estimate ends, if its digits are coarser
 _WIDENINGS = {"laplace": (1.0, 1.2, 1.5), "posterior": (1.0, 4.0)}  # factors of σ
@@ -89,8 +98,7 @@ class Estimate:
         """
         half = 1.96 * self.error
         if self.repeats:
-            spread = torch.tensor(self.repeats, dtype=torch.float64).std().item()
-            half = _STUDENT_T * spread / math.sqrt(len(self.repeats))
+            half = half_interval(self.repeats)
         return self.value - half, self.value + half
 
 
@@ -107,6 +115,16 @@ class Bounds:
     kl: float
     elbo: Estimate
     evidence: Estimate | None = None
+
+
+def half_interval(repeats: Sequence[float]) -> float:
+    """Half the width of the 95 % confidence interval of the mean of five repeats.
+
+    Args:
+        repeats: five independent estimates.
+    """
+    spread = torch.tensor(repeats, dtype=torch.float64).std().item()
+    return _STUDENT_T * spread / math.sqrt(len(repeats))
 
 
 def average(estimates: Sequence[Estimate]) -> Estimate:
@@ -278,7 +296,7 @@ def _mode(log_joint: LogJoint, start: Tensor, root: Tensor, tell: Tell) -> tuple
 
 def _repeats(log_w: Tensor) -> tuple[float, ...]:
     """Estimates from every fifth of the log weights `(N,)`; components take turns in them."""
-    parts = [log_w[k::_REPEATS] for k in range(_REPEATS)]
+    parts = [log_w[k::REPEATS] for k in range(REPEATS)]
     return tuple(part.logsumexp(0).item() - math.log(len(part)) for part in parts)
 
 

@@ -14,7 +14,18 @@ import numpy as np
 
 from .datasets import Dataset
 
-__all__ = ["Factor", "Scores", "beta_vae_score", "dci", "factors_of", "measure", "mig", "sap"]
+__all__ = [
+    "Factor",
+    "Scores",
+    "as_report",
+    "beta_vae_score",
+    "dci",
+    "factors_of",
+    "importance_scores",
+    "measure",
+    "mig",
+    "sap",
+]
 
 _BINS = 20  # of a code or a number whose mutual information is counted
 _GROUPS = 10  # of a number whose value two images share

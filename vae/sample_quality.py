@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .bounds import REPEATS, half_interval
 from .classifier import Classifier
 from .codes import decode
 from .datasets import Dataset
@@ -19,8 +19,6 @@ from .model import VAE
 __all__ = ["MEASURES", "SampleQuality", "compare_samples", "measure_samples"]
 
 MEASURES = ("precision", "recall", "density", "coverage")
-_SEEDS = 5
-_STUDENT_T = 2.776  # 97.5 % quantile of Student's t with four degrees of freedom
 _SAMPLES = 1_000
 _FEWEST = 100  # real images, below which nothing is measured
 
@@ -111,7 +109,7 @@ def measure_samples(
     if classifier is None or half < _FEWEST:
         return dict.fromkeys((*names, *(f"{name}_interval" for name in MEASURES)))
     found: dict[str, list[SampleQuality]] = {}
-    for number in range(_SEEDS):
+    for number in range(REPEATS):
         rng = np.random.default_rng([seed, number])
         rows = torch.from_numpy(rng.permutation(count))
         first, second = rows[:half], rows[half : 2 * half]
@@ -129,15 +127,12 @@ def measure_samples(
         for name, pictures in sources.items():
             measured = compare_samples(real, classifier.features(pictures))
             found.setdefault(name, []).append(measured)
-        progress(number + 1, _SEEDS)
+        progress(number + 1, REPEATS)
     values = {name: np.array([list(asdict(f).values()) for f in of]) for name, of in found.items()}
     report: dict[str, Any] = {}
     for column, measure in enumerate(MEASURES):
         means = {name: float(of[:, column].mean()) for name, of in values.items()}
-        halves = {
-            name: _STUDENT_T * float(of[:, column].std(ddof=1)) / math.sqrt(_SEEDS)
-            for name, of in values.items()
-        }
+        halves = {name: half_interval(of[:, column].tolist()) for name, of in values.items()}
         report[measure] = means
         report[f"{measure}_interval"] = {
             name: [mean - halves[name], mean + halves[name]] for name, mean in means.items()
