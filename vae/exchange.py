@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .checkpoint import CheckpointError, find_checkpoint, load_card, load_checkpoint, load_codes
 from .datasets import DatasetError, dataset_names, is_path
-from .files import check_output_file, write_file
+from .files import new_archive, write_file
 from .imports import export_dataset, find_dataset, import_source
 from .locations import FILES, NAME, data_folder, list_checkpoints
 from .schema import decode
@@ -58,22 +58,16 @@ def export_model(name: str | Path, file: str | Path, *, pictures: bool = False) 
         OutputError: if the file exists already.
     """
     folder = find_checkpoint(name)
-    file = check_output_file(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}.unfinished")
-    try:
-        with zipfile.ZipFile(temporary, "x", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            for member in FILES:
-                if (folder / member).is_file():
-                    archive.write(folder / member, member)
-            if pictures:
-                dataset = find_dataset(str(load_card(folder).get("dataset", "")))
-                with tempfile.TemporaryDirectory(dir=file.parent) as place:
-                    packed = export_dataset(dataset.reference, Path(place) / _PICTURES)
-                    archive.write(packed, _PICTURES, zipfile.ZIP_STORED)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    file = Path(file)
+    with new_archive(file) as archive:
+        for member in FILES:
+            if (folder / member).is_file():
+                archive.write(folder / member, member)
+        if pictures:
+            dataset = find_dataset(str(load_card(folder).get("dataset", "")))
+            with tempfile.TemporaryDirectory(dir=file.parent) as place:
+                packed = export_dataset(dataset.reference, Path(place) / _PICTURES)
+                archive.write(packed, _PICTURES, zipfile.ZIP_STORED)
     return file
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = [
@@ -13,6 +15,7 @@ __all__ = [
     "check_output_file",
     "check_output_folder",
     "is_unfinished",
+    "new_archive",
     "remove_unfinished",
     "write_file",
 ]
@@ -46,6 +49,27 @@ def write_file(file: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def new_archive(file: str | Path) -> Iterator[zipfile.ZipFile]:
+    """Opens a new zip archive for writing; the file appears when it is complete.
+
+    Args:
+        file: path of a new file, whose folder is created if missing.
+
+    Raises:
+        OutputError: if the file exists already.
+    """
+    file = check_output_file(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}.unfinished")
+    try:
+        with zipfile.ZipFile(temporary, "x", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            yield archive
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def is_unfinished(file: Path) -> bool:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import Any
 
 from ..datasets.base import SPLITS, DatasetError, Progress
-from ..files import check_output_file, write_file
+from ..files import new_archive, write_file
 from ..schema import SchemaError, decode
 from .store import (
     ImportedDataset,
@@ -46,20 +45,13 @@ def export_dataset(name: str, file: str | Path) -> Path:
         OutputError: if the file exists already.
     """
     found = find_dataset(name)
-    file = check_output_file(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}.unfinished")
-    try:
-        with zipfile.ZipFile(temporary, "x", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            for member in FILES:
-                if member == "card.json":
-                    archive.writestr(member, _without_place(found.folder / member))
-                else:
-                    archive.write(found.folder / member, member)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return file
+    with new_archive(file) as archive:
+        for member in FILES:
+            if member == "card.json":
+                archive.writestr(member, _without_place(found.folder / member))
+            else:
+                archive.write(found.folder / member, member)
+    return Path(file)
 
 
 def is_exported(path: Path) -> bool:
