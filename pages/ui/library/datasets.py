@@ -10,6 +10,7 @@ import torch
 
 from pages.ui.library.classifier import offer_classifier
 from pages.ui.library.downloads import offer_file
+from pages.ui.library.paging import choose_page
 from pages.ui.library.sizes import size_words
 from pages.ui.shared import cache, images, visitor
 from pages.ui.shared.foreign_text import message, plain
@@ -29,7 +30,6 @@ from vae.imports.store import all_images
 __all__ = ["show_datasets"]
 
 _PICTURES = 12
-_PAGE = 12  # datasets that are shown at a time
 
 
 def show_datasets() -> None:
@@ -42,13 +42,7 @@ def show_datasets() -> None:
         return
     total = sum(dataset.bytes for dataset in found)
     st.caption(f"{len(found)} imported, {size_words(total)} of disk.")
-    page = 1
-    if len(found) > _PAGE:
-        pages = -(-len(found) // _PAGE)
-        page = int(
-            st.number_input(f"Page, 1 to {pages}", 1, pages, key="datasets-page", width=140)
-        )
-    for dataset in found[(page - 1) * _PAGE : page * _PAGE]:
+    for dataset in choose_page(found, "datasets-page"):
         with st.container(border=True):
             _show(dataset)
 

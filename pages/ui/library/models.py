@@ -12,6 +12,7 @@ import torch
 from pages.ui.components.job_progress import show_job
 from pages.ui.components.uploader import uploader
 from pages.ui.library.downloads import offer_file
+from pages.ui.library.paging import choose_page
 from pages.ui.library.sizes import folder_size, size_words
 from pages.ui.shared import cache, images, incoming, jobs, visitor
 from pages.ui.shared.foreign_text import message, plain
@@ -25,7 +26,6 @@ from vae.locations import Checkpoint, data_folder
 
 __all__ = ["decoded", "offer_files", "show_models"]
 
-_PAGE = 8  # models that are shown at a time
 _PICTURES = 8
 
 
@@ -34,11 +34,7 @@ def show_models() -> None:
     with st.expander("Import a model", icon=":material/library_add:", key="import-model"):
         _show_import()
     found = [c for c in list_checkpoints() if c.folder.parent.name != "runs"]
-    pages = -(-len(found) // _PAGE)
-    page = 1
-    if pages > 1:
-        page = int(st.number_input(f"Page, 1 to {pages}", 1, pages, key="models-page", width=140))
-    for checkpoint in found[(page - 1) * _PAGE : page * _PAGE]:
+    for checkpoint in choose_page(found, "models-page"):
         with st.container(border=True):
             _show(checkpoint)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui.library.models import decoded, offer_files
+from pages.ui.library.paging import choose_page
 from pages.ui.library.sizes import folder_size, size_words
 from pages.ui.shared.foreign_text import message, plain
 from vae import CheckpointError
@@ -13,8 +14,6 @@ from vae.runs.manager import Run, list_runs
 
 __all__ = ["show_runs"]
 
-_PAGE = 8  # runs that are shown at a time
-
 
 def show_runs() -> None:
     """Lists the runs, a page at a time; the training page does the rest."""
@@ -22,11 +21,7 @@ def show_runs() -> None:
     if not runs:
         st.info("Nothing has been trained yet. The Train page starts runs.")
         return
-    pages = -(-len(runs) // _PAGE)
-    page = 1
-    if pages > 1:
-        page = int(st.number_input(f"Page, 1 to {pages}", 1, pages, key="runs-page", width=140))
-    for run in runs[(page - 1) * _PAGE : page * _PAGE]:
+    for run in choose_page(runs, "runs-page"):
         with st.container(border=True):
             _show(run)
 
