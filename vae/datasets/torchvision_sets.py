@@ -179,8 +179,8 @@ def load_celeba(
         if not isinstance(error, ImportError) and "gdown" not in str(error):
             reason = str(error)
         raise DatasetError(
-            f"CelebA could not be fetched ({reason}). Connect to a network, or put its files, with "
-            f"img_align_celeba unpacked, into {root / 'celeba'}."
+            f"CelebA could not be fetched ({reason}). Connect to a network, or put its files, "
+            f"with img_align_celeba unpacked, into {root / 'celeba'}."
         ) from error
     files = [root / "celeba" / "img_align_celeba" / name for name in celeba.filename]
     names = [name for name in celeba.attr_names if name]  # the list ends with an empty name
