@@ -12,6 +12,7 @@ from typing import Any
 from ..datasets.base import SPLITS, DatasetError, Progress
 from ..files import new_archive, write_file
 from ..schema import SchemaError, decode
+from .planning import Options
 from .store import (
     ImportedDataset,
     all_images,
@@ -22,7 +23,14 @@ from .store import (
 )
 from .writing import unfinished
 
-__all__ = ["FILES", "export_dataset", "import_exported", "is_exported"]
+__all__ = [
+    "FILES",
+    "check_options",
+    "export_dataset",
+    "import_exported",
+    "is_exported",
+    "unpack_exported",
+]
 
 FILES = ("card.json", "names.json", "pixels.npy", "rows.safetensors")
 """Files of an import, and of the zip archive that it is exported as."""
@@ -65,6 +73,25 @@ def is_exported(path: Path) -> bool:
         return False
 
 
+def check_options(path: Path, options: Options, labels: str | Path | None) -> None:
+    """Refuses options that an exported dataset cannot follow: it is imported as it is.
+
+    Args:
+        path: path of the archive.
+        options: how its pictures should become images.
+        labels: path of a table that should describe them, or None.
+
+    Raises:
+        DatasetError: if an option changes its pictures, or there is a table.
+    """
+    if labels or options != Options(skip_broken=options.skip_broken):
+        raise DatasetError(
+            f"{path.name} is an exported dataset, which is imported as it is: leave out the "
+            "image size, the colour, the fit and the table. To change them, import the pictures "
+            "that it was made of."
+        )
+
+
 def import_exported(
     path: Path,
     name: str,
@@ -83,42 +110,64 @@ def import_exported(
         DatasetError: if a file in it is damaged.
         Cancelled: if `cancelled` returned True; nothing is kept then.
     """
-    from .reading import Cancelled
-
     with unfinished(name) as (folder, keep):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                size = sum(archive.getinfo(member).file_size for member in FILES)
-                if size > min(_MAX_BYTES, shutil.disk_usage(folder).free):
-                    raise DatasetError(
-                        f"{path} unpacks to {size:,} bytes: too many for this disk."
-                    )
-                done = 0
-                for member in FILES:
-                    with archive.open(member) as packed, (folder / member).open("wb") as out:
-                        while part := packed.read(1 << 22):
-                            done += len(part)
-                            if done > size:  # the declared size is false
-                                raise DatasetError(f"{path} is damaged. Export it again.")
-                            out.write(part)
-                            if progress:
-                                progress(done / max(size, 1), f"Unpacking {path.name}")
-                            if cancelled and cancelled():
-                                raise Cancelled("The import was cancelled; nothing was kept.")
-        except (OSError, zipfile.BadZipFile, RuntimeError, KeyError) as error:
-            raise DatasetError(f"{path} is damaged ({error}). Export it again.") from error
-        write_file(folder / "card.json", _without_place(folder / "card.json"))
-        found = read_import(folder, name)
-        all_images(found)
-        for split in SPLITS:
-            if found.counts.get(split):
-                open_import(found, split)
+        found = unpack_exported(path, folder, name, progress, cancelled)
         for version in reversed(list_versions(name)):
             known = find_dataset(f"{name}@{version}")
             if known.card["content"] == found.card["content"]:
                 return known
         version = keep()
     return find_dataset(f"{name}@{version}")
+
+
+def unpack_exported(
+    path: Path,
+    folder: Path,
+    name: str,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> ImportedDataset:
+    """Unpacks what `export_dataset` wrote into a folder, and checks it.
+
+    Args:
+        path: path of the archive.
+        folder: an empty folder.
+        name: name that the dataset is given.
+        progress: called with the fraction done, 0…1, and a message.
+        cancelled: function that returns whether to stop.
+
+    Raises:
+        DatasetError: if a file in it is damaged.
+        Cancelled: if `cancelled` returned True.
+    """
+    from .reading import Cancelled
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(archive.getinfo(member).file_size for member in FILES)
+            if size > min(_MAX_BYTES, shutil.disk_usage(folder).free):
+                raise DatasetError(f"{path} unpacks to {size:,} bytes: too many for this disk.")
+            done = 0
+            for member in FILES:
+                with archive.open(member) as packed, (folder / member).open("wb") as out:
+                    while part := packed.read(1 << 22):
+                        done += len(part)
+                        if done > size:  # the declared size is false
+                            raise DatasetError(f"{path} is damaged. Export it again.")
+                        out.write(part)
+                        if progress:
+                            progress(done / max(size, 1), f"Unpacking {path.name}")
+                        if cancelled and cancelled():
+                            raise Cancelled("The import was cancelled; nothing was kept.")
+    except (OSError, zipfile.BadZipFile, RuntimeError, KeyError) as error:
+        raise DatasetError(f"{path} is damaged ({error}). Export it again.") from error
+    write_file(folder / "card.json", _without_place(folder / "card.json"))
+    found = read_import(folder, name)
+    all_images(found)
+    for split in SPLITS:
+        if found.counts.get(split):
+            open_import(found, split)
+    return found
 
 
 def _without_place(file: Path) -> bytes:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from ..datasets.base import SPLITS, DatasetError, Progress
-from .exporting import import_exported, is_exported
+from .exporting import check_options, import_exported, is_exported
 from .observing import broken_pictures, check_enough, constant_columns, observations
 from .opening import label_of, open_source, source_stamp
 from .planning import Options, label_column, plan_images
@@ -85,6 +85,7 @@ def import_source(
     options = Options(image_size, colour, fit, skip_broken)
     path = Path(source)
     if is_exported(path):
+        check_options(path, options, labels)
         return import_exported(path, name, progress, cancelled)
     opened = open_source(path, labels, follow_links)
     stamp = source_stamp(path, labels, follow_links)

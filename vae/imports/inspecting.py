@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from ..datasets.base import SPLITS, Progress
+from .exporting import check_options, is_exported, unpack_exported
 from .observing import check_enough, constant_columns, observations
 from .opening import open_source
 from .planning import Options, label_column, plan_images
 from .reading import read_pictures
-from .source import Column, natural
+from .source import Column, natural, shown
 from .splits import split_rows
+from .store import all_columns, all_images, all_names, open_import
 
 __all__ = ["Summary", "inspect_source"]
 
@@ -95,6 +99,9 @@ def inspect_source(
         DatasetError: if the source cannot be used.
     """
     options = Options(image_size, colour, fit, skip_broken)
+    if is_exported(Path(source)):
+        check_options(Path(source), options, labels)
+        return _look_at_exported(Path(source), progress, cancelled)
     opened = open_source(Path(source), labels, follow_links)
     plan, notices = plan_images(opened, options)
     total = len(opened.names)
@@ -135,6 +142,39 @@ def inspect_source(
         pictures=shown[:, :1] if grey else shown,
         names=tuple(opened.names[reading.rows[i]] for i in which),
     )
+
+
+def _look_at_exported(
+    path: Path, progress: Progress | None, cancelled: Callable[[], bool] | None
+) -> Summary:
+    """The summary of an exported dataset, which is imported as it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = unpack_exported(path, Path(folder), path.stem, progress, cancelled)
+        count, *shape = found.shape
+        which = np.unique(np.linspace(0, count - 1, min(_SHOWN, count)).astype(int))
+        names = all_names(found)
+        classes: Counter[str] = Counter()
+        for split in found.counts:
+            part = open_import(found, split)
+            if part.labels is not None and part.classes is not None:
+                classes.update(part.classes[k] for k in part.labels.tolist())
+        return Summary(
+            source=shown(os.path.abspath(path)),
+            count=count,
+            total=count,
+            checked=count,
+            sizes={(shape[2], shape[1]): count},
+            image_shape=(shape[0], shape[1], shape[2]),
+            own_size=True,
+            counts=found.counts,
+            classes={name: classes[name] for name in found.card["classes"] or () if classes[name]},
+            columns=tuple(map(_describe, all_columns(found))),
+            broken=(),
+            left_out=tuple((entry["name"], entry["why"]) for entry in found.card["left_out"]),
+            notices=tuple(found.card["notices"]),
+            pictures=all_images(found)[which].numpy().copy(),
+            names=tuple(names[i] for i in which),
+        )
 
 
 def _describe(column: Column) -> dict[str, Any]:

@@ -49,9 +49,7 @@ def show_import() -> None:
         if importing.live:
             return
     if exported:
-        st.info("This is a dataset that was exported here: it is imported as it was.")
-        _offer_import(chosen, options, key)
-        return
+        st.info("This is an exported dataset: it is imported as it is.")
     job = jobs.find(f"inspect-{key}") or jobs.start(
         f"inspect-{key}",
         "Looking at the pictures",

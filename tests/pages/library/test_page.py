@@ -16,7 +16,7 @@ from pages.ui.shared import incoming, jobs
 from pages.ui.shared.visitor import LibraryState, TrainState, Visitor
 from vae import load_dataset
 from vae.classifier import load_classifier
-from vae.imports import classifying, import_images, list_datasets
+from vae.imports import classifying, export_dataset, import_images, list_datasets
 from vae.runs import manager
 from vae.runs.folder import RunConfig, write_json
 from vae.runs.proposal import propose
@@ -96,6 +96,21 @@ def test_what_cannot_be_read_says_so_without_naming_the_place(data):
     wait("inspect-")
     fine(at.run())
     assert "mine\\.zip" in texts(at) and "incoming" not in texts(at)
+
+
+def test_an_exported_dataset_is_shown_before_it_is_imported(data):
+    token = incoming.new_token()
+    import_images(grey(6), "mine", labels=np.arange(6) % 2, classes=("a", "b"))
+    export_dataset("mine", incoming.folder_of(token) / "packed.zip")
+    at = visit(shelf="import", visitor=Visitor(library=LibraryState(token=token)))
+    wait("inspect-")
+    shown = texts(fine(at.run()))
+    assert "As the model will see them" in shown and "2 classes: a (3), b (3)" in shown
+    assert not at.toggle  # it is imported as it is
+    fine(at.button(key="import").click().run())
+    wait("import-")
+    fine(at.run())
+    assert [d.name for d in list_datasets()] == ["mine", "packed"]
 
 
 def test_paths_are_for_whoever_runs_the_app_alone(data, monkeypatch):

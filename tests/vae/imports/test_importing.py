@@ -154,6 +154,19 @@ def test_an_export_imports_again_to_the_same(tmp_path):
                     "colour": ["red", "", *["blue"] * 10]},
     )  # fmt: skip
     file = export_dataset("mine", tmp_path / "mine.zip")
+    summary = inspect_source(file)
+    assert (summary.count, summary.image_shape) == (12, (3, 8, 8))
+    assert summary.classes == {"x": 4, "y": 4, "z": 4} and summary.counts["train"] > 8
+    assert [(c["name"], c["missing"]) for c in summary.columns] == [
+        ("age", 1), ("hat", 0), ("colour", 1),
+    ]  # fmt: skip
+    kept = [x.tobytes() for x in np.load(find_dataset("mine").folder / "pixels.npy")]
+    assert [x.tobytes() for x in summary.pictures] == kept
+    for changed in ({"image_size": 32}, {"colour": "grey"}, {"fit": "pad"}, {"labels": file}):
+        with pytest.raises(DatasetError, match="imported as it is"):
+            inspect_source(file, **changed)
+        with pytest.raises(DatasetError, match="imported as it is"):
+            import_source(file, "changed", **changed)
     copy = import_source(file, "copy")
     assert copy.card == find_dataset("mine").card
     import_source(fill(tmp_path / "private", 3), "named")
