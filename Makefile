@@ -40,7 +40,7 @@ lock: .venv/uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-header --output-file requirements.lock \
 		requirements.txt requirements-dev.txt requirements-docs.txt requirements-examples.txt \
-		requirements-hdf5.txt
+		requirements-hdf5.txt requirements-onnx.txt
 
 # uv installs in seconds what pip takes minutes for; the machine's own is used if it has one.
 .venv/uv:
@@ -51,8 +51,8 @@ lock: .venv/uv
 
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock
 
-.venv/app: .venv/uv requirements.txt requirements.lock
-	$(INSTALL) -r requirements.txt
+.venv/app: .venv/uv requirements.txt requirements-onnx.txt requirements.lock
+	$(INSTALL) -r requirements.txt -r requirements-onnx.txt
 	touch $@
 
 .venv/dev: .venv/app requirements-dev.txt requirements-examples.txt pyproject.toml hatch_build.py

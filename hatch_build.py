@@ -8,7 +8,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-EXTRAS = ("dev", "docs", "examples", "hdf5")
+EXTRAS = ("dev", "docs", "examples", "hdf5", "onnx")
 TESTS_ONLY = ("pytest",)
 APP = ("app.py", "pages", "checkpoints", ".streamlit")
 

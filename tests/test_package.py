@@ -68,7 +68,7 @@ def test_dependencies_are_those_of_the_requirements_files(site):
     text = metadata(site)
     needed = re.findall(r"^Requires-Dist: ([\w.-]+)[^;\n]*$", text, re.MULTILINE)
     assert {n.lower() for n in needed} == names("requirements.txt") - {"pytest"}
-    for extra in ("dev", "docs", "examples", "hdf5"):
+    for extra in ("dev", "docs", "examples", "hdf5", "onnx"):
         optional = re.findall(
             rf"^Requires-Dist: ([\w.-]+).*extra == '{extra}'", text, re.MULTILINE
         )
