@@ -24,12 +24,6 @@ from vae.runs.snapshots import UNKNOWN, Snapshots, read_snapshot
 from vae.training import TrainingConfig
 
 
-@pytest.fixture(autouse=True)
-def data(tmp_path, monkeypatch):
-    monkeypatch.setenv("LATENT_DATA", str(tmp_path / "data"))
-    return tmp_path / "data"
-
-
 @pytest.fixture
 def bars():
     """Pictures with a bright half or none, and how they are labelled."""

@@ -14,12 +14,6 @@ from vae.runs import setup
 from vae.runs.folder import RunConfig
 
 
-@pytest.fixture(autouse=True)
-def data(tmp_path, monkeypatch):
-    monkeypatch.setenv("LATENT_DATA", str(tmp_path / "data"))
-    return tmp_path / "data"
-
-
 @pytest.fixture
 def pictures(tmp_path):
     fill(tmp_path / "my pictures", {f"{i:02}.png": png(3 * i) for i in range(12)})

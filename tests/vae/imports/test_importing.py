@@ -28,12 +28,6 @@ from vae.imports import (
 )
 
 
-@pytest.fixture(autouse=True)
-def data(tmp_path, monkeypatch):
-    monkeypatch.setenv("LATENT_DATA", str(tmp_path / "data"))
-    return tmp_path / "data"
-
-
 def picture(seed: int, size=(16, 16), mode="RGB") -> Image.Image:
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 256, (4, 4, 3), np.uint8)
