@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,8 @@ __all__ = [
     "slerp",
 ]
 
+_MANY = 8  # points from which on their neighbours are searched together
+_AT_ONCE = 4_000_000  # distances that are held at a time
 _ALMOST = 1e-6  # radians from parallel or opposite, where the plane of rotation is undefined
 
 
@@ -186,14 +189,30 @@ def neighbours(codes: np.ndarray, z: np.ndarray, k: int) -> tuple[np.ndarray, np
     if z.shape[1] != codes.shape[1]:
         raise ValueError(f"z has {z.shape[1]} dimensions; the codes have {codes.shape[1]}.")
     k = min(k, len(codes))
-    rows, distances = [], []
-    for query in z:
-        squared = ((codes - query) ** 2).sum(1)
-        near = np.argpartition(squared, k - 1)[:k]
-        near = near[np.argsort(squared[near], kind="stable")]
-        rows.append(near)
-        distances.append(np.sqrt(squared[near]))
+    found = [_nearest(codes, query, k) for query in z] if len(z) < _MANY else _of_many(codes, z, k)
+    rows, distances = zip(*found, strict=True)
     return (rows[0], distances[0]) if single else (np.stack(rows), np.stack(distances))
+
+
+def _nearest(codes: np.ndarray, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    squared = ((codes - query) ** 2).sum(1)
+    near = np.argpartition(squared, k - 1)[:k]
+    near = near[np.argsort(squared[near], kind="stable")]
+    return near, np.sqrt(squared[near])
+
+
+def _of_many(codes: np.ndarray, z: np.ndarray, k: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The nearest codes of many points: found by products of matrices, then measured exactly."""
+    centre = codes.mean(0, dtype=np.float64)  # products of centred codes do not cancel
+    points, known = z - centre, codes - centre
+    squares = np.square(known).sum(1)
+    step = max(1, _AT_ONCE // len(codes))
+    for start in range(0, len(z), step):
+        part = squares - 2 * points[start : start + step] @ known.T
+        near = np.argpartition(part, k - 1, axis=1)[:, :k]
+        for query, rows in zip(z[start : start + step], np.sort(near), strict=True):
+            order, distances = _nearest(codes[rows], query, k)
+            yield rows[order], distances
 
 
 LARGEST_CODE = 1_000_000  # bound on the entries of a code: far outside any data, without overflow

@@ -76,11 +76,13 @@ def test_plane_and_grid_place_points_where_they_are_read():
 
 def test_neighbours_are_the_nearest_codes_in_order():
     codes = RNG.normal(size=(300, 8)).astype("f4")
-    queries = RNG.normal(size=(4, 8)).astype("f4")
-    rows, distances = neighbours(codes, queries, 6)
-    full = np.linalg.norm(queries[:, None] - codes[None], axis=-1)
-    np.testing.assert_allclose(distances, np.sort(full, 1)[:, :6], rtol=1e-4)
-    np.testing.assert_array_equal(rows, np.argsort(full, 1)[:, :6])
+    for count, far in ((4, 0), (50, 0), (50, 1e4)):  # few are searched one by one, many at once
+        points = (codes + far).astype("f4")
+        queries = points[:count] + RNG.normal(size=(count, 8)).astype("f4")
+        rows, distances = neighbours(points, queries, 6)
+        full = np.linalg.norm(queries[:, None].astype("f8") - points[None], axis=-1)
+        np.testing.assert_allclose(distances, np.sort(full, 1)[:, :6], rtol=1e-4)
+        np.testing.assert_array_equal(rows, np.argsort(full, 1)[:, :6])
     one, at = neighbours(codes, codes[17], 1)
     assert one.tolist() == [17] and at[0] == 0
     assert len(neighbours(codes[:3], codes[0], 10)[0]) == 3
