@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,8 +21,9 @@ from pages.ui.shared import cache, images, samples, scatter, visitor
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
-from vae import DatasetError, elbo
+from vae import DatasetError, elbo, load_dataset
 from vae.checkpoint import load_card, load_codes, save_card, save_codes
+from vae.imports import import_source
 
 ROOT = Path(__file__).resolve().parents[2]
 MAP = "pages/map.py"
@@ -283,11 +285,33 @@ def picture(mode: str, size=(90, 60)) -> bytes:
     return out.getvalue()
 
 
+def of_shape(shape):
+    """As much of a model as an upload is read by."""
+    return SimpleNamespace(shape=shape, dataset=SimpleNamespace(name="faces"))
+
+
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "I;16"])
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 64, 64)])
 def test_uploads_of_every_kind_fit_the_model(mode, shape):
-    x = images.read_upload(Upload(picture(mode)), shape)
+    x = images.read_upload(Upload(picture(mode)), of_shape(shape))
     assert tuple(x.shape) == shape and 0 <= x.min() <= x.max() <= 1
+
+
+def test_an_upload_of_16_bits_is_read_as_its_import_was(tmp_path, monkeypatch):
+    monkeypatch.setenv("LATENT_DATA", str(tmp_path / "data"))
+    (tmp_path / "scans").mkdir()
+    files = [tmp_path / "scans" / f"{i}.png" for i in range(6)]
+    values = np.random.default_rng(0).integers(100, 4_000, (6, 16, 24), np.uint16)
+    for file, pixels in zip(files, values, strict=True):
+        Image.fromarray(pixels).save(file)
+    made = import_source(tmp_path / "scans", "scans", fit="stretch", image_size=16)
+    data = load_dataset("scans", "train")
+    model = SimpleNamespace(shape=made.shape[1:], dataset=data)
+    for row, name in enumerate(data.names):
+        x = images.read_upload(Upload((tmp_path / "scans" / name).read_bytes(), name), model)
+        assert torch.equal(x, data.images[row]) and x.max() > 0.5
+    alone = images.read_upload(Upload(files[0].read_bytes()), of_shape((1, 16, 24)))
+    assert alone.min() == 0 and alone.max() == 1
 
 
 @pytest.mark.parametrize(
@@ -295,7 +319,7 @@ def test_uploads_of_every_kind_fit_the_model(mode, shape):
 )
 def test_a_bad_upload_is_named_in_a_sentence(content):
     with pytest.raises(DatasetError, match=r"mine\.png"):
-        images.read_upload(Upload(content), (1, 28, 28))
+        images.read_upload(Upload(content), of_shape((1, 28, 28)))
 
 
 def test_a_picture_unlike_the_data_is_called_so():

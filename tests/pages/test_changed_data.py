@@ -85,10 +85,10 @@ def test_a_corrected_table_counts_at_once(mine):
     fill(mine, table(dict.fromkeys(SIXTY, False)))
     before = cache.latent_space("model")
     figure = cache.map_figure(before, "pca", (0, 1), "attribute:hat")
-    assert not before.attributes["hat"].any()
+    assert not before.columns["hat"].values.any()
     fill(mine, table(dict.fromkeys(SIXTY, True)))
     after = cache.latent_space("model")
-    assert after.attributes["hat"].all() and after.stamp != before.stamp
+    assert after.columns["hat"].values.all() and after.stamp != before.stamp
     assert cache.map_figure(after, "pca", (0, 1), "attribute:hat") != figure
     assert after.notices == ()
     at = show("map", colour="attribute:hat")

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from ..datasets.base import DatasetError, checksum
-from .picture import Fit, is_coloured
+from .picture import Fit, is_coloured, value_range
 from .source import Pictures
 
 __all__ = ["Decoded", "decode_all"]
@@ -76,10 +76,7 @@ def _decode(pictures: Pictures, row: int, fit: Fit, look: bool = True) -> Decode
         picture, size = pictures.read(row, (width, height))
     except DatasetError as error:
         return Decoded(error=str(error))
-    spread = None
-    if isinstance(picture, np.ndarray) and picture.dtype != np.uint8:
-        finite = picture[np.isfinite(picture)] if picture.dtype.kind == "f" else picture
-        spread = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    spread = value_range(picture)
     pixels = fit(picture)
     waiting = spread is not None and fit.scale is None
     return Decoded(

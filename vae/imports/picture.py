@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -20,6 +20,8 @@ __all__ = [
     "decode_picture",
     "is_coloured",
     "picture_size",
+    "read_picture",
+    "value_range",
 ]
 
 MAX_PIXELS = 50_000_000  # pixels of one image, as of a phone; bounds the memory for decoding
@@ -136,6 +138,34 @@ def decode_picture(
         return image, whole
     except Exception as error:  # Pillow raises errors of many types on damaged bytes
         raise DatasetError(f"{name} is damaged ({error}). Replace it or take it out.") from error
+
+
+def read_picture(file: BinaryIO, name: str, fit: Fit) -> np.ndarray:
+    """Reads a single picture as an import does.
+
+    Args:
+        file: picture of one of the `SUFFIXES`.
+        name: description of the picture in messages.
+        fit: way from a picture to an image. Without a scale, a picture of more than 8 bits has its
+            own, from its lowest to its highest value.
+
+    Returns:
+        The image `(C, H, W)` uint8.
+
+    Raises:
+        DatasetError: if the file is not a picture, damaged or too large.
+    """
+    picture, _ = decode_picture(file, name, (fit.shape[2], fit.shape[1]))
+    values = value_range(picture)
+    return (fit if values is None or fit.scale else replace(fit, scale=values))(picture)
+
+
+def value_range(picture: Picture) -> tuple[float, float] | None:
+    """Lowest and highest finite value of a picture of more than 8 bits; None for all others."""
+    if not isinstance(picture, np.ndarray) or picture.dtype == np.uint8:
+        return None
+    finite = picture[np.isfinite(picture)] if picture.dtype.kind == "f" else picture
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
 
 def picture_size(file: BinaryIO, name: str) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from pages.ui.components.gallery import Picture, choose_picture, choose_pictures
 from pages.ui.shared import formatting, images, visitor
 from pages.ui.shared.foreign_text import message
+from pages.ui.shared.labels import described
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, drawn_pin, real_pin, upload_pin
 from pages.ui.shared.samples import DISTRIBUTIONS, distributions, draw_samples, figures
@@ -131,21 +132,17 @@ def _real_pictures(space: LatentSpace, key: str) -> list[Picture]:
             )
             if name in space.classes:
                 keep &= space.class_of == space.classes.index(name)
-        if space.attributes:
-            chosen = st.multiselect(
-                "With", list(space.attributes), format_func=formatting.option, key=f"{key}-with"
+        if shown := described(space):  # of whom something is missing, neither is said
+            names = list(shown)
+            chosen, without = (
+                st.multiselect(label, names, format_func=formatting.option, key=f"{key}-{part}")
+                for label, part in (("With", "with"), ("Without", "without"))
             )
-            without = st.multiselect(
-                "Without",
-                list(space.attributes),
-                format_func=formatting.option,
-                key=f"{key}-without",
-            )
-            for attribute in space.attributes:
-                if attribute in chosen:
-                    keep &= space.attributes[attribute]
-                if attribute in without:
-                    keep &= ~space.attributes[attribute]
+            for name in names:
+                if name in chosen:
+                    keep &= shown[name] == 1
+                if name in without:
+                    keep &= shown[name] == 0
         number = st.text_input("Number", placeholder="e.g. 17", key=f"{key}-id", width=110)
     if number:
         keep &= space.index.astype(str) == number.strip().lstrip("#")
@@ -265,7 +262,7 @@ def choose_upload(
         file = st.session_state.get(f"{key}-upload")
         if on_choose is not None and file is not None:
             try:
-                x = images.read_upload(file, space.shape)
+                x = images.read_upload(file, space)
             except DatasetError:
                 return  # the page says why
             turned = _is_dark_on_light(space, x) and st.session_state.get(f"{key}-invert", True)
@@ -273,16 +270,16 @@ def choose_upload(
 
     file = st.file_uploader(
         "Your picture",
-        type=["png", "jpg", "jpeg", "webp", "bmp", "gif"],
+        type=["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"],
         key=f"{key}-upload",
         on_change=tell,
-        help=f"It is cropped to a square, scaled to {space.shape[1]}×{space.shape[2]} pixels, and "
-        "kept only as long as this tab is open.",
+        help=f"It is brought to {space.shape[2]}×{space.shape[1]} pixels as the model's images "
+        "were, and kept only as long as this tab is open.",
     )
     if file is None:
         return None
     try:
-        x = images.read_upload(file, space.shape)
+        x = images.read_upload(file, space)
     except DatasetError as problem:
         st.error(message(problem))
         return None
@@ -310,7 +307,7 @@ def take_photograph(space: LatentSpace, *, key: str, on_choose: OnChoose) -> Non
     def tell() -> None:
         if (file := st.session_state.get(f"{key}-camera")) is not None:
             try:
-                x = images.read_upload(file, space.shape)
+                x = images.read_upload(file, space)
             except DatasetError:
                 return  # the page says why
             on_choose(upload_pin(space, x, "Photograph"))
@@ -318,7 +315,7 @@ def take_photograph(space: LatentSpace, *, key: str, on_choose: OnChoose) -> Non
     file = st.camera_input("Take a picture", key=f"{key}-camera", on_change=tell)
     if file is not None:
         try:
-            images.read_upload(file, space.shape)
+            images.read_upload(file, space)
         except DatasetError as problem:
             st.error(message(problem))
 

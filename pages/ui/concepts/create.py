@@ -314,7 +314,7 @@ def _from_uploads(space: LatentSpace) -> None:
         read = []
         for file in files[:_MOST_FILES]:
             try:
-                read.append(images.read_upload(file, space.shape))
+                read.append(images.read_upload(file, space))
             except DatasetError as problem:
                 column.error(message(problem))
         if len(files) > _MOST_FILES:

@@ -15,8 +15,11 @@ from PIL import Image
 from torch import Tensor
 
 from pages.ui.shared.foreign_text import plain
-from vae.datasets.folder import read_image
+from pages.ui.shared.latent_space import LatentSpace
+from vae import DatasetError
 from vae.decoder_export import DEVIATION_WHITE
+from vae.imports.picture import Fit, read_picture
+from vae.imports.store import find_import
 
 __all__ = [
     "atlas",
@@ -131,12 +134,13 @@ def atlas(images: Any, index: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-def read_upload(file: Any, shape: tuple[int, int, int]) -> Tensor:
-    """Reads an uploaded picture as a model takes it.
+def read_upload(file: Any, space: LatentSpace) -> Tensor:
+    """Reads an uploaded picture as a model takes it: as the import of its images read them.
 
     Args:
         file: output of `st.file_uploader`.
-        shape: (C, H, W) of the model's images; the picture is cropped and scaled to it.
+        space: the model. Without an import, the picture is cropped, and one of more than 8 bits
+            has its own scale.
 
     Returns:
         `(C, H, W)` in [0, 1].
@@ -144,15 +148,16 @@ def read_upload(file: Any, shape: tuple[int, int, int]) -> Tensor:
     Raises:
         DatasetError: no picture, damaged, or too large.
     """
-    from vae import DatasetError
-
     if file.size > _LARGEST_UPLOAD:
         raise DatasetError(
             f"{file.name} has {file.size / 1e6:.0f} MB; pictures of up to "
             f"{_LARGEST_UPLOAD / 1e6:.0f} MB are read. Make it smaller."
         )
     file.seek(0)
-    return read_image(file, shape, file.name).float() / 255
+    found = find_import(space.dataset.name)
+    how, scale = (found.card["fit"], found.card["scale"]) if found else ("crop", None)
+    fit = Fit(space.shape, how, scale=(scale[0], scale[1]) if scale else None)
+    return torch.from_numpy(read_picture(file, file.name, fit).astype(np.float32)) / 255
 
 
 def pictures(captioned: Sequence[tuple[str, Tensor]], width: int = 104) -> None:

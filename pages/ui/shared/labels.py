@@ -12,7 +12,7 @@ from vae.concepts.vectors import split_by_attribute
 from vae.imports.store import find_import
 from vae.latent import evenly
 
-__all__ = ["excluded", "fit_rows", "held_out", "shows", "table", "trained_on"]
+__all__ = ["described", "excluded", "fit_rows", "held_out", "shows", "table", "trained_on"]
 
 _MOST = 5_000  # train images that vectors are fitted to
 _BATCH = 250
@@ -25,6 +25,15 @@ def table(space: LatentSpace) -> dict[str, np.ndarray]:
     Bool or, where something is not known, float32 with 0, 1 and NaN.
     """
     return attribute_table(space.dataset, space.index)
+
+
+def described(space: LatentSpace) -> dict[str, np.ndarray]:
+    """The part of `table` that is no class: attributes and categories."""
+    return {
+        name: values
+        for name, values in table(space).items()
+        if name in space.columns or name not in space.classes
+    }
 
 
 @cache.shared(16)

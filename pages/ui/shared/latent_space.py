@@ -150,11 +150,6 @@ class LatentSpace:
         }
 
     @functools.cached_property
-    def attributes(self) -> dict[str, np.ndarray]:
-        """`(N,)` bool by name: the columns that say yes or no of every image."""
-        return {k: c.values for k, c in self.columns.items() if c.kind == "yes or no"}
-
-    @functools.cached_property
     def order(self) -> np.ndarray:
         """Dimensions `(D,)`, most informative first: by mean KL, else by the codes' variance."""
         return np.argsort(-self.information, kind="stable")

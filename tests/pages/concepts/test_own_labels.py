@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from streamlit.testing.v1 import AppTest
 
+from pages.ui.components import pickers
 from pages.ui.shared import cache, concepts, labels
 from vae import VAE, VAEConfig, load_dataset, save_checkpoint
 from vae.codes import encode
@@ -56,3 +58,29 @@ def test_numbers_are_in_standard_deviations_and_judged_by_no_label(space):
     known = np.isfinite(labels.table(space)["mood=happy"])
     with_it, without = labels.held_out(space, "mood=happy", everyone=True)
     assert len(with_it) + len(without) == known.sum() < len(space)
+
+
+def test_pictures_are_filtered_by_what_is_known_of_them(space):
+    def page():
+        from pages.ui.components import pickers
+        from pages.ui.shared import cache
+
+        space = cache.latent_space("own")
+        pickers.tick_real(space, key="it", label="Images", ticked=(), on_tick=print)
+
+    shown = []
+    at = AppTest.from_function(page, default_timeout=60)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pickers, "choose_pictures", lambda pictures, **_: shown.append(pictures))
+        at.run()
+        assert not at.exception
+        mood = space.columns["mood"]
+        sad = np.array([mood.categories[k] == "sad" for k in mood.values])
+        known = mood.values >= 0
+        assert not known.all()
+        for side, expected in (("with", sad & known), ("without", ~sad & known)):
+            for other in ("with", "without"):
+                at.multiselect(key=f"it-{other}").set_value(["mood=sad"] if other == side else [])
+            assert not at.run().exception
+            rows = {int(picture.key) for picture in shown[-1]}
+            assert rows == set(np.flatnonzero(expected).tolist()) and rows
