@@ -42,22 +42,23 @@ def show_import() -> None:
         st.button("Take something else", icon=":material/close:", on_click=forget, type="tertiary")
     exported = chosen.path.is_file() and is_exported(chosen.path)
     options = dict(_AS_IT_IS) if exported else _options(chosen)
-    key = f"{chosen.key}-{json.dumps(options)}"
-    importing = jobs.find(f"import-{key}")
+    importing = jobs.find(f"import-{chosen.key}")
     if importing is not None:
         _follow_import(chosen, importing)
         if importing.live:
             return
     if exported:
         st.info("This is an exported dataset: it is imported as it is.")
-    job = jobs.find(f"inspect-{key}") or jobs.start(
-        f"inspect-{key}",
+    key = f"inspect-{chosen.key}-{json.dumps(options)}"
+    job = jobs.find(key) or jobs.start(
+        key,
         "Looking at the pictures",
         functools.partial(_inspect, chosen, options),
         (DatasetError,),
+        remembered=False,
     )
     if job.state == "done":
-        _show_summary(chosen, options, job, key)
+        _show_summary(chosen, options, job)
         return
     if job.state == "failed":
         job.problem = chosen.told(job.problem)
@@ -127,7 +128,7 @@ def _import(chosen: Chosen, options: dict[str, Any], name: str, job: Job) -> Imp
     )
 
 
-def _show_summary(chosen: Chosen, options: dict[str, Any], job: Job, key: str) -> None:
+def _show_summary(chosen: Chosen, options: dict[str, Any], job: Job) -> None:
     summary: Summary = job.result
     c, h, w = summary.image_shape
     left, right = st.columns([3, 2], gap="large")
@@ -153,12 +154,10 @@ def _show_summary(chosen: Chosen, options: dict[str, Any], job: Job, key: str) -
         f"Importing takes about {time_words(max(taken, 1))} and "
         f"{max(1, round(size / 1e6)):,} MB of disk."
     )
-    _offer_import(chosen, options, key, broken=broken)
+    _offer_import(chosen, options, broken)
 
 
-def _offer_import(
-    chosen: Chosen, options: dict[str, Any], key: str, *, broken: bool = False
-) -> None:
+def _offer_import(chosen: Chosen, options: dict[str, Any], broken: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(
             "Name",
@@ -178,8 +177,8 @@ def _offer_import(
             help="Leave out what cannot be read, or put it right, first." if broken else None,
         ):
             work = functools.partial(_import, chosen, options, name.strip())
-            jobs.forget(f"import-{key}")
-            jobs.start(f"import-{key}", "Importing", work, (DatasetError,))
+            jobs.forget(f"import-{chosen.key}")
+            jobs.start(f"import-{chosen.key}", "Importing", work, (DatasetError,))
             st.rerun()
 
 

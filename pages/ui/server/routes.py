@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gzip
 import hashlib
@@ -28,6 +29,7 @@ from pages.ui.shared import cache
 from vae.checkpoint import CheckpointError, load_checkpoint
 from vae.code_distribution import FILE, CodeDistribution, load_code_distribution
 from vae.decoder_export import DEVIATION_WHITE, decoder_bytes, decoder_info, flow_bytes
+from vae.imports.writing import remove_leftovers
 from vae.latent import LARGEST_CODE
 from vae.locations import Checkpoint, list_checkpoints
 from vae.model import Decoder
@@ -102,7 +104,12 @@ def live_routes(base: str = "") -> list[Route]:
 
 
 def warm() -> None:
-    """Opens what the first page shows, then the other shipped models."""
+    """Opens what the first page shows, then the other shipped models.
+
+    What imports left that were killed with an earlier process of the app is removed.
+    """
+    with contextlib.suppress(OSError):  # a data folder that cannot be written to
+        remove_leftovers()
     shipped = [checkpoint.name for checkpoint in list_checkpoints() if checkpoint.shipped]
     _plotly_gzip()
     for names in (shipped[:1], shipped[1:]):

@@ -1,22 +1,36 @@
 """Long steps of this process: each runs in a thread, tells how far it is, and stops when asked.
 
-A job belongs to no visitor: whoever comes back, after a reload too, finds it by its key.
+A job belongs to no visitor: whoever comes back, after a reload too, finds it by its key. While it
+runs there is a locked file of its key; where that is left behind and locked by nobody, the app was
+stopped in the middle, and the job is found as one that failed.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import logging
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
+
+from vae.locations import data_folder
 
 __all__ = ["Cancelled", "Job", "find", "forget", "start"]
 
 _log = logging.getLogger(__name__)
 _MOST = 2  # at a time; the others wait
 _KEPT = 40  # jobs that ended
+_REMEMBERED = 7 * 24 * 3600.0  # seconds that a job is remembered which the app's end interrupted
+_INTERRUPTED = (
+    "The app was restarted in the middle of this, and what was half done is not kept. Start it "
+    "again."
+)
 _jobs: dict[str, Job] = {}
 _turns = threading.BoundedSemaphore(_MOST)
 
@@ -46,6 +60,7 @@ class Job:
     since: float = field(default_factory=time.monotonic)
     seconds: float = 0.0  # that it took, when it has ended
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
+    _mark: FileLock | None = field(default=None, repr=False)
 
     @property
     def live(self) -> bool:
@@ -94,10 +109,19 @@ class Job:
                     "Something went wrong that the app did not expect; its log says what."
                 )
                 self.state = "failed"
+        finally:
+            if self._mark is not None and self._mark.is_locked:
+                Path(self._mark.lock_file).unlink(missing_ok=True)
+                self._mark.release()
 
 
 def start(
-    key: str, title: str, work: Callable[[Job], Any], errors: tuple[type[Exception], ...] = ()
+    key: str,
+    title: str,
+    work: Callable[[Job], Any],
+    errors: tuple[type[Exception], ...] = (),
+    *,
+    remembered: bool = True,
 ) -> Job:
     """Starts a job, unless one with this key is live: then that one is returned.
 
@@ -106,6 +130,8 @@ def start(
         title: what it does, for visitors.
         work: does it, tells `job.tell` how far it is, and looks at `job.cancelled`.
         errors: exceptions whose message is for visitors.
+        remembered: whether it is told after a restart of the app that it was interrupted; False
+            for what is simply begun again.
     """
     known = _jobs.get(key)
     if known is not None and known.live:
@@ -113,12 +139,19 @@ def start(
     for old in [k for k, job in _jobs.items() if not job.live][:-_KEPT]:
         _jobs.pop(old, None)
     job = _jobs[key] = Job(key, title, errors)
+    if remembered:
+        job._mark = FileLock(_mark_of(key), thread_local=False)  # another thread releases it
+        with contextlib.suppress(OSError, Timeout):  # without a disk, it is not remembered
+            _forget_old_marks()
+            job._mark.acquire(timeout=0)
     threading.Thread(target=job._run, args=(work,), name=key, daemon=True).start()
     return job
 
 
 def find(key: str) -> Job | None:
     """The job with a key; None if there is none, or it was forgotten."""
+    if key not in _jobs and _was_interrupted(key):
+        _jobs[key] = Job(key, "", state="failed", problem=_INTERRUPTED)
     return _jobs.get(key)
 
 
@@ -127,3 +160,29 @@ def forget(key: str) -> None:
     job = _jobs.get(key)
     if job is not None and not job.live:
         del _jobs[key]
+
+
+def _mark_of(key: str) -> Path:
+    name = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+    return data_folder() / "jobs" / f"{name}.lock"
+
+
+def _was_interrupted(key: str) -> bool:
+    """Whether the process that ran a job ended in the middle; tells it once."""
+    file = _mark_of(key)
+    if not file.is_file():
+        return False
+    try:
+        with FileLock(file, timeout=0):
+            file.unlink(missing_ok=True)
+            return True
+    except (OSError, Timeout):  # another process of the app is at work on it
+        return False
+
+
+def _forget_old_marks() -> None:
+    folder = data_folder() / "jobs"
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in folder.glob("*.lock"):
+        if time.time() - file.stat().st_mtime > _REMEMBERED:
+            file.unlink(missing_ok=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from pathlib import Path
 
@@ -232,6 +234,36 @@ def test_an_import_that_is_stopped_keeps_nothing(data):
     goes_on.set()
     wait("stopped-import")
     assert job.state == "stopped" and list_datasets() == []
+
+
+def test_an_import_that_the_end_of_the_app_interrupted_is_told(data):
+    token = incoming.new_token()
+    incoming.folder_of(token).mkdir(parents=True)
+    file = pack(incoming.folder_of(token) / "mine.zip", TWENTY)
+    key = f"import-{source.Chosen(file, None, 'mine.zip').key}"
+    reader, writer = os.pipe()
+    process = os.fork()
+    if not process:  # the app, which ends while a job is at work
+
+        def work(job: jobs.Job) -> None:
+            os.write(writer, b"begun")
+            threading.Event().wait(60)
+
+        jobs.start(key, "Importing", work)
+        threading.Event().wait(60)
+    assert os.read(reader, 5) == b"begun"
+    assert jobs.find(key) is None  # the other process is at work
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    at = visit(shelf="import", visitor=Visitor(library=LibraryState(token=token)))
+    assert "The app was restarted in the middle" in texts(at)
+    wait("inspect-")
+    fine(at.run())
+    fine(at.button(key="import").click().run())
+    wait("import-")
+    assert "mine is imported" in texts(fine(at.run())) and jobs.find(key) is None
+    os.close(reader)
+    os.close(writer)
 
 
 def test_drawings_are_kept_undone_and_become_a_dataset(data, monkeypatch):
