@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from .concepts.vectors import concept_vector
     from .config import ConfigError, VAEConfig
     from .datasets import DatasetError, load_dataset
+    from .imported_models.importing import import_networks
+    from .imported_models.wrapping import wrap_model
     from .imports import import_images
     from .latent import lerp, slerp
     from .locations import list_checkpoints
@@ -25,6 +27,8 @@ _MODULES = {
     "concepts.vectors": ("concept_vector",),
     "config": ("ConfigError", "VAEConfig"),
     "datasets": ("DatasetError", "load_dataset"),
+    "imported_models.importing": ("import_networks",),
+    "imported_models.wrapping": ("wrap_model",),
     "imports": ("import_images",),
     "latent": ("lerp", "slerp"),
     "locations": ("list_checkpoints",),
@@ -40,6 +44,7 @@ __all__ = [
     "concept_vector",
     "elbo",
     "import_images",
+    "import_networks",
     "lerp",
     "list_checkpoints",
     "load_checkpoint",
@@ -47,6 +52,7 @@ __all__ = [
     "log_evidence",
     "save_checkpoint",
     "slerp",
+    "wrap_model",
 ]
 
 

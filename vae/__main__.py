@@ -13,7 +13,7 @@ from typing import Any
 
 from .arguments import build_parser
 from .config import VAEConfig
-from .data_commands import import_data, list_imports, train_for_import
+from .data_commands import import_data, import_own_model, list_imports, train_for_import
 from .durations import time_words
 from .files import OutputError, check_output_file
 from .runs.folder import RunConfig, RunError, is_alive, read_config, write_json
@@ -39,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         import_data=import_data,
         datasets=list_imports,
         classifier=train_for_import,
+        import_model=import_own_model,
     )
     options = parser.parse_args(arguments)
     quiet = options.quiet or os.environ.get("RANK", "0") != "0"  # only rank 0 prints

@@ -47,6 +47,7 @@ def build_parser(
     import_data: Command,
     datasets: Command,
     classifier: Command,
+    import_model: Command,
 ) -> argparse.ArgumentParser:
     """Creates the parser, whose result has the function of the command as `command`.
 
@@ -59,6 +60,7 @@ def build_parser(
         import_data: function of the command `import`.
         datasets: function of the command `datasets`.
         classifier: function of the command `classifier`.
+        import_model: function of the command `import-model`.
     """
     parser = argparse.ArgumentParser(
         prog="python -m vae",
@@ -75,6 +77,7 @@ def build_parser(
         ("import", import_data, "Imports pictures of your own.", _add_import),
         ("datasets", datasets, "Lists the imported datasets.", _add_datasets),
         ("classifier", classifier, "Trains the classifier of an import.", _add_classifier),
+        ("import-model", import_model, "Imports a model of your own.", _add_import_model),
     ):
         added = commands.add_parser(name, help=about, description=about)
         added.set_defaults(command=command, interrupted="Interrupted: nothing was written.")
@@ -431,4 +434,115 @@ def _add_classifier(parser: argparse.ArgumentParser) -> None:
     _add(parser, "dataset", "The name of an import", "classifier photographs", metavar="NAME")
     _add(parser, "--epochs", "The passes over the pictures (default: by their number)", "20",
          type=int, metavar="N")  # fmt: skip
+    _add(parser, "--json", "Print one JSON object at the end", action="store_true")
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+def _range(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(","))
+
+
+def _add_import_model(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Imports a model made with any framework, as ONNX files: a decoder with an encoder, a "
+        "decoder alone, or codes with the images that they are of. What the networks take and "
+        "give is found out, or asked for. The model then opens on every page and in every "
+        "command. Needs the packages onnx and onnxruntime."
+    )
+    parser.set_defaults(interrupted="Interrupted: nothing was kept.")
+    # argparse takes -1,1 for an option otherwise, unlike -1.
+    parser._negative_number_matcher = re.compile(r"-[\d.]+(,-?[\d.]+)*")
+    _add(parser, "--decoder", "The decoder, codes to images", "decoder.onnx", metavar="FILE")
+    _add(parser, "--encoder", "The encoder, images to codes", "encoder.onnx", metavar="FILE")
+    _add(
+        parser,
+        "--dataset",
+        "The images that the model is shown with; without them, samples of the decoder",
+        "photographs",
+        metavar="NAME",
+    )
+    _add(
+        parser,
+        "--codes",
+        "Codes of the held-out images, instead of an encoder: an .npz with mean (N, D), and "
+        "perhaps variance (N, D) and index (N,)",
+        "codes.npz",
+        metavar="FILE",
+    )
+    _add(parser, "--name", "The name of the model (default: that of the file)", "my-model")
+    _add(
+        parser,
+        "--likelihood",
+        "The likelihood of the pixels; without one there are no nats (default: none)",
+        "bernoulli",
+        choices=("bernoulli", "gaussian_fixed", "gaussian", "none"),
+        default="none",
+    )
+    _add(
+        parser,
+        "--output",
+        "What the decoder returns (default: found out)",
+        "logits",
+        choices=("probabilities", "logits", "mean"),
+    )
+    _add(
+        parser,
+        "--encoder-output",
+        "What the encoder returns: a mean alone, beside a log-variance or a deviation, or a "
+        "point (default: found out)",
+        "log_variance",
+        choices=("mean", "log_variance", "deviation", "point"),
+    )
+    _add(
+        parser,
+        "--latent-shape",
+        "The shape of a code (default: found out)",
+        "4,8,8",
+        type=_shape,
+        metavar="SIZES",
+    )
+    _add(
+        parser,
+        "--image-shape",
+        "Channels, height and width of an image (default: found out)",
+        "1,28,28",
+        type=_shape,
+        metavar="SIZES",
+    )
+    _add(
+        parser,
+        "--pixel-range",
+        "The values of black and white in the networks (default: 0,1)",
+        "-1,1",
+        type=_range,
+        metavar="LOW,HIGH",
+    )
+    _add(
+        parser,
+        "--sigma",
+        "The standard deviation of gaussian_fixed, for pixels from 0 to 1 (default: 0.1)",
+        "0.2",
+        type=float,
+        default=0.1,
+        metavar="N",
+    )
+    _add(
+        parser,
+        "--limit",
+        "The largest number of images that are encoded (default: 5000)",
+        "1000",
+        type=int,
+        default=5_000,
+        metavar="N",
+    )
+    _add(
+        parser,
+        "--no-tsne",
+        "Leave out the t-SNE map, which takes a minute for thousands of codes",
+        dest="tsne",
+        action="store_false",
+    )
     _add(parser, "--json", "Print one JSON object at the end", action="store_true")

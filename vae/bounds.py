@@ -287,7 +287,13 @@ def _around(top: Tensor, shape: Tensor) -> list[tuple[Tensor, Tensor]]:
 
 
 def _mode(log_joint: LogJoint, start: Tensor, root: Tensor, tell: Tell) -> tuple[Tensor, Tensor]:
-    """The mode near a code with its Laplace root; code and `root` if the Hessian is not finite."""
+    """The mode near a code with its Laplace root; code and `root` if there is no Hessian.
+
+    It may not be finite, and a network that is not PyTorch's has no gradient.
+    """
+    with torch.enable_grad():
+        if not log_joint(start[None].clone().requires_grad_()).requires_grad:
+            return start, root
     try:
         return _highest(log_joint, start, tell)
     except torch.linalg.LinAlgError:

@@ -88,10 +88,16 @@ def save_checkpoint(
         The folder.
 
     Raises:
-        CheckpointError: if a weight is not finite (in 16 bits, with `half`).
+        CheckpointError: if a weight is not finite (in 16 bits, with `half`), or the model is one
+            of `wrap_model`.
         OutputError: if the name is empty, names a file, or a folder with other contents, such as
             a checkpoint without `overwrite`.
     """
+    if not hasattr(model.decoder, "layers"):
+        raise CheckpointError(
+            "This model wraps other networks, which this file cannot hold. Export them as ONNX "
+            "files, and import those: python -m vae import-model."
+        )
     tensors = _finite_weights(model, half)
     folder = check_output_folder(folder, lambda folder: overwrite and is_checkpoint(folder))
     _write_checkpoint(model, tensors, folder, card)
@@ -155,7 +161,7 @@ def find_checkpoint(name: str | Path) -> Path:
 
 
 def load_checkpoint(folder: str | Path) -> VAE:
-    """Loads a model in eval mode.
+    """Loads a model in eval mode: one of our own, or one that was imported.
 
     The header is validated against the configuration and the size of the file before any tensor
     is read.
@@ -169,6 +175,10 @@ def load_checkpoint(folder: str | Path) -> VAE:
     """
     file = find_checkpoint(folder) / "model.safetensors"
     with _open(file, "pt") as opened:
+        if "imported" in opened.metadata():
+            from .imported_models.files import load_imported
+
+            return load_imported(file.parent)
         config = _read_config(file, opened.metadata())
         _check_tensors(file, opened, config)
         state = {name: opened.get_tensor(name).float() for name in opened.keys()}

@@ -89,7 +89,7 @@ def encode(
     share = starts[len(starts) * group.rank // group.size :][
         : len(starts) * (group.rank + 1) // group.size - len(starts) * group.rank // group.size
     ]
-    device = next(model.parameters()).device
+    device = model.device
     wide, single = (count, model.latent_dim), (count,)
     shapes: dict[str, tuple[int, ...]] = {"mean": wide, "variance": wide}
     if bound:

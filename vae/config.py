@@ -91,19 +91,8 @@ class VAEConfig(Fields):
 
     def __post_init__(self) -> None:
         for name in ("image_shape", "channels", "hidden"):
-            value = getattr(self, name)
-            if not isinstance(value, list | tuple) or any(type(v) is not int for v in value):
-                raise ConfigError(f"{name} is {value!r}; expected a list of whole numbers.")
-            object.__setattr__(self, name, tuple(value))
-        if (
-            len(self.image_shape) != 3
-            or self.image_shape[0] not in (1, 3)
-            or not all(8 <= side <= 128 for side in self.image_shape[1:])
-        ):
-            raise ConfigError(
-                f"image_shape is {self.image_shape}; expected (channels, height, width) with 1 or "
-                "3 channels and 8 to 128 pixels a side."
-            )
+            self._whole_numbers(name)
+        self._check_image_shape()
         self._number("latent_dim", 1, 512, whole=True)
         self._choice("likelihood", LIKELIHOODS)
         if not isinstance(self.variational, bool):
@@ -126,6 +115,43 @@ class VAEConfig(Fields):
                 f"channels, hidden and latent_dim give {size:,} parameters; expected at most "
                 f"{_LARGEST:,}. Choose a smaller network."
             )
+
+    def _whole_numbers(self, name: str) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, list | tuple) or any(type(v) is not int for v in value):
+            raise ConfigError(f"{name} is {value!r}; expected a list of whole numbers.")
+        object.__setattr__(self, name, tuple(value))
+
+    def _check_image_shape(self) -> None:
+        self._whole_numbers("image_shape")
+        if (
+            len(self.image_shape) != 3
+            or self.image_shape[0] not in (1, 3)
+            or not all(8 <= side <= 128 for side in self.image_shape[1:])
+        ):
+            raise ConfigError(
+                f"image_shape is {self.image_shape}; expected (channels, height, width) with 1 or "
+                "3 channels and 8 to 128 pixels a side."
+            )
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether N(0, I) is a distribution of codes."""
+        return self.variational
+
+    @property
+    def no_density(self) -> str:
+        """Why there are no nats; "" where there are."""
+        return (
+            ""
+            if self.variational
+            else "the encoder of a standard autoencoder returns a point, not a distribution"
+        )
+
+    @property
+    def kind(self) -> str:
+        """What the model is, for a person."""
+        return f"{'Variational' if self.variational else 'Standard'} autoencoder"
 
     @property
     def coarse_shape(self) -> tuple[int, int, int]:

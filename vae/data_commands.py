@@ -1,15 +1,17 @@
-"""The commands `import`, `datasets` and `classifier`."""
+"""The commands `import`, `datasets`, `classifier` and `import-model`."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .imports import ImportedDataset, Summary
 
-__all__ = ["import_data", "list_imports", "train_for_import"]
+__all__ = ["import_data", "import_own_model", "list_imports", "train_for_import"]
 
 _LISTED = 10  # files left out that are printed
 
@@ -75,6 +77,37 @@ def train_for_import(options: argparse.Namespace) -> int:
     print("\n".join(f"  {label}: {share:.1%}" for label, share in made.accuracy.items()))
     for label, why in made.refused.items():
         print(f"Left out: {label} ({why}).")
+    return 0
+
+
+def import_own_model(options: argparse.Namespace) -> int:
+    """Imports networks as a model, and prints what was found out."""
+    from .imported_models.importing import import_networks
+
+    display = options.display
+    source = options.decoder or options.codes or options.encoder or ""
+    name = options.name or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem)[:64]
+    made = import_networks(
+        options.decoder,
+        options.encoder,
+        name=name,
+        dataset=options.dataset,
+        codes=options.codes,
+        likelihood=options.likelihood,
+        output=options.output,
+        encoder_output=options.encoder_output,
+        latent_shape=options.latent_shape,
+        image_shape=options.image_shape,
+        pixel_range=options.pixel_range,
+        sigma=options.sigma,
+        limit=options.limit,
+        tsne=options.tsne,
+        progress=lambda done, message: display.progress(round(100 * done), 100, "percent"),
+    )
+    if options.json:
+        print(json.dumps({"name": made.name, "folder": str(made.folder), "told": made.told}))
+        return 0
+    print("\n".join([f"{made.name} is imported, and opens on every page.", *made.told]))
     return 0
 
 

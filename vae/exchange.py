@@ -7,7 +7,8 @@ import shutil
 import tempfile
 import uuid
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +19,14 @@ from .imports import export_dataset, find_dataset, import_source
 from .locations import FILES, NAME, data_folder, list_checkpoints
 from .schema import decode
 
-__all__ = ["ImportedModel", "export_model", "import_model"]
+__all__ = ["ImportedModel", "export_model", "import_model", "new_checkpoint"]
 
 _PICTURES = "pictures.zip"
 _IGNORED = ("config.json", "metrics.jsonl")  # of a run that was exported
-_LARGEST = {"model.safetensors": 1 << 30, _PICTURES: 8 << 30}
+_LARGEST = {
+    **dict.fromkeys(("model.safetensors", "decoder.onnx", "encoder.onnx"), 1 << 30),
+    _PICTURES: 8 << 30,
+}
 _LARGEST_OTHER = 256 << 20
 
 
@@ -94,7 +98,29 @@ def import_model(
             model.
         DatasetError: if its pictures are damaged.
     """
-    file = Path(file)
+    with new_checkpoint(name) as (folder, kept):
+        _unpack(Path(file), folder, progress or (lambda fraction, words: None))
+        load_checkpoint(folder)
+        if (folder / "codes.safetensors").exists():
+            load_codes(folder)
+        told = _settle_dataset(folder, name, progress, cancelled)
+        (folder / _PICTURES).unlink(missing_ok=True)
+    return ImportedModel(name, kept, told)
+
+
+@contextmanager
+def new_checkpoint(name: str) -> Iterator[tuple[Path, Path]]:
+    """A folder in which a checkpoint is made; it gets its name at the end, if all went well.
+
+    Args:
+        name: name of the new checkpoint.
+
+    Yields:
+        The folder to write into, and the one that it will be.
+
+    Raises:
+        CheckpointError: if the name is taken or cannot be used.
+    """
     if not NAME.fullmatch(name):
         raise CheckpointError(
             f"{name[:80]!r} cannot be a name; expected up to 64 letters, digits, dots, hyphens "
@@ -107,16 +133,10 @@ def import_model(
     folder = place / f".{name}.{uuid.uuid4().hex}.importing"
     folder.mkdir()
     try:
-        _unpack(file, folder, progress or (lambda fraction, words: None))
-        load_checkpoint(folder)
-        if (folder / "codes.safetensors").exists():
-            load_codes(folder)
-        told = _settle_dataset(folder, name, progress, cancelled)
-        (folder / _PICTURES).unlink(missing_ok=True)
+        yield folder, place / name
         folder.rename(place / name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return ImportedModel(name, place / name, told)
 
 
 def _unpack(file: Path, folder: Path, progress: Callable[[float, str], None]) -> None:

@@ -27,7 +27,7 @@ APP = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent
 SHIPPED = APP / "checkpoints"
 FILES = (  # files of a checkpoint; the weights, which make a folder a checkpoint, come first
     *("model.safetensors", "codes.safetensors", "code-distribution.safetensors"),
-    "card.json",
+    *("card.json", "decoder.onnx", "encoder.onnx"),  # the last two of an imported model
 )
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

@@ -237,6 +237,16 @@ class VAE(nn.Module):
         return self.config.latent_dim
 
     @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image."""
+        return self.config.image_shape
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the model."""
+        return self._zero.device
+
+    @property
     def prior(self) -> Independent:
         """The prior p(z) = N(0, I), with event `(D,)`."""
         return Independent(Normal(self._zero, torch.ones_like(self._zero)), 1)

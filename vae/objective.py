@@ -63,10 +63,10 @@ def elbo(model: VAE, x: Tensor, *, generator: torch.Generator | None = None) -> 
         Auto-encoding variational Bayes (Kingma and Welling, 2013).
     """
     refuse_autoencoder(model, "ELBO")
-    x = model.observe(x)
     posterior = model.encoder(x)
     z = _draw(posterior, generator)
-    return ELBO(model.decoder(z).log_prob(x), kl_divergence(posterior, model.prior))
+    observed = model.observe(x)
+    return ELBO(model.decoder(z).log_prob(observed), kl_divergence(posterior, model.prior))
 
 
 def kl_per_dimension(posterior: Independent) -> Tensor:
@@ -191,8 +191,8 @@ def log_evidence(
         raise ValueError(f"proposal is {proposal!r}; expected one of {', '.join(PROPOSALS)}.")
     if samples < 1:
         raise ValueError(f"samples is {samples}; expected at least 1.")
-    x = model.observe(x)
     posterior = model.encoder(x)
+    x = model.observe(x)
     results = []
     for image, loc, scale in zip(
         x, posterior.base_dist.loc, posterior.base_dist.scale, strict=True
@@ -231,17 +231,17 @@ def _noise(shape: tuple[int, ...], generator: torch.Generator | None, like: Tens
 
 
 def refuse_autoencoder(model: VAE, what: str) -> None:
-    """Raises an error for a standard autoencoder, which has no density over codes.
+    """Raises an error for a model without density, such as a standard autoencoder.
 
     Args:
         model: model to be checked.
         what: quantity that would be computed, as the message names it.
 
     Raises:
-        ValueError: if the model is a standard autoencoder.
+        ValueError: if the model has no density over codes or no likelihood.
     """
     if not model.config.variational:
         raise ValueError(
-            f"A standard autoencoder has no {what}: its encoder returns a point, not "
-            "a distribution. Use a model with variational=True."
+            f"This model has no {what}: {model.config.no_density}. Use a variational model with "
+            "a likelihood."
         )

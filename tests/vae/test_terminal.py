@@ -76,7 +76,7 @@ def options() -> list[tuple[str, argparse.Action]]:
     def nothing(_: argparse.Namespace) -> int:
         return 0
 
-    parser = build_parser(*[nothing] * 8)
+    parser = build_parser(*[nothing] * 9)
     (commands,) = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     return [
         (name, action)
@@ -90,8 +90,9 @@ def test_every_option_has_a_sentence_and_an_example_that_is_accepted():
     def nothing(_: argparse.Namespace) -> int:
         return 0
 
-    parser = build_parser(*[nothing] * 8)
-    needed = {"encode": ["digits", "--dataset", "digits", "--out", "x"], "datasets": []}
+    parser = build_parser(*[nothing] * 9)
+    needed = {"encode": ["digits", "--dataset", "digits", "--out", "x"]}
+    needed |= {"datasets": [], "import-model": []}
     found = options()
     assert len(found) > 40
     for name, action in found:

@@ -1,0 +1,172 @@
+"""Networks of any origin under one call: a tensor in, a list of tensors out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .onnx_file import ImportedModelError, read_onnx_model
+from .session import OnnxSession
+
+__all__ = ["ModuleNetwork", "Network", "OnnxNetwork", "network_of"]
+
+_open: WeakValueDictionary[tuple[str, int, int], OnnxSession] = WeakValueDictionary()
+_opening = threading.Lock()
+_FIELDS = (  # of answers that are objects: of a posterior, and of what wraps one
+    ("mean", ("log_variance", "logvar", "log_var", "log_covariance")),
+    ("mean", ("stddev", "std", "scale")),
+    ("embedding", ("log_covariance",)),
+    ("embedding", ()),
+    ("mean", ()),
+)
+
+
+class Network(nn.Module):
+    """A network whose answer is a list of tensors, the batch first in each.
+
+    Args:
+        input_shape: shape of an input without the batch, or None where it is not known.
+    """
+
+    def __init__(self, input_shape: tuple[int, ...] | None) -> None:
+        super().__init__()
+        self.input_shape = input_shape
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the outputs, as far as they are known."""
+        return ()
+
+
+class ModuleNetwork(Network):
+    """A PyTorch module, or one of its methods.
+
+    Args:
+        module: module, which is put into eval mode.
+        method: name of the method that is called; its own call by default.
+    """
+
+    def __init__(self, module: nn.Module, method: str = "") -> None:
+        super().__init__(None)
+        self.module = module.eval()
+        self.method = method
+        self._names: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the outputs of the last call, where the answer has some."""
+        return self._names
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Calls the module.
+
+        Args:
+            x: batch `(B, …)`.
+
+        Raises:
+            ImportedModelError: if the answer holds no tensors.
+        """
+        called: Callable[..., Any] = getattr(self.module, self.method or "__call__")
+        answer = called(x)
+        self._names, tensors = _tensors_in(answer)
+        if not tensors or any(len(t) != len(x) for t in tensors):
+            found = [tuple(t.shape) for t in tensors] or type(answer).__name__
+            raise ImportedModelError(
+                f"{type(self.module).__name__} returns {found} for {len(x)} inputs; expected a "
+                "tensor with one row for each, or a tuple of such tensors."
+            )
+        return tensors
+
+
+def _tensors_in(answer: Any) -> tuple[tuple[str, ...], list[Tensor]]:
+    """The tensors of an answer, with their names where it has some."""
+    if isinstance(answer, Tensor):
+        return (), [answer]
+    if isinstance(answer, torch.distributions.Distribution):
+        return ("mean", "stddev"), [answer.mean, answer.stddev]
+    if isinstance(answer, Mapping):
+        named = {k: v for k, v in answer.items() if isinstance(v, Tensor)}
+        for first, seconds in _FIELDS:
+            second = [name for name in seconds if name in named]
+            if first in named and (second or not seconds):
+                chosen = [first, *second[:1]]
+                return tuple(chosen), [named[name] for name in chosen]
+        return tuple(named), list(named.values())
+    if isinstance(answer, tuple | list):
+        return (), [part for part in answer if isinstance(part, Tensor)]
+    for inner in ("latent_dist", "sample"):
+        if hasattr(answer, inner) and not callable(getattr(answer, inner)):
+            return _tensors_in(getattr(answer, inner))
+    fields = {k: getattr(answer, k) for k in dir(answer) if k in {n for f in _FIELDS for n in
+              (f[0], *f[1])}}  # fmt: skip
+    return _tensors_in(fields) if fields else ((), [])
+
+
+class OnnxNetwork(Network):
+    """An ONNX file, which runs in a process of its own; it has no gradient.
+
+    Args:
+        file: path of a file that `read_onnx_model` accepts, with all weights inside.
+        trial: whether to run it with little memory and time, as a stranger's is run first.
+
+    Raises:
+        ImportedModelError: if the file cannot be used.
+    """
+
+    def __init__(self, file: str | Path, *, trial: bool = False) -> None:
+        self.file = Path(file)
+        model = read_onnx_model(self.file)
+        weights = {tensor.name for tensor in model.graph.initializer}
+        entry = next(entry for entry in model.graph.input if entry.name not in weights)
+        sides = [d.dim_value for d in entry.type.tensor_type.shape.dim]
+        super().__init__(tuple(sides[1:]))
+        batch = sides[0] or None
+        if trial:
+            self.session = OnnxSession(self.file, batch, memory=300_000_000, seconds=3)
+            return
+        status = self.file.stat()
+        key = (str(self.file.resolve()), status.st_mtime_ns, status.st_size)
+        with _opening:  # all who open a model share its process
+            session = _open.get(key)
+            if session is None:
+                session = _open[key] = OnnxSession(self.file, batch)
+        self.session = session
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the outputs."""
+        return self.session.names
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Computes the outputs `(B, …)`, float32, of inputs `(B, …)`."""
+        assert self.input_shape is not None
+        given = x.detach().cpu().numpy().astype(np.float32).reshape(len(x), *self.input_shape)
+        return [torch.from_numpy(np.array(a)).to(x.device) for a in self.session(given)]
+
+
+def network_of(source: Any, method: str) -> Network:
+    """A network of a module, of a module's method, or of an ONNX file.
+
+    Args:
+        source: `nn.Module`, or the path of an ONNX file.
+        method: `"encode"` or `"decode"`: called if the module has it.
+
+    Raises:
+        ImportedModelError: if it is something else, or the file cannot be used.
+    """
+    if isinstance(source, Network):
+        return source
+    if isinstance(source, nn.Module):
+        return ModuleNetwork(source, method if callable(getattr(source, method, None)) else "")
+    if isinstance(source, str | Path):
+        return OnnxNetwork(source)
+    raise ImportedModelError(
+        f"The {method}r is {type(source).__name__}; expected an nn.Module or an ONNX file."
+    )
