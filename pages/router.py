@@ -13,6 +13,8 @@ from pages.ui.components.drawer import close_drawer
 from pages.ui.learn.contents import STEPS
 from pages.ui.shared import links, share
 from pages.ui.shared.device import on_a_phone
+from pages.ui.shared.foreign_text import message
+from vae import CheckpointError
 
 PAGES = (  # file, title, icon, what the page is for
     (
@@ -59,6 +61,8 @@ if on_a_phone():
     close_drawer(page.url_path)
 try:
     page.run()
+except CheckpointError as problem:  # a network of one's own that gave up meanwhile
+    st.error(message(problem))
 except StopException:  # a page that has said all it can
     share.fill()
     write_address()

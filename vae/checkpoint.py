@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from .config import ConfigError, VAEConfig
 from .files import check_output_folder, write_file
 from .locations import is_checkpoint, list_checkpoints, list_lab_checkpoints
-from .model import VAE
+from .model import VAE, Decoder
 from .schema import SchemaError, decode
 
 __all__ = [
@@ -93,7 +93,7 @@ def save_checkpoint(
         OutputError: if the name is empty, names a file, or a folder with other contents, such as
             a checkpoint without `overwrite`.
     """
-    if not hasattr(model.decoder, "layers"):
+    if not isinstance(model.decoder, Decoder):
         raise CheckpointError(
             "This model wraps other networks, which this file cannot hold. Export them as ONNX "
             "files, and import those: python -m vae import-model."

@@ -140,6 +140,11 @@ class VAEConfig(Fields):
         return self.variational
 
     @property
+    def encodes(self) -> bool:
+        """Whether there is an encoder."""
+        return True
+
+    @property
     def no_density(self) -> str:
         """Why there are no nats; "" where there are."""
         return (
@@ -147,6 +152,11 @@ class VAEConfig(Fields):
             if self.variational
             else "the encoder of a standard autoencoder returns a point, not a distribution"
         )
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What cannot be had of an imported model, a sentence each; nothing for our own."""
+        return ()
 
     @property
     def kind(self) -> str:

@@ -117,6 +117,11 @@ class ImportedConfig(VAEConfig):
         return self.encoder != "point" and self.decoder == "network"
 
     @property
+    def encodes(self) -> bool:
+        """Whether there is an encoder."""
+        return self.encoder != "none"
+
+    @property
     def no_density(self) -> str:
         """Why there are no nats; "" where there are."""
         if self.variational:
@@ -128,6 +133,18 @@ class ImportedConfig(VAEConfig):
         if self.encoder == "none":
             return "this model has no encoder, and so no posterior"
         return "the encoder of this model returns no variance"
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What cannot be had of this model, a sentence each."""
+        told = []
+        if self.decoder == "nearest_image":
+            told.append("There is no decoder: the image of the nearest code takes its place.")
+        if not self.encodes:
+            told.append("There is no encoder: no picture of your own can be placed.")
+        if self.no_density:
+            told.append(f"There are no nats: {self.no_density}.")
+        return tuple(told)
 
     @property
     def kind(self) -> str:

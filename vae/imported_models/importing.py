@@ -260,8 +260,9 @@ def _nearest(data: Dataset, given: dict[str, np.ndarray]) -> WrappedModel:
 
 def _samples(model: WrappedModel, name: str) -> tuple[Dataset, dict[str, np.ndarray]]:
     """Pictures that a decoder makes of draws from N(0, I), as an import, with their codes."""
-    z = torch.randn((_SAMPLES, model.latent_dim), generator=torch.Generator().manual_seed(0))
-    pictures = decode(model, torch.cat([z, z[:1]])).clamp(0, 1).mul(255).round().byte()
+    noise = torch.Generator().manual_seed(0)
+    z = torch.randn((_SAMPLES + 1, model.latent_dim), generator=noise)
+    pictures = decode(model, z).clamp(0, 1).mul(255).round().byte()
     try:
         made = import_images(
             pictures,
@@ -272,7 +273,10 @@ def _samples(model: WrappedModel, name: str) -> tuple[Dataset, dict[str, np.ndar
     except DatasetError as error:
         raise ImportedModelError(f"The samples of {name} cannot be kept. {error}") from error
     data = load_dataset(made.reference, "test")
-    given = {"mean": z.numpy(), "variance": np.zeros((_SAMPLES, model.latent_dim), np.float32)}
+    given = {
+        "mean": z[:-1].numpy(),
+        "variance": np.zeros((_SAMPLES, model.latent_dim), np.float32),
+    }
     return data, given | {"index": np.arange(_SAMPLES)}
 
 
@@ -281,22 +285,17 @@ def _told(
 ) -> tuple[str, ...]:
     """What was found out, and what cannot be had."""
     told = []
-    if config.decoder == "nearest_image":
-        told.append("Without a decoder, the image of the nearest code takes its place.")
-    else:
+    if config.decoder == "network":
         low, high = config.pixel_range
         told.append(
             f"The decoder takes codes {'×'.join(map(str, config.latent_shape))} and gives "
             f"{config.output}, pixels from {low:g} to {high:g}."
         )
-    if config.encoder == "none":
-        told.append("Without an encoder, no picture of your own can be placed.")
-    else:
+    if config.encodes:
         beside = {"log_variance": "mean and log-variance", "deviation": "mean and deviation"}
         told.append(f"The encoder gives {beside.get(config.encoder, f'a {config.encoder}')}.")
-    if config.no_density:
-        told.append(f"There are no nats: {config.no_density}.")
-    if config.decoder == "network" and config.encoder != "none":
+    told += config.limits
+    if config.decoder == "network" and config.encodes:
         rows = arrays["index"][:_TRIED]
         x = data.images[torch.from_numpy(rows)]
         error = (decode(model, arrays["mean"][:_TRIED]) - x).square().mean()

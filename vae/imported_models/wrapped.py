@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -84,7 +86,7 @@ class ImportedEncoder(nn.Module):
         config = self.config
         if self.network is None:
             raise ImportedModelError(
-                "This model has no encoder, so no picture can be encoded. Import it again with "
+                "There is no encoder, so no picture can be encoded. Import it again with "
                 "one: --encoder encoder.onnx."
             )
         outputs = self.network(prepare(config, x))
@@ -155,6 +157,10 @@ class ImportedDecoder(nn.Module):
             sigma = torch.full_like(mean, config.sigma)
         return Independent(Normal(mean, sigma, validate_args), 3, validate_args)
 
+    def layers(self) -> list[dict[str, Any]]:
+        """No layers that a browser knows: the server decodes."""
+        return []
+
 
 def split_output(config: ImportedConfig, outputs: list[Tensor]) -> tuple[Tensor, Tensor | None]:
     """Mean `(B, C, H, W)` and, for `gaussian`, what goes with it, from a decoder's outputs."""
@@ -195,6 +201,10 @@ class NearestImages(nn.Module):
         """Returns the images of the codes nearest to `z` `(B, D)`."""
         rows = [torch.cdist(part, self.codes).argmin(1) for part in z.split(_CHUNK)]
         return Pictures(self.pictures[torch.cat(rows)].float() / 255, validate_args)
+
+    def layers(self) -> list[dict[str, Any]]:
+        """No layers that a browser knows: the server decodes."""
+        return []
 
 
 class WrappedModel(VAE):

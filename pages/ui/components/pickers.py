@@ -37,6 +37,7 @@ _PAGE = 60  # pictures of the dataset shown at once
 _SAMPLES = 12  # samples shown at once
 
 
+_NO_ENCODER = "This model was imported without an encoder: no picture of your own can be placed."
 SOURCES = {"real": "Real images", "pin": "My pins", "sample": "Samples", "upload": "Upload"}
 
 
@@ -257,6 +258,9 @@ def choose_upload(
     Returns:
         The picture, None without one that can be read.
     """
+    if not space.encodes:
+        st.info(_NO_ENCODER)
+        return None
 
     def tell() -> None:
         file = st.session_state.get(f"{key}-upload")
@@ -303,6 +307,9 @@ def take_photograph(space: LatentSpace, *, key: str, on_choose: OnChoose) -> Non
         key: prefix of the widget.
         on_choose: called with the code of each picture.
     """
+    if not space.encodes:
+        st.info(_NO_ENCODER)
+        return
 
     def tell() -> None:
         if (file := st.session_state.get(f"{key}-camera")) is not None:

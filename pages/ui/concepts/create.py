@@ -62,6 +62,7 @@ def show(space: LatentSpace, active: Sequence[NamedConcept]) -> None:
 
 def _show_ways(space: LatentSpace, active: Sequence[NamedConcept]) -> None:
     ways = [w for w in _WAYS if w != "attribute" or labels.table(space)]
+    ways = [w for w in ways if w != "uploads" or space.encodes]
     way = st.segmented_control(
         "How", ways, default=ways[0], required=True, format_func=_WAYS.get, key="make-how",
         label_visibility="collapsed",
@@ -193,7 +194,7 @@ def _from_pairs(space: LatentSpace) -> None:
         for side, words in (("with", "Use as positive"), ("without", "Use as negative")):
             if st.button(words, key=f"pair-{side}", disabled=chosen is None):
                 half[side] = chosen
-        if space.dataset.name == "faces":
+        if space.dataset.name == "faces" and space.encodes:
             names = list(labels.table(space))
             attribute = st.selectbox(
                 "Attribute to change", names, format_func=formatting.option, key="twin-what"

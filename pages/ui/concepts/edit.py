@@ -218,7 +218,7 @@ def _effect(
 
 def _truth(edit: Edit) -> Tensor | None:
     space, pin = edit.space, edit.pin
-    if pin.row < 0 or not edit.targets:
+    if pin.row < 0 or not edit.targets or not space.encodes:
         return None
     try:
         drawn = true_pictures(space.dataset, space.index[[pin.row]], edit.targets)

@@ -132,7 +132,7 @@ def _few_and_many(space: LatentSpace, target: str, seed: int) -> list[_Tried]:
         for side in split_by_attribute(labels.table(space), target, labels.excluded(space, target))
     )
     tried = [_try(space, tests, "Unedited", np.zeros(space.mean.shape[1], np.float32))]
-    if space.dataset.name == "faces":
+    if space.dataset.name == "faces" and space.encodes:
         people = without[:50]
         drawn = true_pictures(space.dataset, space.index[people], {target: True})
         twins = encode(space.model, drawn, bound=False)["mean"]
@@ -217,7 +217,7 @@ def _confounded(space: LatentSpace, target: str, other: str) -> tuple[list[_Trie
 
 
 def _limits(space: LatentSpace) -> None:
-    if space.dataset.name == "faces":
+    if space.dataset.name == "faces" and space.encodes:
         _limits_of_faces(space)
         return
     if space.classifier is None:

@@ -318,7 +318,7 @@ def _tracks(space: LatentSpace, measured: Facts) -> list[Track]:
         )
     norms = np.linalg.norm(space.mean, axis=1)
     bands = [("most codes", *np.quantile(norms, (0.05, 0.95)), plot_style.COLOURS[2])]
-    if space.variational:
+    if space.has_prior:
         draws = np.sqrt(np.random.default_rng(0).chisquare(space.mean.shape[1], 10_000))
         bands.append(("most draws from N(0, I)", *np.quantile(draws, (0.05, 0.95)), "#8b93a3"))
     high = 1.05 * max(measured.norms.max(), *(b[2] for b in bands))

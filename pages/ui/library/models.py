@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import shutil
+from pathlib import Path
 
 import streamlit as st
 import torch
@@ -12,8 +13,10 @@ import torch
 from pages.ui.components.job_progress import show_job
 from pages.ui.components.uploader import uploader
 from pages.ui.library.downloads import offer_file
+from pages.ui.library.networks import ACCEPTED, Networks, networks_in, offer_import
 from pages.ui.library.paging import choose_page
 from pages.ui.library.sizes import folder_size, size_words
+from pages.ui.library.source import at_this_machine
 from pages.ui.shared import cache, images, incoming, jobs, visitor
 from pages.ui.shared.foreign_text import message, plain
 from vae import CheckpointError, DatasetError, list_checkpoints, load_checkpoint
@@ -107,23 +110,29 @@ def _show_import() -> None:
     if job is not None:
         if job.state == "done":
             done: ImportedModel = job.result
-            incoming.remove(token)
-            state.model_token = None
+            _forget()
             state.message = " ".join([f"{done.name} is imported.", *done.told])
             st.rerun()
         show_job(job)
         if job.live:
             return
+    networks = _networks(token)
+    if networks is not None:
+        offer_import(networks, f"model-{token}")
+        st.button("Take other files", key="other-networks", type="tertiary", on_click=_forget)
+        return
     source = incoming.source_in(token)
     if source is None:
         uploader(
             token,
             key=f"upload-{token}",
-            label="A zip archive that was exported here or on another machine, with or without "
-            "its pictures.",
-            accept=".zip",
+            label="A zip archive that was exported here or on another machine; or a model of "
+            "your own: decoder and encoder as ONNX files, or codes as npz.",
+            accept=f".zip,{ACCEPTED}",
             on_upload=lambda token: None,
         )
+        if at_this_machine():
+            _choose_folder()
         return
     path, _ = source
     proposal = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem.removesuffix("-with-pictures"))
@@ -136,10 +145,48 @@ def _show_import() -> None:
                 f"model-{token}", "Importing the model", work, (CheckpointError, DatasetError)
             )
             st.rerun()
-        if st.button("Take another file", key="other-model", type="tertiary"):
-            incoming.remove(token)
-            state.model_token = None
+        st.button("Take another file", key="other-model", type="tertiary", on_click=_forget)
+
+
+def _networks(token: str) -> Networks | None:
+    """ONNX files and codes that were uploaded, or that lie in a folder of this machine."""
+    path = visitor.current().library.model_path
+    if path is not None and at_this_machine():
+        found = networks_in(Path(path))
+        if found is None:
+            st.error(
+                f"There is neither an ONNX file nor an npz in {plain(path, longest=200)}. Name "
+                "the folder that holds decoder.onnx."
+            )
+        return found
+    folder = incoming.folder_of(token)
+    names = [name for name, _ in incoming.files_in(token)]
+    if folder is None or any(name.lower().endswith(".zip") for name in names):
+        return None
+    return networks_in(folder)
+
+
+def _choose_folder() -> None:
+    with (
+        st.form("networks-by-path", border=False),
+        st.container(horizontal=True, vertical_alignment="bottom"),
+    ):
+        path = st.text_input(
+            "Or a folder on this machine",
+            placeholder="/home/me/my-model",
+            help="A folder with ONNX files. Only whoever runs the app sees this field.",
+        )
+        if st.form_submit_button("Look at it") and path.strip():
+            visitor.current().library.model_path = str(Path(path.strip()).expanduser())
             st.rerun()
+
+
+def _forget() -> None:
+    """Takes back what was chosen; an upload is removed."""
+    state = visitor.current().library
+    if state.model_token is not None:
+        incoming.remove(state.model_token)
+    state.model_token = state.model_path = None
 
 
 def _import(path, name: str, job: jobs.Job) -> ImportedModel:  # noqa: ANN001
@@ -164,6 +211,6 @@ def decoded(name: str, folder: str, stamp: str) -> tuple[str, str]:
     sheet = images.sheet(decode(model, z), 4)
     c, h, w = config.image_shape
     likelihood = config.likelihood.replace("_", " ")
-    kind = f"{likelihood} likelihood" if config.variational else "standard autoencoder"
+    kind = f"{likelihood} likelihood" if config.variational else config.kind.lower()
     facts = f"{w}×{h}, {'grey' if c == 1 else 'colour'} · {config.latent_dim} latent dimensions"
     return images.data_url(sheet, max(sheet.shape[1], 112)), f"{facts} · {kind}"

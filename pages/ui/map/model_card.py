@@ -107,10 +107,9 @@ def show_card(space: LatentSpace) -> None:
     config, card = space.model.config, space.card
     metrics = card.get("metrics") if isinstance(card.get("metrics"), dict) else {}
     numbers = _numbers(metrics)
-    kind = "Variational autoencoder" if config.variational else "Standard autoencoder"
     likelihood = config.likelihood.replace("_", " ")
     st.markdown(
-        f"**{kind}**, {config.latent_dim} latent dimensions, {likelihood} likelihood. "
+        f"**{config.kind}**, {config.latent_dim} latent dimensions, {likelihood} likelihood. "
         f"Measured on {numbers.get('n', len(space)):,} held-out images."
     )
     notices = card.get("notices") if isinstance(card.get("notices"), list) else []

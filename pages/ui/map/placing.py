@@ -129,7 +129,7 @@ def choose_axes(space: LatentSpace) -> tuple[int, ...]:
 
 def explain(space: LatentSpace, projection: str, keep: str, pins: Sequence[Pin]) -> None:
     """Says below the map what is special about it."""
-    if projection == "latent" and space.variational:
+    if projection == "latent" and space.has_prior:
         st.caption("Dotted circles: one, two and three standard deviations of the prior, N(0, I).")
     if reason := space.card.get("no_tsne"):
         st.caption(message(reason))

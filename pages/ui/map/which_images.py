@@ -18,6 +18,8 @@ _AT_ONCE = 20.0  # seconds of encoding that nobody is asked about
 
 def choose_images(space: LatentSpace) -> LatentSpace:
     """Lets the visitor choose, and gives the model with all that can be shown by now."""
+    if not space.encodes:  # the codes of train images are not known
+        return space
     names = {"held-out": "Held out", "all": "All, train too"}
     chosen = st.selectbox(
         "Images",
@@ -37,7 +39,7 @@ def show_progress(space: LatentSpace, shown: LatentSpace) -> None:
         space: the model with its held-out images.
         shown: what `choose_images` gave.
     """
-    if shown is not space or st.session_state.get("images") != "all":
+    if not space.encodes or shown is not space or st.session_state.get("images") != "all":
         return
     job = all_images.job_of(space)
     if job is not None and job.live:

@@ -29,6 +29,7 @@ from pages.ui.shared import cache
 from vae.checkpoint import CheckpointError, load_checkpoint
 from vae.code_distribution import FILE, CodeDistribution, load_code_distribution
 from vae.decoder_export import DEVIATION_WHITE, decoder_bytes, decoder_info, flow_bytes
+from vae.imported_models.wrapped import WrappedModel
 from vae.imports.writing import remove_leftovers
 from vae.latent import LARGEST_CODE
 from vae.locations import Checkpoint, list_checkpoints
@@ -243,7 +244,10 @@ def _part(request: Request, name: str) -> float:
 async def _decode(request: Request) -> Response:
     opened = await run_in_threadpool(_open, request.path_params["name"])
     z = await _numbers(request, opened.decoder.config.latent_dim)
-    content = await run_in_threadpool(_picture, opened.decoder, torch.from_numpy(z))
+    try:
+        content = await run_in_threadpool(_picture, opened.decoder, torch.from_numpy(z))
+    except CheckpointError as error:  # a network of one's own that gave up meanwhile
+        raise _Refusal(503, str(error)) from None
     headers = {"Cache-Control": "no-store", "Content-Encoding": "identity"}
     return Response(content, media_type="application/octet-stream", headers=headers)
 
@@ -302,6 +306,8 @@ def _open(name: str) -> _Opened:
 @functools.lru_cache(maxsize=8)
 def _load(checkpoint: Checkpoint, changed: int) -> _Opened:
     model = load_checkpoint(checkpoint.folder)
+    if isinstance(model, WrappedModel):
+        return _Opened(model.decoder, decoder_info(model), None, f"{changed:x}")
     file = decoder_bytes(model)
     digest = hashlib.sha256(file).hexdigest()[:32]
     kept = file if len(file) <= _MOST_BYTES else None

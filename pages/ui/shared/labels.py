@@ -46,10 +46,10 @@ def shows(space: LatentSpace) -> dict[str, np.ndarray]:
 def trained_on(space: LatentSpace) -> tuple[np.ndarray, dict[str, np.ndarray]] | None:
     """Codes `(N, D)` of train images of an import, and what is known of them, by name.
 
-    Numbers are in units of their standard deviation. None for other datasets, whose vectors come
-    from held-out images.
+    Numbers are in units of their standard deviation. None for other datasets, and without an
+    encoder: vectors come from held-out images then.
     """
-    if find_import(space.dataset.name) is None:
+    if find_import(space.dataset.name) is None or not space.encodes:
         return None
     data = cache.dataset(space.dataset.name, "train", space.shape)
     rows = evenly(np.arange(len(data)), _MOST)

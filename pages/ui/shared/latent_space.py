@@ -118,8 +118,18 @@ class LatentSpace:
 
     @property
     def variational(self) -> bool:
-        """False for a standard autoencoder, which has neither KL nor ELBO."""
+        """Whether it has KL and ELBO: not a standard autoencoder, nor some imported models."""
         return self.model.config.variational
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether N(0, I) is a distribution of codes of this model."""
+        return self.model.config.has_prior
+
+    @property
+    def encodes(self) -> bool:
+        """Whether the model has an encoder, as all but some imported ones have."""
+        return self.model.config.encodes
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -322,6 +332,11 @@ def read_latent_space(
         notices = (*notices, change)
     first = int(codes["index"][matched][0]) if saved else 0  # others may be gone
     _check_weights(checkpoint.folder, model, data.images[first])
+    if not saved and not model.config.encodes:
+        raise CheckpointError(
+            f"{checkpoint.folder / 'codes.safetensors'}: no such file, and the model has no "
+            "encoder that could compute the codes. Import it again."
+        )
     if not saved:
         codes = encode(model, data.images, limit=_MOST)
         matched = np.ones(len(codes["index"]), dtype=bool)
@@ -376,9 +391,11 @@ def _read_distribution(folder: Path, dim: int) -> tuple[CodeDistribution | None,
 @torch.no_grad()
 def _check_weights(folder: Path, model: VAE, x: Tensor) -> None:
     """Refuses weights that are finite, but not what they make of an image `(C, H, W)`."""
-    out = model.encoder.network(x[None])
-    picture = model.decoder.network(out[:, : model.latent_dim])
-    if not (torch.isfinite(out).all() and torch.isfinite(picture).all()):
+    code = torch.zeros(1, model.latent_dim)
+    if model.config.encodes:
+        code = model.encoder(x[None], validate_args=False).mean
+    picture = model.decoder(code, validate_args=False).mean
+    if not (torch.isfinite(code).all() and torch.isfinite(picture).all()):
         raise CheckpointError(
             f"{folder / 'model.safetensors'}: the weights are so large that what they give is "
             "not finite. Put the file back as it was, or train the model again."

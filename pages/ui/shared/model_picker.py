@@ -60,9 +60,11 @@ def choose_model(label: str = "Model", *, first: str | None = None) -> LatentSpa
 
 
 def show_notices(space: LatentSpace) -> None:
-    """Shows the notices of a model, such as that its pictures have changed."""
+    """Shows the notices of a model, such as that its pictures have changed, and what it lacks."""
     for notice in space.notices:
         st.warning(message(notice), icon=":material/history:")
+    if limits := space.model.config.limits:
+        st.caption(message(" ".join(limits)))
 
 
 def rerun_if_changed(space: LatentSpace) -> None:

@@ -28,7 +28,7 @@ def distributions(space: LatentSpace) -> list[str]:
         *(["learned"] if learned else []),
         "fitted",
         *(["mixture"] if len(space) >= _FEWEST else []),
-        *(["prior"] if space.variational else []),
+        *(["prior"] if space.has_prior else []),
     ]
 
 

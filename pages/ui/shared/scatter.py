@@ -160,7 +160,7 @@ def map_figure(
         },
         showlegend=len({trace.name for trace in figure.data}) > 1,
     )
-    if projection == "latent" and space.variational:
+    if projection == "latent" and space.has_prior:
         for radius in (1, 2, 3):
             figure.add_shape(
                 type="circle",

@@ -167,6 +167,7 @@ class LibraryState:
     Args:
         token: names the upload of this visit; None before the first.
         model_token: names the upload of a model.
+        model_path: folder on the server with networks to import, of whoever runs it.
         path: path on the server that is to be imported, of whoever runs it.
         imported: reference of what has just been imported.
         message: what has just been done, for the next run.
@@ -176,6 +177,7 @@ class LibraryState:
 
     token: str | None = None
     model_token: str | None = None
+    model_path: str | None = None
     path: str | None = None
     imported: str | None = None
     message: str | None = None

@@ -13,6 +13,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from pages.ui.components import messages
 from pages.ui.components.base import Component
 from pages.ui.shared import links
+from pages.ui.shared.foreign_text import message
+from vae import CheckpointError
 
 __all__ = ["fragment", "write_address"]
 
@@ -29,12 +31,16 @@ def write_address(key: str = "address") -> None:
     _ADDRESS.show(links.compose(), key=key)
 
 
-def fragment(function: Callable[P, T], *, run_every: float | None = None) -> Callable[P, T]:
+def fragment(function: Callable[P, T], *, run_every: float | None = None) -> Callable[P, T | None]:
     """As `st.fragment`, for a part of a page whose changes belong into the address."""
 
     @functools.wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        result = function(*args, **kwargs)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T | None:
+        result = None
+        try:
+            result = function(*args, **kwargs)
+        except CheckpointError as problem:  # a network of one's own that gave up meanwhile
+            st.error(message(problem))
         context = get_script_run_ctx()
         if context is not None and context.fragment_ids_this_run:  # else the page itself does it
             write_address(f"address-{function.__name__}")
