@@ -66,7 +66,7 @@ def edit_live() -> None:
         strengths = live_sliders(
             space,
             [("picture", pin.z)],
-            [concept.vector for concept in active],
+            [concept.at(pin.z) for concept in active],
             [Slider(formatting.concept(concept.name), -1.0, 2.0, 1.0, 0.05) for concept in active],
             key=f"strengths-{space.name}-{'-'.join(concept.name for concept in active)}",
             at=selection.first_strengths(active),

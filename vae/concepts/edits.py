@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..classifier import Classifier
-from ..codes import FittedGaussian, decode
+from ..codes import FittedGaussian, decode, encode
 from ..datasets import Dataset
 from ..latent import neighbours
 from ..model import VAE
@@ -24,6 +24,7 @@ __all__ = [
     "EditReport",
     "Effect",
     "attribute_table",
+    "codes_of_twins",
     "draw_people",
     "edit_report",
     "effect_on_many",
@@ -67,6 +68,24 @@ def true_pictures(data: Dataset, rows: np.ndarray, targets: Mapping[str, bool]) 
     from ..datasets.faces import counterfactual, person
 
     return draw_people([counterfactual(person(data.split, int(r)), **targets) for r in rows])
+
+
+def codes_of_twins(
+    model: VAE, data: Dataset, rows: np.ndarray, targets: Mapping[str, bool]
+) -> np.ndarray | None:
+    """Codes `(N, D)` of the same people, drawn with some attributes set.
+
+    Args:
+        model: model that encodes them.
+        data: dataset; only the drawn faces can be drawn again.
+        rows: rows of the people, `(N,)`.
+        targets: values of the attributes to be set, by name.
+
+    Returns:
+        The codes, or None if the images cannot be drawn again.
+    """
+    drawn = true_pictures(data, rows, targets)
+    return None if drawn is None else encode(model, drawn, bound=False)["mean"]
 
 
 # One edit, and the same edit on many ---------------------------------------------------------
@@ -222,7 +241,7 @@ def effect_on_many(
         model: model that decodes the codes.
         classifier: classifier of the decoded pictures.
         codes: codes `(N, D)`.
-        step: vector that is added to each code, `(D,)`.
+        step: vector that is added to each code, `(D,)`, or one for each, `(N, D)`.
         before: known predictions for the unedited codes, bool `(N, K)`, which halve the work; the
             change of pixels is then not measured.
         progress: called with the fraction done, 0…1.
@@ -230,7 +249,7 @@ def effect_on_many(
     unedited, edited, change = [], [], torch.zeros(())
     for start in range(0, len(codes), _BATCH):
         part = codes[start : start + _BATCH]
-        after = decode(model, part + step)
+        after = decode(model, part + (step[start : start + _BATCH] if step.ndim == 2 else step))
         edited.append(classifier.predictions(after).numpy())
         if before is None:
             pictures = decode(model, part)

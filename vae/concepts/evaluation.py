@@ -15,7 +15,7 @@ from ..codes import decode, encode
 from ..datasets import Dataset, load_dataset
 from ..model import VAE
 from .attributes import attribute_table, excluded_by, number_table
-from .edits import Effect, rmse, true_pictures
+from .edits import Effect, codes_of_twins, rmse, true_pictures
 from .paired import fit_paired_step
 from .vectors import adjusted_vectors, split_by_attribute
 
@@ -121,8 +121,8 @@ def _pairs(
     """Codes of training people without an attribute, and drawn again with it."""
     lacking = split_by_attribute(table, name, excluded_by(train, name))[1]
     rows = np.flatnonzero(lacking)[:_PAIRS]
-    drawn = true_pictures(train, rows, {name: True})
-    return None if drawn is None else (codes[rows], encode(model, drawn, bound=False)["mean"])
+    twins = codes_of_twins(model, train, rows, {name: True})
+    return None if twins is None else (codes[rows], twins)
 
 
 def _judged(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from ..checkpoint import FORMAT, CheckpointError, read_tensors
 from ..latent import LARGEST_CODE
 from ..model import VAE
+from .paired import PairedStep
 
 __all__ = ["Concept", "VectorError", "fingerprint", "pack", "read_vectors"]
 
@@ -35,12 +36,19 @@ class Concept:
         vector: direction in the latent space, `(D,)`.
         estimator: name of the estimator.
         about: further information: numbers of examples, attribute, expression.
+        step: the step that depends on where it starts, whose mean over its examples is `vector`;
+            None if the same is added to every code.
     """
 
     name: str
     vector: np.ndarray = field(repr=False)
     estimator: str = "difference of means"
     about: dict[str, Any] = field(default_factory=dict)
+    step: PairedStep | None = field(default=None, repr=False)
+
+    def at(self, z: np.ndarray) -> np.ndarray:
+        """What strength 1 adds to codes `(D,)` or `(N, D)`: `(D,)`, or one for each."""
+        return self.vector if self.step is None else self.step.at(z).astype(np.float32)
 
 
 def fingerprint(model: VAE) -> str:
@@ -68,7 +76,7 @@ def pack(concepts: list[Concept], model: VAE, model_name: str) -> tuple[bytes, b
         "fingerprint": fingerprint(model),
         "dimension": model.latent_dim,
         "vectors": [
-            {k: v for k, v in asdict(c).items() if k != "vector"}
+            {"name": c.name, "estimator": c.estimator, "about": c.about}
             | {"length": round(float(np.linalg.norm(c.vector)), 6)}
             for c in concepts
         ],
@@ -77,6 +85,10 @@ def pack(concepts: list[Concept], model: VAE, model_name: str) -> tuple[bytes, b
         f"vector-{k}": torch.from_numpy(np.asarray(c.vector, dtype=np.float32).copy())
         for k, c in enumerate(concepts)
     }
+    for k, c in enumerate(concepts):
+        if c.step is not None:
+            tensors[f"weight-{k}"] = torch.from_numpy(c.step.weight.astype(np.float32))
+            tensors[f"bias-{k}"] = torch.from_numpy(c.step.bias.astype(np.float32))
     metadata = {"format": FORMAT, "concepts": json.dumps(card, allow_nan=False)}
     file = safetensors.torch.save(tensors, metadata=metadata)
     return file, json.dumps(card, indent=1, allow_nan=False).encode() + b"\n"
@@ -101,7 +113,8 @@ def read_vectors(file: str | Path, model: VAE) -> list[Concept]:
     card = metadata.get("concepts")
     card = card if isinstance(card, dict) else {}
     entries = card.get("vectors")
-    if not isinstance(entries, list) or not 0 < len(entries) == len(arrays) <= _MOST:
+    vectors = [name for name in arrays if name.startswith("vector-")]
+    if not isinstance(entries, list) or not 0 < len(entries) == len(vectors) <= _MOST:
         raise VectorError(
             f"The file's card describes no vectors, or not those in it; expected 1 to {_MOST}."
         )
@@ -131,6 +144,7 @@ def read_vectors(file: str | Path, model: VAE) -> list[Concept]:
                 vector.astype(np.float32),
                 str(entry.get("estimator", "unknown"))[:_LONGEST],
                 _about(entry.get("about")),
+                _step(arrays, k, name[:_LONGEST], model.latent_dim),
             )
         )
     if card.get("fingerprint") != fingerprint(model):
@@ -139,6 +153,25 @@ def read_vectors(file: str | Path, model: VAE) -> list[Concept]:
             "Directions mean something only in the model they come from: choose that one."
         )
     return concepts
+
+
+def _step(arrays: dict[str, np.ndarray], k: int, name: str, d: int) -> PairedStep | None:
+    """The step of a vector that depends on the code, if the file has one."""
+    weight, bias = arrays.get(f"weight-{k}"), arrays.get(f"bias-{k}")
+    if weight is None and bias is None:
+        return None
+    if weight is None or bias is None or (weight.shape, bias.shape) != ((d, d), (d,)):
+        found = [None if array is None else array.shape for array in (weight, bias)]
+        raise VectorError(
+            f"{name}: its step has weights and biases of shapes {found[0]} and {found[1]}; "
+            f"expected {(d, d)} and {(d,)}. Export the file again."
+        )
+    largest = max(np.abs(weight).max(), np.abs(bias).max())
+    if not largest <= LARGEST_CODE:
+        raise VectorError(
+            f"{name} has numbers of up to {largest:.3g}; expected at most ±{LARGEST_CODE:,}."
+        )
+    return PairedStep(weight.astype(np.float32), bias.astype(np.float32))
 
 
 def _about(entry: object) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def edit_as_python(edit: Edit) -> str:
         if ready[number]:
             steps.append(f"{strength:.3g} * vectors[{concept.target!r}]")
         else:
-            parts.append(f"own_{number + 1} = {array(concept.vector)}")
+            parts.append(f"own_{number + 1} = {array(concept.at(edit.pin.z))}")
             steps.append(f"{strength:.3g} * own_{number + 1}")
     parts += [
         f'edited = (z + {" + ".join(steps)}).astype("float32")',

@@ -12,15 +12,16 @@ from torch import Tensor
 
 from pages.ui.components import pickers
 from pages.ui.concepts import files, selection
-from pages.ui.shared import concepts, formatting, images, labels, visitor
+from pages.ui.shared import cache, concepts, formatting, images, labels, visitor
 from pages.ui.shared.concepts import NamedConcept
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, original, refound, upload_pin
 from vae import DatasetError, concept_vector
 from vae.codes import decode, encode
-from vae.concepts.edits import true_pictures
+from vae.concepts.edits import codes_of_twins, true_pictures
 from vae.concepts.files import Concept
+from vae.concepts.paired import PairedStep, fit_paired_step
 from vae.concepts.vectors import adjusted_vectors, orthogonalised, probe_vector, split_by_attribute
 from vae.expressions import ExpressionError, combine
 
@@ -39,7 +40,9 @@ _ESTIMATORS = {
     "difference": "Difference of means",
     "orthogonal": "Difference, made orthogonal to…",
     "probe": "Linear probe",
+    "dependent": "Depends on the person",
 }
+_MOST_PAIRS = 500  # people who are drawn again for a step that depends on the person
 _MOST_FILES = 40
 
 
@@ -130,11 +133,12 @@ def _from_labels(space: LatentSpace) -> None:
             key="make-attribute",
         )
         estimator = st.selectbox(
-            "Estimator", list(_ESTIMATORS), format_func=_ESTIMATORS.get, key="make-estimator",
+            "Estimator", _estimators(space), format_func=_ESTIMATORS.get, key="make-estimator",
             help="A difference of means mixes attributes that are correlated in the sample. The "
             "adjusted estimate is the label’s coefficient in one least-squares fit of the codes "
             "on all labels. A linear probe is the direction that best separates positives from "
-            "negatives.",
+            "negatives. A step that depends on the person is a linear function of the code, "
+            "fitted to people who are drawn without and with the attribute.",
         )  # fmt: skip
         others = []
         if estimator == "orthogonal":
@@ -160,7 +164,12 @@ def _from_labels(space: LatentSpace) -> None:
             "nothing to compare."
         )
         return
-    if estimator == "adjusted":
+    step = None
+    if estimator == "dependent":
+        with st.spinner("Drawing people again…"):
+            without, with_it, step = _dependent_step(space, name)
+        vector = concept_vector(with_it, without)
+    elif estimator == "adjusted":
         vector = adjusted_vectors(codes, known)[name]
     elif estimator == "probe":
         vector = probe_vector(with_it, without)
@@ -168,9 +177,24 @@ def _from_labels(space: LatentSpace) -> None:
         away = [concept_vector(*examples(o)) for o in others if all(map(len, examples(o)))]
         vector = orthogonalised(concept_vector(with_it, without), away)
     about = {"target": name, "with": len(with_it), "without": len(without), "others": others}
-    concept = Concept(chosen, vector, _ESTIMATORS[estimator].lower().rstrip("…"), about)
-    rows = frozenset(np.flatnonzero(fit).tolist())
-    _keep(NamedConcept(concept, with_it, without, name, rows=rows))
+    concept = Concept(chosen, vector, _ESTIMATORS[estimator].lower().rstrip("…"), about, step)
+    rows, paired = frozenset(np.flatnonzero(fit).tolist()), step is not None
+    _keep(NamedConcept(concept, with_it, without, name, paired, rows))
+
+
+def _estimators(space: LatentSpace) -> list[str]:
+    drawn = space.dataset.name == "faces"
+    return [key for key in _ESTIMATORS if drawn or key != "dependent"]
+
+
+@cache.shared(32)
+def _dependent_step(space: LatentSpace, name: str) -> tuple[np.ndarray, np.ndarray, PairedStep]:
+    """Codes of people without an attribute, of the same people with it, and the step."""
+    lacking = split_by_attribute(labels.table(space), name, labels.excluded(space, name))[1]
+    rows = np.flatnonzero(lacking & labels.fit_rows(space))[:_MOST_PAIRS]
+    before = space.mean[rows]
+    after = codes_of_twins(space.model, space.dataset, space.index[rows], {name: True})
+    return before, after, fit_paired_step(before, after)
 
 
 # From pairs ---

@@ -33,8 +33,8 @@ def show_dose(result: EditResult) -> None:
     k = names.index(chosen) if chosen in names else 0
     concept = edit.active[k]
     at = np.linspace(-1.5, 2.5, 33)
-    without = edit.edited - edit.strengths[k] * concept.vector
-    codes = without + at[:, None] * concept.vector
+    step = concept.at(edit.pin.z)
+    codes = edit.edited + (at[:, None] - edit.strengths[k]) * step
     probabilities = classifier.probabilities(decode(edit.space.model, codes)).numpy()
     judged = edit.space.neighbour_distances.judged
     some = np.arange(0, len(at), _SPARSE)  # each is tested separately

@@ -45,16 +45,21 @@ class Edit:
     active: Sequence[NamedConcept]
     strengths: np.ndarray
 
-    @property
-    def step(self) -> np.ndarray:
-        """The vector that is added to the code, `(D,)`."""
-        vectors = np.stack([concept.vector for concept in self.active])
-        return (self.strengths @ vectors).astype(np.float32)
+    def step_at(self, z: np.ndarray) -> np.ndarray:
+        """What the edit adds to codes `(D,)` or `(N, D)`: `(D,)`, or one for each."""
+        pairs = zip(self.active, self.strengths, strict=True)
+        return sum(s * concept.at(z) for concept, s in pairs).astype(np.float32)
 
     @property
     def edited(self) -> np.ndarray:
         """The code after the edit, `(D,)`."""
-        return self.pin.z + self.step
+        return self.pin.z + self.step_at(self.pin.z)
+
+    @property
+    def key(self) -> tuple:
+        """What tells this edit from others, whatever picture it starts from."""
+        names = tuple(concept.name for concept in self.active)
+        return self.space.name, names, self.strengths.tobytes()
 
     @property
     def targets(self) -> dict[str, bool]:
@@ -136,20 +141,17 @@ class EditResult:
     @functools.cached_property
     def effect(self) -> Effect | None:
         """The effect on other images; None without a classifier or with too few images."""
-        space, step, rows = self.edit.space, self.edit.step, self.others
+        space, rows = self.edit.space, self.others
         if space.classifier is None or len(rows) < _FEWEST:
             return None
-        everybody = visitor.current().concepts.tried_on_all == (
-            space.name,
-            step.tobytes(),
-        )
+        everybody = visitor.current().concepts.tried_on_all == self.edit.key
         rows = rows if everybody else evenly(rows, _MANY)
+        step = self.edit.step_at(space.mean[rows])
         return _effect(space, step, rows, self.truth is not None, everybody)
 
     def try_on_all(self) -> None:
         """Makes `effect` use all other images from the next run on."""
-        edit = self.edit
-        visitor.current().concepts.tried_on_all = (edit.space.name, edit.step.tobytes())
+        visitor.current().concepts.tried_on_all = self.edit.key
 
     @functools.cached_property
     def place(self) -> Judgement:
@@ -186,7 +188,7 @@ class EditResult:
         if not len(rows):
             return (self.after - self.before).abs().mean(0)
         codes = space.mean[rows]
-        pictures = decode(space.model, np.concatenate([codes, codes + self.edit.step]))
+        pictures = decode(space.model, np.concatenate([codes, codes + self.edit.step_at(codes)]))
         return (pictures[len(rows) :] - pictures[: len(rows)]).abs().mean((0, 1))
 
 

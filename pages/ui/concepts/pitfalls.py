@@ -16,7 +16,7 @@ from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from vae import concept_vector
 from vae.codes import decode, encode
-from vae.concepts.edits import Effect, draw_people, effect_on_many, true_pictures
+from vae.concepts.edits import Effect, codes_of_twins, draw_people, effect_on_many
 from vae.concepts.vectors import adjusted_vectors, orthogonalised, split_by_attribute
 from vae.latent import evenly
 
@@ -134,8 +134,7 @@ def _few_and_many(space: LatentSpace, target: str, seed: int) -> list[_Tried]:
     tried = [_try(space, tests, "Unedited", np.zeros(space.mean.shape[1], np.float32))]
     if space.dataset.name == "faces" and space.encodes:
         people = without[:50]
-        drawn = true_pictures(space.dataset, space.index[people], {target: True})
-        twins = encode(space.model, drawn, bound=False)["mean"]
+        twins = codes_of_twins(space.model, space.dataset, space.index[people], {target: True})
         for n in (1, 10, 50):
             title = f"{n} pair{'s' * (n > 1)} of the same person{'s' * (n > 1)}"
             vector = concept_vector(twins[:n], space.mean[people[:n]])
@@ -246,7 +245,7 @@ def _weakest(space: LatentSpace) -> list[tuple[str, _Tried]]:
     for concept in concepts.concepts(space).values():
         rows = labels.held_out(space, concept.target)[1] if concept.target else []
         if len(rows):
-            evaluated.append((concept.target, _try(space, rows, "", concept.vector)))
+            evaluated.append((concept.target, _try(space, rows, "", concept.at(space.mean[rows]))))
     return sorted(evaluated, key=lambda pair: -pair[1].effect.success({pair[0]: True}))
 
 

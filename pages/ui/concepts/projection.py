@@ -64,7 +64,7 @@ def show_projection(result: EditResult) -> None:
             hovertemplate="%{text}<extra></extra>",
         )
     steps = np.linspace(0, 1, 9)[:, None]
-    walk = place(edit.pin.z + steps * edit.step)
+    walk = place(edit.pin.z + steps * edit.step_at(edit.pin.z))
     figure.add_scatter(
         x=walk[:, 0],
         y=walk[:, 1],

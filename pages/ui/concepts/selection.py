@@ -122,8 +122,8 @@ def _example(space: LatentSpace, active: Sequence[NamedConcept]) -> int:
     if space.classifier is None or not len(rows) or not any(c.target for c in active):
         return int(rows[0]) if len(rows) else 0
     some = rows[:_TRIED]
-    step = np.sum([concept.vector for concept in active], axis=0, dtype=np.float32)
     codes = space.mean[some]
+    step = sum((concept.at(codes) for concept in active), np.zeros_like(codes))
     before, after = (
         space.classifier.predictions(decode(space.model, z)).numpy() for z in (codes, codes + step)
     )
@@ -137,7 +137,7 @@ def _example(space: LatentSpace, active: Sequence[NamedConcept]) -> int:
     kept = (before == after)[:, others].all(1)
     for good in (added & kept, added):
         for k in np.flatnonzero(good):
-            if judge_edited(space, codes[k] + step).zone != "outside":
+            if judge_edited(space, codes[k] + step[k]).zone != "outside":
                 return int(some[k])
     return int(some[0])
 

@@ -37,7 +37,8 @@ def show_grid(result: EditResult) -> None:
     rows = _people(edit, concept.target, people - 1)
     starts = np.stack([edit.pin.z, *(space.mean[r] for r in rows)])
     strengths = np.arange(low, high + 0.01, 0.5 if high - low <= 3 else 1.0)
-    codes = starts[:, None] + strengths[:, None] * concept.vector
+    steps = np.broadcast_to(concept.at(starts), starts.shape)
+    codes = starts[:, None] + strengths[:, None] * steps[:, None]
     decoded = _decoded(space, codes.reshape(-1, codes.shape[-1]).astype(np.float32))
     labels = [f"{s:+.1f}".replace("-", "−") if s else "0" for s in strengths]
     sheet = labelled_sheet(decoded, labels)
@@ -57,7 +58,7 @@ def show_grid(result: EditResult) -> None:
         )
         st.download_button(
             "Animation as GIF",
-            lambda: _gif(space.model, starts, concept.vector, low, high),
+            lambda: _gif(space.model, starts, steps, low, high),
             "concept.gif",
             "image/gif",
             icon=":material/gif_box:",

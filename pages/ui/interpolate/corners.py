@@ -146,7 +146,7 @@ def analogy(space: LatentSpace, known: dict[str, concepts.NamedConcept]) -> np.n
             format_func=formatting.verbatim,
             **links.choice(key, names, name, text=links.token, labels=formatting.verbatim),
         )
-        steps.append(known[name].vector)
+        steps.append(known[name].at(a.z))
     strength = st.slider("Strength", 0.0, 2.0, step=0.1, **links.number("strength", 1, 0, 2))
     u, v = (strength * step for step in steps)
     return np.stack([a.z, a.z + u, a.z + v, a.z + u + v])

@@ -42,8 +42,12 @@ class NamedConcept:
 
     @property
     def vector(self) -> np.ndarray:
-        """`(D,)`, what strength 1 adds to a code."""
+        """`(D,)`, what strength 1 adds to a code; its mean if it depends on the code."""
         return self.concept.vector
+
+    def at(self, z: np.ndarray) -> np.ndarray:
+        """What strength 1 adds to codes `(D,)` or `(N, D)`: `(D,)`, or one for each."""
+        return self.concept.at(z)
 
 
 def concepts(space: LatentSpace) -> dict[str, NamedConcept]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import astuple, replace
 
 import numpy as np
 
@@ -15,9 +16,10 @@ from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.packing import packed
 from pages.ui.shared.pins import Pin, as_text, from_text
 from vae.concepts.files import Concept
+from vae.concepts.paired import PairedStep
 from vae.latent import LARGEST_CODE
 
-__all__ = ["follow_address"]
+__all__ = ["follow_address", "read_concepts", "write_concepts"]
 
 _MOST_EXAMPLES = 2_000  # codes of a concept that are kept with it
 
@@ -42,7 +44,7 @@ def follow_address(space: LatentSpace) -> None:
     for name in "AB":
         _follow_group(space, name)
     concepts = links.take(
-        "own", lambda text: _read_concepts(space, text), "an id that is kept here"
+        "own", lambda text: read_concepts(space, text), "an id that is kept here"
     )
     for concept in concepts or ():
         visitor.add_vector(space.name, concept.name, concept)
@@ -72,11 +74,15 @@ def _follow_group(space: LatentSpace, name: str) -> None:
 
 
 def _concepts_text(space: LatentSpace) -> str | None:
-    concepts = visitor.vectors(space.name)
-    if not concepts:
-        return None
+    own = visitor.vectors(space.name).values()
+    # Longer than any address, so that it is kept under an id.
+    return write_concepts(own).ljust(2_000) if own else None
+
+
+def write_concepts(concepts: Iterable[NamedConcept]) -> str:
+    """Concepts as JSON, for `read_concepts`."""
     entries = []
-    for c in concepts.values():
+    for c in concepts:
         few = len(c.z_with) + len(c.z_without) <= _MOST_EXAMPLES
         entries.append(
             {
@@ -84,6 +90,7 @@ def _concepts_text(space: LatentSpace) -> str | None:
                 "estimator": c.concept.estimator,
                 "about": c.concept.about,
                 "vector": packed(c.vector),
+                "step": c.concept.step and [packed(a) for a in astuple(c.concept.step)],
                 "with": packed(c.z_with) if few else "",
                 "without": packed(c.z_without) if few else "",
                 "target": c.target,
@@ -91,18 +98,23 @@ def _concepts_text(space: LatentSpace) -> str | None:
                 "rows": sorted(c.rows),
             }
         )
-    # Longer than any address, so that it is kept under an id.
-    return json.dumps(entries).ljust(2_000)
+    return json.dumps(entries)
 
 
-def _read_concepts(space: LatentSpace, text: str) -> list[NamedConcept] | None:
+def read_concepts(space: LatentSpace, text: str) -> list[NamedConcept] | None:
+    """What `write_concepts` wrote; None if it is nothing of this model."""
     d, concepts = space.mean.shape[1], []
     try:
         for entry in json.loads(text):
             vector, with_it, without = (
                 _decoded(entry[key], d) for key in ("vector", "with", "without")
             )
-            concept = Concept(entry["name"], vector[0], entry["estimator"], entry["about"])
+            step = entry.get("step")  # earlier versions had none
+            if step is not None:
+                weight, bias = (_decoded(part, d) for part in step)
+                step = PairedStep(weight[:d].reshape(d, d), bias[0])
+            about = entry["about"], step
+            concept = Concept(entry["name"], vector[0], entry["estimator"], *about)
             rows = frozenset(r for r in entry["rows"] if 0 <= r < len(space))
             paired = bool(entry["paired"]) and len(with_it) > 0
             target = entry["target"]

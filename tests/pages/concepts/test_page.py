@@ -21,7 +21,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.concepts import create, edit, edit_report, files, strength_grid
 from pages.ui.concepts.edit import Edit, EditResult
 from pages.ui.learn import arithmetic, texts
-from pages.ui.shared import cache, concepts, labels
+from pages.ui.shared import cache, concepts, labels, own_things
 from pages.ui.shared.inside import judge_edited
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
@@ -118,6 +118,25 @@ def test_a_concept_from_labels_gets_the_first_slider(estimator):
     assert acting(at)[0] == name
     made = at.session_state["visitor"].vectors["tiny-faces", name]
     assert made.target == "hat" and made.vector.shape == (6,)
+
+
+def test_a_step_may_depend_on_the_person():
+    at = visit(make_open=True)
+    at.selectbox(key="make-attribute").select("hat")
+    at.selectbox(key="make-estimator").select("dependent").run()
+    fine(at.button(key="label-make").click().run())
+    space = cache.latent_space("tiny-faces")
+    made = at.session_state["visitor"].vectors["tiny-faces", "Hat (dependent)"]
+    assert made.paired and len(made.z_with) == len(made.z_without)
+    assert np.allclose(made.at(made.z_without).mean(0), made.vector, atol=1e-4)
+    steps = made.at(space.mean[:2])
+    assert not np.allclose(*steps, atol=1e-6)  # of two people
+    act = Edit(space, real_pin(space, 1), [made], np.array([0.5]))
+    assert np.allclose(act.edited, space.mean[1] + 0.5 * steps[1])
+    [kept] = own_things.read_concepts(space, own_things.write_concepts([made]))
+    assert np.allclose(kept.at(space.mean[:2]), steps, atol=1e-6)
+    plane = visit(model="tiny-plane", make_open=True)  # digits cannot be drawn again
+    assert "Depends on the person" not in plane.selectbox(key="make-estimator").options
 
 
 def test_a_twin_is_drawn_and_encoded_on_the_spot():

@@ -6,6 +6,7 @@ import torch
 
 from vae import VAE, VAEConfig, load_checkpoint, save_checkpoint
 from vae.concepts.files import Concept, VectorError, fingerprint, pack, read_vectors
+from vae.concepts.paired import PairedStep
 
 
 def tiny(latent_dim=4, seed=0):
@@ -28,6 +29,21 @@ def test_round_trip(sent):
     assert (glasses.name, glasses.estimator, glasses.about) == ("glasses", "one pair", {"n": 1})
     assert np.array_equal(glasses.vector, -smile.vector)
     assert np.array_equal(glasses.vector, np.arange(4))
+
+
+def test_a_step_that_depends_on_the_code_comes_back(tmp_path):
+    weight, bias = np.arange(16, dtype=np.float32).reshape(4, 4), np.ones(4, np.float32)
+    hat = Concept("hat", bias, step=PairedStep(weight, bias))
+    file = tmp_path / "v.safetensors"
+    file.write_bytes(pack([hat, Concept("smile", -bias)], tiny(), "mine")[0])
+    hat, smile = read_vectors(file, tiny())
+    z = np.ones((2, 4), np.float32)
+    assert np.array_equal(hat.at(z), np.tile(weight.sum(0) + 1, (2, 1)))
+    assert np.array_equal(smile.at(z), -bias)
+    broken = Concept("hat", bias, step=PairedStep(weight[:3], bias))
+    file.write_bytes(pack([broken], tiny(), "mine")[0])
+    with pytest.raises(VectorError, match=r"hat: its step has .* \(3, 4\) and \(4,\); expected"):
+        read_vectors(file, tiny())
 
 
 def test_another_dimension_and_another_model_are_told_apart(sent):
