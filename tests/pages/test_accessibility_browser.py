@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from soak import always, sample
 
 from pages.ui.learn.contents import STEPS
 
@@ -60,7 +61,7 @@ def findings(page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", PAGES)
+@always("name", list(PAGES), [*sample(list(PAGES), 3), "map"])
 def test_a_page_has_one_head_and_a_title_and_axe_finds_nothing_serious(page, app, name):
     page.goto(f"{app}/{name}")
     ready(page)

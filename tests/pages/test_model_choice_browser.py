@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from soak import always
 
 MODEL = "input[role=combobox][aria-label=Model]"
 
@@ -42,7 +43,7 @@ def learn(page, step: int) -> None:
     page.get_by_role("heading", name=f"{step} ·").wait_for()
 
 
-@pytest.mark.parametrize("opened", ["", "interpolate", "concepts"])
+@always("opened", ["", "interpolate", "concepts"], ["interpolate"])
 def test_a_model_opened_by_a_link_goes_along_to_every_page(page, app, opened):
     page.goto(f"{app}/{opened}?model=tiny-gaussian")
     shows(page, f"/{opened}", "tiny-gaussian")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
+from soak import always
 
 # All decoded pictures of a page that stand still: canvases of components, in their order.
 PIXELS = """selector => {
@@ -54,10 +54,7 @@ def decoded(page, case: str) -> list[np.ndarray]:
     return [np.array(p, int) for p in page.evaluate(PIXELS, selector)]
 
 
-@pytest.mark.parametrize(
-    "case",
-    [name if name == "map" else pytest.param(name, marks=pytest.mark.soak) for name in CASES],
-)
+@always("case", list(CASES), ["map"])
 def test_a_reload_and_a_second_browser_show_the_same_pixels(page, browser, app, case):
     page.goto(f"{app}/{CASES[case][0]}")
     first = decoded(page, case)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
 
-__all__ = ["WHOLE", "sample", "share"]
+__all__ = ["WHOLE", "always", "sample", "share"]
 
 WHOLE = None
 
@@ -26,6 +26,27 @@ def share(name: str, count: int, whole: int | None = WHOLE):
         pytest.param(whole, id="whole", marks=pytest.mark.soak),
     ]
     return pytest.mark.parametrize(name, values)
+
+
+def always(names: str, cases: Sequence[Any], kept: Collection[Any]):
+    """Runs a test for each case, of which only some are no part of `soak`.
+
+    Args:
+        names: of the test's arguments.
+        cases: a value each, or a tuple where there are several arguments.
+        kept: the cases that always run, by their first value.
+    """
+    first = [case[0] if isinstance(case, tuple) else case for case in cases]
+    assert set(kept) <= set(first), f"{set(kept) - set(first)} are no cases"
+    values = [
+        pytest.param(
+            *(case if isinstance(case, tuple) else (case,)),
+            id=str(name) or "empty",
+            marks=() if name in kept else pytest.mark.soak,
+        )
+        for name, case in zip(first, cases, strict=True)
+    ]
+    return pytest.mark.parametrize(names, values)
 
 
 def sample(cases: Sequence[Any], count: int | None, seed: object = 0) -> list[Any]:
