@@ -207,7 +207,8 @@ def show_image(row: int, key: str = "image") -> None:
 
 def _formula(latex: str) -> None:
     """Writes a formula of its own line that breaks where the page is narrow; KaTeX's never do."""
-    st.markdown(rf"$\displaystyle {latex}$", text_alignment="center")
+    one_line = " ".join(latex.split())  # a line that begins with a minus sign would be a list
+    st.markdown(rf"$\displaystyle {one_line}$", text_alignment="center")
 
 
 def _number(text: Lesson) -> int:
