@@ -51,18 +51,27 @@ with left:
     chart(elbo.bound_figure(bound, run, row), key="bound", alt=text("bound.alt"))
 
 layout.formula(text)
+st.header(text("derivation.title"), anchor=False)
+st.markdown(text("derivation.intro"))
+elbo.derivation(space, row, bound)
+
 st.header(text("jensen.title"), anchor=False)
 tones = [plot_style.TERMS[name] for name in ("evidence", "elbo", "gap")]
-words = {name: text(f"jensen.{name}") for name in ("curve", "above", "below", "gap", "alt")}
+names = ("function", "mean", "above", "below", "gap", "alt")
+words = {name: text(f"jensen.{name}") for name in names}
+functions = {name: text(f"jensen.functions.{name}") for name in ("log", "root", "line", "square")}
 jensen(
     text.number("weights"),
     above=tones[0],
     below=tones[1],
     gap=tones[2],
-    words=words,
+    words=words | {"functions": functions},
     key="jensen",
 )
 st.caption(text("jensen.caption"))
+
+st.header(text("integral.title"), anchor=False)
+elbo.cost_of_the_integral(space)
 layout.to_try(text)
 with layout.details(text("linear.title"), "straighten"):
     address.fragment(elbo.linear_gaussian)()

@@ -38,6 +38,8 @@ def pixels() -> None:
 
 pixels()
 layout.formula(text)
+st.header(text("names.title"), anchor=False)
+st.markdown(text("names.text"))
 st.header(text("product.title"), anchor=False)
 address.fragment(likelihoods.underflow)(space, x)
 st.markdown(text("average.title"))

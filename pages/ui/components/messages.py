@@ -116,9 +116,11 @@ class AddressData(Message):
 
 
 class JensenWords(Message):
-    """What the curve of the logarithm writes."""
+    """What the curve of a function writes; `functions` names those to choose from."""
 
-    curve: str
+    function: str
+    functions: dict[str, str]
+    mean: str
     above: str
     below: str
     gap: str
@@ -126,7 +128,7 @@ class JensenWords(Message):
 
 
 class JensenData(Message):
-    """Sent to the curve of the logarithm, which answers nothing."""
+    """Sent to the curve of a function, which answers nothing."""
 
     words: JensenWords
     weights: list[float]

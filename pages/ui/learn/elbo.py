@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +35,9 @@ __all__ = [
     "Bound",
     "bound",
     "bound_figure",
+    "cost_of_the_integral",
     "curve",
+    "derivation",
     "grid",
     "linear_gaussian",
     "missed",
@@ -44,6 +47,8 @@ __all__ = [
 
 MIXTURE = 500  # samples of the mixture proposal
 _SAMPLES = 5_000  # samples of the importance-weighted bound
+_DIMENSIONS = (1, 2, 3, 4, 6, 16, 40)  # of latent spaces whose integral is priced
+_DECODED = 1e6  # codes a second: more than any machine that runs this program
 
 
 @dataclass(frozen=True)
@@ -211,6 +216,69 @@ def bound_figure(bound: Bound, run: tuple, row: int) -> go.Figure:
         uirevision=str(row),
     )
     return figure
+
+
+def derivation(space: LatentSpace, row: int, bound: Bound) -> None:
+    """Shows how the ELBO becomes reconstruction and KL, with the numbers of an image."""
+    text, digits = lesson("elbo"), 2 if bound.error <= 0.005 else 1
+    mean, variance = (values[row].astype(np.float64) for values in (space.mean, space.variance))
+    constant = 0.5 * len(mean) * math.log(2 * math.pi)
+    prior = -0.5 * (mean**2 + variance).sum() - constant
+    entropy = 0.5 * (1 + np.log(variance)).sum() + constant
+    reconstruction = bound.elbo - prior - entropy
+    expected = r"\mathbb{E}_q[\log p(x \mid z)]"
+    whole = ("elbo", r"\text{ELBO}", bound.elbo)
+    st.markdown(text("derivation.weights"))
+    layout.balance(
+        ("evidence", r"\log \mathbb{E}_q[w]", bound.evidence),
+        ("elbo", r"\mathbb{E}_q[\log w]", bound.elbo),
+        ("gap", r"\mathrm{KL}(q \,\|\, p(z|x))", bound.gap),
+        digits=digits,
+    )
+    st.markdown(text("derivation.split"))
+    layout.balance(
+        whole,
+        ("reconstruction", expected, reconstruction),
+        ("prior", r"\mathbb{E}_q[\log p(z)]", prior),
+        ("posterior", r"-\mathbb{E}_q[\log q(z|x)]", entropy),
+        digits=digits,
+        rounded=0,
+    )
+    st.markdown(text("derivation.terms"))
+    layout.balance(
+        whole,
+        ("reconstruction", expected, reconstruction),
+        ("kl", r"-\mathrm{KL}(q \,\|\, p(z))", prior + entropy),
+        digits=digits,
+        rounded=0,
+    )
+
+
+def cost_of_the_integral(space: LatentSpace) -> None:
+    """Shows how many points a lattice has in more dimensions, and how long they would take."""
+    text, side = lesson("elbo"), len(grid(space).side)
+    st.markdown(text("integral.text", side=side))
+    rows = []
+    for dimensions in _DIMENSIONS:
+        points = side**dimensions
+        rows.append(
+            {
+                text("integral.dimensions"): str(dimensions),
+                text("integral.points"): _rounded(points),
+                text("integral.seconds"): _rounded(points / _DECODED),
+            }
+        )
+    st.table(rows, hide_index=True)
+    st.caption(text("integral.caption"))
+
+
+def _rounded(number: float) -> str:
+    """Two figures of a number, and the power of ten where it is large."""
+    exponent = math.floor(math.log10(number))
+    if exponent < 6:
+        return f"{float(f'{number:.2g}'):,g}"
+    power = "".join("⁰¹²³⁴⁵⁶⁷⁸⁹"[int(figure)] for figure in str(exponent))
+    return f"{number / 10**exponent:.1f} · 10{power}"
 
 
 def linear_gaussian() -> None:

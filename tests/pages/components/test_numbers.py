@@ -17,7 +17,8 @@ def test_nothing_is_sent_with_a_number_that_is_not_finite_and_the_page_says_so(c
     def script():
         from pages.ui.components.jensen import jensen
 
-        words = dict.fromkeys(("curve", "above", "below", "gap", "alt"), "")
+        words = dict.fromkeys(("function", "mean", "above", "below", "gap", "alt"), "")
+        words |= {"functions": {"log": "log w"}}
         jensen([0.5, 1.0], above="red", below="blue", gap="grey", words=words, key="good")
         jensen([0.5, float("inf")], above="red", below="blue", gap="grey", words=words, key="bad")
 

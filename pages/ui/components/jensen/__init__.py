@@ -1,8 +1,8 @@
-"""Jensen's inequality in hand: weights on the logarithm's curve, to be dragged."""
+"""Jensen's inequality in hand: weights on a function's curve, to be dragged."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pages.ui.components import messages
@@ -19,15 +19,15 @@ def jensen(
     above: str,
     below: str,
     gap: str,
-    words: dict[str, str],
+    words: Mapping[str, str | dict[str, str]],
     key: str,
 ) -> None:
-    """Draws log w with a point for each weight; dragging one moves both means at once.
+    """Draws a function f(w) with a point for each weight; dragging one moves both means at once.
 
     Args:
         weights: at first, each in 0.02…4.
-        above: colour of log of the mean, CSS.
-        below: colour of the mean of the logs, CSS.
+        above: colour of f of the mean, CSS.
+        below: colour of the mean of f, CSS.
         gap: colour of what lies between, CSS.
         words: texts of the component, as `messages.JensenWords`.
         key: key of the component.

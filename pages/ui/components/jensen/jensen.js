@@ -1,9 +1,15 @@
-// log of a mean against the mean of logs: points on the curve, dragged sideways.
+// A function of a mean against the mean of the function: points on the curve, dragged sideways.
 
 import { SyncedValue, arrowKey, clamp, component } from "../base.js"
 
 const [LOW, HIGH] = [0.02, 4]
-const [BOTTOM, TOP] = [-4.2, 1.8]
+// What can be chosen, with the lowest and highest value that is drawn.
+const FUNCTIONS = {
+  log: [Math.log, -4.2, 1.8],
+  root: [Math.sqrt, -0.25, 2.25],
+  line: [(w) => w, -0.5, 4.5],
+  square: [(w) => w * w, -1.8, 17.5],
+}
 
 export class Jensen {
   constructor(root, data) {
@@ -11,6 +17,8 @@ export class Jensen {
     this.canvas = root.querySelector("canvas")
     this.out = root.querySelector(".jensen-numbers")
     this.chosen = 0
+    this.name = "log"
+    this.buttons = root.querySelector(".jensen-functions")
     this.synced = new SyncedValue(() => {}) // Python does not ask
     this.resized = new ResizeObserver(() => this.draw())
     this.resized.observe(this.canvas)
@@ -22,13 +30,33 @@ export class Jensen {
     this.synced.receive({ value: data.weights, count: 0, subject: String(data.weights) })
     this.data = data
     this.canvas.setAttribute("aria-label", data.words.alt)
+    this.buttons.setAttribute("aria-label", data.words.function)
+    this.buttons.replaceChildren(...Object.entries(data.words.functions).map(([name, label]) => {
+      const button = document.createElement("button")
+      button.type = "button"
+      button.textContent = label
+      button.setAttribute("aria-pressed", name === this.name)
+      button.onclick = () => {
+        this.name = name
+        for (const other of this.buttons.children) {
+          other.setAttribute("aria-pressed", other === button)
+        }
+        this.draw()
+      }
+      return button
+    }))
     this.draw()
   }
+
+  f(w) { return FUNCTIONS[this.name][0](w) }
 
   get weights() { return this.synced.value }
 
   x(w) { return 14 + (w / (HIGH * 1.03)) * (this.width - 28) }
-  y(v) { return 10 + ((TOP - v) / (TOP - BOTTOM)) * (this.height - 20) }
+  y(v) {
+    const [, bottom, top] = FUNCTIONS[this.name]
+    return 10 + ((top - v) / (top - bottom)) * (this.height - 20)
+  }
 
   draw() {
     if (!this.data || !this.canvas.clientWidth) return
@@ -43,8 +71,9 @@ export class Jensen {
     const { above, below, gap, words } = this.data
     const n = this.weights.length
     const mean = this.weights.reduce((s, w) => s + w, 0) / n
-    const logs = this.weights.map(Math.log)
-    const meanLog = logs.reduce((s, v) => s + v, 0) / n
+    const values = this.weights.map((w) => this.f(w))
+    const meanValue = values.reduce((s, v) => s + v, 0) / n
+    const atMean = this.f(mean)
     const line = (points, colour, width, dash = []) => {
       c.beginPath()
       points.forEach(([x, y], i) => (i ? c.lineTo(x, y) : c.moveTo(x, y)))
@@ -62,11 +91,12 @@ export class Jensen {
     const curve = []
     for (let i = 0; i <= 300; i++) {
       const w = 0.012 * (HIGH / 0.012) ** (i / 300)
-      curve.push([this.x(w), this.y(Math.log(w))])
+      curve.push([this.x(w), this.y(this.f(w))])
     }
     line(curve, text, 2)
-    // The hull of the points: every mean of them lies in it, and it lies below the curve.
-    const order = this.weights.map((w, i) => [this.x(w), this.y(logs[i])])
+    // The hull of the points: every mean of them lies in it, on one side of a curve that bends
+    // one way only.
+    const order = this.weights.map((w, i) => [this.x(w), this.y(values[i])])
     order.sort((a, b) => a[0] - b[0])
     c.beginPath()
     order.forEach(([x, y], i) => (i ? c.lineTo(x, y) : c.moveTo(x, y)))
@@ -75,7 +105,7 @@ export class Jensen {
     c.globalAlpha = 0.15
     c.fill()
     c.globalAlpha = 1
-    const [x, high, low] = [this.x(mean), this.y(Math.log(mean)), this.y(meanLog)]
+    const [x, high, low] = [this.x(mean), this.y(atMean), this.y(meanValue)]
     line([[x, high], [x, low]], gap, 4)
     line([[this.x(0), high], [x, high]], above, 2, [6, 4])
     line([[this.x(0), low], [x, low]], below, 2, [6, 4])
@@ -88,13 +118,13 @@ export class Jensen {
     dot(x, high, 6, above)
     dot(x, low, 6, below)
     this.weights.forEach((w, i) => {
-      dot(this.x(w), this.y(logs[i]), i === this.chosen ? 9 : 7, text)
+      dot(this.x(w), this.y(values[i]), i === this.chosen ? 9 : 7, text)
     })
     c.fillStyle = text
-    c.fillText(words.curve, this.x(HIGH) - 34, this.y(Math.log(HIGH)) - 10)
+    c.fillText(words.functions[this.name], this.x(HIGH) - 40, this.y(this.f(HIGH)) + 24)
     c.fillText("w", this.width - 18, this.y(0) + 16)
-    const parts = [[words.above, Math.log(mean), above],
-      [words.below, meanLog, below], [words.gap, Math.log(mean) - meanLog, gap]]
+    const parts = [[words.mean, mean, text], [words.above, atMean, above],
+      [words.below, meanValue, below], [words.gap, atMean - meanValue, gap]]
     this.out.replaceChildren(...parts.map(([name, value, colour]) => {
       const cell = document.createElement("div")
       const number = document.createElement("span")
@@ -103,7 +133,7 @@ export class Jensen {
       cell.append(`${name} `, number)
       return cell
     }))
-    this.root.dataset.gap = Math.log(mean) - meanLog
+    this.root.dataset.gap = atMean - meanValue
   }
 
   set(i, w) {
@@ -122,7 +152,7 @@ export class Jensen {
       this.canvas.setPointerCapture(event.pointerId)
       const [x, y] = at(event)
       const far = this.weights.map((w, i) =>
-        [Math.hypot(this.x(w) - x, this.y(Math.log(w)) - y), i])
+        [Math.hypot(this.x(w) - x, this.y(this.f(w)) - y), i])
       this.chosen = far.sort((a, b) => a[0] - b[0])[0][1]
       follow(event)
     }
