@@ -9,9 +9,9 @@ import streamlit as st
 __all__ = ["COLOURS", "DARK", "LIGHT", "TERMS", "term"]
 
 
-COLOURS = (  # told apart on a light and on a dark page, and by most colour-blind people
-    "#4c86d0", "#ee8a3c", "#4cab62", "#de5570", "#8f72c9",
-    "#9c7a63", "#dd86bd", "#8b93a3", "#b9b53a", "#38b3be",
+COLOURS = (  # told apart on a light and on a dark page, and with every colour blindness
+    "#36a2e3", "#aa2b1e", "#d5a326", "#85509d", "#cc5a02",
+    "#5a6a66", "#96816e", "#91b482", "#dd6bae", "#516bd2",
 )  # fmt: skip
 
 
