@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import torch
 from torch import Tensor
@@ -49,7 +50,8 @@ class OptimisedPosterior:
         mean: μ `(B, D)`.
         sigma: σ `(B, D)`.
         elbo: `(B,)` in nats, on draws that the optimisation does not use.
-        seconds: time of the gradient steps, without the evaluation of the bound.
+        seconds: time of the gradient steps, without the evaluation of the bound: their number
+            times the median time of one.
     """
 
     step: int
@@ -116,7 +118,7 @@ def optimise_posterior(
             return OptimisedPosterior(step, mean, sigma, elbo, seconds)
 
     yield report(0, 0.0)
-    seconds = 0.0
+    seconds, taken = 0.0, []
     for step in range(1, steps + 1):
         started = time.perf_counter()
         noise = torch.randn(samples, len(x), d, generator=generator, dtype=x.dtype)
@@ -133,8 +135,9 @@ def optimise_posterior(
         rate = learning_rate * 0.5 * (1 + torch.cos(torch.tensor(torch.pi * step / steps)))
         move = (exp_avg / (1 - 0.9**step)) / ((exp_avg_sq / (1 - 0.99**step)).sqrt() + 1e-8)
         state = state + rate * move
-        seconds += time.perf_counter() - started
+        taken.append(time.perf_counter() - started)
         if step % every == 0 or step == steps:
+            seconds = max(seconds, step * median(taken))
             yield report(step, seconds)
 
 

@@ -53,7 +53,7 @@ class Guess:
     Args:
         mean: μ `(D,)`.
         sigma: σ `(D,)`.
-        seconds: time of the pass, the shortest of twenty.
+        seconds: time of the pass, the median of twenty.
     """
 
     mean: Tensor
