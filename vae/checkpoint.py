@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from .config import ConfigError, VAEConfig
 from .files import check_output_folder, write_file
-from .locations import is_checkpoint, list_checkpoints, list_lab_checkpoints
+from .locations import all_checkpoints, is_checkpoint
 from .model import VAE, Decoder
 from .schema import SchemaError, decode
 
@@ -142,7 +142,7 @@ def find_checkpoint(name: str | Path) -> Path:
     """Finds the folder of a checkpoint.
 
     Args:
-        name: path of a folder, or a name listed by `list_checkpoints` or `list_lab_checkpoints`.
+        name: path of a folder, or a name listed by `all_checkpoints`.
 
     Raises:
         CheckpointError: if the name is empty, or neither a folder nor a known name.
@@ -151,7 +151,7 @@ def find_checkpoint(name: str | Path) -> Path:
         raise CheckpointError("The checkpoint has no name: give its folder, or its name.")
     if Path(name).is_dir():
         return Path(name)
-    known = {c.name: c.folder for c in (*list_checkpoints(), *list_lab_checkpoints())}
+    known = {c.name: c.folder for c in all_checkpoints()}
     if str(name) in known:
         return known[str(name)]
     raise CheckpointError(

@@ -15,9 +15,12 @@ __all__ = [
     "NAME",
     "SHIPPED",
     "Checkpoint",
+    "all_checkpoints",
     "data_folder",
+    "epoch_folder",
     "is_checkpoint",
     "list_checkpoints",
+    "list_epochs",
     "list_lab_checkpoints",
 ]
 
@@ -80,6 +83,33 @@ def list_lab_checkpoints() -> list[Checkpoint]:
     """Lists the small shipped models of the lessons, `lab/…`, which `list_checkpoints` omits."""
     files = sorted((SHIPPED / "lab").glob("*/model.safetensors"))
     return [Checkpoint(f"lab/{file.parent.name}", file.parent, True) for file in files]
+
+
+def list_epochs(run: Path) -> list[int]:
+    """The epochs of a run whose weights were kept, in order; 0 is before training."""
+    files = (run / "epochs").glob("*/model.safetensors")
+    return sorted(int(name) for file in files if (name := file.parent.name).isdecimal())
+
+
+def epoch_folder(run: Path, epoch: int) -> Path:
+    """The checkpoint of one epoch of a run."""
+    return run / "epochs" / str(epoch)
+
+
+def list_epoch_checkpoints() -> list[Checkpoint]:
+    """Lists the kept epochs of all runs, `RUN/epoch-N`, which `list_checkpoints` omits."""
+    runs = sorted((data_folder() / "runs").glob("*/epochs"))
+    return [
+        Checkpoint(f"{run.parent.name}/epoch-{epoch}", epoch_folder(run.parent, epoch), False)
+        for run in runs
+        if NAME.fullmatch(run.parent.name)
+        for epoch in list_epochs(run.parent)
+    ]
+
+
+def all_checkpoints() -> list[Checkpoint]:
+    """All that can be opened by a name: models, those of the lessons, and epochs of runs."""
+    return [*list_checkpoints(), *list_lab_checkpoints(), *list_epoch_checkpoints()]
 
 
 def is_checkpoint(folder: Path) -> bool:

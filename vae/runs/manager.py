@@ -20,6 +20,7 @@ from typing import IO, Any
 from ..files import is_unfinished, write_file
 from ..locations import FILES as CHECKPOINT_FILES
 from ..locations import NAME, data_folder, list_checkpoints
+from .epochs import forget_epochs
 from .folder import (
     FILES,
     RunConfig,
@@ -318,6 +319,7 @@ def _remove_run_files(folder: Path) -> list[str]:
             if _SNAPSHOT.fullmatch(file.name) or is_unfinished(file):
                 _remove(file)
         _remove(snapshots)
+    forget_epochs(folder)
     for file in folder.iterdir():
         if is_unfinished(file):
             _remove(file)

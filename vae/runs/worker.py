@@ -35,6 +35,7 @@ from ..training.distributed import Group, join, leave
 from ..training.loop import Progress, TrainingState, train
 from ..training.precision import resolve_precision
 from .best import BestEpoch
+from .epochs import forget_epochs, keep_epoch
 from .folder import (
     Control,
     RunConfig,
@@ -265,6 +266,7 @@ class _Trainer:
             self._rewind(self.state.step, per_epoch)
             if self.state.step == 0:
                 snapshots.take(model, 0)
+                keep_epoch(self.folder, model, 0, self._full_card())
             if training.patience:
                 self._best = BestEpoch(self.folder, training, self.state.step // per_epoch)
         progress_of = train(
@@ -296,6 +298,7 @@ class _Trainer:
                 ended = progress.step % per_epoch == 0
                 if ended and snapshots is not None:  # before the state from which it is resumed
                     snapshots.take(model, progress.step // per_epoch)
+                    keep_epoch(self.folder, model, progress.step // per_epoch, self._full_card())
                 if ended or progress.step % every == 0:
                     row = self._write_metrics(progress)
                     if ended and self._best is not None:
@@ -543,6 +546,7 @@ class _Trainer:
         for epoch in list_snapshots(self.folder):
             if epoch * per_epoch > step:
                 snapshot_file(self.folder, epoch).unlink(missing_ok=True)
+        forget_epochs(self.folder, after=step // per_epoch)
 
     def _kept_notice(self) -> str:
         if (self.folder / "state.safetensors").exists():

@@ -12,9 +12,9 @@ from pages.ui.shared import cache, links, scatter, visitor
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
-from vae import CheckpointError, DatasetError, list_checkpoints
+from vae import CheckpointError, DatasetError
 from vae.checkpoint import load_card
-from vae.locations import Checkpoint, list_lab_checkpoints
+from vae.locations import Checkpoint, all_checkpoints
 
 __all__ = ["VIEW", "choose_beside", "show_beside", "show_details"]
 
@@ -28,10 +28,11 @@ def choose_beside(space: LatentSpace) -> LatentSpace | None:
     chosen = st.selectbox(
         "Beside it",
         names,
-        format_func=lambda name: "Nothing" if name == _NONE else plain(name, "text"),
+        format_func=lambda name: _label(space, name),
         **links.choice("beside", names, _NONE, text=lambda name: name),
         help="A second model of the same images. One pointer moves over both maps: over a point "
-        "the other map shows the same image, elsewhere the same coordinates.",
+        "the other map shows the same image, elsewhere the same coordinates. A run keeps its "
+        "weights after epochs 0, 1, 2, 4, 8 and so on.",
     )
     if chosen == _NONE:
         return None
@@ -42,16 +43,26 @@ def choose_beside(space: LatentSpace) -> LatentSpace | None:
         return None
 
 
+def _label(space: LatentSpace, name: str) -> str:
+    if name == _NONE:
+        return "Nothing"
+    if name.startswith(f"{space.name}/epoch-"):
+        return f"This run after epoch {name.rpartition('-')[2]}"
+    return plain(name, "text")
+
+
 def _of_same_images(space: LatentSpace) -> list[str]:
-    known = [*list_checkpoints(), *list_lab_checkpoints()]
+    own = f"{space.name}/"
+    known = [c for c in all_checkpoints() if "/epoch-" not in c.name or c.name.startswith(own)]
     images = {c.name: its for c in known if (its := _images_of(c)) is not None}
-    own = images.pop(space.name, None)
-    return [name for name, its in images.items() if its == own]
+    mine = images.pop(space.name, None)
+    return [name for name, its in images.items() if its == mine]
 
 
 def _images_of(checkpoint: Checkpoint) -> tuple[str, str] | None:
     """Dataset and split of a checkpoint's codes, None where it has none."""
-    if not (checkpoint.folder / "codes.safetensors").exists():
+    codes = checkpoint.folder / "codes.safetensors"
+    if not codes.exists() and "/epoch-" not in checkpoint.name:  # whose codes are made here
         return None
     try:
         card = load_card(checkpoint.folder)

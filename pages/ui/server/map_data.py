@@ -39,7 +39,7 @@ def map_routes(live: str) -> list[Route]:
     Args:
         live: the folder of the app's own routes.
     """
-    place = f"{live}/maps/{{name}}/{{stamp}}"
+    place = f"{live}/maps/{{name:path}}/{{stamp}}"
     binary = "application/octet-stream"
     return [
         Route(f"{place}/figure.json", _serve(_figure, "application/json")),

@@ -32,7 +32,7 @@ from vae.decoder_export import DEVIATION_WHITE, decoder_bytes, decoder_info, flo
 from vae.imported_models.wrapped import WrappedModel
 from vae.imports.writing import remove_leftovers
 from vae.latent import LARGEST_CODE
-from vae.locations import Checkpoint, list_checkpoints
+from vae.locations import Checkpoint, all_checkpoints, list_checkpoints
 from vae.model import Decoder
 
 __all__ = ["live_routes", "warm"]
@@ -93,11 +93,12 @@ def live_routes(base: str = "") -> list[Route]:
     return [
         *(Route(f"{live}/{name}", _answer(_script(name))) for name in _SCRIPTS),
         Route(f"{live}/plotly.min.js", _answer(_plotly)),
-        Route(f"{live}/decoders/{{name}}", _answer(_manifest)),
-        Route(f"{live}/decoders/{{name}}/{{digest}}.safetensors", _answer(_weights)),
-        Route(f"{live}/flows/{{name}}/{{digest}}.safetensors", _answer(_flow_weights)),
-        Route(f"{live}/follow/{{name}}", _answer(_follow), methods=["POST"]),
-        Route(f"{live}/decode/{{name}}", _answer(_decode), methods=["POST"]),
+        # Names such as lab/digits-beta-1 have a slash.
+        Route(f"{live}/decoders/{{name:path}}/{{digest}}.safetensors", _answer(_weights)),
+        Route(f"{live}/decoders/{{name:path}}", _answer(_manifest)),
+        Route(f"{live}/flows/{{name:path}}/{{digest}}.safetensors", _answer(_flow_weights)),
+        Route(f"{live}/follow/{{name:path}}", _answer(_follow), methods=["POST"]),
+        Route(f"{live}/decode/{{name:path}}", _answer(_decode), methods=["POST"]),
         *map_routes(live),
         *upload_routes(live),
         *download_routes(live),
@@ -290,8 +291,8 @@ _opening = threading.Lock()
 
 
 def _open(name: str) -> _Opened:
-    """Loads a checkpoint by the name that `list_checkpoints` gives it, and by no other."""
-    matches = [c for c in list_checkpoints() if c.name == name]
+    """Loads a checkpoint by the name that `all_checkpoints` gives it, and by no other."""
+    matches = [c for c in all_checkpoints() if c.name == name]
     if not matches:
         raise _Refusal(404, "There is no checkpoint of that name here; choose one from the list.")
     try:
@@ -316,7 +317,7 @@ def _load(checkpoint: Checkpoint, changed: int) -> _Opened:
 
 def _open_flow(name: str) -> _Flow | None:
     """The flow beside a checkpoint; None where nothing was learned, or it cannot be read."""
-    matches = [c for c in list_checkpoints() if c.name == name]
+    matches = [c for c in all_checkpoints() if c.name == name]
     try:
         changed = (matches[0].folder / FILE).stat().st_mtime_ns
         with _opening:

@@ -19,13 +19,13 @@ import torch
 
 from pages.ui.shared import images, scatter
 from pages.ui.shared.latent_space import LatentSpace, read_latent_space
-from vae import CheckpointError, DatasetError, latent, list_checkpoints
+from vae import CheckpointError, DatasetError, latent
 from vae.checkpoint import load_card
 from vae.classifier import classifier_file
 from vae.codes import change_since
 from vae.datasets import Dataset, load_dataset, source_fingerprint, source_stamp
 from vae.likely_codes import LEVEL, complete
-from vae.locations import FILES, Checkpoint, list_lab_checkpoints
+from vae.locations import FILES, Checkpoint, all_checkpoints
 
 __all__ = [
     "atlas",
@@ -148,13 +148,13 @@ def latent_space(name: str) -> LatentSpace:
     """Opens a checkpoint with its images and codes, again only when its files or those change.
 
     Args:
-        name: name listed by `list_checkpoints` or `list_lab_checkpoints`.
+        name: name listed by `all_checkpoints`.
 
     Raises:
         CheckpointError: unknown or damaged.
         DatasetError: its images cannot be had.
     """
-    known = {c.name: c for c in [*list_checkpoints(), *list_lab_checkpoints()]}
+    known = {c.name: c for c in all_checkpoints()}
     if name not in known:
         raise CheckpointError(f"There is no model named {name!r}; choose one of {list(known)}.")
     folder = known[name].folder

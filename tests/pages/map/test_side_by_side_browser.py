@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
+from streamlit.testing.v1 import AppTest
 
 from pages.ui.shared import cache
 from vae.codes import decode
+from vae.locations import SHIPPED
+
+ROOT = Path(__file__).resolve().parents[3]
 
 SECOND = ".latent-map[data-second]"
 PIXELS = """selector => {
@@ -61,6 +68,28 @@ def test_one_pointer_shows_the_same_image_and_the_same_place_in_two_models(
     page.wait_for_function(  # both have their details
         "document.querySelectorAll(\"img[alt^='original: ']\").length === 2"
     )
+
+
+def test_an_epoch_of_a_run_can_be_beside_its_end(data, monkeypatch):
+    monkeypatch.setenv("LATENT_DATA", str(data))
+    run = data / "runs" / "one"
+    shutil.copytree(SHIPPED / "lab" / "digits-beta-1", run)
+    shutil.copytree(SHIPPED / "lab" / "digits-beta-0.1", run / "epochs" / "2")
+    (run / "epochs" / "2" / "codes.safetensors").unlink()
+    try:
+        at = AppTest.from_file(ROOT / "pages" / "router.py", default_timeout=120)
+        at.session_state["model"] = "one"
+        at.query_params["beside"] = "one/epoch-2"
+        at.run()
+        assert not at.exception and not at.error
+        beside = at.selectbox(key="beside")
+        assert beside.value == "one/epoch-2"
+        assert "This run after epoch 2" in beside.options
+        other = at.session_state["model"] = "digits"
+        at.run()
+        assert other == "digits" and not any("epoch" in o for o in at.selectbox("beside").options)
+    finally:
+        shutil.rmtree(run)
 
 
 def test_a_model_of_other_images_cannot_be_beside(page, app):

@@ -16,10 +16,11 @@ from decoding import random_distribution
 from starlette.applications import Starlette
 
 from pages.ui.server import routes
-from vae.checkpoint import save_checkpoint
+from pages.ui.shared import cache
+from vae.checkpoint import load_checkpoint, save_checkpoint
 from vae.code_distribution import FILE, save_code_distribution
 from vae.config import VAEConfig
-from vae.decoder_export import DEVIATION_WHITE
+from vae.decoder_export import DEVIATION_WHITE, decoder_bytes
 from vae.model import VAE
 
 CONFIG = VAEConfig((3, 8, 12), latent_dim=3, likelihood="gaussian", channels=(4,), hidden=(5,))
@@ -206,3 +207,15 @@ def test_levels_that_make_no_sense_are_refused(site, query):
 
 def test_decoding_needs_a_post(site):
     assert ask(site[0] + "decode/small")[0] == 405
+
+
+def test_a_model_whose_name_has_a_slash_is_served_like_others(site):
+    status, _, body = ask(site[0] + "decoders/lab/digits-beta-1")
+    assert status == 200
+    status, _, weights = ask(site[0] + json.loads(body)["url"])
+    assert status == 200 and weights == decoder_bytes(load_checkpoint("lab/digits-beta-1"))
+    z = np.zeros(2, "<f4").tobytes()
+    assert len(ask(site[0] + "decode/lab/digits-beta-1", z)[2]) == 28 * 28
+    stamp = cache.latent_space("lab/digits-beta-1").stamp
+    status, _, figure = ask(f"{site[0]}maps/lab/digits-beta-1/{stamp}/codes.bin")
+    assert status == 200 and len(figure) > 8 * 1_000

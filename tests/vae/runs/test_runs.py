@@ -18,12 +18,13 @@ import torch
 from pictures import fill, png
 from small_run import CONFIG, MODEL, same_weights, tensors, train
 
-from vae import list_checkpoints, load_checkpoint, load_dataset
+from vae import elbo, list_checkpoints, load_checkpoint, load_dataset
 from vae.__main__ import main
 from vae.checkpoint import load_card, load_codes
 from vae.codes import encode
 from vae.files import write_file
-from vae.runs import manager, process, worker
+from vae.locations import all_checkpoints, epoch_folder, list_epochs
+from vae.runs import epochs, manager, process, worker
 from vae.runs.folder import (
     Control,
     RunError,
@@ -123,6 +124,22 @@ def test_leaves_all_that_watchers_need(finished):
     assert found.training.precision in ("float32", "bfloat16")
     training = replace(found.training, precision="auto")
     assert replace(found, training=training) == CONFIG
+
+
+def test_some_epochs_are_checkpoints_of_their_own(finished):
+    assert list_epochs(finished) == [0, 1, 2]
+    names = {c.name: c.folder for c in all_checkpoints()}
+    assert names["one/epoch-1"] == epoch_folder(finished, 1)
+    models = [load_checkpoint(f"one/epoch-{epoch}") for epoch in (0, 1, 2)]
+    x = load_dataset("digits").images[:200]
+    reached = [elbo(model, x).elbo.mean().item() for model in models]
+    assert reached == sorted(reached)
+    assert load_card(names["one/epoch-1"])["epoch"] == 1
+    assert same_weights(names["one/epoch-2"], finished)
+    epochs.forget_epochs(finished, after=1)
+    assert list_epochs(finished) == [0, 1]
+    epochs.keep_epoch(finished, models[0], 3, {})  # no power of two
+    assert list_epochs(finished) == [0, 1]
 
 
 def test_a_runs_folder_is_a_checkpoint(finished):
