@@ -1,4 +1,4 @@
-"""The files for the browser: safetensors files, each of which describes its own network.
+"""The files for the browser: safetensors files, each of which is a program for its kernel.
 
 One is a decoder, the other the flow of a learned distribution of codes.
 """
@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import safetensors.torch
-import torch
+import safetensors.numpy
 
 from .code_distribution import CodeDistribution
+from .decoder_graph import DecoderGraph, lower
+from .decoder_graph.from_network import graph_of_field
 from .flow import STEPS
 from .model import VAE
 
@@ -21,15 +22,14 @@ DEVIATION_WHITE = 0.25  # the standard deviation that is drawn as white, for a p
 
 
 def decoder_info(model: VAE) -> dict[str, object]:
-    """The metadata that the browser needs in addition to the weights.
+    """What a page needs to know of a model, wherever it is decoded.
 
     Returns:
-        `layers` (in order, see `Decoder.layers`), `image_shape` (C, H, W), `likelihood`,
-        `latent_dim`, `sigma_floor`, `sigma` and `deviation_white`.
+        `image_shape` (C, H, W), `likelihood`, `latent_dim`, `sigma_floor`, `sigma` and
+        `deviation_white`.
     """
     config = model.config
     return {
-        "layers": model.decoder.layers(),
         "image_shape": list(config.image_shape),
         "likelihood": config.likelihood,
         "latent_dim": config.latent_dim,
@@ -42,28 +42,29 @@ def decoder_info(model: VAE) -> dict[str, object]:
 def decoder_bytes(model: VAE) -> bytes:
     """Packs a model's decoder for the browser.
 
-    A tensor is sent in 16 bits if that is exact, as for all checkpoints in 16 bits, and in 32
+    Weights are sent in 16 bits if that is exact, as for all checkpoints in 16 bits, and in 32
     bits otherwise, so that the browser computes exactly this decoder.
 
     Returns:
-        The content of a safetensors file, whose metadata holds `decoder_info` as JSON under
-        `decoder`. The bytes depend on the model alone.
+        The content of a safetensors file: `halves` and `floats` as they lie in the kernel's
+        memory, and `steps`. Its metadata holds `decoder_info` as JSON under `decoder`, with where
+        the kernel reads the code and writes the image. The bytes depend on the model alone.
+
+    Raises:
+        GraphError: if the browser cannot run the decoder; the message names the operator.
     """
-    state = model.decoder.state_dict()
-    tensors = {name: _shortest(state[name]) for name in sorted(state)}
-    metadata = {"decoder": json.dumps(decoder_info(model), separators=(",", ":"))}
-    return safetensors.torch.save(tensors, metadata=metadata)
+    return _packed("decoder", model.decoder.graph(), decoder_info(model))
 
 
 def flow_bytes(distribution: CodeDistribution) -> bytes:
-    """Packs the flow of a learned distribution for the browser, tensors as in `decoder_bytes`.
+    """Packs the flow of a learned distribution for the browser, as `decoder_bytes` does.
 
     Args:
         distribution: learned distribution of codes.
 
     Returns:
-        The content of a safetensors file, whose metadata holds `dim`, `width`, `blocks`,
-        `frequencies` and `steps` as JSON under `flow`.
+        The content of a safetensors file, with `mean`, `root` and `inverse` of the whitening,
+        whose metadata holds `dim`, `frequencies` and `steps` as JSON under `flow`.
 
     Raises:
         ValueError: if the distribution is a fitted Gaussian, which has no flow.
@@ -72,22 +73,25 @@ def flow_bytes(distribution: CodeDistribution) -> bytes:
     if field is None:
         raise ValueError("This distribution is a fitted Gaussian; expected one with a flow.")
     inverse = np.linalg.inv(distribution.root.astype(np.float64)).astype(np.float32)
-    tensors = {"mean": distribution.mean, "root": distribution.root, "inverse": inverse}
-    packed = {name: torch.from_numpy(array) for name, array in tensors.items()}
-    packed |= {f"field.{name}": parameter for name, parameter in field.named_parameters()}
+    whitening = {"mean": distribution.mean, "root": distribution.root, "inverse": inverse}
+    info = {"dim": field.dim, "frequencies": field.frequencies.tolist(), "steps": STEPS}
+    return _packed("flow", graph_of_field(field), info, whitening)
+
+
+def _packed(
+    kind: str,
+    graph: DecoderGraph,
+    info: dict[str, object],
+    others: dict[str, np.ndarray] | None = None,
+) -> bytes:
+    program = lower(graph)
     info = {
-        "dim": field.dim,
-        "width": field.width,
-        "blocks": len(field.blocks),
-        "frequencies": field.frequencies.tolist(),
-        "steps": STEPS,
+        **info,
+        "multiply_adds": graph.multiply_adds,
+        "memory": program.memory,
+        "code": program.code,
+        "output": program.output,
     }
-    metadata = {"flow": json.dumps(info, separators=(",", ":"))}
-    shortest = {name: _shortest(packed[name]) for name in sorted(packed)}
-    return safetensors.torch.save(shortest, metadata=metadata)
-
-
-def _shortest(tensor: torch.Tensor) -> torch.Tensor:
-    full = tensor.detach().cpu().float().contiguous()
-    half = full.half()
-    return half if torch.equal(half.float(), full) else full
+    tensors = {"halves": program.halves, "floats": program.floats, "steps": program.steps}
+    metadata = {kind: json.dumps(info, separators=(",", ":"))}
+    return safetensors.numpy.save(tensors | (others or {}), metadata=metadata)

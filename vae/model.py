@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal, constraints
 
 from .config import VAEConfig, parameters_per_pixel
+from .decoder_graph import DecoderGraph
+from .decoder_graph.from_network import graph_of_layers
 from .likelihoods import likelihood, observe
 
 __all__ = ["VAE", "Decoder", "Delta", "Encoder"]
@@ -200,24 +201,9 @@ class Decoder(nn.Module):
             config.likelihood, raw, config.sigma_floor, config.sigma, validate_args=validate_args
         )
 
-    def layers(self) -> list[dict[str, Any]]:
-        """The layers in order, as the browser's decoder reads them: type, sizes, tensor names."""
-        described = []
-        for index, layer in enumerate(self.network):
-            names = {"weight": f"network.{index}.weight", "bias": f"network.{index}.bias"}
-            if isinstance(layer, nn.Linear):
-                sizes = {"in": layer.in_features, "out": layer.out_features}
-                described.append({"type": "linear", **names, **sizes})
-            elif isinstance(layer, nn.LeakyReLU):
-                described.append({"type": "leaky_relu", "slope": layer.negative_slope})
-            elif isinstance(layer, nn.Unflatten):
-                described.append({"type": "reshape", "shape": list(layer.unflattened_size)})
-            elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-                kind = "conv2d" if isinstance(layer, nn.Conv2d) else "conv_transpose2d"
-                sizes = {"in": layer.in_channels, "out": layer.out_channels}
-                sizes |= {"kernel": layer.kernel_size[0], "stride": layer.stride[0]}
-                described.append({"type": kind, **names, **sizes, "padding": layer.padding[0]})
-        return described
+    def graph(self) -> DecoderGraph:
+        """The network as steps that the browser's kernel runs, up to the likelihood's numbers."""
+        return graph_of_layers(self.network, self.config.latent_dim)
 
 
 class VAE(nn.Module):

@@ -1,0 +1,65 @@
+"""Networks of this library as graphs."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from ..flow import VelocityField
+from .graph import Activation, DecoderGraph, GraphBuilder, GraphError
+from .simplify import simplified
+
+__all__ = ["graph_of_field", "graph_of_layers"]
+
+
+def graph_of_layers(layers: nn.Sequential, latent_dim: int) -> DecoderGraph:
+    """The layers of a decoder, up to the parameters of its likelihood.
+
+    Raises:
+        GraphError: if a layer is of a kind that no decoder of this library has.
+    """
+    builder = GraphBuilder((latent_dim,))
+    value = "code"
+    for number, layer in enumerate(layers):
+        value = _layer(builder, value, layer, number)
+    return simplified(builder.graph(value))
+
+
+def graph_of_field(field: VelocityField) -> DecoderGraph:
+    """The network of a flow, whose input is `x`, then sines and cosines of the time."""
+    builder = GraphBuilder((field.inward.in_features,))
+
+    def linear(value: str, layer: nn.Module) -> str:
+        return _layer(builder, value, layer, 0)
+
+    def silu(value: str) -> str:
+        return builder.add("identity", value, activation=Activation("silu"))
+
+    value = linear("code", field.inward)
+    for block in field.blocks:
+        inner = linear(silu(value), block[1])
+        value = builder.add("add", value, linear(silu(inner), block[3]))
+    return simplified(builder.graph(linear(silu(value), field.outward)))
+
+
+def _layer(builder: GraphBuilder, value: str, layer: nn.Module, number: int) -> str:
+    if isinstance(layer, nn.Linear):
+        constants = (builder.weight(layer.weight.T), builder.weight(layer.bias))
+        return builder.add("linear", value, *constants)
+    if isinstance(layer, nn.LeakyReLU):
+        slope = Activation("leaky_relu", layer.negative_slope)
+        return builder.add("identity", value, activation=slope)
+    if isinstance(layer, nn.Unflatten):
+        return builder.add("reshape", value, shape=(1, *layer.unflattened_size))
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        op = "conv" if isinstance(layer, nn.Conv2d) else "conv_transpose"
+        constants = (builder.weight(layer.weight), builder.weight(layer.bias))
+        return builder.add(
+            op,
+            value,
+            *constants,
+            strides=layer.stride,
+            pads=(*layer.padding, *layer.padding),
+            dilations=layer.dilation,
+            groups=layer.groups,
+        )
+    raise GraphError(f"{type(layer).__name__} in layer {number}: the browser does not run it")

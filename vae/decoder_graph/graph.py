@@ -1,0 +1,167 @@
+"""A decoder as a list of steps on arrays of known shape: what the browser's kernel is told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .operations import activate, compute
+
+__all__ = ["Activation", "DecoderGraph", "GraphBuilder", "GraphError", "GraphStep"]
+
+_HALF_MAX = float(np.finfo(np.float16).max)
+_MULTIPLIED = ("linear", "conv", "conv_transpose")  # steps whose second input is a large matrix
+
+
+class GraphError(ValueError):
+    """A network that the browser cannot run; the message names the operator and its node."""
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A function of single numbers, with up to two parameters: see `operations.activate`."""
+
+    kind: str
+    a: float = 0.0
+    b: float = 0.0
+
+
+@dataclass(frozen=True)
+class GraphStep:
+    """One operation.
+
+    Args:
+        op: name of the operation, one of those in `operations`.
+        inputs: names of values and weights.
+        output: name of the value that it computes.
+        attributes: what else it needs, such as strides.
+        activation: what is applied to the result.
+    """
+
+    op: str
+    inputs: tuple[str, ...]
+    output: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    activation: Activation | None = None
+
+
+@dataclass(frozen=True)
+class DecoderGraph:
+    """A network with one input, `code`, whose steps are in an order in which they can run.
+
+    Args:
+        steps: operations, each after those that it needs.
+        weights: constant arrays by name, in 32 bits.
+        shapes: shape of every value, with a batch of 1 first.
+        output: name of the last value.
+    """
+
+    steps: tuple[GraphStep, ...]
+    weights: Mapping[str, np.ndarray]
+    shapes: Mapping[str, tuple[int, ...]]
+    output: str
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """The shape of a code, without the batch."""
+        return self.shapes["code"][1:]
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The shape of what it computes for one code: (C, H, W) of an image."""
+        return self.shapes[self.output][1:]
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiplications by weights, or of two values by each other, for one code."""
+        total = 0
+        for step in self.steps:
+            if step.op not in (*_MULTIPLIED, "product"):
+                continue
+            inputs = [self.shapes.get(name) or self.weights[name].shape for name in step.inputs]
+            size = math.prod(self.shapes[step.output])
+            if step.op == "linear" or step.op == "product":
+                total += size * inputs[0][-1]
+            elif step.op == "conv":
+                total += size * math.prod(inputs[1][1:])
+            else:
+                total += math.prod(inputs[0]) * math.prod(inputs[1][1:])
+        return total
+
+    def rounded(self) -> DecoderGraph:
+        """This graph with its matrices rounded to 16 bits, where these can hold their range."""
+        matrices = {step.inputs[1] for step in self.steps if step.op in _MULTIPLIED}
+        weights = dict(self.weights)
+        for name in matrices & set(weights):
+            if np.abs(weights[name]).max(initial=0) < _HALF_MAX:
+                weights[name] = weights[name].astype(np.float16).astype(np.float32)
+        return replace(self, weights=weights)
+
+    @torch.no_grad()
+    def run(self, codes: Tensor) -> Tensor:
+        """Computes the outputs `(N, …)` of codes `(N, …)` step by step, in torch."""
+        weights = {name: torch.from_numpy(array) for name, array in self.weights.items()}
+        outputs = []
+        for code in codes:
+            values = weights | {"code": code.float().reshape(self.shapes["code"])}
+            for step in self.steps:
+                inputs = [values[name] for name in step.inputs]
+                result = compute(step.op, inputs, step.attributes)
+                values[step.output] = activate(result, step.activation)
+            outputs.append(values[self.output][0])
+        return torch.stack(outputs)
+
+
+class GraphBuilder:
+    """Collects steps and weights; shapes follow from running each step without numbers."""
+
+    def __init__(self, latent_shape: tuple[int, ...]) -> None:
+        self.steps: list[GraphStep] = []
+        self.weights: dict[str, np.ndarray] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {"code": (1, *latent_shape)}
+
+    def weight(self, array: np.ndarray | Tensor, name: str | None = None) -> str:
+        """Keeps a constant array; gives its name."""
+        if isinstance(array, Tensor):
+            array = array.detach().cpu().float().numpy()
+        name = name or f"constant-{len(self.weights)}"
+        self.weights[name] = np.ascontiguousarray(array, np.float32).reshape(np.shape(array))
+        return name
+
+    def add(
+        self,
+        op: str,
+        *inputs: str,
+        output: str | None = None,
+        activation: Activation | None = None,
+        **attributes: Any,
+    ) -> str:
+        """Adds a step; gives the name of its output.
+
+        Raises:
+            GraphError: if the shapes of its inputs do not fit.
+        """
+        output = output or f"value-{len(self.steps)}"
+        shapes = [self.shape(name) for name in inputs]
+        try:
+            result = compute(op, [torch.empty(s, device="meta") for s in shapes], attributes)
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            found = ", ".join("×".join(map(str, shape)) for shape in shapes)
+            raise GraphError(f"{op} of {found} does not fit: {error}") from error
+        self.shapes[output] = tuple(result.shape)
+        self.steps.append(GraphStep(op, tuple(inputs), output, attributes, activation))
+        return output
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a value or weight."""
+        return self.shapes[name] if name in self.shapes else self.weights[name].shape
+
+    def graph(self, output: str) -> DecoderGraph:
+        """What was collected, as a graph that ends in `output`."""
+        return DecoderGraph(tuple(self.steps), self.weights, self.shapes, output)
