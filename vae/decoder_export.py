@@ -14,6 +14,7 @@ from .code_distribution import CodeDistribution
 from .decoder_graph import DecoderGraph, lower
 from .decoder_graph.from_network import graph_of_field
 from .flow import STEPS
+from .imported_models.config import ImportedConfig
 from .model import VAE
 
 __all__ = ["DEVIATION_WHITE", "decoder_bytes", "decoder_info", "flow_bytes"]
@@ -25,15 +26,18 @@ def decoder_info(model: VAE) -> dict[str, object]:
     """What a page needs to know of a model, wherever it is decoded.
 
     Returns:
-        `image_shape` (C, H, W), `likelihood`, `latent_dim`, `sigma_floor`, `sigma` and
-        `deviation_white`.
+        `image_shape` (C, H, W), `likelihood`, `latent_dim`, `sigma_floor`, `sigma`,
+        `deviation_white`, and as `rule` what the network's numbers mean: they are parameters of
+        the likelihood of that name, or mean and deviation themselves with `"mean"`.
     """
     config = model.config
+    imported = isinstance(config, ImportedConfig)  # its graph ends in mean and deviation
     return {
+        "rule": "mean" if imported else config.likelihood,
         "image_shape": list(config.image_shape),
         "likelihood": config.likelihood,
         "latent_dim": config.latent_dim,
-        "sigma_floor": config.sigma_floor,
+        "sigma_floor": 0.0 if imported else config.sigma_floor,
         "sigma": config.sigma,
         "deviation_white": DEVIATION_WHITE,
     }

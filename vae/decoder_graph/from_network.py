@@ -36,13 +36,15 @@ def graph_of_field(field: VelocityField) -> DecoderGraph:
 
     value = linear("code", field.inward)
     for block in field.blocks:
-        inner = linear(silu(value), block[1])
-        value = builder.add("add", value, linear(silu(inner), block[3]))
+        inner = value
+        for layer in block.children():
+            inner = silu(inner) if isinstance(layer, nn.SiLU) else linear(inner, layer)
+        value = builder.add("add", value, inner)
     return simplified(builder.graph(linear(silu(value), field.outward)))
 
 
 def _layer(builder: GraphBuilder, value: str, layer: nn.Module, number: int) -> str:
-    if isinstance(layer, nn.Linear):
+    if isinstance(layer, nn.Linear) and layer.bias is not None:
         constants = (builder.weight(layer.weight.T), builder.weight(layer.bias))
         return builder.add("linear", value, *constants)
     if isinstance(layer, nn.LeakyReLU):
@@ -50,7 +52,7 @@ def _layer(builder: GraphBuilder, value: str, layer: nn.Module, number: int) -> 
         return builder.add("identity", value, activation=slope)
     if isinstance(layer, nn.Unflatten):
         return builder.add("reshape", value, shape=(1, *layer.unflattened_size))
-    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer.bias is not None:
         op = "conv" if isinstance(layer, nn.Conv2d) else "conv_transpose"
         constants = (builder.weight(layer.weight), builder.weight(layer.bias))
         return builder.add(

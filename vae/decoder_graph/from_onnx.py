@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,9 +16,8 @@ from .simplify import simplified
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["OUTPUTS", "graph_of_onnx"]
+__all__ = ["OutputRule", "graph_of_onnx"]
 
-OUTPUTS = ("probabilities", "logits", "mean")
 _MOST_NUMBERS = 64_000_000  # of an array that is computed ahead; larger ones are refused
 _GROW = ("ConstantOfShape", "Expand", "Tile", "Range", "Pad", "Resize", "OneHot", "EyeLike")
 
@@ -55,46 +55,102 @@ _REDUCTIONS = {
 }
 
 
+@dataclass(frozen=True)
+class OutputRule:
+    """What the outputs of a decoder mean, and how they become pixels in [0, 1].
+
+    Args:
+        image_shape: (C, H, W) of the image.
+        output: one of `probabilities`, `logits` and `mean`: what the first output holds.
+        pixel_range: values of `mean` that are black and white.
+        layout: order of the axes of an output: `"CHW"`, `"HWC"` or `"flat"`.
+        spread: `"log_variance"` or `"deviation"` where a Gaussian's standard deviation follows
+            the mean, as a second output or as more channels; None without one.
+        sigma_floor: smallest standard deviation, for pixels in [0, 1].
+    """
+
+    image_shape: tuple[int, int, int]
+    output: str = "mean"
+    pixel_range: tuple[float, float] = (0.0, 1.0)
+    layout: str = "CHW"
+    spread: str | None = None
+    sigma_floor: float = 0.0
+
+
 def graph_of_onnx(
     model: onnx.ModelProto,
     latent_shape: tuple[int, ...] | None = None,
-    output: str = "probabilities",
-    pixel_range: tuple[float, float] = (0.0, 1.0),
+    rule: OutputRule | None = None,
 ) -> DecoderGraph:
     """Translates a decoder in ONNX, for a batch of one code.
 
     What depends on constants alone is computed, batch normalisation is folded into the layer
-    before it, and the parts of group normalisation, SiLU and GELU are recognised. The last step
-    takes the output to pixels in [0, 1].
+    before it, and the parts of group normalisation, SiLU and GELU are recognised.
 
     Args:
-        model: a checked model with one input and one output.
+        model: checked model with one input.
         latent_shape: shape of a code without the batch; None takes it from the input.
-        output: one of `OUTPUTS`: whether the output holds probabilities, logits or mean values.
-        pixel_range: values of `mean` that are black and white.
+        rule: what the outputs mean; the graph then ends in an image `(1, C, H, W)` in [0, 1],
+            followed in the channels by its standard deviation if there is one. Without a rule it
+            ends in the first output.
 
     Raises:
         GraphError: if the browser's kernel cannot run it; the message names the operator and the
             number of its node.
     """
-    if output not in OUTPUTS:
-        raise ValueError(f"output is {output!r}; expected one of {', '.join(OUTPUTS)}.")
     reader = _Reader(model, latent_shape)
-    last = reader.read()
+    outputs = reader.read()
     builder = reader.builder
-    shape = builder.shape(last)
-    if len(shape) == 2 or len(shape) != 4 or shape[0] != 1:
-        raise GraphError(f"an output of shape {shape}; expected (1, channels, height, width)")
-    rule = Activation("clip", 0.0, 1.0)
-    if output == "logits":
-        rule = Activation("sigmoid")
-    elif output == "mean" and pixel_range != (0.0, 1.0):
-        low, high = pixel_range
-        last = builder.add(
-            "identity", last, activation=Activation("affine", 1 / (high - low), -low / (high - low))
+    if rule is None:
+        return simplified(builder.graph(outputs[0]))
+    try:
+        return simplified(builder.graph(_image(builder, outputs, rule)))
+    except GraphError as error:
+        raise GraphError(f"The decoder's output is not as it was named: {error}") from error
+
+
+def _image(builder: GraphBuilder, outputs: list[str], rule: OutputRule) -> str:
+    """Adds the steps from a decoder's outputs to pixels."""
+    c, h, w = rule.image_shape
+    low, high = rule.pixel_range
+
+    def apply(value: str, kind: str, a: float = 0.0, b: float = 0.0) -> str:
+        return builder.add("identity", value, activation=Activation(kind, a, b))
+
+    first, *others = outputs
+    shape = builder.shape(first)
+    if rule.spread and math.prod(shape) == 2 * c * h * w:
+        axis = len(shape) - 1 if rule.layout == "HWC" else 1
+        half = shape[axis] // 2
+        first, second = (
+            builder.add("slice", first, axis=axis, start=start, count=half, step=1)
+            for start in (0, half)
         )
-    last = builder.add("identity", last, activation=rule)
-    return simplified(builder.graph(last))
+        others = [second]
+    sizes = (1, h, w, c) if rule.layout == "HWC" else (1, c, h, w)
+    planes = [
+        builder.add("reshape", value, shape=sizes)
+        for value in (first, *(others[:1] if rule.spread else []))
+    ]
+    if rule.layout == "HWC":
+        planes = [builder.add("transpose", value, axes=(0, 3, 1, 2)) for value in planes]
+    if rule.output == "logits":
+        mean = apply(planes[0], "sigmoid")
+    elif rule.output == "mean":
+        mean = apply(planes[0], "affine", 1 / (high - low), -low / (high - low))
+    else:
+        mean = planes[0]
+    if not rule.spread:
+        return mean
+    if len(planes) < 2:
+        raise GraphError("one output; expected a mean and what its deviation follows from")
+    deviation = planes[1]
+    if rule.spread == "log_variance":
+        deviation = apply(deviation, "clip", -20.0, 20.0)
+        deviation = apply(apply(deviation, "affine", 0.5, 0.0), "exp")
+    deviation = apply(deviation, "affine", 1 / (high - low), 0.0)
+    deviation = apply(deviation, "clip", rule.sigma_floor, 1e30)
+    return builder.add("concat", mean, deviation, axis=1)
 
 
 class _Reader:
@@ -111,10 +167,8 @@ class _Reader:
             tensor.name: numpy_helper.to_array(tensor) for tensor in self.graph.initializer
         }
         inputs = [i for i in self.graph.input if i.name not in self.constants]
-        if len(inputs) != 1 or len(self.graph.output) != 1:
-            raise GraphError(
-                f"{len(inputs)} inputs and {len(self.graph.output)} outputs; expected one of each"
-            )
+        if len(inputs) != 1:
+            raise GraphError(f"{len(inputs)} inputs; expected one")
         if latent_shape is None:
             latent_shape = _shape_of_input(inputs[0])
         self.builder = GraphBuilder(latent_shape)
@@ -122,7 +176,7 @@ class _Reader:
         self.kept: dict[str, str] = {}  # ONNX's constants in the builder
         self.attribute = onnx.helper.get_attribute_value
 
-    def read(self) -> str:
+    def read(self) -> list[str]:
         for number, node in enumerate(self.graph.node):
             try:
                 self.node(node)
@@ -132,10 +186,10 @@ class _Reader:
                 raise GraphError(
                     f"{node.op_type} in node {number} cannot be read: {error}"
                 ) from error
-        last = self.graph.output[0].name
-        if last not in self.names:
-            raise GraphError("the output does not depend on the code")
-        return self.names[last]
+        outputs = [output.name for output in self.graph.output]
+        if outputs[0] not in self.names:
+            raise GraphError("The output does not depend on the code")
+        return [self.names[name] for name in outputs if name in self.names]
 
     def node(self, node: onnx.NodeProto) -> None:
         attributes = {a.name: self.attribute(a) for a in node.attribute}
@@ -143,8 +197,9 @@ class _Reader:
             raise GraphError(f"an operator of {node.domain}, which the browser does not run")
         if node.op_type in ("Shape", "Size") and node.input[0] in self.names:
             shape = self.builder.shape(self.names[node.input[0]])
-            found = np.array(shape[attributes.get("start", 0) : attributes.get("end")], np.int64)
-            self.constants[node.output[0]] = found.prod() if node.op_type == "Size" else found
+            sizes = np.array(shape[attributes.get("start", 0) : attributes.get("end")], np.int64)
+            size = np.array(math.prod(shape), np.int64)
+            self.constants[node.output[0]] = size if node.op_type == "Size" else sizes
             return
         if all(name in self.constants for name in node.input if name):
             self.fold(node)
@@ -163,7 +218,8 @@ class _Reader:
             raise GraphError("an operator that the browser does not run")
         else:
             results = read(node.input, attributes, node)
-        for name, found in zip(node.output, [results] if isinstance(results, str) else results):
+        found_all = [results] if isinstance(results, str) else results
+        for name, found in zip(node.output, found_all, strict=False):  # others are for training
             self.names[name] = found
 
     def fold(self, node: onnx.NodeProto) -> None:
@@ -375,13 +431,18 @@ class _Reader:
         pads = tuple(a.get("pads", [0] * 4))
         strides = _two(a.get("strides", [1, 1]), False)
 
-        def pooled(of: str, channels: int) -> str:
-            weight = np.full((channels, 1, *kernel), 1 / math.prod(kernel))
-            more = {"strides": strides, "pads": pads, "dilations": (1, 1), "groups": channels}
-            bias = self.keep(np.zeros(channels))
-            return self.builder.add("conv", of, self.keep(weight), bias, **more)
-
-        found = pooled(x, shape[1])
+        channels = shape[1]
+        weight = np.full((channels, 1, *kernel), 1 / math.prod(kernel))
+        found = self.builder.add(
+            "conv",
+            x,
+            self.keep(weight),
+            self.keep(np.zeros(channels)),
+            strides=strides,
+            pads=pads,
+            dilations=(1, 1),
+            groups=channels,
+        )
         if any(pads) and not a.get("count_include_pad"):
             reach = [_counted(shape[2 + i], kernel[i], strides[i], pads[i::2]) for i in range(2)]
             share = kernel[0] * kernel[1] / (reach[0][:, None] * reach[1])
@@ -467,7 +528,9 @@ class _Reader:
 
     def _concat(self, inputs: Sequence[str], a: dict[str, Any], node: Any) -> str:
         parts = [self.value(name) for name in inputs]
-        return self.builder.add("concat", *parts, axis=a["axis"] % len(self.builder.shape(parts[0])))
+        return self.builder.add(
+            "concat", *parts, axis=a["axis"] % len(self.builder.shape(parts[0]))
+        )
 
     def _reshape(self, inputs: Sequence[str], a: dict[str, Any], node: Any) -> str:
         x = self.value(inputs[0])
@@ -571,9 +634,7 @@ class _Reader:
     def _spacetodepth(self, inputs: Sequence[str], a: dict[str, Any], node: Any) -> str:
         x, size = self.value(inputs[0]), a["blocksize"]
         _, c, h, w = self.builder.shape(x)
-        found = self.builder.add(
-            "reshape", x, shape=(1, c, h // size, size, w // size, size)
-        )
+        found = self.builder.add("reshape", x, shape=(1, c, h // size, size, w // size, size))
         found = self.builder.add("transpose", found, axes=(0, 3, 5, 1, 2, 4))
         shape = (1, c * size**2, h // size, w // size)
         return self.builder.add("reshape", found, shape=shape)
@@ -612,9 +673,7 @@ class _Reader:
         wanted = {axis: (size, s) for axis, size, s in zip(axes, sizes, scales, strict=True)}
         if len(shape) != 4 or any(wanted.get(i, (shape[i],))[0] != shape[i] for i in (0, 1)):
             raise GraphError("other axes than height and width")
-        tables = [
-            table(shape[axis], *wanted.get(axis, (shape[axis], 1.0)), a) for axis in (2, 3)
-        ]
+        tables = [table(shape[axis], *wanted.get(axis, (shape[axis], 1.0)), a) for axis in (2, 3)]
         return self.builder.add("resize", x, *map(self.keep, tables))
 
     def _upsample(self, inputs: Sequence[str], a: dict[str, Any], node: Any) -> str:

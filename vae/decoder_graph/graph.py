@@ -25,7 +25,13 @@ class GraphError(ValueError):
 
 @dataclass(frozen=True)
 class Activation:
-    """A function of single numbers, with up to two parameters: see `operations.activate`."""
+    """A function of single numbers.
+
+    Args:
+        kind: one of `operations.ACTIVATIONS`.
+        a: its first parameter, if it has any.
+        b: its second parameter.
+    """
 
     kind: str
     a: float = 0.0
@@ -57,7 +63,7 @@ class DecoderGraph:
 
     Args:
         steps: operations, each after those that it needs.
-        weights: constant arrays by name, in 32 bits.
+        weights: constant arrays of any shape `(…)` by name, in 32 bits.
         shapes: shape of every value, with a batch of 1 first.
         output: name of the last value.
     """

@@ -38,7 +38,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor, float, float], Tensor]] = {
 
 
 def activate(x: Tensor, activation: Activation | None) -> Tensor:
-    """Applies an activation, if there is one."""
+    """Applies an activation to numbers of any shape `(…)`, if there is one."""
     if activation is None:
         return x
     return ACTIVATIONS[activation.kind](x, activation.a, activation.b)
@@ -52,9 +52,7 @@ def _conv(x: Tensor, weight: Tensor, bias: Tensor, a: Mapping[str, Any]) -> Tens
 
 def _conv_transpose(x: Tensor, weight: Tensor, bias: Tensor, a: Mapping[str, Any]) -> Tensor:
     top, left, bottom, right = a["pads"]  # negative where the output is larger than what is hit
-    whole = F.conv_transpose2d(
-        x, weight, None, a["strides"], 0, 0, a["groups"], a["dilations"]
-    )
+    whole = F.conv_transpose2d(x, weight, None, a["strides"], 0, 0, a["groups"], a["dilations"])
     return F.pad(whole, (-left, -right, -top, -bottom)) + bias[:, None, None]
 
 
@@ -127,5 +125,11 @@ _OPERATIONS: dict[str, Callable[..., Tensor]] = {
 
 
 def compute(op: str, inputs: Sequence[Tensor], attributes: Mapping[str, Any]) -> Tensor:
-    """What a step gives, before its activation."""
+    """What a step gives, before its activation.
+
+    Args:
+        op: name of the operation.
+        inputs: values and weights, of any shapes `(…)` that fit.
+        attributes: what else the operation needs, such as strides.
+    """
     return _OPERATIONS[op](*inputs, attributes)

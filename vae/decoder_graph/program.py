@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -55,6 +54,14 @@ class _Place:
 class _View:
     place: _Place
     numbers: Tensor  # a meta tensor: shape, strides and offset
+
+    @property
+    def offset(self) -> int:
+        return int(self.numbers.storage_offset())
+
+    @property
+    def address(self) -> tuple[_Place, int]:
+        return self.place, self.offset
 
     def with_numbers(self, numbers: Tensor) -> _View:
         return _View(self.place, numbers)
@@ -141,9 +148,7 @@ class _Layout:
             np.concatenate([np.zeros(0, kind), *arrays]).astype(kind)
             for kind, arrays in ((np.float16, self.halves), (np.float32, self.floats))
         )
-        return Program(
-            table.astype(np.int32), halves, floats, self.memory, self.code.at, output
-        )
+        return Program(table.astype(np.int32), halves, floats, self.memory, self.code.at, output)
 
     def final(self) -> _View:
         """The output in a place of its own, without a border."""
@@ -256,8 +261,10 @@ class _Layout:
             memory = max(memory, _four(at + place.size))
         self.memory = memory
         if memory > _MOST_MEMORY:
-            raise GraphError(f"{memory * 4 / 1e6:,.0f} MB of memory; the browser's decoder has "
-                             f"{_MOST_MEMORY * 4 / 1e6:,.0f}")
+            raise GraphError(
+                f"{memory * 4 / 1e6:,.0f} MB of memory; the browser's decoder has "
+                f"{_MOST_MEMORY * 4 / 1e6:,.0f}"
+            )
 
     def wanted_borders(self) -> dict[str, Border]:
         """How far the convolutions that follow each value reach beyond its edges."""
@@ -266,7 +273,7 @@ class _Layout:
             if step.op in ("conv", "conv_transpose"):
                 old = found.get(step.inputs[0], (0, 0, 0, 0))
                 new = self.reach(step)
-                found[step.inputs[0]] = tuple(map(max, zip(old, new)))  # type: ignore[assignment]
+                found[step.inputs[0]] = tuple(map(max, zip(old, new, strict=True)))  # type: ignore[assignment]
         return found
 
     def reach(self, step: GraphStep) -> Border:
@@ -344,14 +351,12 @@ class _Layout:
         shape = out.numbers.shape
         views = [out, *inputs]
         numbers = [v.numbers.expand(shape) for v in views]
-        axes = [
-            (size, [n.stride(i) for n in numbers]) for i, size in enumerate(shape) if size > 1
-        ]
+        axes = [(size, [n.stride(i) for n in numbers]) for i, size in enumerate(shape) if size > 1]
         axes.sort(key=lambda axis: -axis[1][0])
         merged: list[tuple[int, list[int]]] = []
         for size, strides in axes:
             if merged and all(
-                outer == inner * size for outer, inner in zip(merged[-1][1], strides)
+                outer == inner * size for outer, inner in zip(merged[-1][1], strides, strict=True)
             ):
                 merged[-1] = (merged[-1][0] * size, strides)
             else:
@@ -361,10 +366,11 @@ class _Layout:
         merged = [(1, [0] * len(views))] * (6 - len(merged)) + merged
         by_view = [[strides[i] for _, strides in merged] for i in range(len(views))]
         sizes = [size for size, _ in merged]
-        addresses = [(v.place, v.numbers.storage_offset()) for v in views]
+        addresses = [v.address for v in views]
         other = by_view[2] if len(views) > 2 else [0] * 6
-        self.emit(kind, activation, addresses[1:], addresses[0], sizes, by_view[1], other,
-                 by_view[0])
+        self.emit(
+            kind, activation, addresses[1:], addresses[0], sizes, by_view[1], other, by_view[0]
+        )
 
     def elementwise(self, step: GraphStep) -> _View:
         if step.op not in _KINDS:
@@ -423,7 +429,7 @@ class _Layout:
         self.copy(fill, out)
         inner, source = out.numbers, view.numbers
         for i, (before, after) in enumerate(
-            zip(step.attributes["pads"][::2], step.attributes["pads"][1::2])
+            zip(step.attributes["pads"][::2], step.attributes["pads"][1::2], strict=True)
         ):
             axis = inner.dim() - 1 - i
             if before < 0 or after < 0:
@@ -464,7 +470,7 @@ class _Layout:
         in_steps: Sequence[int],
         out_steps: Sequence[int],
     ) -> None:
-        """Steps of a matrix `(K, outputs)`; sizes and in_steps are y, x, i, j and y, x, i, j, k."""
+        """Steps of a matrix `(K, outputs)`; sizes are y, x, i, j, k and in_steps y, x, i, j."""
         depth, outputs = weight.shape
         vectors = _four(outputs) // 4
         padded = np.zeros((depth, 4 * vectors), np.float32)
@@ -499,7 +505,7 @@ class _Layout:
         out = self.contiguous(shape, _four(shape[-1]))
         row = _four(shape[-1])
         out_steps = [rows[1] * row, row]
-        source = (view.place, view.numbers.storage_offset())
+        source = view.address
         sizes = [*rows, 1, 1, weight.shape[0]]
         self.matrix(
             source, weight, bias, (out.place, 0), step.activation, sizes, [*steps, 0, 0], out_steps
@@ -538,11 +544,11 @@ class _Layout:
                     "matrix",
                     step.activation,
                     [
-                        (one.place, a.storage_offset()),
+                        (one.place, int(a.storage_offset())),
                         (packed.place, 0),
                         self.zero_bias(row),
                     ],
-                    (out.place, c.storage_offset() + first),
+                    (out.place, int(c.storage_offset()) + first),
                     [1, rows, 1, 1, depth, blocks],
                     [0, a.stride(0), 0, 0, 0, q],
                     (),
@@ -560,7 +566,7 @@ class _Layout:
             if not any(reach):
                 return view
             if view.place.geometry and all(
-                have >= need for have, need in zip(view.place.border, reach)
+                have >= need for have, need in zip(view.place.border, reach, strict=True)
             ):
                 size = view.place.geometry
                 row = (size[1] + view.place.border[1] + view.place.border[3]) * size[2]
@@ -581,7 +587,7 @@ class _Layout:
         height, width = out.numbers.shape[2:]
         a = step.attributes
         (sy, sx), (dy, dx), (top, left) = a["strides"], a["dilations"], a["pads"][:2]
-        start = view.numbers.storage_offset() - top * in_y - left * in_x
+        start = view.offset - top * in_y - left * in_x
         for inputs, outputs, kernel in _dense(weight, a["groups"]):
             rows, columns, depth = kernel.shape[:3]
             sizes = [height, width, rows, columns, depth]
@@ -591,7 +597,7 @@ class _Layout:
                 (view.place, start + inputs.start),
                 kernel.reshape(-1, kernel.shape[-1]),
                 bias[outputs.start : outputs.stop],
-                (out.place, out.numbers.storage_offset() + outputs.start),
+                (out.place, out.offset + outputs.start),
                 step.activation,
                 sizes,
                 [sy * in_y, sx * in_x, dy * in_y, dx * in_x],
@@ -629,9 +635,9 @@ class _Layout:
                     sizes = [down.count, across.count, *taken.shape[:3]]
                     if across.step == 1 and in_x == taken.shape[2]:
                         sizes[3:] = [1, taken.shape[1] * taken.shape[2]]
-                    start = view.numbers.storage_offset() + part.start
+                    start = view.offset + part.start
                     start += down.first * in_y + across.first * in_x
-                    to = out.numbers.storage_offset() + produced.start
+                    to = out.offset + produced.start
                     self.matrix(
                         (view.place, start),
                         taken.reshape(-1, taken.shape[-1]),
@@ -660,8 +666,8 @@ class _Layout:
         self.emit(
             "group_norm",
             step.activation,
-            [(flat.place, flat.numbers.storage_offset()), *addresses],
-            (out.place, out.numbers.storage_offset()),
+            [flat.address, *addresses],
+            out.address,
             [*image[2:], image[1], step.attributes["groups"]],
             flat.numbers.stride()[2:],
             [_bits(step.attributes["epsilon"])],
@@ -673,10 +679,11 @@ class _Layout:
         view, rows, steps = self.rows_of(self.view(step.inputs[0]))
         shape = self.graph.shapes[step.output]
         out = self.contiguous(shape)
+        constants = [(self.view(name).place, 0) for name in others]
         self.emit(
             step.op,
             step.activation,
-            [(view.place, view.numbers.storage_offset()), *((self.view(n).place, 0) for n in others)],
+            [view.address, *constants],
             (out.place, 0),
             [*rows, shape[-1]],
             steps,
@@ -710,7 +717,7 @@ class _Layout:
         self.emit(
             "reduce",
             None,
-            [(view.place, view.numbers.storage_offset())],
+            [view.address],
             (out.place, 0),
             [axis[0] for axis in (*kept, *gone)],
             [axis[1] for axis in (*kept, *gone)],
@@ -727,8 +734,8 @@ class _Layout:
         self.emit(
             "resize",
             None,
-            [(view.place, view.numbers.storage_offset()), *tables],
-            (out.place, out.numbers.storage_offset()),
+            [view.address, *tables],
+            out.address,
             [*shape[2:], _four(shape[1])],
             view.numbers.stride()[2:],
             (),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -42,13 +43,15 @@ def table(size: int, wanted: int, scale: float, attributes: dict[str, Any]) -> n
     if attributes.get("antialias") and scale < 1:
         raise ValueError("smaller images with antialias")
     if mode == "nearest":
-        rounding = {
+        roundings: dict[str, Callable[[np.ndarray], np.ndarray]] = {
             "round_prefer_floor": lambda v: np.ceil(v - 0.5),
             "round_prefer_ceil": lambda v: np.floor(v + 0.5),
             "floor": np.floor,
             "ceil": np.ceil,
-        }[text("nearest_mode", "round_prefer_floor")]
-        first = rounding(np.round(x, 6)).clip(0, size - 1)
+        }
+        first = roundings[text("nearest_mode", "round_prefer_floor")](np.round(x, 6)).clip(
+            0, size - 1
+        )
         return np.stack([first, first, np.zeros(wanted)])
     if mode not in ("linear", "bilinear"):
         raise ValueError(f"mode {mode}")

@@ -186,9 +186,9 @@ def _scale_shift(r: _Rewriter, step: GraphStep) -> GraphStep | None:
         )
     constants = [c.reshape(*[1] * (len(shape) - c.ndim), *c.shape) for c in constants]
     found = [_along_channels(c, axis, shape[axis]) for c in constants]
-    if found[0] is None or found[1] is None:
-        return None
     scale, shift = found
+    if scale is None or shift is None:
+        return None
     x, weight, bias = maker.inputs
     if weight not in r.weights:
         return None
@@ -241,7 +241,7 @@ def _silu(r: _Rewriter, step: GraphStep) -> GraphStep | None:
 
 
 def _gelu(r: _Rewriter, step: GraphStep) -> GraphStep | None:
-    """x · (1 + erf(x / √2)), which is 2 · GELU(x)."""
+    """X · (1 + erf(x / √2)), which is 2 · GELU(x)."""
     if step.op != "multiply" or step.activation is not None:
         return None
 

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent, Normal, constraints
 
+from ..decoder_graph import DecoderGraph, GraphError, OutputRule, graph_of_onnx
 from ..model import VAE, Delta
 from .config import ImportedConfig
 from .networks import Network, OnnxNetwork
-from .onnx_file import ImportedModelError
+from .onnx_file import ImportedModelError, read_onnx_model
 
 __all__ = ["ImportedDecoder", "ImportedEncoder", "NearestImages", "Pictures", "WrappedModel"]
 
@@ -161,6 +162,26 @@ class ImportedDecoder(nn.Module):
         """No layers that a browser knows: the server decodes."""
         return []
 
+    def graph(self) -> DecoderGraph:
+        """The network and what its outputs mean, with weights in 16 bits.
+
+        Raises:
+            GraphError: if the browser cannot run it.
+        """
+        config = self.config
+        if not isinstance(self.network, OnnxNetwork):
+            raise GraphError("The decoder is a PyTorch module, and no ONNX file")
+        rule = OutputRule(
+            config.image_shape,
+            config.output,
+            config.pixel_range,
+            config.output_layout,
+            config.spread if config.likelihood == "gaussian" else None,
+            config.sigma_floor,
+        )
+        model = read_onnx_model(self.network.file)
+        return graph_of_onnx(model, config.latent_shape, rule).rounded()
+
 
 def split_output(config: ImportedConfig, outputs: list[Tensor]) -> tuple[Tensor, Tensor | None]:
     """Mean `(B, C, H, W)` and, for `gaussian`, what goes with it, from a decoder's outputs."""
@@ -205,6 +226,14 @@ class NearestImages(nn.Module):
     def layers(self) -> list[dict[str, Any]]:
         """No layers that a browser knows: the server decodes."""
         return []
+
+    def graph(self) -> DecoderGraph:
+        """There is none.
+
+        Raises:
+            GraphError: always.
+        """
+        raise GraphError("This model has no decoder; the nearest image is shown")
 
 
 class WrappedModel(VAE):

@@ -2,7 +2,7 @@
 //
 //   const d = await openDecoder(base, name)   // base: the app's base path, name: a checkpoint
 //   d.latentDim, d.shape ([C, H, W]), d.likelihood, d.deviationWhite
-//   d.exact        false where the server decodes, because this browser cannot run the decoder
+//   d.exact        false where the server decodes
 //   d.reason       … and why, as a message
 //   await d.decode(z, {raw: true})    → Picture, the caller's own
 //   await d.decodeMany(zs, n)         → Picture[], on several workers; zs holds n·D numbers
@@ -210,8 +210,7 @@ async function startEngine(live, manifest) {
     engine.grow(IN_FLIGHT)
     return engine
   }
-  if (!manifest.url)
-    return server("The decoder is too large for the browser: the server decodes.")
+  if (!manifest.url) return server(manifest.reason)
   if (!globalThis.WebAssembly || !WebAssembly.validate(SIMD))
     return server("This browser lacks WebAssembly SIMD: the server decodes.")
   const weights = async (url) => headerOf(await (await get(new URL(url, live))).arrayBuffer())

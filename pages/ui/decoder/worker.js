@@ -22,7 +22,7 @@ function build({ decoder, flow }, kernel) {
   const [network, field] = programs
   const learned = field && followFlow(flow, field)
 
-  const rule = RULES[info.output_rule ?? info.likelihood] ?? 0
+  const rule = RULES[info.rule] ?? 0
   const deviation = result + 4 * pixels
   const raw = result + pictureBytes
   const { count, pixel, channel } = network.output

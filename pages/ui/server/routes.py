@@ -29,7 +29,7 @@ from pages.ui.shared import cache
 from vae.checkpoint import CheckpointError, load_checkpoint
 from vae.code_distribution import FILE, CodeDistribution, load_code_distribution
 from vae.decoder_export import DEVIATION_WHITE, decoder_bytes, decoder_info, flow_bytes
-from vae.imported_models.wrapped import WrappedModel
+from vae.decoder_graph import GraphError
 from vae.imports.writing import remove_leftovers
 from vae.latent import LARGEST_CODE
 from vae.locations import Checkpoint, all_checkpoints, list_checkpoints
@@ -38,7 +38,7 @@ from vae.model import Decoder
 __all__ = ["live_routes", "warm"]
 
 _DECODER = Path(__file__).parents[1] / "decoder"
-_MOST_BYTES = 16_000_000  # of a decoder that a browser is given
+_MOST_BYTES = 64_000_000  # of a decoder that a browser is given
 _FOR_EVER = "public, max-age=31536000, immutable"
 _SCRIPTS = {
     "kernel.wasm": "application/wasm",
@@ -60,8 +60,9 @@ class _Opened:
 
     decoder: Decoder
     info: dict[str, object]
-    file: bytes | None = field(repr=False)  # None: too large to be run in a browser
+    file: bytes | None = field(repr=False)  # None: the browser cannot run it
     digest: str
+    reason: str | None  # … and why, in a sentence
 
 
 @dataclass
@@ -180,20 +181,20 @@ async def _manifest(request: Request) -> Response:
     place = quote(name, safe="")
     url = f"decoders/{place}/{opened.digest}.safetensors" if opened.file else None
     where = {"name": name, "url": url, "decode": f"decode/{place}", "digest": opened.digest}
+    where |= {"reason": opened.reason, "bytes": len(opened.file or b"")}
     flow = await run_in_threadpool(_open_flow, name)
     if flow is not None and flow.distribution.dim == opened.info["latent_dim"]:
         weights = f"flows/{place}/{flow.digest}.safetensors"
         where["flow"] = {"url": weights, "follow": f"follow/{place}", "digest": flow.digest}
     else:
         where["flow"] = None
-    info = {key: value for key, value in opened.info.items() if key != "layers"}
-    return JSONResponse({**where, **info}, headers={"Cache-Control": "no-cache"})
+    return JSONResponse({**where, **opened.info}, headers={"Cache-Control": "no-cache"})
 
 
 async def _weights(request: Request) -> Response:
     opened = await run_in_threadpool(_open, request.path_params["name"])
     if opened.file is None:
-        raise _Refusal(404, "This decoder is too large for a browser; the app decodes it.")
+        raise _Refusal(404, opened.reason or "The app decodes it.")
     if request.path_params["digest"] != opened.digest:
         raise _Refusal(404, "This decoder has changed since the page was opened: reload the page.")
     return _kept(opened.file)
@@ -307,12 +308,19 @@ def _open(name: str) -> _Opened:
 @functools.lru_cache(maxsize=8)
 def _load(checkpoint: Checkpoint, changed: int) -> _Opened:
     model = load_checkpoint(checkpoint.folder)
-    if isinstance(model, WrappedModel):
-        return _Opened(model.decoder, decoder_info(model), None, f"{changed:x}")
-    file = decoder_bytes(model)
-    digest = hashlib.sha256(file).hexdigest()[:32]
-    kept = file if len(file) <= _MOST_BYTES else None
-    return _Opened(model.decoder, decoder_info(model), kept, digest)
+    file, reason = None, None
+    try:
+        file = decoder_bytes(model)
+    except GraphError as error:
+        reason = f"{error}. The server decodes."
+    digest = hashlib.sha256(file or f"{checkpoint.folder} {changed}".encode()).hexdigest()[:32]
+    if file and len(file) > _MOST_BYTES:
+        reason = (
+            f"The decoder is too large for the browser, with {len(file) / 1e6:,.0f} MB of "
+            f"{_MOST_BYTES / 1e6:,.0f}: the server decodes."
+        )
+        file = None
+    return _Opened(model.decoder, decoder_info(model), file, digest, reason)
 
 
 def _open_flow(name: str) -> _Flow | None:

@@ -20,8 +20,7 @@ from decoding import (
 )
 
 from pages.ui.server import routes
-from vae.config import VAEConfig
-from vae.decoder_export import decoder_bytes
+from vae.decoder_graph import GraphError
 from vae.model import VAE
 
 
@@ -166,22 +165,22 @@ def test_no_simd_falls_back_to_the_server(page, opened, live):
     assert same_within_rounding(page, model, codes(model, 5))
 
 
-def test_unknown_layers_fall_back_to_the_server(page, opened, live, monkeypatch):
-    def foreign(model):
-        content = decoder_bytes(model)
-        return content.replace(b"leaky_relu", b"other_relu")
+def test_unknown_operators_fall_back_and_are_named(page, opened, monkeypatch):
+    def refuse(model):
+        raise GraphError("Einsum in node 14: an operator that the browser does not run")
 
     routes._load.cache_clear()
-    monkeypatch.setattr(routes, "decoder_bytes", foreign)
+    monkeypatch.setattr(routes, "decoder_bytes", refuse)
     model = random_network(NETWORKS["conv-grey"])
     found = opened("foreign", model)
-    assert not found["exact"] and "other_relu" in found["reason"]
+    assert not found["exact"] and "Einsum in node 14" in found["reason"]
     assert same_within_rounding(page, model, codes(model, 5))
 
 
-def test_large_decoders_fall_back_without_being_sent(page, opened):
-    model = random_network(VAEConfig((1, 64, 64), latent_dim=2, channels=(), hidden=(2100, 100)))
-    model.decoder.network[4].weight.mul_(1)  # (4096, 2100)
+def test_large_decoders_fall_back_without_being_sent(page, opened, monkeypatch):
+    routes._load.cache_clear()
+    monkeypatch.setattr(routes, "_MOST_BYTES", 100_000)
+    model = random_network(NETWORKS["conv-grey"])
     sent = []
     page.on("request", lambda request: sent.append(request.url))
     found = opened("large", model)
