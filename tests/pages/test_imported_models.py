@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LACKS = {
     "encoded": (),
     "no-nats": ("no likelihood was named",),
-    "alone": ("no encoder", "no likelihood was named"),
+    "alone": ("none of them is real", "no encoder", "no likelihood was named"),
     "codes-only": ("no encoder", "the image of the nearest code", "no decoder"),
 }
 

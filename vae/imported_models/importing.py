@@ -133,6 +133,7 @@ def import_networks(
             "split": data.split,
             "fingerprint": data.fingerprint,
             "notices": list(data.notices),
+            "samples": dataset is None,
             "imported": {"kind": model.config.kind, "no_density": model.config.no_density},
         }
         save_card(folder, card)

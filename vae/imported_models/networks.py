@@ -129,7 +129,7 @@ class OnnxNetwork(Network):
         super().__init__(tuple(sides[1:]))
         batch = sides[0] or None
         if trial:
-            self.session = OnnxSession(self.file, batch, memory=300_000_000, seconds=3)
+            self.session = OnnxSession(self.file, batch, memory=300_000_000, seconds=2)
             return
         status = self.file.stat()
         key = (str(self.file.resolve()), status.st_mtime_ns, status.st_size)

@@ -190,10 +190,10 @@ def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
 
 def _settle_weights(onnx: Any, model: ModelProto, file: Path, label: str) -> None:
     """Holds weights to their sizes, and reads those that lie in files beside the model."""
-    total = 0
+    total, kinds = 0, {number: name for name, number in onnx.TensorProto.DataType.items()}
     for tensor in _tensors(model.graph):
         where = f"The weights {_short(tensor.name)!r} of {label}"
-        kind = onnx.TensorProto.DataType.Name(tensor.data_type) if tensor.data_type > 0 else "?"
+        kind = kinds.get(tensor.data_type, "?")
         if kind not in _BYTES:
             raise ImportedModelError(f"{where} are of type {kind}; expected numbers.")
         if len(tensor.dims) > 8 or any(d < 0 for d in tensor.dims):

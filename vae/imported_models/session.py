@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -23,10 +24,8 @@ from .onnx_file import ImportedModelError, import_onnx_package
 
 __all__ = ["OnnxSession"]
 
-_START = (
-    20.0  # seconds until it is open; importing onnxruntime takes most of them on a busy machine
-)
-_RUN = 60.0  # seconds for a batch
+_SECONDS = 30.0  # of a processor, for a batch
+_BUSY = 5  # times as long a machine may take that has other things to do
 _TARGET = 1.0  # seconds that a batch should take
 _LARGEST_ANSWER = 1 << 30
 _MEMORY = 1_500_000_000
@@ -39,7 +38,7 @@ class OnnxSession:
         file: path of an ONNX file that `read_onnx_model` accepts, with all weights inside.
         batch: the number of inputs that it always takes, or None for any number.
         memory: bytes that it may take, in addition to four times the size of the file.
-        seconds: longest time of a batch.
+        seconds: longest time of a processor that a batch may take on each thread, and opening it.
         threads: threads that compute.
     """
 
@@ -49,7 +48,7 @@ class OnnxSession:
         batch: int | None = None,
         *,
         memory: int = _MEMORY,
-        seconds: float = _RUN,
+        seconds: float = _SECONDS,
         threads: int = 1,
     ) -> None:
         import_onnx_package("onnxruntime")
@@ -121,7 +120,7 @@ class OnnxSession:
                 self._stop()
                 if last:
                     raise ImportedModelError(self._failed("ended")) from None
-        found = self._answer(process, self._seconds)
+        found = self._answer(process)
         for array in found:
             if array.ndim < 1 or len(array) != len(given):
                 raise ImportedModelError(
@@ -137,19 +136,19 @@ class OnnxSession:
         script = Path(__file__).with_name("runner.py")
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(script), str(self.file), str(self._memory),
-             str(self._threads), str(int(self._seconds) + 5)],
+             str(self._threads), str(int(self._seconds))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=os.environ | {"MALLOC_ARENA_MAX": "2", "OMP_NUM_THREADS": str(self._threads)},
         )  # fmt: skip
         self._closing = weakref.finalize(self, _end, self._process)
-        names = self._answer(self._process, min(_START, 4 + self._seconds))[0]
+        names = self._answer(self._process)[0]
         self._names = tuple(str(name) for name in names)
         return self._process
 
-    def _answer(self, process: subprocess.Popen[bytes], seconds: float) -> list[np.ndarray]:
-        """What the process sends next; it is ended if that takes longer."""
+    def _answer(self, process: subprocess.Popen[bytes]) -> list[np.ndarray]:
+        """What the process sends next; it ends itself, or is ended, if that takes too long."""
         assert process.stdout is not None
         late = threading.Event()
 
@@ -157,7 +156,7 @@ class OnnxSession:
             late.set()
             process.kill()
 
-        timer = threading.Timer(seconds, end)
+        timer = threading.Timer(_BUSY * self._seconds, end)
         timer.daemon = True
         timer.start()
         try:
@@ -169,8 +168,11 @@ class OnnxSession:
         finally:
             timer.cancel()
         if letter not in (b"A", b"R", b"E") or len(content) < length:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(1)
             self._stop()
-            why = f"took longer than {seconds:.0f} s" if late.is_set() else "ended"
+            out_of_time = late.is_set() or process.returncode == -getattr(signal, "SIGXCPU", 0)
+            why = f"took longer than {self._seconds:.0f} s" if out_of_time else "ended"
             raise ImportedModelError(self._failed(why))
         if letter == b"E":
             self._stop()

@@ -63,8 +63,11 @@ def show_notices(space: LatentSpace) -> None:
     """Shows the notices of a model, such as that its pictures have changed, and what it lacks."""
     for notice in space.notices:
         st.warning(message(notice), icon=":material/history:")
-    if limits := space.model.config.limits:
-        st.caption(message(" ".join(limits)))
+    lacks = list(space.model.config.limits)
+    if space.card.get("samples") is True:
+        lacks.insert(0, "The images are samples of this decoder itself: none of them is real.")
+    if lacks:
+        st.caption(message(" ".join(lacks)))
 
 
 def rerun_if_changed(space: LatentSpace) -> None:

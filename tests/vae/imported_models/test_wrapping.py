@@ -82,10 +82,10 @@ def test_a_deviation_is_asked_for_and_then_taken(x):
 def test_all_of_the_library_takes_a_wrapped_module(x):
     model = wrap_model(Decoder(), Encoder("tuple"), likelihood="bernoulli", images=x)
     bound = elbo(model, x[:4]).elbo
-    evidence = log_evidence(model, x[:4], 200)
-    exact = estimate_evidence(model, x[0], decodes=500)
+    evidence = log_evidence(model, x[:4], 100)
+    exact = estimate_evidence(model, x[0], decodes=100)
     assert torch.isfinite(bound).all() and (evidence > bound - 1).all()
-    assert exact.value > estimate_elbo(model, x[0]).elbo.value - 0.5
+    assert exact.value > estimate_elbo(model, x[0], decodes=100).elbo.value - 1
     codes = encode(model, load_dataset("digits", "test").images, limit=20)
     assert codes["mean"].shape == (20, D) and (codes["kl"] > 0).all()
     assert decode(model, codes["mean"]).shape == (20, 1, 28, 28)
