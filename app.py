@@ -35,11 +35,15 @@ class _Live:
 
 
 def _warm() -> None:
-    """Opens the shipped models before they are asked for, the first page's before all others."""
+    """Opens the shipped models before they are asked for, the first page's before all others.
+
+    Last comes the lattice that the lesson on the ELBO sums over.
+    """
     thread = threading.current_thread()  # of no visitor, which Streamlit would warn of each time
     log = logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context")
     log.addFilter(lambda record: threading.current_thread() is not thread)
     importlib.import_module("pages.ui.server.routes").warm()
+    importlib.import_module("pages.ui.learn.elbo").warm()
 
 
 @asynccontextmanager

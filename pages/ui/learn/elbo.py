@@ -13,7 +13,7 @@ import torch
 from pages.ui.components.latent_planes import Ellipse, Field, Panel
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import layout
-from pages.ui.learn.texts import lesson
+from pages.ui.learn.texts import lesson, numbers
 from pages.ui.shared import cache, links, plot_style
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.progress import with_progress
@@ -43,6 +43,7 @@ __all__ = [
     "missed",
     "posterior_panel",
     "truth",
+    "warm",
 ]
 
 MIXTURE = 500  # samples of the mixture proposal
@@ -77,6 +78,13 @@ def grid(space: LatentSpace) -> DecodedGrid:
         lesson("elbo")("bound.decoding"),
         lambda tell: decode_grid(space.model, progress=tell),
     )
+
+
+def warm() -> None:
+    """Computes for all visitors what the page opens with, so that none waits for it."""
+    space, row = cache.latent_space(numbers("elbo")["model"]), numbers("elbo")["image"]
+    bound(space, row)
+    curve(space, row, 0)
 
 
 @cache.shared(128)

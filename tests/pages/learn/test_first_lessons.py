@@ -278,3 +278,10 @@ def test_the_products_that_are_shown_follow_the_slider():
     assert all(m.value != "exactly 0" for m in at.metric)
     at.slider(key="pixels-so-far").set_value(784).run()
     assert at.metric[0].value == "exactly 0"
+
+
+def test_what_the_elbo_page_opens_with_is_computed_before_anybody_comes(monkeypatch):
+    elbo.warm()
+    monkeypatch.setattr(elbo, "with_progress", lambda text, compute: pytest.fail(text))
+    at = visit("learn_elbo.py")
+    assert not at.exception
