@@ -35,7 +35,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         help=text("missed.help"),
     )
 share.python(lambda: as_python.elbo_as_python(space, row))
-bound = elbo.bound(space, row)
+with st.spinner(text("bound.computing")):
+    bound = elbo.bound(space, row)
 layout.balance(
     ("evidence", r"\log p(x)" + text("balance.evidence"), bound.evidence),
     ("elbo", r"\text{ELBO}", bound.elbo),

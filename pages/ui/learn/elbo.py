@@ -281,11 +281,11 @@ def cost_of_the_integral(space: LatentSpace) -> None:
 
 
 def _rounded(number: float) -> str:
-    """Two figures of a number, and the power of ten where it is large."""
+    """Two figures of a number, and the power of ten where it is large or small."""
     exponent = math.floor(math.log10(number))
-    if exponent < 6:
+    if -3 < exponent < 6:
         return f"{float(f'{number:.2g}'):,g}"
-    power = "".join("⁰¹²³⁴⁵⁶⁷⁸⁹"[int(figure)] for figure in str(exponent))
+    power = str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return f"{number / 10**exponent:.1f} · 10{power}"
 
 

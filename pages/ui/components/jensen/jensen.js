@@ -128,7 +128,7 @@ export class Jensen {
     this.out.replaceChildren(...parts.map(([name, value, colour]) => {
       const cell = document.createElement("div")
       const number = document.createElement("span")
-      number.textContent = value.toFixed(3)
+      number.textContent = value.toFixed(3).replace("-", "−")
       number.style.color = colour
       cell.append(`${name} `, number)
       return cell
