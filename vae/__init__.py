@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .concepts.vectors import concept_vector
     from .config import ConfigError, VAEConfig
     from .datasets import DatasetError, load_dataset
+    from .imported_models.exploring import explore
     from .imported_models.importing import import_networks
     from .imported_models.wrapping import wrap_model
     from .imports import import_images
@@ -27,6 +28,7 @@ _MODULES = {
     "concepts.vectors": ("concept_vector",),
     "config": ("ConfigError", "VAEConfig"),
     "datasets": ("DatasetError", "load_dataset"),
+    "imported_models.exploring": ("explore",),
     "imported_models.importing": ("import_networks",),
     "imported_models.wrapping": ("wrap_model",),
     "imports": ("import_images",),
@@ -43,6 +45,7 @@ __all__ = [
     "VAEConfig",
     "concept_vector",
     "elbo",
+    "explore",
     "import_images",
     "import_networks",
     "lerp",

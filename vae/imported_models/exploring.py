@@ -1,0 +1,176 @@
+"""From a model in Python to the app: exported, imported, and opened in a browser or a notebook."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import webbrowser
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..datasets import load_dataset
+from ..imports import import_images
+from ..locations import data_folder, list_checkpoints
+from .exporting import export_networks
+from .importing import import_networks
+from .onnx_file import ImportedModelError
+from .wrapping import wrap_model
+
+__all__ = ["Exploration", "explore"]
+
+_PATIENCE = 120.0  # seconds until the app answers
+_COMMAND = "import sys; from vae.launcher import main; sys.exit(main())"
+_HEIGHT = 900  # pixels of the frame in a notebook
+_TRIED = 64
+
+_running: dict[Path, Exploration] = {}  # by data folder
+
+
+@dataclass
+class Exploration:
+    """The app, open on a model.
+
+    A notebook shows it as a frame.
+
+    Args:
+        name: name of the model.
+        address: where the app shows it.
+        process: process that serves the app.
+        told: messages on what was found out.
+    """
+
+    name: str
+    address: str
+    process: subprocess.Popen[bytes] = field(repr=False)
+    told: tuple[str, ...] = ()
+
+    def wait(self) -> None:
+        """Waits until the app ends, or ends it at Ctrl-C."""
+        try:
+            self.process.wait()
+        except KeyboardInterrupt:
+            self.close()
+
+    def close(self) -> None:
+        """Ends the app."""
+        self.process.terminate()
+        self.process.wait()
+
+    def _repr_html_(self) -> str:
+        address = html.escape(f"{self.address}&embed=true", quote=True)
+        return f'<iframe src="{address}" width="100%" height="{_HEIGHT}" frameborder="0"></iframe>'
+
+
+def explore(
+    decoder: Any,
+    encoder: Any = None,
+    images: Any = None,
+    *,
+    labels: Sequence[int] | None = None,
+    classes: Sequence[str] | None = None,
+    name: str = "my-model",
+    tsne: bool = False,
+    block: bool | None = None,
+    **how: Any,
+) -> Exploration:
+    """Opens the app on networks of one's own.
+
+    They are exported as ONNX, which is checked to give the same; the images are imported, and the
+    model with them, into the data folder. The app then runs in a process of its own.
+
+    Args:
+        decoder: as for `wrap_model`.
+        encoder: as for `wrap_model`.
+        images: images of any form that `import_images` takes, such as `(N, C, H, W)` in [0, 1],
+            or the name of a dataset; None shows samples of the decoder.
+        labels: class of each image, `(N,)`.
+        classes: name of each class.
+        name: name of the model; a number is added if it is taken.
+        tsne: whether to compute the t-SNE map, which takes a minute for thousands of images.
+        block: whether to wait until Ctrl-C; by default in a script, where the app would end with
+            it, and not in a notebook.
+        how: further arguments of `wrap_model`: `likelihood`, `latent_shape`, `pixel_range`, ….
+
+    Returns:
+        The app, which a notebook shows as a frame; `close` ends it.
+
+    Raises:
+        ImportedModelError: if something has to be said, the export gives something else, or the
+            app does not start.
+        DatasetError: if the images cannot be used.
+    """
+    taken = {checkpoint.name for checkpoint in list_checkpoints()}
+    numbered = (name if k == 1 else f"{name}-{k}" for k in itertools.count(1))
+    name = next(candidate for candidate in numbered if candidate not in taken)
+    dataset = images if isinstance(images, str) else None
+    if images is not None and dataset is None:
+        made = import_images(images, f"{name}-images", labels=labels, classes=classes)
+        dataset = made.reference
+    shown = None if dataset is None else load_dataset(dataset, "test").images[:_TRIED]
+    model = wrap_model(decoder, encoder, images=shown, **how)
+    config = model.config
+    with tempfile.TemporaryDirectory() as place:
+        files = export_networks(model, place)
+        imported = import_networks(
+            *files,
+            name=name,
+            dataset=dataset,
+            likelihood=config.likelihood,
+            output=config.output,
+            encoder_output=None if config.encoder == "none" else config.encoder,
+            latent_shape=config.latent_shape,
+            image_shape=config.image_shape,
+            pixel_range=config.pixel_range,
+            sigma=config.sigma,
+            tsne=tsne,
+        )
+    opened = _serve(data_folder().absolute())
+    address = f"{opened.address.partition('/?')[0]}/?model={name}"
+    opened = Exploration(name, address, opened.process, imported.told)
+    _running[data_folder().absolute()] = opened
+    notebook = "ipykernel" in sys.modules
+    if not notebook:
+        print("\n".join([*opened.told, f"{opened.address} shows {name}. Ctrl-C ends it."]))
+        webbrowser.open(opened.address)
+    if block if block is not None else not (notebook or hasattr(sys, "ps1")):
+        opened.wait()
+    return opened
+
+
+def _serve(data: Path) -> Exploration:
+    """The app over a data folder: the one that this process has started, or a new one."""
+    if data in _running and _running[data].process.poll() is None:
+        return _running[data]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
+    process = subprocess.Popen(
+        [sys.executable, "-c", _COMMAND, "--port", str(port), "--data", str(data)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    ends = time.monotonic() + _PATIENCE
+    while time.monotonic() < ends and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/live/decoder.js", timeout=5):
+                return Exploration("", address, process)
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    process.kill()
+    raise ImportedModelError(
+        f"The app did not start within {_PATIENCE:.0f} s. Start it by hand to see why: "
+        "latent-space-explorer --open"
+    )
