@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Collection
 from pathlib import Path
@@ -15,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 
 from .config import ConfigError, VAEConfig
 from .files import check_output_folder, write_file
-from .locations import all_checkpoints, is_checkpoint
+from .locations import NAME, all_checkpoints, data_folder, is_checkpoint
 from .model import VAE, Decoder
 from .schema import SchemaError, decode
 
@@ -27,6 +28,7 @@ __all__ = [
     "load_checkpoint",
     "load_codes",
     "read_tensors",
+    "rename_checkpoint",
     "save_card",
     "save_checkpoint",
     "save_codes",
@@ -158,6 +160,33 @@ def find_checkpoint(name: str | Path) -> Path:
         f"{name}: no such folder, and no checkpoint of this name. Give the folder of a "
         f"checkpoint, or one of {', '.join(list(known)[:20])}."
     )
+
+
+def rename_checkpoint(name: str, new: str) -> Path:
+    """Renames a checkpoint that a visitor saved or imported.
+
+    Args:
+        name: name listed by `list_checkpoints`, of one in the data folder's `checkpoints/`.
+        new: its new name.
+
+    Returns:
+        The new folder.
+
+    Raises:
+        CheckpointError: if there is no such checkpoint, or the new name cannot be used or is
+            taken.
+    """
+    place = data_folder() / "checkpoints"
+    if not NAME.fullmatch(name) or not is_checkpoint(place / name):
+        raise CheckpointError(f"There is no model {name!r} that could be renamed.")
+    if not NAME.fullmatch(new):
+        raise CheckpointError(
+            f"{new!r} cannot be a name; expected up to 64 letters, digits, dots and dashes."
+        )
+    if os.path.lexists(place / new) or any(c.name == new for c in all_checkpoints()):
+        raise CheckpointError(f"{new} is the name of another model: take another one.")
+    os.rename(place / name, place / new)
+    return place / new
 
 
 def load_checkpoint(folder: str | Path) -> VAE:

@@ -13,6 +13,7 @@ import torch
 from pages.ui.components.job_progress import show_job
 from pages.ui.components.uploader import uploader
 from pages.ui.library.downloads import offer_file
+from pages.ui.library.measuring import offer_measure
 from pages.ui.library.networks import ACCEPTED, Networks, networks_in, offer_import
 from pages.ui.library.paging import choose_page
 from pages.ui.library.sizes import folder_size, size_words
@@ -20,7 +21,7 @@ from pages.ui.library.source import at_this_machine
 from pages.ui.shared import cache, images, incoming, jobs, visitor
 from pages.ui.shared.foreign_text import message, plain
 from vae import CheckpointError, DatasetError, list_checkpoints, load_checkpoint
-from vae.checkpoint import load_card, load_codes
+from vae.checkpoint import load_card, load_codes, rename_checkpoint
 from vae.codes import decode
 from vae.exchange import ImportedModel, export_model, import_model
 from vae.imports.store import find_import
@@ -68,7 +69,10 @@ def _show(checkpoint: Checkpoint) -> None:
                 if popover.open:
                     offer_files(name, dataset, stamp)
             if not checkpoint.shipped:
+                _offer_rename(checkpoint)
                 _offer_delete(checkpoint)
+        if not checkpoint.shipped:
+            offer_measure(name, folder, card)
 
 
 def offer_files(name: str, dataset: object, stamp: str) -> None:
@@ -90,6 +94,22 @@ def offer_files(name: str, dataset: object, stamp: str) -> None:
             functools.partial(export_model, name, pictures=True),
         )
         st.caption("With its pictures it opens on any machine.")
+
+
+def _offer_rename(checkpoint: Checkpoint) -> None:
+    name = checkpoint.name
+    with st.popover("Rename", icon=":material/edit:", key=f"rename-{name}"):
+        new = st.text_input("New name", name, max_chars=64, key=f"new-{name}")
+        if st.button("Rename", key=f"do-rename-{name}", type="primary"):
+            try:
+                rename_checkpoint(name, new.strip())
+            except CheckpointError as problem:
+                st.error(message(problem))
+                return
+            visitor.current().library.message = (
+                f"{name} is {new.strip()} now. Links that name it as before say that it is gone."
+            )
+            st.rerun()
 
 
 def _offer_delete(checkpoint: Checkpoint) -> None:

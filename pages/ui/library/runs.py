@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
+from pages.ui.library.measuring import offer_measure
 from pages.ui.library.models import decoded, offer_files
 from pages.ui.library.paging import choose_page
 from pages.ui.library.sizes import folder_size, size_words
 from pages.ui.shared.foreign_text import message, plain
 from vae import CheckpointError
+from vae.checkpoint import load_card
 from vae.runs.folder import RunError, read_config, read_status
 from vae.runs.manager import Run, list_runs
 
@@ -60,3 +64,12 @@ def _show(run: Run) -> None:
             ) as popover:
                 if popover.open:
                     offer_files(run.name, dataset, stamp)
+        if not status.live:
+            offer_measure(run.name, run.folder, _card_of(run))
+
+
+def _card_of(run: Run) -> dict[str, Any]:
+    try:
+        return load_card(run.folder)
+    except CheckpointError:
+        return {}
