@@ -251,12 +251,23 @@ def test_the_principal_plane_is_the_one_that_older_files_stored():
 
 
 @pytest.mark.parametrize("colour", ["class", "kl", "elbo"])
-def test_every_image_is_drawn_once(colour):
+def test_every_image_has_its_place_and_its_colour(colour):
     space = cache.latent_space("tiny-gaussian")
-    figure = scatter.map_figure(space, "pca", (0, 1), colour)
-    rows = np.concatenate([trace.customdata for trace in figure.data])
-    assert sorted(rows.tolist()) == list(range(len(space)))
-    assert json.loads(cache.map_figure(space, "pca", (0, 1), colour))["data"]
+    count = len(space)
+    places = np.frombuffer(cache.map_places(space, "pca", (0, 1)), "<f4").reshape(2, count)
+    assert np.array_equal(places.T, space.embeddings["pca"].astype(np.float32))
+    figure = json.loads(cache.map_figure(space, "pca", (0, 1), colour))
+    trace_of, shades = np.frombuffer(cache.map_marks(space, colour), np.uint8).reshape(2, count)
+    names = [trace["name"] for trace in figure["data"]]
+    if colour == "class":
+        assert [names[k] for k in trace_of] == [space.classes[k] for k in space.class_of]
+        assert not shades.any() and "meta" not in figure["layout"]
+        return
+    values, marker = getattr(space, colour), figure["data"][0]["marker"]
+    scaled = 255 * (values - marker["cmin"]) / (marker["cmax"] - marker["cmin"])
+    assert np.abs(shades - scaled.clip(0, 255)).max() <= 0.51 and shades.max() == 255
+    ends = figure["layout"]["meta"]["shades"]
+    assert len(ends) == 256 and ends[0] == "rgb(68, 1, 84)"  # Viridis begins in violet
 
 
 def test_samples_of_the_fitted_gaussian_have_its_moments():
@@ -345,13 +356,22 @@ def test_the_atlas_shows_each_image_at_its_place():
         assert np.abs(found - space.image((row + 1) % len(space))[0].numpy()).mean() > 0.05
 
 
-def test_the_block_of_codes_holds_codes_ids_and_classes():
+def test_the_block_of_codes_holds_ids_classes_and_codes(monkeypatch):
     space = cache.latent_space("tiny-gaussian")
     block = cache.codes_block(space)
     n, d = space.mean.shape
-    assert np.array_equal(np.frombuffer(block, "<f4", n * d).reshape(n, d), space.mean)
-    rest = np.frombuffer(block, "<i4", offset=4 * n * d)
-    assert np.array_equal(rest[:n], space.index) and np.array_equal(rest[n:], space.class_of)
+    whole = np.frombuffer(block, "<i4", 2 * n)
+    assert np.array_equal(whole[:n], space.index) and np.array_equal(whole[n:], space.class_of)
+    codes = np.frombuffer(block, "<f4", offset=8 * n).reshape(n, d)
+    assert cache.code_bits(space) == 32 and np.array_equal(codes, space.mean)
+    monkeypatch.setattr(cache, "_EXACT", n * d - 1)  # more than a browser gets as they are
+    cache.codes_block.clear()
+    block = cache.codes_block(space)
+    cache.codes_block.clear()
+    low, step = np.frombuffer(block, "<f4", 2 * d, 8 * n).reshape(2, d)
+    packed = np.frombuffer(block, "<u2", offset=8 * n + 8 * d).reshape(n, d)
+    assert cache.code_bits(space) == 16 and len(block) == n * (8 + 2 * d) + 8 * d
+    assert np.abs(low + step * packed - space.mean).max() < 1e-4 * np.ptp(space.mean)
 
 
 @pytest.mark.parametrize("model", ["digits", "digits-autoencoder", "tiny-gaussian"])

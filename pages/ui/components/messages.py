@@ -171,6 +171,13 @@ class MapNoise(Message):
     level: float
 
 
+class MapCodes(Message):
+    """All codes: where they are fetched, and the bits of each number."""
+
+    url: str
+    bits: Literal[16, 32]
+
+
 class MapAtlas(Message):
     """Sheets of small pictures: one of all images, or of those that a request names."""
 
@@ -190,11 +197,13 @@ class MapData(Message):
     model: str
     description: str
     figure: str
+    places: str
+    marks: str
     family: MapFamily
     keep: Literal["mean", "pinned", "likely"]
     lattice: MapLattice | None
     noise: MapNoise | None
-    codes: str
+    codes: MapCodes
     atlas: MapAtlas
     names: str | None
     first_train: int | None

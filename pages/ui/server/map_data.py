@@ -27,7 +27,10 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 def map_routes(live: str) -> list[Route]:
     """Lists the routes.
 
-    - `maps/{name}/{stamp}/figure.json`: the scatter, for `projection`, `x`, `y` and `colour`
+    - `maps/{name}/{stamp}/figure.json`: axes and legend, for `projection`, `x`, `y` and `colour`
+    - `maps/{name}/{stamp}/places.bin`: as `cache.map_places` gives them, for `projection`, `x`
+      and `y`
+    - `maps/{name}/{stamp}/marks.bin`: as `cache.map_marks` gives them, for `colour`
     - `maps/{name}/{stamp}/codes.bin`: as `cache.codes_block` packs them
     - `maps/{name}/{stamp}/likely.bin`: as `cache.likely_places` gives them, for `projection`, `x`
       and `y`, completed like the `pin` that is written as in an address
@@ -43,6 +46,8 @@ def map_routes(live: str) -> list[Route]:
     binary = "application/octet-stream"
     return [
         Route(f"{place}/figure.json", _serve(_figure, "application/json")),
+        Route(f"{place}/places.bin", _serve(_places, binary)),
+        Route(f"{place}/marks.bin", _serve(_marks, binary)),
         Route(f"{place}/codes.bin", _serve(lambda space, _: cache.codes_block(space), binary)),
         Route(f"{place}/likely.bin", _serve(_likely, binary)),
         Route(f"{place}/noise.bin", _serve(_noise, binary)),
@@ -58,6 +63,16 @@ def _figure(space: LatentSpace, query: QueryParams) -> str | None:
     if axes is None or colour not in scatter.colours(space):
         return None
     return cache.map_figure(space, projection, axes, colour)
+
+
+def _places(space: LatentSpace, query: QueryParams) -> bytes | None:
+    projection, axes = _plane(space, query)
+    return None if axes is None else cache.map_places(space, projection, axes)
+
+
+def _marks(space: LatentSpace, query: QueryParams) -> bytes | None:
+    colour = query.get("colour", "")
+    return cache.map_marks(space, colour) if colour in scatter.colours(space) else None
 
 
 def _likely(space: LatentSpace, query: QueryParams) -> bytes | None:

@@ -30,12 +30,15 @@ from vae.locations import FILES, Checkpoint, all_checkpoints
 __all__ = [
     "atlas",
     "change_of",
+    "code_bits",
     "codes_block",
     "dataset",
     "keep",
     "latent_space",
     "likely_places",
     "map_figure",
+    "map_marks",
+    "map_places",
     "noise_block",
     "shared",
     "stamp_of",
@@ -44,6 +47,7 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_EXACT = 1_000_000  # numbers of codes that a browser gets as they are
 _REST = 20  # times as long as it took before a dataset's files are looked at again
 _checked: dict[str, tuple[float, str]] = {}  # by dataset: until when its stamp holds, the stamp
 
@@ -176,17 +180,43 @@ def _changed(file: Path) -> str:
 
 @shared(64)
 def map_figure(space: LatentSpace, projection: str, axes: tuple[int, int], colour: str) -> str:
-    """The scatter of `scatter.map_figure` as JSON."""
+    """The axes and the legend of `scatter.map_figure` as JSON."""
     if "pandas" in sys.modules:  # wait for it: Plotly breaks on one that is half imported
         importlib.import_module("pandas")
     return scatter.map_figure(space, projection, axes, colour).to_json()
 
 
+@shared(16)
+def map_places(space: LatentSpace, projection: str, axes: tuple[int, int]) -> bytes:
+    """Where the points of a map lie: x `(N,)` and y `(N,)`, float32."""
+    return scatter.positions(space, projection, axes).T.astype("<f4").tobytes()
+
+
+@shared(16)
+def map_marks(space: LatentSpace, colour: str) -> bytes:
+    """How the points of a map look, as `scatter.marks` says."""
+    return scatter.marks(space, colour).tobytes()
+
+
+def code_bits(space: LatentSpace) -> int:
+    """Bits of each number of the codes that a browser gets: 16 where there are many, else 32."""
+    return 32 if space.mean.size <= _EXACT else 16
+
+
 @shared(8)
 def codes_block(space: LatentSpace) -> bytes:
-    """Codes `(N, D)` float32, ids `(N,)` int32 and classes `(N,)` int32 (-1: none), in a row."""
-    whole = [array.astype("<i4").tobytes() for array in (space.index, space.class_of)]
-    return space.mean.astype("<f4").tobytes() + b"".join(whole)
+    """Ids `(N,)` int32, classes `(N,)` int32 (-1: none) and codes `(N, D)`, in a row.
+
+    Codes of 32 bits are float32. Those of 16 bits are uint16 between the lowest and the highest
+    value of each dimension; low `(D,)` and step `(D,)` float32 stand before them.
+    """
+    block = b"".join(array.astype("<i4").tobytes() for array in (space.index, space.class_of))
+    if code_bits(space) == 32:
+        return block + space.mean.astype("<f4").tobytes()
+    low = space.mean.min(0).astype(np.float32)
+    step = np.maximum((space.mean.max(0) - low) / 65_535, 1e-30).astype(np.float32)
+    packed = ((space.mean - low) / step).round().clip(0, 65_535).astype("<u2")
+    return block + low.astype("<f4").tobytes() + step.astype("<f4").tobytes() + packed.tobytes()
 
 
 @shared(8)
@@ -230,7 +260,10 @@ def warm(name: str) -> None:
     torch.set_num_threads(1)  # single decodes are quicker so, and visitors share the cores
     try:
         space = latent_space(name)
-        map_figure(space, *scatter.first_view(space))
+        projection, axes, colour = scatter.first_view(space)
+        map_figure(space, projection, axes, colour)
+        map_places(space, projection, axes)
+        map_marks(space, colour)
     except (CheckpointError, DatasetError):
         return  # the page that opens it says why
 

@@ -1,12 +1,17 @@
-"""Plotly figures of codes, without colours of the theme: the map adds those in the browser."""
+"""Maps of codes, without colours of the theme, which the browser adds.
+
+A map is Plotly's axes and legend, a trace for each way in which points look, and no points: where
+these lie and which trace each belongs to, the browser is sent as bytes, and draws itself.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
 
 from pages.ui.shared.latent_space import LatentSpace
-from pages.ui.shared.legend import colours, legend
+from pages.ui.shared.legend import Entry, colours, legend
 
 __all__ = [
     "LATTICE",
@@ -15,6 +20,7 @@ __all__ = [
     "first_view",
     "lattice_bounds",
     "map_figure",
+    "marks",
     "plane",
     "positions",
     "projections",
@@ -97,10 +103,46 @@ def _frame(at: np.ndarray) -> list[list[float]]:
     return np.stack([low - margin, high + margin], 1).tolist()
 
 
+def _traces(space: LatentSpace, colour: str) -> list[tuple[Entry, bool, np.ndarray]]:
+    """The ways in which points look: entry of the legend, whether train, and rows `(N,)` bool.
+
+    What is drawn later covers what was drawn before.
+    """
+    held_out = np.arange(len(space)) < len(space) - space.trained
+    parts = [
+        (entry, train, entry.rows & (held_out != train))
+        for entry in legend(space, colour)
+        for train in (True, False)
+    ]
+    return [part for part in parts if part[2].any()]
+
+
+def marks(space: LatentSpace, colour: str) -> np.ndarray:
+    """How each point looks, `(2, N)` uint8: the number of its trace, and its place on the scale.
+
+    Args:
+        space: the model and its codes.
+        colour: a key of `colours`.
+
+    Returns:
+        Numbers of the traces of `map_figure`; 0 to 255 from the lower to the upper end of the
+        scale of colours, 0 where points have one colour.
+    """
+    found = np.zeros((2, len(space)), np.uint8)
+    for number, (entry, _, part) in enumerate(_traces(space, colour)):
+        found[0, part] = number
+        marker = entry.restricted(part)
+        if not isinstance(marker["color"], str):
+            low, high = marker["cmin"], marker["cmax"]
+            share = (marker["color"] - low) / max(high - low, 1e-30)
+            found[1, part] = (255 * share.clip(0, 1)).round()
+    return found
+
+
 def map_figure(
     space: LatentSpace, projection: str, axes: tuple[int, int], colour: str
 ) -> go.Figure:
-    """Draws the codes as a WebGL scatter, one trace for each entry of the legend.
+    """Draws the axes and the legend of a map; `positions` and `marks` are its points.
 
     Args:
         space: the model and its codes.
@@ -109,36 +151,34 @@ def map_figure(
         colour: a key of `colours`.
 
     Returns:
-        A figure whose traces carry rows of `space.mean` as `customdata`.
+        A figure with a trace for each way in which points look, and their 256 colours from the
+        lower end of the scale to the upper as `layout.meta`, where numbers give colours.
     """
-    at = positions(space, projection, axes).astype(np.float32)
-    rows = np.arange(len(space), dtype=np.int32)
     size = 6 if len(space) <= 6_000 else 4 if len(space) <= 20_000 else 3
     figure = go.Figure()
-    held_out = rows < len(space) - space.trained
-    for entry in legend(space, colour):
-        for train in (True, False):
-            part = entry.rows & (held_out != train)
-            if not part.any():
-                continue
-            marker = {"size": size, "opacity": opacity(space), **entry.restricted(part)}
-            if train:  # hollow
-                marker["symbol"] = marker.get("symbol", "circle") + "-open"
-                marker["showscale"] = "colorscale" in marker and not held_out.any()
-            figure.add_scattergl(
-                x=at[part, 0],
-                y=at[part, 1],
-                customdata=rows[part],
-                mode="markers",
-                name=entry.name,
-                legendgroup=entry.name,
-                showlegend=not train or not (entry.rows & held_out).any(),
-                marker=marker,
-            )
+    filled = {entry.name for entry, train, _ in _traces(space, colour) if not train}
+    for entry, train, _ in _traces(space, colour):
+        marker = {"size": size, "opacity": opacity(space), **entry.marker}
+        if not isinstance(entry.marker["color"], str):  # Plotly draws the scale alone
+            marker["color"] = [float(marker["cmin"])]
+            shades = sample_colorscale(marker["colorscale"], [k / 255 for k in range(256)])
+            figure.layout.meta = {"shades": shades}
+        if train:  # hollow
+            marker["symbol"] = marker.get("symbol", "circle") + "-open"
+            marker["showscale"] = "colorscale" in marker and entry.name not in filled
+        figure.add_scatter(
+            x=[None],
+            y=[None],
+            mode="markers",
+            name=entry.name,
+            legendgroup=entry.name,
+            showlegend=not train or entry.name not in filled,
+            marker=marker,
+        )
     names = _axis_titles(space, projection, axes)
     bare = projection == "tsne"
     axis = {"zeroline": not bare, "showgrid": not bare, "showticklabels": not bare, "ticks": ""}
-    across, up = _frame(at)
+    across, up = _frame(positions(space, projection, axes))
     figure.update_layout(
         template="none",
         uirevision=f"{space.name}|{space.stamp}|{projection}|{axes}",

@@ -75,13 +75,8 @@ def code_position(page, row: int) -> tuple[float, float]:
     """Where a reference image is drawn, in pixels of the page."""
     x, y = page.evaluate(
         """row => {
-            const plot = document.querySelector(".map-plot")
-            const { xaxis, yaxis } = plot._fullLayout
-            for (const trace of plot._fullData) {
-                const i = Array.from(trace.customdata).indexOf(row)
-                if (i >= 0) return [xaxis._offset + xaxis.d2p(trace.x[i]),
-                    yaxis._offset + yaxis.d2p(trace.y[i])]
-            }
+            const { grid, axes } = latentMaps.get("map")
+            return axes.toPixels(grid.x[row], grid.y[row])
         }""",
         row,
     )
@@ -320,7 +315,7 @@ def test_a_lasso_makes_a_group(visit):
 
 def test_a_click_on_the_legend_greys_the_rest(visit):
     page = visit()
-    row = page.evaluate("document.querySelector('.map-plot')._fullData[0].customdata[0]")
+    row = page.evaluate("latentMaps.get('map').points.traceOf.indexOf(0)")
     at = code_position(page, row)
     named = f"document.querySelector('.map-tip-real').textContent.includes('#{row} ')"
     shown = "!document.querySelector('.map-tip-real').hidden && " + named

@@ -62,10 +62,11 @@ def test_train_images_come_behind_the_others_with_numbers_of_their_own(space):
         assert places.shape == (count + TRAINED, 2) and np.isfinite(places).all()
     # Train points are hollow, and the legend names each class once.
     figure = scatter.map_figure(whole, "pca", (0, 1), "class")
-    for trace in figure.data:
-        hollow = (trace.customdata >= count).all()
-        assert hollow == str(trace.marker.symbol).endswith("-open")
-        assert hollow or (trace.customdata < count).all()
+    trace_of, _ = scatter.marks(whole, "class")
+    hollow = np.array([str(trace.marker.symbol).endswith("-open") for trace in figure.data])
+    assert np.array_equal(hollow[trace_of], np.arange(len(whole)) >= count)
+    named = np.array([trace.name for trace in figure.data])[trace_of]
+    assert named.tolist() == [whole.classes[k] for k in whole.class_of]
     shown = [trace.name for trace in figure.data if trace.showlegend]
     assert sorted(shown) == sorted(whole.classes)
 

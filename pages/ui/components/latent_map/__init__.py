@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from pages.ui.components import messages
 from pages.ui.components.base import Component
 from pages.ui.components.messages import MapGroup, MapLattice, MapPin, MapPinned
-from pages.ui.shared import images, links, scatter, visitor
+from pages.ui.shared import cache, images, links, scatter, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, as_text
@@ -63,7 +63,8 @@ def latent_map(
     live = f"/live/maps/{quote(space.name, safe='')}/{space.stamp}"
     tile, columns = images.atlas_layout(len(space), space.shape[1])
     whole = tile >= min(space.shape[1], _SMALLEST)
-    drawn = urlencode({"projection": projection, "x": axes[0], "y": axes[1], "colour": colour})
+    plane = urlencode({"projection": projection, "x": axes[0], "y": axes[1]})
+    coloured = urlencode({"colour": colour})
     scale = space.neighbour_distances
     likely, flat = keep == "likely", projection != "tsne"
     noise = {"url": f"{live}/noise.bin", "level": LEVEL}
@@ -83,12 +84,14 @@ def latent_map(
             "model": space.name,
             "description": f"Map of {len(space)} codes: {view}. Arrow keys move the probe, "
             "Enter pins it, plus and minus zoom.",
-            "figure": f"{live}/figure.json?{drawn}",
+            "figure": f"{live}/figure.json?{plane}&{coloured}",
+            "places": f"{live}/places.bin?{plane}",
+            "marks": f"{live}/marks.bin?{coloured}",
             "family": scatter.plane(space, projection, axes),
             "keep": keep,
             "lattice": _lattice(space, live, projection, axes, pins) if likely and flat else None,
             "noise": noise if likely and not flat else None,
-            "codes": f"{live}/codes.bin",
+            "codes": {"url": f"{live}/codes.bin", "bits": cache.code_bits(space)},
             "atlas": {
                 "url": f"{live}/{'atlas' if whole else 'tiles'}.jpg",
                 "whole": whole,

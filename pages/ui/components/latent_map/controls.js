@@ -104,7 +104,7 @@ export class Controls {
     const { x, y } = event?.lassoPoints ?? {}
     if (!group || !x?.length) return
     const rows = []
-    for (let row = 0; row < map.ids.length; row++) {
+    for (let row = 0; row < map.data.count; row++) {
       if (map.visible[row] && insidePolygon(map.grid.x[row], map.grid.y[row], x, y)) {
         rows.push(row)
       }
@@ -134,10 +134,7 @@ export class Controls {
     if (tool) this.setTool(tool)
     if (action === "in") this.zoom(0.6)
     if (action === "out") this.zoom(1 / 0.6)
-    if (action === "reset") {
-      globalThis.Plotly.relayout(this.map.plot,
-        { "xaxis.autorange": true, "yaxis.autorange": true })
-    }
+    if (action === "reset") this.showAll()
     if (action === "png") this.map.layers.save()
     if (action === "svg") this.map.layers.saveVectors()
     if (action === "full") this.fill(!this.map.root.classList.contains("filling"))
@@ -153,6 +150,18 @@ export class Controls {
     else if (document.fullscreenElement) document.exitFullscreen()
     this.rect = null
     if (this.map.axes.ready) globalThis.Plotly.Plots.resize(plot)
+  }
+
+  // All points, those far out as well.
+  showAll() {
+    const { grid, plot } = this.map
+    const around = (low, high) => {
+      const margin = 0.05 * (high - low) || 1
+      return [low - margin, high + margin]
+    }
+    if (!grid) return
+    globalThis.Plotly.relayout(plot, { "xaxis.range": around(grid.left, grid.right),
+      "yaxis.range": around(grid.bottom, grid.top) })
   }
 
   // Zooms about a place, or about the middle.

@@ -1,14 +1,17 @@
 // From the picture to latents and back: pure functions, no document.
 
-// A typed array out of Plotly's {dtype, bdata}; other arrays pass through.
-export function typed(spec) {
-  if (!spec?.bdata) return spec
-  const kinds = {
-    f4: Float32Array, f8: Float64Array, i1: Int8Array, u1: Uint8Array,
-    i2: Int16Array, u2: Uint16Array, i4: Int32Array, u4: Uint32Array,
+// Codes out of the block that Python sends, from a place on: 32 bits are numbers as they are, and
+// 16 bits steps from the lowest value of each dimension.
+export function unpackedCodes(block, start, count, dimensions, bits) {
+  if (bits === 32) return new Float32Array(block, start, count * dimensions)
+  const low = new Float32Array(block, start, dimensions)
+  const step = new Float32Array(block, start + 4 * dimensions, dimensions)
+  const packed = new Uint16Array(block, start + 8 * dimensions, count * dimensions)
+  const codes = new Float32Array(packed.length)
+  for (let n = 0; n < codes.length; n += dimensions) {
+    for (let i = 0; i < dimensions; i++) codes[n + i] = low[i] + step[i] * packed[n + i]
   }
-  const bytes = Uint8Array.from(atob(spec.bdata), (c) => c.charCodeAt(0))
-  return new kinds[spec.dtype](bytes.buffer)
+  return codes
 }
 
 const dot = (a, b) => {
@@ -132,7 +135,7 @@ export function nearestCodes(codes, dimensions, z, k = 1) {
   let limit = Infinity
   for (let n = 0, at = 0; n < count; n++, at += dimensions) {
     let sum = 0
-    for (let i = 0; i < dimensions; i++) {
+    for (let i = 0; i < dimensions && sum < limit; i++) {
       const d = codes[at + i] - z[i]
       sum += d * d
     }
@@ -153,25 +156,33 @@ export function zoneOf(distance, zones) {
   return zones.find(([end]) => end === null || distance <= end)[1]
 }
 
-// A grid of cells over 2-D positions, so that 60,000 points are searched as fast as 500.
+// A grid of cells over 2-D positions, so that 200,000 points are searched as fast as 500. The rows
+// in cell c are `rows` from `starts[c]` to `starts[c + 1]`.
 export class Grid {
   constructor(x, y) {
     this.x = x
     this.y = y
-    const finite = (a) => a.reduce(
-      ([low, high], v) => [Math.min(low, v), Math.max(high, v)], [Infinity, -Infinity])
-    const [[left, right], [bottom, top]] = [finite(x), finite(y)]
-    this.side = Math.max(1, Math.ceil(Math.sqrt(x.length / 2)))
-    this.left = left
-    this.bottom = bottom
-    this.cell = Math.max((right - left) / this.side, (top - bottom) / this.side) || 1
-    this.cells = new Map()
-    for (let i = 0; i < x.length; i++) {
-      const key = this.key(this.column(x[i]), this.row(y[i]))
-      const cell = this.cells.get(key)
-      if (cell) cell.push(i)
-      else this.cells.set(key, [i])
+    const ends = (values) => {
+      let [low, high] = [Infinity, -Infinity]
+      for (const value of values) {
+        if (value < low) low = value
+        if (value > high) high = value
+      }
+      return [low, high]
     }
+    const [[left, right], [bottom, top]] = [ends(x), ends(y)]
+    Object.assign(this, { left, right, bottom, top })
+    this.side = Math.max(1, Math.ceil(Math.sqrt(x.length / 2)))
+    this.cell = Math.max((right - left) / this.side, (top - bottom) / this.side) || 1
+    this.starts = new Uint32Array((this.side + 1) ** 2 + 2)
+    const cells = new Uint32Array(x.length)
+    for (let i = 0; i < x.length; i++) {
+      cells[i] = this.key(this.column(x[i]), this.row(y[i]))
+      this.starts[cells[i] + 2]++
+    }
+    for (let c = 2; c < this.starts.length; c++) this.starts[c] += this.starts[c - 1]
+    this.rows = new Uint32Array(x.length)
+    for (let i = 0; i < x.length; i++) this.rows[this.starts[cells[i] + 1]++] = i
   }
 
   column(x) { return Math.min(this.side, Math.max(0, Math.floor((x - this.left) / this.cell))) }
@@ -179,6 +190,11 @@ export class Grid {
   row(y) { return Math.min(this.side, Math.max(0, Math.floor((y - this.bottom) / this.cell))) }
 
   key(column, row) { return column * (this.side + 1) + row }
+
+  in(column, row) {
+    const cell = this.key(column, row)
+    return this.rows.subarray(this.starts[cell], this.starts[cell + 1])
+  }
 
   nearest(x, y, k, wanted = null) {
     const [column, row] = [this.column(x), this.row(y)]
@@ -188,7 +204,7 @@ export class Grid {
         const edge = Math.abs(i - column) === ring
         for (let j = row - ring; j <= row + ring; j += edge ? 1 : 2 * ring || 1) {
           if (i < 0 || j < 0 || i > this.side || j > this.side) continue
-          for (const index of this.cells.get(this.key(i, j)) || []) {
+          for (const index of this.in(i, j)) {
             if (wanted && !wanted[index]) continue
             const distance = Math.hypot(this.x[index] - x, this.y[index] - y)
             if (best.length === k && distance >= best[k - 1].distance) continue
@@ -210,7 +226,7 @@ export class Grid {
     const found = []
     for (let i = this.column(left); i <= this.column(right); i++) {
       for (let j = this.row(bottom); j <= this.row(top); j++) {
-        for (const n of this.cells.get(this.key(i, j)) || []) {
+        for (const n of this.in(i, j)) {
           const [x, y] = [this.x[n], this.y[n]]
           if (!wanted[n] || x < left || x > right || y < bottom || y > top) continue
           if (found.length === most) return null

@@ -237,20 +237,24 @@ export class Layers {
     const context = canvas.getContext("2d")
     context.fillStyle = theme(this.map.root, "background-color")
     context.fillRect(0, 0, canvas.width, canvas.height)
-    for (const layer of [this.under, image, this.over]) {
+    for (const layer of [this.under, image, this.map.points.canvas, this.over]) {
       if (layer.width) context.drawImage(layer, 0, 0, canvas.width, canvas.height)
     }
     this.download(await canvas.convertToBlob({ type: "image/png" }), "png")
   }
 
-  // Points, axes and legend as vectors: SVG scatter for WebGL, whose points would be a bitmap.
+  // Points, axes and legend as vectors.
   async saveVectors() {
-    const { plot, stage, data } = this.map
-    const plain = (values) => (ArrayBuffer.isView(values) ? Array.from(values) : values)
-    const traces = plot.data.map(({ x, y, marker, ...trace }) => ({
-      ...trace, type: "scatter", x: plain(x), y: plain(y), customdata: null,
-      marker: { ...marker, color: plain(marker.color) },
-    }))
+    const { plot, points, stage, data } = this.map
+    const placed = points.traces()
+    const traces = plot.data.map((trace, k) => {
+      const { cmin, cmax, color } = trace.marker
+      const { x, y, shades } = placed[k]
+      const values = () => shades.map((share) => cmin + share * (cmax - cmin))
+      return { ...trace, x, y, marker: {
+        ...trace.marker, color: typeof color === "string" ? color : values(),
+      } }
+    })
     const layout = { ...plot.layout, paper_bgcolor: theme(this.map.root, "background-color") }
     const url = await globalThis.Plotly.toImage({ data: traces, layout }, {
       format: "svg", width: stage.clientWidth, height: stage.clientHeight,

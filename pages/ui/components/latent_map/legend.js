@@ -1,6 +1,8 @@
 // The legend's entries: a click on one greys all others, a second one brings them back.
 
-const GREY = "#9aa0a8" // of points that do not count
+import { MISSING } from "./points.js"
+
+const FAINT = 0.25 // how solid points are drawn that do not count
 
 export class Legend {
   constructor(map) {
@@ -10,7 +12,6 @@ export class Legend {
 
   read(traces, fresh) {
     if (fresh) this.only = null
-    this.rows = traces.map((trace) => trace.customdata)
     this.entries = traces.map((trace) => trace.legendgroup || trace.name)
     this.colours = traces.map((trace) => trace.marker.color)
     this.styled = JSON.stringify([null, this.map.data.opacity]) // as the figure is
@@ -35,22 +36,22 @@ export class Legend {
 
   // What is grey is neither found nor lassoed nor drawn as a picture.
   readVisible() {
-    this.map.visible = new Uint8Array(this.map.ids.length)
-    this.rows.forEach((rows, trace) => {
-      if (this.counts(trace)) for (const row of rows) this.map.visible[row] = 1
-    })
+    const counted = this.entries.map((_, trace) => Number(this.counts(trace)))
+    this.map.visible = this.map.points.traceOf.map((trace) => counted[trace])
   }
 
   style() {
     const { map } = this
     const opacity = map.layers.shown.sheet ? 0.75 : map.data.opacity
     const styled = JSON.stringify([this.only, opacity])
-    if (!map.axes.ready || !this.rows || this.styled === styled) return
+    if (!map.axes.ready || !this.entries || this.styled === styled) return
     this.styled = styled
     const each = this.colours.map((colour, trace) => (
-      this.counts(trace) ? [opacity, colour] : [0.25, GREY]))
+      this.counts(trace) ? [opacity, colour] : [FAINT, MISSING]))
     globalThis.Plotly.restyle(map.plot, {
       "marker.opacity": each.map(([value]) => value), "marker.color": each.map((one) => one[1]),
     })
+    map.points.style(each.map(([solid, colour]) => (
+      { opacity: solid, colour: typeof colour === "string" ? colour : null })))
   }
 }

@@ -4,18 +4,16 @@ import {
   Decoders, StatusLine, SyncedValue, clamp, component, fetchFrom, loadPlotly, theme,
 } from "../base.js"
 import { Controls } from "./controls.js"
-import {
-  Grid, completedFamily, linearFamily, nearestFamily, typed,
-} from "./geometry.js"
+import { completedFamily, linearFamily, nearestFamily, unpackedCodes } from "./geometry.js"
 import { Layers } from "./layers.js"
 import { Legend } from "./legend.js"
 import { Names } from "./names.js"
 import { PlotlyAxes } from "./plotly_axes.js"
+import { Points } from "./points.js"
 import { Screens } from "./screens.js"
 import { Tour } from "./tour.js"
 import { View } from "./view.js"
 
-const WEBGL = Boolean(document.createElement("canvas").getContext("webgl"))
 const maps = (globalThis.latentMaps ??= new Map()) // those of the page, by their views
 const SNAP = 9 // pixels within which a click means the point, not the place
 
@@ -32,6 +30,7 @@ export class LatentMap {
     this.work = Promise.resolve()
     this.decoders = new Decoders(root)
     this.axes = new PlotlyAxes(this.plot)
+    this.points = new Points(this)
     this.layers = new Layers(this)
     this.legend = new Legend(this)
     this.names = new Names(this)
@@ -60,11 +59,11 @@ export class LatentMap {
   async refresh() {
     const { data } = this
     await loadPlotly(data.base)
-    if (this.opened !== data.codes || this.decoders.flow !== Boolean(data.noise)) {
-      await this.open(data)
-    }
+    const known = this.opened === data.codes.url && this.decoders.flow === Boolean(data.noise)
+    await Promise.all([known ? null : this.open(data), this.draw()])
     if (this.data !== data || this.stop.signal.aborted) return // a newer rerun takes over
-    await this.draw()
+    if (!this.decoder) return
+    this.root.dataset.ready = this.plot.layout.uirevision
     if (data.lattice) await this.openLattice(data)
     if (this.data !== data || this.stop.signal.aborted) return
     if (data.noise) this.openNoise(data)
@@ -87,15 +86,15 @@ export class LatentMap {
     this.decoders.close() // these codes may belong to newer weights of the same name
     const problem = "The codes of this model could not be loaded. Reload the page."
     const [decoders, answer] = await Promise.all([
-      this.decoders.open(base, model), fetchFrom(base, codes, problem),
+      this.decoders.open(base, model), fetchFrom(base, codes.url, problem),
     ])
     const block = await answer.arrayBuffer()
     if (!decoders || this.stop.signal.aborted) return
     this.decoder = decoders[0]
-    this.opened = codes
-    this.codes = new Float32Array(block, 0, count * dimensions)
-    this.ids = new Int32Array(block, count * dimensions * 4, count)
-    this.classOf = new Int32Array(block, count * (dimensions + 1) * 4, count)
+    this.opened = codes.url
+    this.ids = new Int32Array(block, 0, count)
+    this.classOf = new Int32Array(block, 4 * count, count)
+    this.codes = unpackedCodes(block, 8 * count, count, dimensions, codes.bits)
     this.note("")
   }
 
@@ -123,38 +122,26 @@ export class LatentMap {
   }
 
   async draw() {
-    const { base, figure } = this.data
+    const { data } = this
     const colours = theme(this.root, "background-color") + theme(this.root, "text-color")
-    if (this.drawn === figure && this.drawnColours === colours) return
+    if (this.drawn === data.figure && this.drawnColours === colours) return
     const problem = "This map could not be loaded. Reload the page."
-    const parsed = await (await fetchFrom(base, figure, problem)).json()
-    for (const trace of parsed.data) {
-      for (const name of ["x", "y", "customdata"]) trace[name] = typed(trace[name])
-      if (!WEBGL) trace.type = "scatter"
-      if (trace.marker?.color) trace.marker.color = typed(trace.marker.color)
-    }
-    if (this.drawn !== figure) this.placePoints(parsed.data)
-    const layout = this.view.styled(parsed.layout)
-    await globalThis.Plotly.react(this.plot, parsed.data, layout, {
+    const [figure] = await Promise.all([
+      fetchFrom(data.base, data.figure, problem).then((answer) => answer.json()),
+      this.points.load(data),
+    ])
+    if (this.stop.signal.aborted) return
+    const layout = this.view.styled(figure.layout)
+    this.points.read(figure.data, layout.meta?.shades)
+    this.legend.read(figure.data, this.drawn !== data.figure)
+    await globalThis.Plotly.react(this.plot, figure.data, layout, {
       displayModeBar: false, scrollZoom: true, responsive: true, doubleClick: "reset",
     })
-    this.legend.read(parsed.data, this.drawn !== figure)
-    this.drawn = figure
+    this.drawn = data.figure
     this.drawnColours = colours
     if (!this.bound) this.bindPlot()
-    this.root.dataset.ready = layout.uirevision
+    this.points.draw()
     this.legend.style()
-  }
-
-  // Where the rows of the codes are drawn.
-  placePoints(traces) {
-    const count = this.ids.length
-    const [x, y] = [new Float32Array(count), new Float32Array(count)]
-    for (const trace of traces) {
-      trace.customdata.forEach((row, i) => { x[row] = trace.x[i]; y[row] = trace.y[i] })
-    }
-    this.grid = new Grid(x, y)
-    this.found = null
   }
 
   bindPlot() {
@@ -164,14 +151,21 @@ export class LatentMap {
       this.layers.drawOverlay()
       this.layers.paintSheet()
     }
-    this.plot.on("plotly_relayouting", redraw)
+    this.plot.on("plotly_relayouting", () => {
+      redraw()
+      this.points.move()
+    })
     this.plot.on("plotly_relayout", () => {
       redraw()
+      this.points.move()
       this.view.store()
       clearTimeout(this.sheetTimer)
       if (this.layers.shown.sheet) this.sheetTimer = setTimeout(() => this.layers.drawSheet(), 250)
     })
-    this.plot.on("plotly_afterplot", redraw)
+    this.plot.on("plotly_afterplot", () => {
+      redraw()
+      this.points.draw()
+    })
     this.plot.on("plotly_legendclick", ({ curveNumber }) => this.legend.click(curveNumber))
     this.plot.on("plotly_legenddoubleclick", () => false)
     this.plot.on("plotly_selected", (event) => this.controls.lassoed(event))
@@ -294,6 +288,7 @@ export class LatentMap {
     this.stop.abort()
     if (maps.get(this.data.view) === this) maps.delete(this.data.view)
     clearTimeout(this.sheetTimer)
+    clearTimeout(this.points.timer)
     this.decoders.close()
     clearTimeout(this.screens.telling)
     if (globalThis.Plotly && this.bound) globalThis.Plotly.purge(this.plot)
