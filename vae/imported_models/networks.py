@@ -26,6 +26,12 @@ _FIELDS = (  # of answers that are objects: of a posterior, and of what wraps on
     ("embedding", ()),
     ("mean", ()),
 )
+_NAMES = (
+    "latent_dist",
+    "reconstruction",
+    "sample",
+    *dict.fromkeys(name for first, seconds in _FIELDS for name in (first, *seconds)),
+)
 
 
 class Network(nn.Module):
@@ -91,22 +97,21 @@ def _tensors_in(answer: Any) -> tuple[tuple[str, ...], list[Tensor]]:
         return (), [answer]
     if isinstance(answer, torch.distributions.Distribution):
         return ("mean", "stddev"), [answer.mean, answer.stddev]
-    if isinstance(answer, Mapping):
-        named = {k: v for k, v in answer.items() if isinstance(v, Tensor)}
-        for first, seconds in _FIELDS:
-            second = [name for name in seconds if name in named]
-            if first in named and (second or not seconds):
-                chosen = [first, *second[:1]]
-                return tuple(chosen), [named[name] for name in chosen]
-        return tuple(named), list(named.values())
     if isinstance(answer, tuple | list):
         return (), [part for part in answer if isinstance(part, Tensor)]
-    for inner in ("latent_dist", "sample"):
-        if hasattr(answer, inner) and not callable(getattr(answer, inner)):
-            return _tensors_in(getattr(answer, inner))
-    fields = {k: getattr(answer, k) for k in dir(answer) if k in {n for f in _FIELDS for n in
-              (f[0], *f[1])}}  # fmt: skip
-    return _tensors_in(fields) if fields else ((), [])
+    if isinstance(answer, Mapping):
+        fields = dict(answer)
+    else:
+        fields = {name: getattr(answer, name) for name in _NAMES if hasattr(answer, name)}
+    if (inner := fields.get("latent_dist")) is not None:
+        return _tensors_in(inner)
+    named = {name: value for name, value in fields.items() if isinstance(value, Tensor)}
+    for first, seconds in _FIELDS:
+        second = [name for name in seconds if name in named]
+        if first in named and (second or not seconds):
+            chosen = [first, *second[:1]]
+            return tuple(chosen), [named[name] for name in chosen]
+    return tuple(named), list(named.values())
 
 
 class OnnxNetwork(Network):

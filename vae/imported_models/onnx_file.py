@@ -74,7 +74,8 @@ def read_onnx_model(path: str | Path) -> ModelProto:
     Returns:
         The model, which holds all of its weights: one input, standard operators of a known
         version in an order in which each finds what it needs, weights of the sizes that they
-        claim; no subgraphs, no functions, no operator that draws at random.
+        claim; no subgraphs, no functions, no operator that draws at random. An output that is
+        drawn at random is left out where there are others.
 
     Raises:
         ImportedModelError: if the file is missing, damaged, too large, or holds something else;
@@ -92,6 +93,7 @@ def read_onnx_model(path: str | Path) -> ModelProto:
     if model.graph.sparse_initializer:
         raise ImportedModelError(f"{label} has sparse weights; expected dense ones.")
     _check_order(model.graph, label)
+    _leave_out_draws(model.graph)
     for place, node in enumerate(model.graph.node):
         _check_node(onnx, node, place, version, label)
     _settle_weights(onnx, model, file, label)
@@ -151,6 +153,28 @@ def _check_order(graph: GraphProto, label: str) -> None:
             known.add(name)
     if not graph.output or any(entry.name not in known for entry in graph.output):
         raise ImportedModelError(f"{label} has an output that no node gives, or none.")
+
+
+def _leave_out_draws(graph: GraphProto) -> None:
+    """Removes outputs that are drawn at random where others are not, and what only they need.
+
+    Encoders often give a draw beside mean and log-variance.
+    """
+    drawn: set[str] = set()
+    for node in graph.node:
+        if node.op_type in _RANDOM or drawn.intersection(node.input):
+            drawn.update(node.output)
+    kept = [entry for entry in graph.output if entry.name not in drawn]
+    if not kept or len(kept) == len(graph.output):
+        return
+    needed, nodes = {entry.name for entry in kept}, []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            needed.update(node.input)
+            nodes.append(node)
+    del graph.output[:], graph.node[:]
+    graph.output.extend(kept)
+    graph.node.extend(reversed(nodes))
 
 
 def _check_node(onnx: Any, node: NodeProto, place: int, version: int, label: str) -> None:
