@@ -17,7 +17,7 @@ from .flow import STEPS
 from .imported_models.config import ImportedConfig
 from .model import VAE
 
-__all__ = ["DEVIATION_WHITE", "decoder_bytes", "decoder_info", "flow_bytes"]
+__all__ = ["DEVIATION_WHITE", "decoder_bytes", "decoder_info", "flow_bytes", "program_bytes"]
 
 DEVIATION_WHITE = 0.25  # the standard deviation that is drawn as white, for a pixel range of 1
 
@@ -57,7 +57,7 @@ def decoder_bytes(model: VAE) -> bytes:
     Raises:
         GraphError: if the browser cannot run the decoder; the message names the operator.
     """
-    return _packed("decoder", model.decoder.graph(), decoder_info(model))
+    return program_bytes(model.decoder.graph(), "decoder", decoder_info(model))
 
 
 def flow_bytes(distribution: CodeDistribution) -> bytes:
@@ -79,23 +79,34 @@ def flow_bytes(distribution: CodeDistribution) -> bytes:
     inverse = np.linalg.inv(distribution.root.astype(np.float64)).astype(np.float32)
     whitening = {"mean": distribution.mean, "root": distribution.root, "inverse": inverse}
     info = {"dim": field.dim, "frequencies": field.frequencies.tolist(), "steps": STEPS}
-    return _packed("flow", graph_of_field(field), info, whitening)
+    return program_bytes(graph_of_field(field), "flow", info, whitening)
 
 
-def _packed(
-    kind: str,
+def program_bytes(
     graph: DecoderGraph,
-    info: dict[str, object],
+    kind: str = "decoder",
+    info: dict[str, object] | None = None,
     others: dict[str, np.ndarray] | None = None,
 ) -> bytes:
+    """Packs a graph as a program of the browser's kernel.
+
+    Args:
+        graph: network.
+        kind: key of the metadata.
+        info: what else the metadata says.
+        others: arrays of any shape `(…)` that the file holds beside.
+
+    Raises:
+        GraphError: if it needs more memory or axes than the kernel has.
+    """
     program = lower(graph)
-    info = {
-        **info,
+    described = {
+        **(info or {}),
         "multiply_adds": graph.multiply_adds,
         "memory": program.memory,
         "code": program.code,
         "output": program.output,
     }
     tensors = {"halves": program.halves, "floats": program.floats, "steps": program.steps}
-    metadata = {kind: json.dumps(info, separators=(",", ":"))}
+    metadata = {kind: json.dumps(described, separators=(",", ":"))}
     return safetensors.numpy.save(tensors | (others or {}), metadata=metadata)

@@ -137,7 +137,7 @@ class GraphBuilder:
         if isinstance(array, Tensor):
             array = array.detach().cpu().float().numpy()
         name = name or f"constant-{len(self.weights)}"
-        self.weights[name] = np.ascontiguousarray(array, np.float32).reshape(np.shape(array))
+        self.weights[name] = np.array(array, np.float32)
         return name
 
     def add(

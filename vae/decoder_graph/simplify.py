@@ -126,7 +126,8 @@ def _activation(r: _Rewriter, step: GraphStep) -> GraphStep | None:
             inputs=maker.inputs,
             activation=None if trivial else Activation("affine", a, b),
         )
-    maker = r.alone_before(step.inputs[0], *_ACTIVATED)
+    steep = step.activation.kind == "leaky_relu" and not 0 <= step.activation.a <= 1
+    maker = r.alone_before(step.inputs[0], *(_BINARY if steep else _ACTIVATED))
     return maker and replace(maker, output=step.output, activation=step.activation)
 
 

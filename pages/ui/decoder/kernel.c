@@ -273,10 +273,10 @@ INLINE void sums(float *base, const Step *s, const float *middle, int square) {
 INLINE void share(const Step *s, float *to, int root) {
   const int size = s->sizes[2] / s->sizes[3];
   for (int g = 0; g < s->sizes[2]; g += size) {
-    float sum = 0;
+    double sum = 0;
     for (int c = g; c < g + size; c++) sum += scratch[c];
-    sum /= (float)size * s->sizes[0] * s->sizes[1];
-    if (root) sum = 1 / __builtin_sqrtf(sum + *(const float *)&s->other_steps[0]);
+    sum /= (double)size * s->sizes[0] * s->sizes[1];
+    if (root) sum = 1 / __builtin_sqrt(sum + *(const float *)&s->other_steps[0]);
     for (int c = g; c < g + size; c++) to[c] = sum;
   }
 }
@@ -291,10 +291,7 @@ static void group_norm(float *base, const Step *s) {
   share(s, scale, 1);
   for (int c = 0; c < s->sizes[2]; c += 4) {
     v128_t factor = wasm_f32x4_mul(wasm_v128_load(base + s->other + c), wasm_v128_load(scale + c));
-    v128_t shift = wasm_f32x4_sub(wasm_v128_load(base + s->bias + c),
-                                  wasm_f32x4_mul(wasm_v128_load(mean + c), factor));
     wasm_v128_store(scale + c, factor);
-    wasm_v128_store(mean + c, shift);
   }
   const int active = s->activation != LEAKY || s->a != 1;
   for (int y = 0; y < s->sizes[0]; y++)
@@ -302,8 +299,9 @@ static void group_norm(float *base, const Step *s) {
       const float *in = base + s->in + y * s->in_steps[0] + x * s->in_steps[1];
       float *out = base + s->out + y * s->out_steps[0] + x * s->out_steps[1];
       for (int c = 0; c < s->sizes[2]; c += 4) {
-        v128_t v = wasm_f32x4_mul(wasm_v128_load(in + c), wasm_v128_load(scale + c));
-        v = wasm_f32x4_add(v, wasm_v128_load(mean + c));
+        v128_t v = wasm_f32x4_sub(wasm_v128_load(in + c), wasm_v128_load(mean + c));
+        v = wasm_f32x4_mul(v, wasm_v128_load(scale + c));
+        v = wasm_f32x4_add(v, wasm_v128_load(base + s->bias + c));
         if (s->activation == SILU)
           v = wasm_f32x4_mul(v, sigmoid(v));
         else if (active)
