@@ -175,14 +175,16 @@ def build_model(name: str, out: Path, epochs: int | None = None) -> None:
 
 
 def build_classifier(name: str, out: Path, epochs: int | None = None) -> None:
-    """Trains the independent classifier of a dataset."""
+    """Trains the independent classifier of a dataset, or the judge of another architecture."""
     from vae.classifier import accuracy, save_classifier, train_classifier
     from vae.datasets import load_dataset
 
-    began, dataset = time.monotonic(), name.removeprefix("classifier/")
-    model = train_classifier(load_dataset(dataset, "train"), epochs=epochs or 8, seed=0)
+    began, (kind, dataset) = time.monotonic(), name.split("/")
+    network, most = ("residual", 5) if kind == "judge" else ("plain", 8)
+    images = load_dataset(dataset, "train")
+    model = train_classifier(images, epochs=epochs or most, seed=0, network=network)
     print(json.dumps(accuracy(model, load_dataset(dataset, "test"))))
-    file = out / dataset / "classifier.safetensors"
+    file = out / dataset / f"{kind}.safetensors"
     save_classifier(model, file, overwrite=True, about=built(name, 0, began))
 
 
@@ -208,8 +210,8 @@ def _note(file: Path, fields: dict[str, Any]) -> None:
 BUILDERS: dict[str, Callable[..., None]] = {
     **{name: partial(build_model, name) for name in MODELS},
     **{
-        f"classifier/{dataset}": partial(build_classifier, f"classifier/{dataset}")
-        for dataset in ("digits", "fashion", "faces")
+        name: partial(build_classifier, name)
+        for name in ("classifier/digits", "classifier/fashion", "classifier/faces", "judge/faces")
     },
     **{
         f"band/{preset.key}": partial(build_preset_band, f"band/{preset.key}")

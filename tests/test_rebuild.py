@@ -36,7 +36,11 @@ def train():
 
 def test_there_is_a_recipe_for_everything_shipped(train):
     models = {f.parent.relative_to(SHIPPED).as_posix() for f in SHIPPED.rglob("model.safetensors")}
-    classifiers = {f"classifier/{f.parent.name}" for f in SHIPPED.glob("*/classifier.safetensors")}
+    classifiers = {
+        f"{file.stem}/{file.parent.name}"
+        for kind in ("classifier", "judge")
+        for file in SHIPPED.glob(f"*/{kind}.safetensors")
+    }
     bands = {f"band/{preset.key}" for preset in PRESETS}
     assert set(train.BUILDERS) == models | classifiers | bands
 
@@ -45,9 +49,10 @@ def test_cards_name_the_command(train):
     for name in train.MODELS:
         card = load_card(SHIPPED / name)
         assert (card["command"], card["seed"]) == (train.command(name), 0)
-    for file in SHIPPED.glob("*/classifier.safetensors"):
-        about = read_tensors(file)[1]["built"]
-        assert about["command"] == train.command(f"classifier/{file.parent.name}")
+    for kind in ("classifier", "judge"):
+        for file in SHIPPED.glob(f"*/{kind}.safetensors"):
+            about = read_tensors(file)[1]["built"]
+            assert about["command"] == train.command(f"{kind}/{file.parent.name}")
     for file in (SHIPPED.parent / "vae" / "runs" / "bands").glob("*.json"):
         assert json.loads(file.read_bytes())["built"]["command"] == train.command(
             f"band/{file.stem}"

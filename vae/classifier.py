@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,31 @@ __all__ = [
     "accuracy_by_name",
     "classifier_file",
     "load_classifier",
+    "load_judge",
     "save_classifier",
     "train_classifier",
 ]
 
 _WIDTHS = (24, 48, 64, 96)
+_RESIDUAL_WIDTHS = (32, 48, 64)
 _BATCH = 250
+
+
+class _Residual(nn.Module):
+    """Adds to its input what two convolutions make of it, and halves the sides."""
+
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.change = nn.Sequential(
+            nn.SiLU(),
+            nn.Conv2d(channels, channels, 3, 1, 1),
+            nn.SiLU(),
+            nn.Conv2d(channels, channels, 3, 1, 1),
+        )
+        self.coarser = nn.Conv2d(channels, out, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.coarser(F.avg_pool2d(x + self.change(x), 2, ceil_mode=True))
 
 
 class Classifier(nn.Module):
@@ -42,13 +62,37 @@ class Classifier(nn.Module):
         image_shape: shape of an image, (C, H, W).
         names: names of the attributes, or of the classes.
         exclusive: whether the names are classes, of which an image has exactly one.
+        network: `"plain"` strided convolutions, or `"residual"` blocks: an architecture that errs
+            in other places.
+
+    Raises:
+        ValueError: if there is no such network.
+
+    References:
+        Deep residual learning for image recognition (He et al., 2016).
     """
 
     def __init__(
-        self, image_shape: tuple[int, int, int], names: tuple[str, ...], exclusive: bool
+        self,
+        image_shape: tuple[int, int, int],
+        names: tuple[str, ...],
+        exclusive: bool,
+        network: str = "plain",
     ) -> None:
         super().__init__()
         self.image_shape, self.names, self.exclusive = tuple(image_shape), tuple(names), exclusive
+        self.network = network
+        if network == "residual":
+            first, *rest = _RESIDUAL_WIDTHS
+            blocks = [_Residual(a, b) for a, b in pairwise([first, *rest, 96])]
+            self.body = nn.Sequential(
+                nn.Conv2d(image_shape[0], first, 3, 2, 1), *blocks, nn.SiLU(),
+                nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(96 * 16, 128), nn.SiLU(),
+            )  # fmt: skip
+            self.head = nn.Linear(128, len(self.names))
+            return
+        if network != "plain":
+            raise ValueError(f"There is no network {network!r}; expected plain or residual.")
         layers: list[nn.Module] = []
         width, (_, height, across) = image_shape[0], image_shape
         for channels in _WIDTHS:
@@ -100,15 +144,30 @@ def load_classifier(dataset: str) -> Classifier | None:
     Raises:
         CheckpointError: if the file is damaged.
     """
-    file = classifier_file(dataset)
-    if "/" in dataset or not file.is_file():
+    return _load(classifier_file(dataset)) if "/" not in dataset else None
+
+
+def load_judge(dataset: str) -> Classifier | None:
+    """Loads the second classifier of a dataset, of another architecture, or returns None.
+
+    Strengths and vectors are chosen by the first; the second judges what the first has chosen.
+
+    Raises:
+        CheckpointError: if the file is damaged.
+    """
+    return _load(classifier_file(dataset).with_name("judge.safetensors"))
+
+
+def _load(file: Path) -> Classifier | None:
+    if not file.is_file():
         return None
     arrays, metadata = read_tensors(file)
     try:
         about = metadata["classifier"]
-        model = Classifier(tuple(about["image_shape"]), tuple(about["names"]), about["exclusive"])
+        shape, names = tuple(about["image_shape"]), tuple(about["names"])
+        model = Classifier(shape, names, about["exclusive"], about.get("network", "plain"))
         model.load_state_dict({k: torch.from_numpy(v).float() for k, v in arrays.items()})
-    except (KeyError, TypeError, RuntimeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
         raise CheckpointError(f"{file}: not a classifier ({error}).") from error
     return model.eval().requires_grad_(False)
 
@@ -136,6 +195,7 @@ def save_classifier(
         "image_shape": model.image_shape,
         "names": model.names,
         "exclusive": model.exclusive,
+        "network": model.network,
     }
     tensors = {k: v.detach().half().contiguous() for k, v in model.state_dict().items()}
     write_tensors(file, tensors, {"classifier": described, "built": about or {}})
@@ -146,6 +206,7 @@ def train_classifier(
     *,
     epochs: int = 8,
     seed: int = 0,
+    network: str = "plain",
     progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> Classifier:
     """Trains a classifier on real images with random blur, noise and shifts.
@@ -159,6 +220,7 @@ def train_classifier(
         data: training split with attributes or labels.
         epochs: passes over the images.
         seed: seed of weights, order and augmentation.
+        network: architecture, as of `Classifier`.
         progress: called with the number of passes done and their total.
 
     Raises:
@@ -166,7 +228,7 @@ def train_classifier(
     """
     names, targets = _targets(data)
     torch.manual_seed(seed)
-    model = Classifier(data.images.shape[1:], names, exclusive=targets.ndim == 1)
+    model = Classifier(data.images.shape[1:], names, targets.ndim == 1, network)
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=1e-4)
     steps = epochs * -(-len(targets) // 128)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)

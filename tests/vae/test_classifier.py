@@ -3,7 +3,14 @@ import pytest
 import torch
 
 from vae import CheckpointError, classifier
-from vae.classifier import Classifier, accuracy, load_classifier, save_classifier, train_classifier
+from vae.classifier import (
+    Classifier,
+    accuracy,
+    load_classifier,
+    load_judge,
+    save_classifier,
+    train_classifier,
+)
 from vae.datasets import Dataset, Images
 
 
@@ -22,10 +29,14 @@ def bars(n=400, attributes=True):
     return Dataset("bars", "train", images, labels, ("none", "column", "row", "both"))
 
 
-@pytest.mark.parametrize("attributes", [True, False])
-def test_classifier_learns_what_is_there_and_survives_its_file(tmp_path, monkeypatch, attributes):
+@pytest.mark.parametrize(
+    ("attributes", "network"), [(True, "plain"), (False, "plain"), (True, "residual")]
+)
+def test_classifier_learns_what_is_there_and_survives_its_file(
+    tmp_path, monkeypatch, attributes, network
+):
     data = bars(attributes=attributes)
-    trained = train_classifier(data, epochs=12)
+    trained = train_classifier(data, epochs=12, network=network)
     assert min(accuracy(trained, data).values()) > 0.97
     x = data.images[:8]
     expected = torch.ones(8) if trained.exclusive else None
@@ -35,7 +46,7 @@ def test_classifier_learns_what_is_there_and_survives_its_file(tmp_path, monkeyp
     monkeypatch.setattr(classifier, "SHIPPED", tmp_path)
     save_classifier(trained, classifier.classifier_file("bars"))
     again = load_classifier("bars")
-    assert again.names == trained.names and not again.training
+    assert (again.names, again.network) == (trained.names, network) and not again.training
     torch.testing.assert_close(again(x), trained(x), atol=0.05, rtol=0.01)
     assert again.features(x).shape == (8, 128)
 
@@ -48,6 +59,16 @@ def test_there_is_no_classifier_for_a_stranger_and_a_damaged_one_is_named(tmp_pa
     file.write_bytes(file.read_bytes()[:-10])
     with pytest.raises(CheckpointError, match="classifier"):
         load_classifier("bars")
+
+
+def test_the_judge_lies_beside_the_classifier(tmp_path, monkeypatch):
+    monkeypatch.setattr(classifier, "SHIPPED", tmp_path)
+    assert load_judge("bars") is None
+    judge = Classifier((1, 16, 16), ("a", "b"), False, "residual")
+    save_classifier(judge, tmp_path / "bars" / "judge.safetensors")
+    assert load_judge("bars").network == "residual" and load_classifier("bars") is None
+    with pytest.raises(ValueError, match="expected plain or residual"):
+        Classifier((1, 16, 16), ("a", "b"), False, "deep")
 
 
 def test_data_without_answers_are_refused():

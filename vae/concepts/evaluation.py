@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from ..checkpoint import load_card, load_checkpoint
-from ..classifier import Classifier, accuracy_by_name, load_classifier
+from ..classifier import Classifier, accuracy_by_name, load_classifier, load_judge
 from ..codes import decode, encode
 from ..datasets import Dataset, load_dataset
 from ..model import VAE
@@ -67,7 +67,9 @@ def evaluate_concepts(
         `leakage` at the best strength (largest share of edits that change the prediction of
         another evaluated attribute that does not exclude it, named in `leaks_into`),
         `counterfactual_error` at the best strength, `do_nothing_error` (of the unedited
-        reconstruction), `model_of_truth_error` (of the reconstructed ground truth).
+        reconstruction), `model_of_truth_error` (of the reconstructed ground truth). `judge`:
+        success and leakage by a second classifier, of another architecture, where there is one:
+        the first has chosen the strength.
         `random_direction`: the same for random directions of the same length, one for each
         person, at the same strengths. Of images that can be drawn again, `constant_step`: the
         same for the constant step of the smallest squared error on pairs of training people with
@@ -102,7 +104,7 @@ def evaluate_concepts(
     heldout = encode(
         model, data.images, limit=n, bound=False, progress=lambda done: progress(done, n)
     )["mean"]
-    bench = EditBench(model, classifier, data, heldout)
+    bench = EditBench(model, classifier, data, heldout, load_judge(name))
     judged, report["not_judged"] = _judged(classifier, data, bench)
     rng = np.random.default_rng(seed)
     for attribute in judged:
@@ -146,9 +148,15 @@ class EditBench:
     """Held-out images on which edits are evaluated, encoded, decoded and classified once."""
 
     def __init__(
-        self, model: VAE, classifier: Classifier, data: Dataset, codes: np.ndarray
+        self,
+        model: VAE,
+        classifier: Classifier,
+        data: Dataset,
+        codes: np.ndarray,
+        judge: Classifier | None = None,
     ) -> None:
         self.model, self.classifier, self.data, self.codes = model, classifier, data, codes
+        self.judge = judge
         self.unedited = decode(model, codes)
         self.before = classifier.predictions(self.unedited).numpy()
         self.table = attribute_table(data, slice(0, len(codes)))
@@ -185,11 +193,19 @@ class EditBench:
 
         def figures(step: np.ndarray, best: float) -> dict[str, Any]:
             at_best, y = self.edit(rows, best * step)
-            at_one = at_best if best == 1 else self.edit(rows, step)[0]
+            at_one, x = (at_best, y) if best == 1 else self.edit(rows, step)
+            measured = {"n": len(rows), "best_strength": best} | rates(at_one, at_best)
+            if self.judge is not None:
+                measured["judge"] = rates(*(self._by_judge(rows, pictures) for pictures in (x, y)))
+            return measured | self._errors(rows, y, truth)
+
+        def rates(at_one: Effect, at_best: Effect) -> dict[str, Any]:
             leaks_into, leak = leakage(at_best)
-            measured = {"n": len(rows), "success": at_one.success(targets), "best_strength": best}
-            measured |= {"success_at_best": at_best.success(targets), "leakage": leak}
-            return measured | {"leaks_into": leaks_into} | self._errors(rows, y, truth)
+            success = {
+                name: at.success(targets)
+                for name, at in (("success", at_one), ("success_at_best", at_best))
+            }
+            return success | {"leakage": leak, "leaks_into": leaks_into}
 
         best = strongest(lambda _: vector)
         directions = rng.standard_normal((len(rows), len(vector)))
@@ -201,6 +217,14 @@ class EditBench:
             best = strongest(lambda of: dependent.at(self.codes[of]))
             measured.append(figures(dependent.at(self.codes[rows]), best))
         return measured
+
+    def _by_judge(self, rows: np.ndarray, pictures: Tensor) -> Effect:
+        """What the classifier of another architecture sees of edited pictures."""
+        assert self.judge is not None
+        before, after = (
+            self.judge.predictions(x).numpy() for x in (self.unedited[rows], pictures)
+        )
+        return Effect(self.judge.names, before, after)
 
     def _errors(self, rows: np.ndarray, y: Tensor, truth: Tensor | None) -> dict[str, Any]:
         names = ("counterfactual_error", "do_nothing_error", "model_of_truth_error")

@@ -60,10 +60,11 @@ class World:
 
 @pytest.fixture
 def measure(monkeypatch):
-    def run(world):
+    def run(world, judge=None):
         monkeypatch.setattr(evaluation, "load_checkpoint", lambda folder: world)
         monkeypatch.setattr(evaluation, "load_card", lambda folder: {"dataset": "blocks"})
         monkeypatch.setattr(evaluation, "load_classifier", lambda name: world)
+        monkeypatch.setattr(evaluation, "load_judge", lambda name: judge)
         monkeypatch.setattr(evaluation, "load_dataset", lambda name, split: world.data(split))
         return evaluation.evaluate_concepts("anywhere")
 
@@ -87,6 +88,16 @@ def test_a_model_that_adds_cleanly_is_measured_clean(measure):
 def test_strength_is_chosen_where_success_beats_leakage(measure):
     figures = measure(World())["attributes"]["a"]
     assert figures["best_strength"] == 0.625  # the first at which 0.6 is passed
+
+
+def test_a_second_classifier_judges_what_the_first_has_chosen(measure):
+    figures = measure(World(), judge=World(wrong=(1,)))["attributes"]
+    first, second = figures["a"], figures["a"]["judge"]
+    assert (second["success_at_best"], second["leakage"]) == (first["success_at_best"], 0)
+    assert "judge" not in measure(World())["attributes"]["a"]
+    strict = World()
+    strict.predictions = lambda x: World.__call__(strict, x) > 0.2  # wants much more
+    assert measure(World(), judge=strict)["attributes"]["a"]["judge"]["success_at_best"] == 0
 
 
 def test_what_leaks_is_found_and_named(measure):
