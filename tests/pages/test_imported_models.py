@@ -82,7 +82,7 @@ def test_concepts_opens(model):
 
 def test_the_library_says_what_each_is():
     said = {c.name: decoded(c.name, str(c.folder), "")[1] for c in list_checkpoints()[-4:]}
-    assert said["encoded"].endswith("bernoulli likelihood")
+    assert said["encoded"].endswith("Bernoulli likelihood")
     assert said["no-nats"].endswith("imported vae")
     assert said["alone"].endswith("imported decoder without an encoder")
     assert "codes without a decoder" in said["codes-only"]

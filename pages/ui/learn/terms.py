@@ -154,7 +154,7 @@ def sweep(row: int, seed: int) -> None:
                 note=text(
                     "sweep.note",
                     kl=f"{space.kl.mean():.1f}",
-                    reconstruction=f"{(space.elbo + space.kl).mean():.0f}",
+                    reconstruction=f"{(space.elbo + space.kl).mean():.0f}".replace("-", "−"),
                 ),
             )
         )

@@ -18,7 +18,7 @@ from pages.ui.library.networks import ACCEPTED, Networks, networks_in, offer_imp
 from pages.ui.library.paging import choose_page
 from pages.ui.library.sizes import folder_size, size_words
 from pages.ui.library.source import at_this_machine
-from pages.ui.shared import cache, images, incoming, jobs, visitor
+from pages.ui.shared import cache, formatting, images, incoming, jobs, visitor
 from pages.ui.shared.foreign_text import message, plain
 from vae import CheckpointError, DatasetError, list_checkpoints, load_checkpoint
 from vae.checkpoint import load_card, load_codes, rename_checkpoint
@@ -230,7 +230,7 @@ def decoded(name: str, folder: str, stamp: str) -> tuple[str, str]:
         z = torch.randn((_PICTURES, config.latent_dim), generator=noise).numpy()
     sheet = images.sheet(decode(model, z), 4)
     c, h, w = config.image_shape
-    likelihood = config.likelihood.replace("_", " ")
+    likelihood = formatting.likelihood(config.likelihood)
     kind = f"{likelihood} likelihood" if config.variational else config.kind.lower()
     facts = f"{w}×{h}, {'grey' if c == 1 else 'colour'} · {config.latent_dim} latent dimensions"
     return images.data_url(sheet, max(sheet.shape[1], 112)), f"{facts} · {kind}"

@@ -107,7 +107,7 @@ def show_card(space: LatentSpace) -> None:
     config, card = space.model.config, space.card
     metrics = card.get("metrics") if isinstance(card.get("metrics"), dict) else {}
     numbers = _numbers(metrics)
-    likelihood = config.likelihood.replace("_", " ")
+    likelihood = formatting.likelihood(config.likelihood)
     st.markdown(
         f"**{config.kind}**, {config.latent_dim} latent dimensions, {likelihood} likelihood. "
         f"Measured on {numbers.get('n', len(space)):,} held-out images."

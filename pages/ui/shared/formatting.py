@@ -14,6 +14,7 @@ __all__ = [
     "bounds_in_words",
     "concept",
     "figure_of",
+    "likelihood",
     "mention",
     "milliseconds",
     "nats",
@@ -24,6 +25,12 @@ __all__ = [
 ]
 
 
+_LIKELIHOODS = {
+    "bernoulli": "Bernoulli",
+    "continuous_bernoulli": "continuous Bernoulli",
+    "gaussian": "Gaussian",
+    "gaussian_fixed": "Gaussian fixed",
+}
 _SURE = 3.0  # nats: the mean of weights is e³ times what is true with a probability below 5 %
 
 
@@ -36,6 +43,11 @@ def words(name: str) -> str:
     """An identifier as a visitor reads it: `long_hair` is "Long hair"."""
     text = name.replace("_", " ")
     return text[:1].upper() + text[1:]
+
+
+def likelihood(name: str) -> str:
+    """A likelihood in running text, such as `continuous Bernoulli`."""
+    return _LIKELIHOODS.get(name, name.replace("_", " "))
 
 
 def concept(name: str) -> str:

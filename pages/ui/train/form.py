@@ -124,7 +124,7 @@ def _own(imported: dict[str, ImportedDataset]) -> RunConfig:
     n, c, h, w = imported[name].shape
     st.caption(
         f"{n:,} pictures of {w}×{h}, {'grey' if c == 1 else 'colour'}: "
-        f"{model['likelihood'].replace('_', ' ')} likelihood, {model['latent_dim']} latent "
+        f"{formatting.likelihood(model['likelihood'])} likelihood, {model['latent_dim']} latent "
         f"dimensions, {training.epochs} epochs. All of it can be changed below."
     )
     return config
@@ -159,7 +159,7 @@ def _details(preset: RunConfig, imported: list[str], key: str | None) -> RunConf
             LIKELIHOODS,
             LIKELIHOODS.index(model["likelihood"]),
             key=f"{key}-likelihood",
-            format_func=lambda k: k.replace("_", " ").capitalize(),
+            format_func=formatting.likelihood,
             help=explain(
                 "likelihood",
                 "Bernoulli suits black-and-white images, continuous Bernoulli grey levels, "

@@ -205,7 +205,7 @@ def _likelihood(config: RunConfig) -> str:
     """What must be the same for nats to be compared."""
     if config.start and "likelihood" not in config.model:
         return f"started from {formatting.verbatim(config.start)}"
-    likelihood = config.model.get("likelihood", "bernoulli").replace("_", " ")
+    likelihood = formatting.likelihood(config.model.get("likelihood", "bernoulli"))
     return likelihood + ("" if config.model.get("variational", True) else ", autoencoder")
 
 

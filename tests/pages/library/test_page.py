@@ -182,7 +182,7 @@ def test_the_training_form_proposes_what_suits_an_imported_set(data, monkeypatch
 
     monkeypatch.setattr("pages.ui.train.form.start_run", start)
     at = visit("train.py", visitor=Visitor(train=TrainState(dataset="mine")))
-    assert "continuous bernoulli likelihood" in texts(at)
+    assert "continuous Bernoulli likelihood" in texts(at)
     at.button(key="start").click().run()
     (config,) = started
     assert config == propose(list_datasets()[0]) and config.dataset == "mine"
