@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 _MANY = 8  # points from which on their neighbours are searched together
+_FEW = 4  # neighbours up to which they are searched one after another
 _AT_ONCE = 4_000_000  # distances that are held at a time
 _ALMOST = 1e-6  # radians from parallel or opposite, where the plane of rotation is undefined
 
@@ -209,10 +210,21 @@ def _of_many(codes: np.ndarray, z: np.ndarray, k: int) -> Iterator[tuple[np.ndar
     step = max(1, _AT_ONCE // len(codes))
     for start in range(0, len(z), step):
         part = squares - 2 * points[start : start + step] @ known.T
-        near = np.argpartition(part, k - 1, axis=1)[:, :k]
+        near = _smallest(part, k)
         for query, rows in zip(z[start : start + step], np.sort(near), strict=True):
             order, distances = _nearest(codes[rows], query, k)
             yield rows[order], distances
+
+
+def _smallest(values: np.ndarray, k: int) -> np.ndarray:
+    """Columns `(M, k)` of the smallest values `(M, N)` of each row, which may be changed."""
+    if k > _FEW:
+        return np.argpartition(values, k - 1, axis=1)[:, :k]
+    found = np.empty((len(values), k), np.int64)
+    for place in range(k):  # several passes are quicker than one that sorts
+        found[:, place] = values.argmin(1)
+        np.put_along_axis(values, found[:, place : place + 1], np.inf, 1)
+    return found
 
 
 LARGEST_CODE = 1_000_000  # bound on the entries of a code: far outside any data, without overflow

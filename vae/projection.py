@@ -70,7 +70,9 @@ def fit_pca(codes: np.ndarray, components: int = 2) -> PCA:
     """
     codes = _finite(codes)
     mean = codes.mean(0)
-    _, singular, rows = np.linalg.svd(codes - mean, full_matrices=False)
+    # The triangle of a QR decomposition has the same directions, in as many rows as dimensions.
+    triangle = np.linalg.qr(codes - mean, mode="r")
+    _, singular, rows = np.linalg.svd(triangle, full_matrices=False)
     rows = rows[:components]
     signs = np.sign(rows[np.arange(len(rows)), np.abs(rows).argmax(1)])
     deviations = singular[:components] / np.sqrt(max(len(codes) - 1, 1))

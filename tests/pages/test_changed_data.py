@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from pages.ui.shared.visitor import PathsState, Visitor
 from vae import VAE, DatasetError, VAEConfig
 from vae.checkpoint import load_codes, save_card, save_checkpoint, save_codes
 from vae.codes import write_reference
-from vae.datasets import load_dataset
+from vae.datasets import load_dataset, source_stamp
+from vae.imports import find_import, import_source
 from vae.runs.folder import RunConfig
 from vae.training.loop import TrainingConfig
 
@@ -194,6 +196,31 @@ def test_files_are_looked_at_for_a_small_part_of_the_time(mine, monkeypatch):
     assert [cache.stamp_of("a") for _ in range(5)] == ["1"] * 5
     now[0] += 21
     assert cache.stamp_of("a") == "2" and cache.stamp_of("b") == "3" and len(looked) == 3
+
+
+def test_nobody_waits_for_a_look_at_many_files_who_can_go_on_without_it(mine, monkeypatch):
+    import_source(mine, "kept")
+    content = find_import("kept").card["content"]
+    looking, seen, looked = threading.Event(), threading.Event(), source_stamp
+
+    def slow(name):
+        looking.set()
+        assert seen.wait(60)
+        return looked(name)
+
+    monkeypatch.setattr(cache, "source_stamp", slow)
+    monkeypatch.setattr(cache, "_REST", 0)
+    fill(mine, {"other.png": picture(4_000)})
+    assert cache.stamp_of("kept") == content and looking.is_set()  # an import stays as it was
+    look, _ = cache._looks["kept"]
+    seen.set()
+    assert "has changed since it was imported" in look.result(60)
+    assert "has changed since it was imported" in cache.stamp_of("kept")
+    looking.clear()
+    seen.clear()
+    assert "has changed since it was imported" in cache.stamp_of("kept")  # as it was last seen
+    assert looking.wait(60)
+    seen.set()
 
 
 def test_codes_of_an_earlier_version_open_and_say_when_numbers_disagree(mine, tmp_path):

@@ -75,6 +75,7 @@ class _Folder:
         if not path.is_dir():
             raise DatasetError(f"There is no folder or archive {path}. Check the path.")
         self.path = path
+        self._inside = f"{path}/"
         self._follow = follow_links
         self.follows = follow_links is not False
         self.links: Mapping[str, str] = {}
@@ -87,30 +88,29 @@ class _Folder:
         for folder, inner, members in os.walk(self.path, followlinks=bool(self._follow)):
             inside = folder[len(str(self.path)) :].strip(os.sep).replace(os.sep, "/")
             if self._follow is not None:
-                links |= self._links(folder, inside, inner, members)
-                members = self._without_links(folder, inner, members, entered)
+                with os.scandir(folder) as entries:  # which asks for no file's state
+                    linked = {entry.name for entry in entries if entry.is_symlink()}
+                for name in linked:
+                    real = os.path.realpath(os.path.join(folder, name))
+                    links[f"{inside}/{name}" if inside else name] = real
+                members = self._without_links(folder, inner, members, linked, entered)
             files += [f"{inside}/{member}" if inside else member for member in members]
             if len(files) > MAX_FILES:
                 raise DatasetError(f"{self.path} holds more than {MAX_FILES:,} files.")
         return files
 
-    @staticmethod
-    def _links(folder: str, inside: str, inner: list[str], members: list[str]) -> dict[str, str]:
-        """Where links of a folder lead, by name."""
-        paths = {name: os.path.join(folder, name) for name in [*inner, *members]}
-        return {
-            f"{inside}/{name}" if inside else name: os.path.realpath(path)
-            for name, path in paths.items()
-            if os.path.islink(path)
-        }
-
     def _without_links(
-        self, folder: str, inner: list[str], members: list[str], entered: set[str]
+        self,
+        folder: str,
+        inner: list[str],
+        members: list[str],
+        linked: set[str],
+        entered: set[str],
     ) -> list[str]:
         """Takes out links that are not followed, or lead in a circle."""
         inner.sort()
         if not self._follow:
-            return [n for n in members if not os.path.islink(os.path.join(folder, n))]
+            return [name for name in members if name not in linked]
         for name in list(inner):
             real = os.path.realpath(os.path.join(folder, name))
             if real in entered:
@@ -126,7 +126,7 @@ class _Folder:
 
     def _stat(self, name: str) -> tuple[int, int]:
         try:
-            status = os.stat(f"{self.path}/{name}")
+            status = os.stat(self._inside + name)
         except OSError:
             return -1, 0
         return status.st_size, status.st_mtime_ns

@@ -85,8 +85,9 @@ def source_stamp(path: Path, labels: str | Path | None, follow_links: bool) -> s
             continue
         files = open_files(file, follow_links=follow_links)
         names = sorted(files.names())
-        for name, number in zip(names, _pairs(files.stamp(names)), strict=True):
-            digest.update(f"{name}\0{number}\n".encode("utf-8", "surrogateescape"))
+        pairs = _pairs(files.stamp(names))
+        lines = [f"{name}\0{pair}\n" for name, pair in zip(names, pairs, strict=True)]
+        digest.update("".join(lines).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:32]
 
 

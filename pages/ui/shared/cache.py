@@ -8,8 +8,10 @@ from __future__ import annotations
 import gc
 import importlib
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +26,7 @@ from vae.checkpoint import load_card
 from vae.classifier import classifier_file
 from vae.codes import change_since
 from vae.datasets import Dataset, load_dataset, source_fingerprint, source_stamp
+from vae.imports import find_import
 from vae.likely_codes import LEVEL, complete
 from vae.locations import FILES, Checkpoint, all_checkpoints
 
@@ -49,7 +52,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _EXACT = 1_000_000  # numbers of codes that a browser gets as they are
 _REST = 20  # times as long as it took before a dataset's files are looked at again
+_PATIENCE = 0.3  # seconds that a run waits for a look at files where it knows what was there
 _checked: dict[str, tuple[float, str]] = {}  # by dataset: until when its stamp holds, the stamp
+_looks: dict[str, tuple[Future[str], float]] = {}  # by dataset: looks being taken, since when
+_looking = ThreadPoolExecutor(2, "looking")
+_lock = threading.Lock()
 
 
 def shared(
@@ -85,20 +92,41 @@ _KEYS: dict[type, Callable[[Any], Any]] = {
 def stamp_of(name: str) -> str:
     """Text that changes whenever a dataset's files do.
 
-    Looking at them takes a while where there are many: it is done for 5 % of the time at most, so
-    that a change shows at once in a small folder, and after seconds in one of a hundred thousand
-    pictures.
+    Looking at them takes a while where there are many: it is done in a thread and for 5 % of the
+    time at most, and nobody waits longer than a moment for it who can go on with what was there
+    last, or with an import, which stays as it was. So a change shows at once in a small folder,
+    and after seconds in one of a hundred thousand pictures.
 
     Raises:
         DatasetError: if the folder or archive cannot be used.
     """
-    until, stamp = _checked.get(name, (0.0, ""))
-    start = time.monotonic()
-    if start >= until:
+    until, stamp = _checked.get(name, (0.0, None))
+    if stamp is not None and time.monotonic() < until:
+        return stamp
+    with _lock:
+        if name not in _looks:
+            _looks[name] = _looking.submit(_look, name), time.monotonic()
+        look, begun = _looks[name]
+    if stamp is None and (found := find_import(name)) is not None:
+        stamp = found.card["content"]
+    if stamp is None:
+        return look.result()
+    try:
+        return look.result(max(0.0, begun + _PATIENCE - time.monotonic()))
+    except TimeoutError:
+        return stamp
+
+
+def _look(name: str) -> str:
+    try:
+        start = time.monotonic()
         stamp = source_stamp(name)
         end = time.monotonic()
         _checked[name] = end + _REST * (end - start), stamp
-    return stamp
+        return stamp
+    finally:
+        with _lock:
+            del _looks[name]
 
 
 @st.cache_resource(max_entries=8, show_spinner="Loading the images…")
@@ -121,7 +149,7 @@ def dataset(
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _fingerprint(name: str, stamp: str) -> str:
-    return source_fingerprint(name)
+    return stamp if find_import(name) is not None else source_fingerprint(name)
 
 
 def change_of(folder: Path) -> str:
@@ -139,8 +167,8 @@ def change_of(folder: Path) -> str:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Opening the model…")
-def _latent_space(checkpoint: Checkpoint, stamp: str) -> LatentSpace:
-    return read_latent_space(checkpoint, stamp, dataset)
+def _latent_space(checkpoint: Checkpoint, stamp: str, _images_stamp: str) -> LatentSpace:
+    return read_latent_space(checkpoint, stamp, dataset, _images_stamp)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -166,8 +194,8 @@ def latent_space(name: str) -> LatentSpace:
     dataset = _name_of_dataset(folder, stamp)
     images_stamp = stamp_of(dataset)
     if images_stamp:  # of data that somebody brought, whose classifier may come later
-        images_stamp += _changed(classifier_file(dataset))
-    return _latent_space(known[name], f"{stamp}-{images_stamp}" if images_stamp else stamp)
+        stamp = f"{stamp}-{images_stamp}{_changed(classifier_file(dataset))}"
+    return _latent_space(known[name], stamp, images_stamp)
 
 
 def _changed(file: Path) -> str:

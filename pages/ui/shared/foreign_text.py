@@ -42,7 +42,9 @@ def plain(
             `st.multiselect`, cells of tables, alternative texts, our own components.
         longest: characters that are kept of the text.
     """
-    visible = "".join(_visible(c) for c in " ".join(str(text)[: 10 * longest].split()))
+    visible = " ".join(str(text)[: 10 * longest].split())
+    if not (visible.isascii() and visible.isprintable()):
+        visible = "".join(map(_visible, visible))
     if len(visible) > longest:
         visible = visible[: longest - 1].rstrip() + "…"
     if where == "chart":

@@ -20,7 +20,7 @@ from vae.classifier import Classifier, load_classifier
 from vae.code_distribution import FILE, CodeDistribution, load_code_distribution
 from vae.codes import BOUNDS, FittedGaussian, decode, encode, find_reference
 from vae.datasets import Dataset, DatasetError
-from vae.imports import find_import, source_change
+from vae.imports import find_import
 from vae.latent import NeighbourDistances, evenly, neighbours
 from vae.locations import Checkpoint
 from vae.objective import kl_per_dimension
@@ -299,7 +299,10 @@ def _small(x: Tensor) -> np.ndarray:
 
 
 def read_latent_space(
-    checkpoint: Checkpoint, stamp: str, load: Callable[[str, str, tuple[int, int, int]], Dataset]
+    checkpoint: Checkpoint,
+    stamp: str,
+    load: Callable[[str, str, tuple[int, int, int]], Dataset],
+    images_stamp: str,
 ) -> LatentSpace:
     """Reads a checkpoint's folder and its images; computes the codes where it has none.
 
@@ -307,6 +310,7 @@ def read_latent_space(
         checkpoint: checkpoint to be read.
         stamp: kept with it.
         load: gives a dataset by name, split and shape of its images.
+        images_stamp: of the dataset; that of an import ends in a message if its source changed.
 
     Raises:
         CheckpointError: a damaged checkpoint.
@@ -328,7 +332,7 @@ def read_latent_space(
     else:
         data, notices = load_split(str(card.get("split", "test"))), ()
     imported = find_import(name)
-    if imported is not None and (change := source_change(imported)):
+    if imported is not None and (change := images_stamp.removeprefix(imported.card["content"])):
         notices = (*notices, change)
     first = int(codes["index"][matched][0]) if saved else 0  # others may be gone
     _check_weights(checkpoint.folder, model, data.images[first])
