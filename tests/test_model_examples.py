@@ -47,14 +47,10 @@ def test_a_network_is_trained_by_the_elbo_of_the_library(recipe, name):
 @pytest.mark.parametrize("name", TRAINED)
 def test_its_export_gives_the_same(recipe, name, tmp_path):
     torch.manual_seed(0)
-    decoder, encoder = recipe(name).build()
-    shapes = {"residual": (8, 7, 7), "convolutional": (16,), "disentangling": (10,)}
-    how = {"latent_shape": shapes.get(name), "image_shape": (1, 28, 28)}
-    how |= {"encoder_output": "log_variance", "output": "logits"}
-    model = wrap_model(decoder, encoder, **how)
+    module, x = recipe(name), load_dataset("digits", "test").images[:9]
+    model = wrap_model(*module.build(), images=x, **module.HOW)
     files = export_networks(model, tmp_path)  # raises if it does not
-    x = load_dataset("digits", "test").images[:9]
-    again = wrap_model(*map(OnnxNetwork, files), **how)
+    again = wrap_model(*map(OnnxNetwork, files), images=x, **module.HOW)
     assert torch.allclose(again.encoder(x).mean, model.encoder(x).mean, atol=1e-4)
     z = torch.randn(9, model.latent_dim)
     assert torch.allclose(again.decoder(z).mean, model.decoder(z).mean, atol=1e-4)

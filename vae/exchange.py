@@ -15,6 +15,7 @@ from pathlib import Path
 from .checkpoint import CheckpointError, find_checkpoint, load_card, load_checkpoint, load_codes
 from .datasets import DatasetError, dataset_names, is_path
 from .files import new_archive, write_file
+from .imported_models.networks import try_network
 from .imports import export_dataset, find_dataset, import_source
 from .locations import FILES, NAME, data_folder, list_checkpoints
 from .schema import decode
@@ -101,6 +102,8 @@ def import_model(
     with new_checkpoint(name) as (folder, kept):
         _unpack(Path(file), folder, progress or (lambda fraction, words: None))
         load_checkpoint(folder)
+        for network in sorted(folder.glob("*.onnx")):
+            try_network(network)
         if (folder / "codes.safetensors").exists():
             load_codes(folder)
         told = _settle_dataset(folder, name, progress, cancelled)

@@ -11,6 +11,8 @@ from __future__ import annotations
 from recipe import run
 from torch import Tensor, nn
 
+HOW = {"likelihood": "bernoulli", "latent_shape": 16, "output": "logits"}
+
 
 class ConvolutionalVAE(nn.Module):
     """28 → 14 → 7 pixels a side, 16 latent dimensions."""
@@ -44,7 +46,7 @@ def build() -> tuple[nn.Module, None]:
 
 def main(arguments: list[str] | None = None) -> tuple[float, float]:
     """Trains it; gives the ELBO before and after."""
-    return run(build, __doc__, arguments, likelihood="bernoulli", latent_shape=16, output="logits")
+    return run(build, __doc__, arguments, **HOW)
 
 
 if __name__ == "__main__":

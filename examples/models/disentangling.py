@@ -12,6 +12,13 @@ from __future__ import annotations
 from recipe import run
 from torch import nn
 
+HOW = {
+    "likelihood": "bernoulli",
+    "latent_shape": 10,
+    "output": "logits",
+    "encoder_output": "log_variance",
+}
+
 
 def build(latent_dim: int = 10) -> tuple[nn.Module, nn.Module]:
     """Decoder and encoder."""
@@ -30,17 +37,7 @@ def build(latent_dim: int = 10) -> tuple[nn.Module, nn.Module]:
 
 def main(arguments: list[str] | None = None) -> tuple[float, float]:
     """Trains it; gives the ELBO before and after."""
-    return run(
-        build,
-        __doc__,
-        arguments,
-        beta=4.0,
-        rate=5e-4,
-        likelihood="bernoulli",
-        latent_shape=10,
-        output="logits",
-        encoder_output="log_variance",
-    )
+    return run(build, __doc__, arguments, beta=4.0, rate=5e-4, **HOW)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import torch
 from recipe import run
 from torch import Tensor, nn
 
+HOW = {"likelihood": "bernoulli"}
+
 
 class Encoder(nn.Module):
     """Rows of pixels to mean and log-variance."""
@@ -35,7 +37,7 @@ def build() -> tuple[nn.Module, nn.Module]:
 
 def main(arguments: list[str] | None = None) -> tuple[float, float]:
     """Trains it; gives the ELBO before and after."""
-    return run(build, __doc__, arguments, likelihood="bernoulli")
+    return run(build, __doc__, arguments, **HOW)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from onnx import TensorProto, helper, numpy_helper
 from vae import import_networks
 
 D = 4
+HOW = {"likelihood": "bernoulli"}
 
 
 def _model(nodes: list, given: tuple, outputs: list[str], weights: dict) -> onnx.ModelProto:
@@ -116,7 +117,7 @@ def main(arguments: list[str] | None = None) -> None:
             *write(Path(place)),
             name=options.name,
             dataset="digits",
-            likelihood="bernoulli",
+            **HOW,
             limit=options.images,
             tsne=False,
         )

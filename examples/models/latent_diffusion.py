@@ -13,6 +13,8 @@ import sys
 from recipe import run
 from torch import nn
 
+HOW = {"likelihood": "gaussian_fixed", "latent_shape": (4, 8, 8), "pixel_range": (-1, 1)}
+
 
 def build() -> tuple[nn.Module, None]:
     """The module, which is both: 64×64 pixels, three halvings."""
@@ -31,16 +33,7 @@ def build() -> tuple[nn.Module, None]:
 
 def main(arguments: list[str] | None = None) -> tuple[float, float]:
     """Trains it; gives the ELBO before and after."""
-    return run(
-        build,
-        __doc__,
-        arguments,
-        dataset="faces",
-        rate=1e-3,
-        likelihood="gaussian_fixed",
-        latent_shape=(4, 8, 8),
-        pixel_range=(-1, 1),
-    )
+    return run(build, __doc__, arguments, dataset="faces", rate=1e-3, **HOW)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,13 @@ from __future__ import annotations
 from recipe import run
 from torch import Tensor, nn
 
+HOW = {
+    "likelihood": "bernoulli",
+    "latent_shape": (8, 7, 7),
+    "output": "logits",
+    "encoder_output": "log_variance",
+}
+
 
 class Block(nn.Module):
     """x + f(x), with normalisation and SiLU before each convolution."""
@@ -44,15 +51,7 @@ def build() -> tuple[nn.Module, nn.Module]:
 
 def main(arguments: list[str] | None = None) -> tuple[float, float]:
     """Trains it; gives the ELBO before and after."""
-    return run(
-        build,
-        __doc__,
-        arguments,
-        likelihood="bernoulli",
-        latent_shape=(8, 7, 7),
-        output="logits",
-        encoder_output="log_variance",
-    )
+    return run(build, __doc__, arguments, **HOW)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from ..exchange import ImportedModel, new_checkpoint
 from ..imports import import_images
 from .config import ImportedConfig
 from .files import DECODER, ENCODER, save_imported
-from .networks import OnnxNetwork
+from .networks import OnnxNetwork, try_network
 from .onnx_file import ImportedModelError, read_onnx_model
 from .wrapped import NearestImages, WrappedModel
 from .wrapping import describe
@@ -88,6 +88,11 @@ def import_networks(
             "There is neither a decoder nor a file of codes; expected --decoder decoder.onnx, or "
             "--codes codes.npz."
         )
+    if encoder is not None and codes is not None:
+        raise ImportedModelError(
+            "There are an encoder and a file of codes; expected one of them: the encoder gives "
+            "the codes of the images."
+        )
     if dataset is None and (encoder is not None or codes is not None):
         raise ImportedModelError(
             "Name the dataset whose images the model is shown with: --dataset NAME. "
@@ -100,9 +105,6 @@ def import_networks(
             if source is not None:
                 networks[file] = _take(Path(source), folder / file)
         given = None if codes is None else read_codes(codes)
-        if given is not None:  # they stand in for an encoder
-            networks.pop(ENCODER, None)
-            (folder / ENCODER).unlink(missing_ok=True)
         data = None if dataset is None else _load(dataset, networks)
         images = None if data is None else data.images[:64]
         if DECODER in networks:
@@ -146,10 +148,7 @@ def _take(source: Path, target: Path) -> OnnxNetwork:
     """Checks a file, puts it into the folder with all of its weights, and runs it once."""
     model = read_onnx_model(source)
     target.write_bytes(model.SerializeToString())
-    trial = OnnxNetwork(target, trial=True)
-    assert trial.input_shape is not None
-    trial(torch.zeros(1, *trial.input_shape))
-    trial.session.close()
+    try_network(target)
     return OnnxNetwork(target)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .onnx_file import ImportedModelError, read_onnx_model
 from .session import OnnxSession
 
-__all__ = ["ModuleNetwork", "Network", "OnnxNetwork", "network_of"]
+__all__ = ["ModuleNetwork", "Network", "OnnxNetwork", "network_of", "try_network"]
 
 _open: WeakValueDictionary[tuple[str, int, int], OnnxSession] = WeakValueDictionary()
 _opening = threading.Lock()
@@ -154,6 +154,23 @@ class OnnxNetwork(Network):
         assert self.input_shape is not None
         given = x.detach().cpu().numpy().astype(np.float32).reshape(len(x), *self.input_shape)
         return [torch.from_numpy(np.array(a)).to(x.device) for a in self.session(given)]
+
+
+def try_network(file: str | Path) -> None:
+    """Runs a stranger's network once, with little memory and time.
+
+    Args:
+        file: path of an ONNX file, with all weights inside.
+
+    Raises:
+        ImportedModelError: if it cannot be computed so.
+    """
+    network = OnnxNetwork(file, trial=True)
+    assert network.input_shape is not None
+    try:
+        network(torch.zeros(1, *network.input_shape))
+    finally:
+        network.session.close()
 
 
 def network_of(source: Any, method: str) -> Network:

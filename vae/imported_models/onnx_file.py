@@ -74,8 +74,8 @@ def read_onnx_model(path: str | Path) -> ModelProto:
     Returns:
         The model, which holds all of its weights: one input, standard operators of a known
         version in an order in which each finds what it needs, weights of the sizes that they
-        claim; no subgraphs, no functions, no operator that draws at random. An output that is
-        drawn at random is left out where there are others.
+        claim; no subgraphs, no functions, no operator that draws at random. What no output needs
+        is left out, and so are outputs drawn at random where there are others.
 
     Raises:
         ImportedModelError: if the file is missing, damaged, too large, or holds something else;
@@ -93,9 +93,9 @@ def read_onnx_model(path: str | Path) -> ModelProto:
     if model.graph.sparse_initializer:
         raise ImportedModelError(f"{label} has sparse weights; expected dense ones.")
     _check_order(model.graph, label)
-    _leave_out_draws(model.graph)
     for place, node in enumerate(model.graph.node):
         _check_node(onnx, node, place, version, label)
+    _keep_needed(model.graph, label)
     _settle_weights(onnx, model, file, label)
     _check_input(onnx, model.graph, label)
     return model
@@ -155,8 +155,8 @@ def _check_order(graph: GraphProto, label: str) -> None:
         raise ImportedModelError(f"{label} has an output that no node gives, or none.")
 
 
-def _leave_out_draws(graph: GraphProto) -> None:
-    """Removes outputs that are drawn at random where others are not, and what only they need.
+def _keep_needed(graph: GraphProto, label: str) -> None:
+    """Removes what no output needs, and outputs drawn at random where others are not.
 
     Encoders often give a draw beside mean and log-variance.
     """
@@ -165,16 +165,22 @@ def _leave_out_draws(graph: GraphProto) -> None:
         if node.op_type in _RANDOM or drawn.intersection(node.input):
             drawn.update(node.output)
     kept = [entry for entry in graph.output if entry.name not in drawn]
-    if not kept or len(kept) == len(graph.output):
-        return
+    if not kept:
+        place, node = next((k, n) for k, n in enumerate(graph.node) if n.op_type in _RANDOM)
+        raise ImportedModelError(
+            f"{_where(node, place)} of {label} draws at random; expected a network that gives the "
+            "same for the same. Export mean and log-variance of an encoder, not a draw."
+        )
     needed, nodes = {entry.name for entry in kept}, []
     for node in reversed(graph.node):
         if needed.intersection(node.output):
             needed.update(node.input)
             nodes.append(node)
-    del graph.output[:], graph.node[:]
-    graph.output.extend(kept)
-    graph.node.extend(reversed(nodes))
+    weights = [tensor for tensor in graph.initializer if tensor.name in needed]
+    for field, left in (("output", kept), ("node", nodes[::-1]), ("initializer", weights)):
+        copies = [type(entry).FromString(entry.SerializeToString()) for entry in left]
+        graph.ClearField(field)
+        getattr(graph, field).extend(copies)
 
 
 def _check_node(onnx: Any, node: NodeProto, place: int, version: int, label: str) -> None:
@@ -187,11 +193,6 @@ def _check_node(onnx: Any, node: NodeProto, place: int, version: int, label: str
     if node.domain not in ("", "ai.onnx"):
         raise ImportedModelError(
             f"{where} is an operator of {_short(node.domain)!r}; expected standard operators."
-        )
-    if node.op_type in _RANDOM:
-        raise ImportedModelError(
-            f"{where} draws at random; expected a network that gives the same for the same. "
-            "Export mean and log-variance of an encoder, not a draw."
         )
     try:
         schema = onnx.defs.get_schema(node.op_type, version)
