@@ -17,7 +17,7 @@ def graph_of_layers(layers: nn.Sequential, latent_dim: int) -> DecoderGraph:
     Raises:
         GraphError: if a layer is of a kind that no decoder of this library has.
     """
-    builder = GraphBuilder((latent_dim,))
+    builder = GraphBuilder((latent_dim,), "cpu")
     value = "code"
     for number, layer in enumerate(layers):
         value = _layer(builder, value, layer, number)

@@ -125,9 +125,16 @@ class DecoderGraph:
 
 
 class GraphBuilder:
-    """Collects steps and weights; shapes follow from running each step without numbers."""
+    """Collects steps and weights; shapes follow from running each step.
 
-    def __init__(self, latent_shape: tuple[int, ...]) -> None:
+    Args:
+        latent_shape: shape of one code.
+        device: `meta` runs the steps without numbers, whatever sizes they claim, but imports
+            torch's compiler, which takes four seconds; `cpu` runs them on zeros.
+    """
+
+    def __init__(self, latent_shape: tuple[int, ...], device: str = "meta") -> None:
+        self._zero = torch.zeros((), device=device)
         self.steps: list[GraphStep] = []
         self.weights: dict[str, np.ndarray] = {}
         self.shapes: dict[str, tuple[int, ...]] = {"code": (1, *latent_shape)}
@@ -156,7 +163,7 @@ class GraphBuilder:
         output = output or f"value-{len(self.steps)}"
         shapes = [self.shape(name) for name in inputs]
         try:
-            result = compute(op, [torch.empty(s, device="meta") for s in shapes], attributes)
+            result = compute(op, [self._zero.expand(s) for s in shapes], attributes)
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
             found = ", ".join("×".join(map(str, shape)) for shape in shapes)
             raise GraphError(f"{op} of {found} does not fit: {error}") from error
