@@ -177,7 +177,8 @@ def test_shipped_checkpoints_come_first_and_all_load(tmp_path, monkeypatch):
 
 def test_opening_a_checkpoint_does_not_wait_for_torchs_compiler():
     code = (
-        "import sys; from vae import load_checkpoint; from vae.decoder_export import decoder_bytes;"
+        "import sys; from vae import load_checkpoint;"
+        "from vae.decoder_export import decoder_bytes;"
         "decoder_bytes(load_checkpoint('checkpoints/digits'));"
         "sys.exit(not {'torch._dynamo', 'sympy'}.isdisjoint(sys.modules))"
     )
