@@ -140,6 +140,11 @@ class VAEConfig(Fields):
         return self.variational
 
     @property
+    def differentiable(self) -> bool:
+        """Whether its networks compute in 64 bits with gradients, as a lesson needs them."""
+        return True
+
+    @property
     def encodes(self) -> bool:
         """Whether there is an encoder."""
         return True

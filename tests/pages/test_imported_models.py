@@ -103,6 +103,11 @@ def test_the_server_decodes_what_the_library_decodes(serve):
         assert np.abs(found - wanted.numpy().ravel()).max() < 0.6 / 255
 
 
+@pytest.mark.parametrize("lesson", ["learn_amortised.py", "learn_reparameterisation.py"])
+def test_lessons_that_follow_gradients_ask_for_another_model(lesson):
+    assert "choose another" in visit(lesson, "encoded")
+
+
 def test_the_library_imports_what_was_uploaded(monkeypatch):
     quick = functools.partial(networks.import_networks, tsne=False)
     monkeypatch.setattr(networks, "import_networks", quick)

@@ -117,6 +117,11 @@ class ImportedConfig(VAEConfig):
         return self.encoder != "point" and self.decoder == "network"
 
     @property
+    def differentiable(self) -> bool:
+        """Whether its networks compute in 64 bits with gradients: a file's do not."""
+        return False
+
+    @property
     def encodes(self) -> bool:
         """Whether there is an encoder."""
         return self.encoder != "none"

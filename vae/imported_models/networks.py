@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..decoder_graph import GraphError, graph_of_onnx
+from ..decoder_graph.operations import activate, compute
 from .onnx_file import ImportedModelError, read_onnx_model
 from .session import OnnxSession
 
@@ -19,6 +22,7 @@ __all__ = ["ModuleNetwork", "Network", "OnnxNetwork", "network_of", "try_network
 
 _open: WeakValueDictionary[tuple[str, int, int], OnnxSession] = WeakValueDictionary()
 _opening = threading.Lock()
+_MOST_IN_TORCH = 500_000_000  # multiply-adds; the app's own process computes gradients
 _FIELDS = (  # of answers that are objects: of a posterior, and of what wraps one
     ("mean", ("log_variance", "logvar", "log_var", "log_covariance")),
     ("mean", ("stddev", "std", "scale")),
@@ -115,7 +119,10 @@ def _tensors_in(answer: Any) -> tuple[tuple[str, ...], list[Tensor]]:
 
 
 class OnnxNetwork(Network):
-    """An ONNX file, which runs in a process of its own; it has no gradient.
+    """An ONNX file, which runs in a process of its own.
+
+    Where a gradient is asked for, torch computes the same steps, as far as the browser's kernel
+    knows them; otherwise there is none.
 
     Args:
         file: path of a file that `read_onnx_model` accepts, with all weights inside.
@@ -152,8 +159,31 @@ class OnnxNetwork(Network):
     def forward(self, x: Tensor) -> list[Tensor]:
         """Computes the outputs `(B, …)`, float32, of inputs `(B, …)`."""
         assert self.input_shape is not None
+        if x.requires_grad and torch.is_grad_enabled() and self._in_torch is not None:
+            return [self._in_torch(x.float().reshape(len(x), *self.input_shape)).to(x.dtype)]
         given = x.detach().cpu().numpy().astype(np.float32).reshape(len(x), *self.input_shape)
         return [torch.from_numpy(np.array(a)).to(x.device) for a in self.session(given)]
+
+    @functools.cached_property
+    def _in_torch(self) -> Callable[[Tensor], Tensor] | None:
+        """The network as steps of torch, for a batch; None where they are not known."""
+        try:
+            graph = graph_of_onnx(read_onnx_model(self.file), self.input_shape)
+        except (GraphError, RuntimeError):
+            return None
+        if len(self.names) > 1 or graph.multiply_adds > _MOST_IN_TORCH:
+            return None
+        weights = {name: torch.from_numpy(array) for name, array in graph.weights.items()}
+
+        def one(x: Tensor) -> Tensor:
+            values = weights | {"code": x.reshape(graph.shapes["code"])}
+            for step in graph.steps:
+                inputs = [values[name] for name in step.inputs]
+                result = compute(step.op, inputs, step.attributes)
+                values[step.output] = activate(result, step.activation)
+            return values[graph.output][0]
+
+        return torch.vmap(one)
 
 
 def try_network(file: str | Path) -> None:

@@ -97,6 +97,10 @@ class OnnxSession:
                     self._chunk = int(np.clip(fits, 1, min(64, 4 * self._chunk)))
         return [np.concatenate(same) for same in zip(*parts, strict=True)]
 
+    def __deepcopy__(self, known: object) -> OnnxSession:
+        """Itself: copies of a model share the process."""
+        return self
+
     def close(self) -> None:
         """Ends the process."""
         with self._lock:

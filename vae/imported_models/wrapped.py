@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -158,10 +156,6 @@ class ImportedDecoder(nn.Module):
             sigma = torch.full_like(mean, config.sigma)
         return Independent(Normal(mean, sigma, validate_args), 3, validate_args)
 
-    def layers(self) -> list[dict[str, Any]]:
-        """No layers that a browser knows: the server decodes."""
-        return []
-
     def graph(self) -> DecoderGraph:
         """The network and what its outputs mean, with weights in 16 bits.
 
@@ -222,10 +216,6 @@ class NearestImages(nn.Module):
         """Returns the images of the codes nearest to `z` `(B, D)`."""
         rows = [torch.cdist(part, self.codes).argmin(1) for part in z.split(_CHUNK)]
         return Pictures(self.pictures[torch.cat(rows)].float() / 255, validate_args)
-
-    def layers(self) -> list[dict[str, Any]]:
-        """No layers that a browser knows: the server decodes."""
-        return []
 
     def graph(self) -> DecoderGraph:
         """There is none.

@@ -127,6 +127,11 @@ class LatentSpace:
         return self.model.config.has_prior
 
     @property
+    def differentiable(self) -> bool:
+        """Whether lessons can follow gradients through its networks: not of imported ones."""
+        return self.model.config.differentiable
+
+    @property
     def encodes(self) -> bool:
         """Whether the model has an encoder, as all but some imported ones have."""
         return self.model.config.encodes
