@@ -288,7 +288,10 @@ def _picture(decoder: Decoder, z: torch.Tensor) -> bytes:
     return grey.to(torch.uint8).numpy().tobytes()
 
 
-_opening = threading.Lock()
+@functools.lru_cache(maxsize=64)
+def _opening(name: str) -> threading.Lock:
+    """Many visitors at once open a model once, and nobody waits for another model."""
+    return threading.Lock()
 
 
 def _open(name: str) -> _Opened:
@@ -298,7 +301,7 @@ def _open(name: str) -> _Opened:
         raise _Refusal(404, "There is no checkpoint of that name here; choose one from the list.")
     try:
         changed = (matches[0].folder / "model.safetensors").stat().st_mtime_ns
-        with _opening:  # many visitors at once load it once
+        with _opening(name):
             return _load(matches[0], changed)
     except (CheckpointError, OSError):
         message = f"The checkpoint {name} cannot be read; the app's log or its page says why."
@@ -328,7 +331,7 @@ def _open_flow(name: str) -> _Flow | None:
     matches = [c for c in all_checkpoints() if c.name == name]
     try:
         changed = (matches[0].folder / FILE).stat().st_mtime_ns
-        with _opening:
+        with _opening(name):
             return _load_flow(matches[0], changed)
     except (CheckpointError, OSError, IndexError):  # its page says what is wrong with the file
         return None
