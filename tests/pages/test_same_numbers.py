@@ -27,7 +27,7 @@ def number(text: str) -> float:
 
 
 @pytest.mark.parametrize("image", [pytest.param(7, marks=pytest.mark.soak), 415])
-def test_the_map_and_the_lesson_agree_on_an_image(image):
+def test_the_map_and_the_lessons_agree_on_an_image(image):
     on_map = {m.label: m.value for m in visit("map", pins=str(image)).metric}
     shown = {name: number(value) for name, value in on_map.items()}
     assert shown["Reconstruction"] - shown["KL"] == pytest.approx(shown["ELBO"], abs=1e-6)
@@ -37,5 +37,10 @@ def test_the_map_and_the_lesson_agree_on_an_image(image):
     evidence, elbo, gap = map(float, re.findall(r"underbrace\{(-?[\d.]+)\}", whole))
     assert evidence == pytest.approx(elbo + gap, abs=1e-6)
     assert shown["ELBO"] == pytest.approx(elbo, abs=0.1), "to the last digit that both show"
+    terms = visit("learn_terms", image=str(image))
+    sums = (m.value for m in terms.markdown if r"\underbrace" in m.value)
+    whole, reconstruction, kl = map(float, re.findall(r"underbrace\{(-?[\d.]+)\}", next(sums)))
+    assert whole == pytest.approx(reconstruction + kl, abs=1e-6)
+    assert (whole, kl) == pytest.approx((shown["ELBO"], -shown["KL"]), abs=0.1)
     if not on_map["Log evidence"].startswith("≥"):
         assert shown["Log evidence"] == pytest.approx(evidence, abs=0.1)
