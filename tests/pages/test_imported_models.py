@@ -19,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui.library import models, networks
 from pages.ui.library.models import decoded
+from pages.ui.map import pin_details
 from pages.ui.server.routes import live_routes
 from pages.ui.shared import cache, incoming, jobs
 from pages.ui.shared.pins import Pin, real_pin
@@ -101,6 +102,14 @@ def test_the_server_decodes_what_the_library_decodes(serve):
             found = np.frombuffer(reply.read(), np.uint8) / 255
         wanted = space.model.decoder(torch.from_numpy(z)[None]).mean[0].clamp(0, 1)
         assert np.abs(found - wanted.numpy().ravel()).max() < 0.6 / 255
+
+
+def test_estimates_that_take_minutes_are_not_begun(monkeypatch):
+    space = cache.latent_space("encoded")
+    monkeypatch.setattr(pin_details, "_seconds", lambda space: 600.0)
+    monkeypatch.setattr(pin_details, "_estimated", lambda space, image: [])
+    said = visit("map.py", "encoded", visitor=Visitor(pins=[real_pin(space, 1)]))
+    assert "python -m vae bounds encoded" in said and "10 min" in said
 
 
 @pytest.mark.parametrize("lesson", ["learn_amortised.py", "learn_reparameterisation.py"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from pages.ui.shared import cache, images
 from pages.ui.shared.foreign_text import plain
-from pages.ui.shared.formatting import bounds_in_words
+from pages.ui.shared.formatting import bounds_in_words, time_words
 from pages.ui.shared.glossary import explain
 from pages.ui.shared.inside import judge
 from pages.ui.shared.latent_space import LatentSpace
@@ -25,6 +26,9 @@ __all__ = ["show_bounds", "show_pin"]
 
 _DECODES = 1_000  # largest number of codes that each estimate decodes
 _NEIGHBOURS = 6  # neighbours shown
+_LONGEST = 60.0  # seconds that the estimates of an image may take
+_TIMED = 8  # decodes from which it is foreseen
+_FOR_EACH_DIMENSION = 30  # decodes at least, of cubature and of the search for the mode
 _HELP = {  # the glossary's term, and what there is to add; in nats for this one image
     "KL": ("KL", ""),
     "Reconstruction": (
@@ -159,6 +163,15 @@ def show_bounds(space: LatentSpace, pin: Pin, slot: DeltaGenerator | None) -> No
     x = original(space, pin)
     kept = _estimated(space, x if pin.row < 0 else pin.row)
     whole = known is not None and known.evidence is not None
+    if not whole and not kept and (seconds := _seconds(space)) > _LONGEST:
+        shown = bounds_in_words(known) if known else dict.fromkeys(_HELP, "–")
+        _write(
+            slot,
+            shown,
+            f"Estimating this takes about {time_words(seconds)} with this decoder: "
+            f"python -m vae bounds {plain(space.name)} does it in advance.",
+        )
+        return
     if not whole and not kept:
         shown = bounds_in_words(known) if known else {}
         try:
@@ -169,6 +182,20 @@ def show_bounds(space: LatentSpace, pin: Pin, slot: DeltaGenerator | None) -> No
             _write(slot, dict.fromkeys(_HELP, "–"), str(problem))
             return
     _write(slot, bounds_in_words(known if whole else kept[0]))
+
+
+@cache.shared(64)
+@torch.no_grad()
+def _seconds(space: LatentSpace) -> float:
+    """About how long the estimates of an image take; 0 for our own models, which are quick."""
+    if space.differentiable:
+        return 0.0
+    few = torch.from_numpy(space.mean[:_TIMED])
+    space.model.decoder(few[:1])  # its process starts
+    start = time.monotonic()
+    space.model.decoder(few)
+    each = (time.monotonic() - start) / len(few)
+    return each * (2 * _DECODES + _FOR_EACH_DIMENSION * space.mean.shape[1])
 
 
 @cache.shared(4_096)
