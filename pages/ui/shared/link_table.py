@@ -36,7 +36,10 @@ _LESSONS = (
     "learn_reparameterisation", "learn_amortised", "learn_arithmetic", "learn_codes",
 )  # fmt: skip
 _PLACES = ("map", "interpolate", "concepts")
-_PLACE = "id of a real image, n and the seed of a draw, or a code as the page writes it"
+_PLACE = (
+    "id of a real image or f and its file, n and the seed of a draw, or a code as the page writes "
+    "them"
+)
 TABLE = (
     Parameter("model", ("every page",), "name of a model", "the first model", "the model"),
     Parameter("images", ("map",), "held-out or all", "held-out", "whether train images are shown"),

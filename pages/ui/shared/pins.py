@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -66,6 +67,8 @@ KIND_BADGES = {  # what it is, colour, icon
 
 
 _DRAWN = "n"  # and a seed, in an address
+_FILE = "f"  # and the name of a file, likewise
+_LONGEST = 100  # characters of such a name
 _LETTERS = {"g": "generated", "s": "sample", "u": "upload"}  # in an address
 _BIAS = 64
 
@@ -85,12 +88,17 @@ def refound(space: LatentSpace, pin: Pin) -> Pin | None:
 
 
 def as_text(space: LatentSpace, pin: Pin) -> str:
-    """A pin in an address: a real image's id, a draw's seed, or the code of anything else.
+    """A pin in an address: a real image's file or id, a draw's seed, or the code of anything else.
 
+    The name of a file stays right where pictures were added and its id is another one.
     Each number of a code takes 16 bits, with one exponent for all: they are exact to 2⁻¹⁶ of the
     smallest power of two that is above the largest of them.
     """
     if pin.row >= 0:
+        name = space.file_names[pin.row] if space.file_names is not None else ""
+        written = _written(name)
+        if name and not _is_number(name) and len(written) <= _LONGEST:
+            return _FILE + written
         return str(int(space.index[pin.row]))
     if pin.seed >= 0:
         return f"{_DRAWN}{pin.seed}"
@@ -110,6 +118,10 @@ def from_text(space: LatentSpace, text: str) -> Pin | None:
     if _is_number(text):
         rows = np.flatnonzero(space.index == int(text))
         return real_pin(space, int(rows[0])) if len(rows) else None
+    if text.startswith(_FILE):
+        name = _read(text[1:])
+        known = space.file_names is not None and name in space.file_names
+        return real_pin(space, space.file_names.index(name)) if known else None
     if text.startswith(_DRAWN) and _is_number(text[1:]):
         return drawn_pin(space, int(text[1:]))
     d = space.mean.shape[1]
@@ -136,6 +148,22 @@ def from_text(space: LatentSpace, text: str) -> Pin | None:
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 10
+
+
+def _written(name: str) -> str:
+    """A name of letters, digits, _ and - alone: the bytes of all else are ~ and hex digits."""
+    return re.sub(
+        r"[^A-Za-z0-9_-]", lambda found: "".join(f"~{b:02x}" for b in found[0].encode()), name
+    )
+
+
+def _read(text: str) -> str:
+    """The name that `_written` wrote."""
+    return re.sub(
+        r"(?:~[0-9a-f]{2})+",
+        lambda found: bytes.fromhex(found[0].replace("~", "")).decode("utf-8", "replace"),
+        text,
+    )
 
 
 def original(space: LatentSpace, pin: Pin) -> Tensor | None:

@@ -14,7 +14,8 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.shared import link_store
 from pages.ui.shared.cache import latent_space
 from pages.ui.shared.link_table import TABLE, as_markdown
-from pages.ui.shared.pins import Pin, as_text, from_text
+from pages.ui.shared.pins import Pin, as_text, from_text, real_pin
+from vae import VAE, VAEConfig, import_images, save_checkpoint
 
 ROOT = Path(__file__).resolve().parents[3]
 VISITS = {  # page and state: what must be chosen for all of its parameters to be read
@@ -256,6 +257,25 @@ def test_codes_are_written_in_16_bits_and_read_in_32():
         np.testing.assert_allclose(found.z, z, atol=np.abs(z).max() * 2**-14)
         old = "g" + base64.urlsafe_b64encode(z.tobytes()).decode().rstrip("=")
         np.testing.assert_array_equal(from_text(space, old).z, z)
+
+
+def test_images_from_files_are_named_by_their_files_in_an_address(tmp_path, monkeypatch):
+    monkeypatch.setenv("LATENT_DATA", str(tmp_path))
+    names = [*(f"a/{k}.png" for k in range(17)), "ö ~2f.png", "x" * 120, "7"]
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 8), np.uint8)
+    found = import_images(pixels, "mine", names=names, splits=["train"] * 2 + ["test"] * 18)
+    model = VAE(VAEConfig((1, 8, 8), latent_dim=2, channels=(), hidden=(8,)))
+    card = {"dataset": found.reference, "split": "test"}
+    save_checkpoint(model, tmp_path / "checkpoints" / "own", card)
+    space = latent_space("own")
+    for row, name in enumerate(space.file_names):
+        text = as_text(space, real_pin(space, row))
+        assert from_text(space, text).row == from_text(space, str(space.index[row])).row == row
+        assert re.fullmatch(r"[A-Za-z0-9_~-]+", text)
+        assert text.startswith("f") != (name in names[-2:])  # too long, or as an id is written
+    assert as_text(space, real_pin(space, 1)) == "fa~2f3~2epng"
+    assert from_text(space, "fb~2f3~2epng") is None and from_text(space, "f~ff~zz") is None
+    assert from_text(latent_space("digits"), "fa~2f3~2epng") is None
 
 
 def test_what_does_not_fit_is_kept_under_an_id_and_the_store_is_bounded(tmp_path, monkeypatch):
