@@ -46,4 +46,5 @@ STEPS = (
     Step("amortised", "bolt"),
     Step("arithmetic", "calculate"),
     Step("codes", "blur_circular"),
+    Step("conclusion", "flag"),
 )
