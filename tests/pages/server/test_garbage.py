@@ -10,7 +10,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-import pytest
+from soak import always
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
@@ -33,7 +33,7 @@ spy(0)
 """
 
 
-@pytest.mark.parametrize("way", COMMANDS)
+@always("way", list(COMMANDS), ["uvicorn"])
 def test_nothing_is_collected_after_a_run(tmp_path, way):
     (tmp_path / "sitecustomize.py").write_text(SPY)
     collections = tmp_path / "collections"
