@@ -24,7 +24,7 @@ from ..datasets import Dataset, is_path, load_dataset
 from ..datasets.base import Progress
 from ..imports import BrokenPictures, find_import, import_source, name_for
 from ..locations import data_folder
-from ..model import VAE
+from ..model import VAE, Decoder
 from ..training.data import steps_per_epoch
 from ..training.distributed import join, leave
 from ..training.loop import TrainingError, train
@@ -78,7 +78,7 @@ def settle_dataset(
         return replace(config, dataset=imported.reference)
     if not is_path(name):
         return config
-    sides = load_checkpoint(config.start).config.image_shape if config.start else None
+    sides = _load_start(config.start).config.image_shape if config.start else None
     try:
         imported = import_source(
             name,
@@ -99,6 +99,17 @@ def settle_dataset(
     return replace(config, dataset=imported.reference)
 
 
+def _load_start(name: str) -> VAE:
+    """The model whose weights a run starts from."""
+    model = load_checkpoint(name)
+    if not isinstance(model.decoder, Decoder):
+        raise ConfigError(
+            f"{name} is an imported model, which is not trained here; expected one that was "
+            "trained here. Leave out --from."
+        )
+    return model
+
+
 def prepare(config: RunConfig) -> tuple[Dataset, Dataset, VAE]:
     """Loads the data and builds the network, with weights that depend on the seed alone.
 
@@ -113,7 +124,7 @@ def prepare(config: RunConfig) -> tuple[Dataset, Dataset, VAE]:
     """
     shape = None
     if config.start:
-        model = load_checkpoint(config.start)
+        model = _load_start(config.start)
         shape = model.config.image_shape
     data = load_dataset(config.dataset, "train", image_shape=shape)
     heldout = load_dataset(config.dataset, "test", image_shape=shape)

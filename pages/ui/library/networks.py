@@ -78,7 +78,13 @@ def offer_import(networks: Networks, key: str) -> None:
                 key=f"network-{role}",
             )
         shown = [_NO_IMAGES, *dataset_names(), *(found.name for found in list_datasets())]
-        dataset = st.selectbox("Images", shown, key="network-images", help=_HELP["dataset"])
+        dataset = st.selectbox(
+            "Images",
+            shown,
+            index=int(chosen["encoder"] is not None or chosen["decoder"] is None),
+            key="network-images",
+            help=_HELP["dataset"],
+        )
         likelihood = st.selectbox(
             "Likelihood",
             LIKELIHOODS,

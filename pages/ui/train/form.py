@@ -205,7 +205,8 @@ def _details(preset: RunConfig, imported: list[str], key: str | None) -> RunConf
             help="Training stops after so many epochs without a better value on held-out images, "
             "and the weights of the best epoch are kept. 0 trains all epochs.",
         )  # fmt: skip
-    starts = ["random weights", *(c.name for c in list_checkpoints())]
+    own = [c for c in list_checkpoints() if not (c.folder / "decoder.onnx").exists()]
+    starts = ["random weights", *(c.name for c in own)]
     if preset.start and preset.start not in starts:
         starts.append(preset.start)
     first_start = starts.index(preset.start) if preset.start else 0

@@ -55,8 +55,11 @@ def test_encoder_and_decoder_become_a_checkpoint(tmp_path, files, capsys):
     assert fingerprint(moved) == fingerprint(model)
 
 
-def test_a_changed_file_is_noticed(files):
+def test_it_is_not_trained_and_a_changed_file_is_noticed(tmp_path, files, capsys):
     made = import_networks(files["decoder"], name="mine", image_shape=(1, 28, 28), tsne=False)
+    command = ["train", "--dataset", "digits", "--from", "mine", "--out", str(tmp_path / "run")]
+    assert main([*command, "--quiet"]) != 0
+    assert "not trained here" in capsys.readouterr().err
     (made.folder / "decoder.onnx").write_bytes(onnx_models.decoder((2, 4)).SerializeToString())
     with pytest.raises(CheckpointError, match="not the file that was imported"):
         load_checkpoint("mine")
