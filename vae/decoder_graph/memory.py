@@ -27,35 +27,57 @@ Border = tuple[int, int, int, int]  # rows above, columns left, rows below, colu
 
 @dataclass(eq=False)
 class Place:
-    """Consecutive numbers in memory; those with a border are shared with their like only."""
+    """Consecutive numbers in memory.
+
+    Args:
+        size: how many.
+        geometry: what a place with a border shares its memory by: with its like only, so that
+            the zeros around an image stay.
+        border: rows and columns of zeros around an image.
+        first: number of the step that writes it first; -1 before the first step.
+        last: number of the step that reads it last.
+        at: address, among the constants of its kind or in all of memory.
+        constant: `"half"` or `"float"` for a constant.
+    """
 
     size: int
     geometry: tuple[int, ...] | None = None
     border: Border = (0, 0, 0, 0)
-    first: int = -1  # the steps that write it first and read it last
+    first: int = -1
     last: int = -1
     at: int = 0
-    constant: str = ""  # "half" or "float": it lies among the constants, at `at`
+    constant: str = ""
 
 
 @dataclass(frozen=True)
 class View:
+    """Some numbers of a place, in some order.
+
+    Args:
+        place: where they lie.
+        numbers: `meta` tensor of any shape `(…)`, whose strides and offset say where each lies.
+    """
+
     place: Place
-    numbers: Tensor  # a meta tensor: shape, strides and offset
+    numbers: Tensor
 
     @property
     def offset(self) -> int:
+        """How far behind the start of the place the first number lies."""
         return int(self.numbers.storage_offset())
 
     @property
     def address(self) -> tuple[Place, int]:
+        """The place and the offset."""
         return self.place, self.offset
 
     def with_numbers(self, numbers: Tensor) -> View:
+        """The same place, seen otherwise."""
         return View(self.place, numbers)
 
 
 def four(size: int) -> int:
+    """The next multiple of four, as the kernel computes four numbers at once."""
     return -(-size // 4) * 4
 
 

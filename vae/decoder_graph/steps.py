@@ -24,6 +24,7 @@ _NOTHING = Activation("leaky_relu", 1.0)
 
 
 def bits(value: float) -> int:
+    """A float's bits as an integer, for the table of steps."""
     return int(struct.unpack("<i", struct.pack("<f", value))[0])
 
 
