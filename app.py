@@ -15,8 +15,11 @@ from contextlib import asynccontextmanager
 
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
+
+from pages.ui.server.doors import Doors, from_environment
 
 _BASE = st.get_option("server.baseUrlPath").strip("/")
 
@@ -59,4 +62,5 @@ app = st.App(
     "pages/router.py",
     routes=[Route(f"/{_BASE}/live/{{path:path}}".replace("//", "/"), _Live())],
     lifespan=lifespan,
+    middleware=[Middleware(Doors, **from_environment())],
 )
