@@ -21,6 +21,7 @@ from .datasets import Dataset, load_dataset
 from .disentanglement import as_report, factors_of, measure
 from .durations import time_words
 from .mixture import fit_mixture
+from .model import VAE
 from .objective import elbo
 from .realism import FEWEST, estimate_seconds, measure_realism
 from .sample_quality import measure_samples
@@ -81,7 +82,7 @@ def attribute_survival(
 
 @torch.no_grad()
 def evaluate(
-    folder: str | Path,
+    checkpoint: str | Path | VAE,
     *,
     dataset: str | None = None,
     images: int | None = None,
@@ -93,10 +94,11 @@ def evaluate(
     log: Log = lambda sentence: None,
     progress: Progress = lambda done, count: None,
 ) -> dict[str, Any]:
-    """Evaluates a checkpoint on held-out images.
+    """Evaluates a checkpoint, or a model in memory, on held-out images.
 
     Args:
-        folder: folder or name of the checkpoint.
+        checkpoint: folder or name of a checkpoint; or a model, such as one of `wrap_model`, for
+            which `dataset` has to be named.
         dataset: name or path of the dataset, by default the one that the card names.
         images: number of images of the test split, all by default.
         evidence_images: number of these images for which log p(x) is estimated, 0 for none.
@@ -122,13 +124,17 @@ def evaluate(
     Raises:
         CheckpointError: if the checkpoint cannot be read.
         DatasetError: if the dataset cannot be loaded.
-        ValueError: if neither the card nor an argument names a dataset.
+        ValueError: if neither the card nor an argument names a dataset, or a model in memory is
+            to be saved.
     """
-    model = load_checkpoint(folder)
-    card = load_card(folder)
+    folder = None if isinstance(checkpoint, VAE) else checkpoint
+    model = checkpoint if isinstance(checkpoint, VAE) else load_checkpoint(checkpoint)
+    card = {} if folder is None else load_card(folder)
     name = dataset or card.get("dataset")
     if not name:
-        raise ValueError(f"{folder}: the card names no dataset; pass --dataset.")
+        raise ValueError(f"{folder or 'This model'}: no card names a dataset; pass --dataset.")
+    if folder is None and save:
+        raise ValueError("A model in memory has no card for its metrics; expected a checkpoint.")
     data = load_dataset(name, "test", image_shape=model.config.image_shape)
     classifier = load_classifier(name)
     n = min(images or len(data.images), len(data.images))
@@ -184,13 +190,13 @@ def evaluate(
     sources: dict[str, Any] = {"gaussian": FittedGaussian.fit(means, variances)}
     if n >= FEWEST:
         sources["mixture"] = fit_mixture(means, variances, seed=seed, log=log)
-        sources["learned"] = load_code_distribution(folder)
+        sources["learned"] = load_code_distribution(folder) if folder else None
     log("Classifying samples.")
     names = {"gaussian": "fitted_gaussian"}
     drawn = {names.get(name, name): of for name, of in sources.items()}
     report |= measure_samples(model, classifier, data, y, drawn, seed, progress)
     if realism:
-        places = _places(folder, means)
+        places = _places(folder, means) if folder else None
         seconds = estimate_seconds(model, means, sources.get("learned"))
         log(f"Training three discriminators: about {time_words(seconds)}.")
         report |= measure_realism(
@@ -205,7 +211,7 @@ def evaluate(
         log(f"Scoring disentanglement by {len(factors)} known factors.")
         report |= as_report(measure(means, factors, seed, progress))
     report |= {"dataset": name, "n": n}
-    if save:
+    if save and folder:
         save_card(folder, card | {"metrics": report})
     return report
 

@@ -178,6 +178,8 @@ def _keep_needed(graph: GraphProto, label: str) -> None:
             nodes.append(node)
     weights = [tensor for tensor in graph.initializer if tensor.name in needed]
     for field, left in (("output", kept), ("node", nodes[::-1]), ("initializer", weights)):
+        if len(left) == len(getattr(graph, field)):
+            continue
         copies = [type(entry).FromString(entry.SerializeToString()) for entry in left]
         graph.ClearField(field)
         getattr(graph, field).extend(copies)

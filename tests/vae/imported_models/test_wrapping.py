@@ -13,6 +13,7 @@ from torch.distributions import Independent, Normal
 from vae import elbo, load_dataset, log_evidence
 from vae.bounds import estimate_elbo, estimate_evidence
 from vae.codes import decode, encode
+from vae.evaluation import evaluate
 from vae.imported_models.onnx_file import ImportedModelError
 from vae.imported_models.wrapping import wrap_model
 
@@ -89,6 +90,12 @@ def test_all_of_the_library_takes_a_wrapped_module(x):
     codes = encode(model, load_dataset("digits", "test").images, limit=20)
     assert codes["mean"].shape == (20, D) and (codes["kl"] > 0).all()
     assert decode(model, codes["mean"]).shape == (20, 1, 28, 28)
+    report = evaluate(model, dataset="digits", images=20, evidence_images=0)
+    assert report["n"] == 20 and report["elbo"] == pytest.approx(codes["elbo"].mean(), abs=3)
+    with pytest.raises(ValueError, match="dataset"):
+        evaluate(model)
+    with pytest.raises(ValueError, match="no card"):
+        evaluate(model, dataset="digits", save=True)
 
 
 def test_without_a_likelihood_there_are_no_nats(x):
