@@ -99,7 +99,9 @@ export class Decoders {
     if (this.wanted !== models) return null
     const opened = models.map((model) => {
       if (!this.openings.has(model)) {
-        this.openings.set(model, openDecoder(address, model, { flow: this.flow }))
+        const progress = (part) => this.status?.say( // ten times, for it is read aloud
+          `The decoder is being loaded: ${Math.floor(part * 10) * 10} %`)
+        this.openings.set(model, openDecoder(address, model, { flow: this.flow, progress }))
       }
       return this.openings.get(model)
     })

@@ -25,6 +25,7 @@ import { Latest, blank, onFlow, refill } from "./latest.js"
 import { LiveError, ServerRunner, WorkerRunner, get } from "./runners.js"
 
 const IN_FLIGHT = 2 // requests to the server, or decodes for one pointer
+const LARGE = 2_000_000 // bytes of weights above which it is told how far they are
 const LINGER = 10_000 // ms that idle workers are kept, for the next page that wants them
 
 const SIMD = Uint8Array.of(
@@ -43,6 +44,30 @@ function headerOf(bytes) {
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 8, length)))
   const { decoder, flow } = header.__metadata__
   return { header, bytes, start: 8 + length, info: JSON.parse(decoder ?? flow) }
+}
+
+/** The content of an address, of `size` bytes; `tell` hears how much of it has come, from 0 to 1. */
+async function download(url, size, tell) {
+  const reply = await get(url)
+  if (!tell || size < LARGE || !reply.body) return reply.arrayBuffer()
+  const bytes = new Uint8Array(size)
+  let at = 0
+  for await (const part of chunksOf(reply.body)) {
+    bytes.set(part, at)
+    at += part.length
+    tell(at / size)
+  }
+  if (at !== size) throw new LiveError(`The decoder broke off after ${at} of ${size} bytes.`)
+  return bytes.buffer
+}
+
+async function* chunksOf(stream) {
+  const reader = stream.getReader()
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) return
+    yield value
+  }
 }
 
 /** One decoder's runners, and who gets the next free one: pointers first, then strips, sheets. */
@@ -203,7 +228,7 @@ function release(engine) {
   }, LINGER)
 }
 
-async function startEngine(live, manifest) {
+async function startEngine(live, manifest, tell) {
   const server = (reason) => {
     const newRunner = () => new ServerRunner(live, manifest)
     const engine = new Engine(manifest, manifest.flow, false, reason, newRunner, IN_FLIGHT)
@@ -213,12 +238,12 @@ async function startEngine(live, manifest) {
   if (!manifest.url) return server(manifest.reason)
   if (!globalThis.WebAssembly || !WebAssembly.validate(SIMD))
     return server("This browser lacks WebAssembly SIMD: the server decodes.")
-  const weights = async (url) => headerOf(await (await get(new URL(url, live))).arrayBuffer())
+  const weights = async (url, size = 0) => headerOf(await download(new URL(url, live), size, tell))
   const [module, decoder, flow] = await Promise.all([
     get(new URL("kernel.wasm", live)).then(async (reply) =>
       WebAssembly.compile(await reply.arrayBuffer()),
     ),
-    weights(manifest.url),
+    weights(manifest.url, manifest.bytes),
     manifest.flow && weights(manifest.flow.url),
   ])
   const parts = {
@@ -242,9 +267,10 @@ async function startEngine(live, manifest) {
  *
  * `base` is the app's base path ("" or "/folder"); undefined: the folder this module came from.
  * With `flow`, the flow of the model's learned distribution is opened as well, if it has one.
+ * `progress` is called with the part of a large file that has come, where it is not there yet.
  * Rejects with a message if the checkpoint does not exist or the app cannot be reached.
  */
-export async function openDecoder(base, name, { flow = false } = {}) {
+export async function openDecoder(base, name, { flow = false, progress = null } = {}) {
   const live = liveFolder(base)
   const path = String(name).split("/").map(encodeURIComponent).join("/")
   const manifest = await get(new URL(`decoders/${path}`, live)).then((reply) => reply.json())
@@ -252,7 +278,7 @@ export async function openDecoder(base, name, { flow = false } = {}) {
   const digests = [manifest.digest, manifest.flow?.digest].filter(Boolean).join("-")
   const key = new URL(`${manifest.decode}#${digests}`, live).href
   if (!engines.has(key)) {
-    const starting = startEngine(live, manifest)
+    const starting = startEngine(live, manifest, progress)
     engines.set(key, starting)
     starting.then(
       (engine) => (engine.key = key),

@@ -20,6 +20,7 @@ from decoding import (
 )
 
 from pages.ui.server import routes
+from vae.config import VAEConfig
 from vae.decoder_graph import GraphError
 from vae.model import VAE
 
@@ -187,6 +188,25 @@ def test_large_decoders_fall_back_without_being_sent(page, opened, monkeypatch):
     assert not found["exact"] and "large" in found["reason"]
     assert not [url for url in sent if url.endswith(".safetensors")]
     assert same_within_rounding(page, model, codes(model, 1))
+
+
+def test_of_a_large_decoder_it_is_told_how_much_has_come(page, opened):
+    config = VAEConfig((1, 64, 64), latent_dim=2, channels=(), hidden=(300,))
+    model = random_network(config)
+    opened("heavy", model)
+    told = page.evaluate(
+        """async (base) => {
+            const { openDecoder } = await import(`${base}/live/decoder.js?again`);
+            const told = [];
+            const progress = (part) => told.push(part);
+            const other = await openDecoder(base, "heavy", { progress });
+            await other.decode([0, 0]);
+            other.close();
+            return told;
+        }""",
+        BASE,
+    )
+    assert told == sorted(told) and told[-1] == 1 and told[0] < 1
 
 
 def test_the_server_gets_at_most_two_requests_and_the_newest(page, opened, live):

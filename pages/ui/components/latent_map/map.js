@@ -28,7 +28,7 @@ export class LatentMap {
     this.groups = new SyncedValue((message) => send("grouped", message))
     this.stop = new AbortController()
     this.work = Promise.resolve()
-    this.decoders = new Decoders(root)
+    this.decoders = new Decoders(root, { say: (text) => this.note(text) })
     this.axes = new PlotlyAxes(this.plot)
     this.points = new Points(this)
     this.layers = new Layers(this)
