@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -38,6 +39,12 @@ FITS = ("crop", "pad", "stretch")
 Picture = np.ndarray | Image.Image
 """A picture of 8 bits, grey or RGB; or an array `(H, W)` of more bits."""
 
+_MEMORY = 300_000_000  # bytes that decoding and fitting one picture may take
+# Bytes a pixel that this takes, as measured; decoders of some formats keep more than the picture.
+_BYTES_OF_FORMAT = {"WEBP": 16, "AVIF": 16, "GIF": 10}
+_BYTES_OF_MODE = {"1": 3, "L": 3, "RGB": 5, "I;16": 6, "P": 6, "I": 12, "F": 12}
+_BYTES_OF_OTHERS = 10
+_STRIP = 4_000_000  # pixels that are worked on at once
 _FORMATS = list(dict.fromkeys(("JPEG", *SUFFIXES.values())))
 _COLOURED = 12  # difference of channels, of 255, that JPEG's rounding does not make of grey
 
@@ -86,8 +93,13 @@ class Fit:
         if self.scale is None:
             return np.zeros(picture.shape, np.uint8)
         low, high = self.scale
-        values = np.nan_to_num(picture.astype(np.float32), nan=low, posinf=high, neginf=low)
-        return ((values - low) * (255 / ((high - low) or 1))).round().clip(0, 255).astype(np.uint8)
+        grey = np.empty(picture.shape, np.uint8)
+        for strip in _strips(picture.shape):
+            values = np.nan_to_num(
+                picture[strip].astype(np.float32), nan=low, posinf=high, neginf=low
+            )
+            grey[strip] = ((values - low) * (255 / ((high - low) or 1))).round().clip(0, 255)
+        return grey
 
     def _resized(self, image: Image.Image) -> Image.Image:
         size = (self.shape[2], self.shape[1])
@@ -123,6 +135,7 @@ def decode_picture(
         whole = image.size
         if size:
             image.draft(None, size)
+        _check_memory(image, name)
         image.load()
         size = image.size
         ImageOps.exif_transpose(image, in_place=True)
@@ -131,11 +144,12 @@ def decode_picture(
         if image.mode.startswith("I") or image.mode == "F":
             return np.asarray(image), whole
         if image.has_transparency_data:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            image = _on_white(image)
         if image.mode not in ("L", "RGB"):
             image = image.convert("L" if image.mode == "1" else "RGB")
         return image, whole
+    except DatasetError:
+        raise
     except Exception as error:  # Pillow raises errors of many types on damaged bytes
         raise DatasetError(f"{name} is damaged ({error}). Replace it or take it out.") from error
 
@@ -164,8 +178,13 @@ def value_range(picture: Picture) -> tuple[float, float] | None:
     """Lowest and highest finite value of a picture of more than 8 bits; None for all others."""
     if not isinstance(picture, np.ndarray) or picture.dtype == np.uint8:
         return None
-    finite = picture[np.isfinite(picture)] if picture.dtype.kind == "f" else picture
-    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    ends = []
+    for strip in _strips(picture.shape):
+        values = picture[strip]
+        finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+        if finite.size:
+            ends += [float(finite.min()), float(finite.max())]
+    return (min(ends), max(ends)) if ends else (0.0, 0.0)
 
 
 def picture_size(file: BinaryIO, name: str) -> tuple[int, int]:
@@ -205,6 +224,36 @@ def _open(file: BinaryIO, name: str) -> Image.Image:
             "Scale it down."
         )
     return image
+
+
+def _check_memory(image: Image.Image, name: str) -> None:
+    """Refuses a picture that would take too much memory to decode."""
+    size = _BYTES_OF_FORMAT.get(
+        image.format or "", _BYTES_OF_MODE.get(image.mode, _BYTES_OF_OTHERS)
+    )
+    most = _MEMORY // size
+    if image.width * image.height > most:
+        raise DatasetError(
+            f"{name} has {image.width:,} × {image.height:,} pixels; of its kind ({image.format}, "
+            f"{image.mode}) up to {most:,} are decoded. Scale it down, or save it as JPEG."
+        )
+
+
+def _strips(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Rows of an array `(H, W)`, so many at once that their pixels take little memory."""
+    rows = max(1, _STRIP // max(shape[1], 1))
+    return (slice(start, start + rows) for start in range(0, shape[0], rows))
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """The picture on white, in RGB."""
+    canvas = Image.new("RGB", image.size, "white")
+    for strip in _strips((image.height, image.width)):
+        box = (0, strip.start, image.width, min(strip.stop, image.height))
+        part = image.crop(box).convert("RGBA")
+        white = Image.new("RGBA", part.size, "white")
+        canvas.paste(Image.alpha_composite(white, part).convert("RGB"), box)
+    return canvas
 
 
 def _padded(image: Image.Image, size: tuple[int, int]) -> Image.Image:
