@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,6 +36,7 @@ __all__ = [
 
 _ATLAS_SIDE = 4_096  # pixels; browsers of phones refuse much larger pictures
 _LARGEST_UPLOAD = 20_000_000  # bytes
+_decoding = threading.BoundedSemaphore(2)  # pictures at a time, for the sake of memory
 
 
 def _to_pil(x: Tensor) -> Image.Image:
@@ -157,7 +159,9 @@ def read_upload(file: Any, space: LatentSpace) -> Tensor:
     found = find_import(space.dataset.name)
     how, scale = (found.card["fit"], found.card["scale"]) if found else ("crop", None)
     fit = Fit(space.shape, how, scale=(scale[0], scale[1]) if scale else None)
-    return torch.from_numpy(read_picture(file, file.name, fit).astype(np.float32)) / 255
+    with _decoding:
+        pixels = read_picture(file, file.name, fit)
+    return torch.from_numpy(pixels.astype(np.float32)) / 255
 
 
 def pictures(captioned: Sequence[tuple[str, Tensor]], width: int = 104) -> None:
