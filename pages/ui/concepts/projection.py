@@ -53,13 +53,14 @@ def show_projection(result: EditResult) -> None:
             parts.append((f"{others} instead", ~(with_it | without)))
     else:
         parts = [("real images", np.ones(len(space), dtype=bool))]
-    for k, (name, rows) in enumerate(parts):
+    colours = (plot_style.COLOURS[0], plot_style.COLOURS[4], plot_style.GREY)
+    for (name, rows), colour in zip(parts, colours, strict=False):
         figure.add_scattergl(
             x=at[rows, 0],
             y=at[rows, 1],
             name=plain(name, "chart"),
             mode="markers",
-            marker={"size": 5, "opacity": 0.5, "color": plot_style.COLOURS[(0, 1, 7)[k]]},
+            marker={"size": 5, "opacity": 0.5, "color": colour},
             text=[plain(space.title(int(r)), "chart") for r in np.flatnonzero(rows)],
             hovertemplate="%{text}<extra></extra>",
         )

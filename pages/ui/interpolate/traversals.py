@@ -176,7 +176,7 @@ def _chart(kind: str, space: LatentSpace, weights: np.ndarray, here: slice) -> N
     figure.add_bar(
         x=np.arange(1, len(weights) + 1),
         y=weights,
-        marker={"color": np.where(chosen, plot_style.COLOURS[0], plot_style.COLOURS[7])},
+        marker={"color": np.where(chosen, plot_style.COLOURS[0], plot_style.GREY)},
         hovertemplate="%{y:.2f} " + unit + "<extra></extra>",
     )
     figure.update_layout(

@@ -12,7 +12,7 @@ import numpy as np
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.formatting import words
 from pages.ui.shared.latent_space import LatentSpace
-from pages.ui.shared.plot_style import COLOURS
+from pages.ui.shared.plot_style import COLOURS, GREY
 
 __all__ = ["MISSING", "MOST_CLASSES", "SHAPES", "Entry", "colours", "legend", "natural"]
 
@@ -84,8 +84,8 @@ def legend(space: LatentSpace, colour: str) -> list[Entry]:
             return _numbers(shown, column.values)
         shown = plain(words(name).lower(), "chart")
         return [
-            Entry(f"without {shown}", ~column.values, {"color": COLOURS[7]}),
-            Entry(f"with {shown}", column.values, {"color": COLOURS[1]}),
+            Entry(f"without {shown}", ~column.values, {"color": GREY}),
+            Entry(f"with {shown}", column.values, {"color": COLOURS[4]}),
         ]
     if kind in ("kl", "elbo"):
         return _numbers(f"{kind.upper()}<br>nats", getattr(space, kind))

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 
 import streamlit as st
 
-__all__ = ["COLOURS", "DARK", "LIGHT", "TERMS", "term"]
+__all__ = ["COLOURS", "DARK", "GREY", "LIGHT", "TERMS", "term"]
 
 
 COLOURS = (  # told apart on a light and on a dark page, and with every colour blindness
     "#36a2e3", "#aa2b1e", "#d5a326", "#85509d", "#cc5a02",
     "#5a6a66", "#96816e", "#91b482", "#dd6bae", "#516bd2",
 )  # fmt: skip
+GREY = "#8b93a3"  # of what does not count
 
 
 LIGHT = {  # 4.5 : 1 or more against the light page and its panels

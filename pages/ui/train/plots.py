@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.ui.shared.foreign_text import plain
-from pages.ui.shared.plot_style import COLOURS
+from pages.ui.shared.plot_style import COLOURS, GREY
 
 __all__ = [
     "compared_figure",
@@ -24,7 +24,7 @@ _POINTS = 500  # of a curve; more cannot be told apart
 _TERMS = {"reconstruction": "Reconstruction", "kl": "KL", "elbo": "ELBO"}
 _ERROR = "squared_error"
 _DASHES = ("solid", "dash", "dot", "dashdot")  # so that colour is not the only sign
-_TRAIN, _HELDOUT = COLOURS[0], COLOURS[1]
+_TRAIN, _HELDOUT = COLOURS[0], COLOURS[4]
 _SMALL = {"l": 8, "r": 8, "t": 30, "b": 8}
 
 
@@ -126,7 +126,7 @@ def dimensions_figure(kl: list[float]) -> go.Figure:
     figure.add_bar(
         x=[f"z{k + 1}" for k in range(len(kl))],
         y=kl,
-        marker={"color": [_TRAIN if v > 0.1 else COLOURS[7] for v in kl]},
+        marker={"color": [_TRAIN if v > 0.1 else GREY for v in kl]},
     )
     figure.update_layout(
         margin=_SMALL,
@@ -153,7 +153,7 @@ def path_figure(rows: list[dict[str, Any]]) -> go.Figure:
             y=[best - r for r in window],
             mode="lines",
             name="constant ELBO: the best so far",
-            line={"dash": "dot", "width": 1, "color": COLOURS[7]},
+            line={"dash": "dot", "width": 1, "color": GREY},
         )
         figure.add_scatter(
             x=rate,
