@@ -145,6 +145,11 @@ class VAEConfig(Fields):
         return True
 
     @property
+    def decodes(self) -> bool:
+        """Whether there is a decoder."""
+        return True
+
+    @property
     def encodes(self) -> bool:
         """Whether there is an encoder."""
         return True

@@ -64,6 +64,9 @@ def test_the_map_opens_and_says_what_it_lacks(model):
     for words in LACKS[model]:
         assert words in said
     assert ("nats:" in said) == (model != "encoded")
+    answer = space.model.decoder(torch.from_numpy(space.mean[:1]))
+    captions = [words for words, _ in pin_details._pictures(space, space.image(0), answer)]
+    assert captions[-1] == ("nearest image" if model == "codes-only" else "reconstruction")
     place = Pin(model, "generated", space.mean[0] + 0.1, "a place")
     visit("map.py", model, visitor=Visitor(pins=[place]), place=True, place_what="upload")
 

@@ -122,6 +122,11 @@ class ImportedConfig(VAEConfig):
         return False
 
     @property
+    def decodes(self) -> bool:
+        """Whether there is a decoder: else the image of the nearest code takes its place."""
+        return self.decoder == "network"
+
+    @property
     def encodes(self) -> bool:
         """Whether there is an encoder."""
         return self.encoder != "none"

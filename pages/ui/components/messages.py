@@ -210,6 +210,7 @@ class MapData(Message):
     count: int
     dimensions: int
     whole_space: bool
+    decodes: bool
     shape: tuple[int, int, int]
     classes: list[str]
     usual_distance: float | None

@@ -91,7 +91,8 @@ def _pictures(
         captioned.append(("original", x))
         if space.model.config.likelihood == "bernoulli":
             captioned.append(("binarised", space.model.observe(x)))
-    captioned.append(("decoded" if x is None else "reconstruction", likelihood.mean[0]))
+    decoded = "decoded" if x is None else "reconstruction"
+    captioned.append((decoded if space.decodes else "nearest image", likelihood.mean[0]))
     if space.model.config.likelihood == "gaussian":
         captioned.append(("standard deviation", images.deviation(likelihood.stddev[0])))
     return captioned

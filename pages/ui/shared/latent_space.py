@@ -132,6 +132,11 @@ class LatentSpace:
         return self.model.config.differentiable
 
     @property
+    def decodes(self) -> bool:
+        """Whether the model has a decoder; else the nearest image is shown."""
+        return self.model.config.decodes
+
+    @property
     def encodes(self) -> bool:
         """Whether the model has an encoder, as all but some imported ones have."""
         return self.model.config.encodes

@@ -103,6 +103,7 @@ def latent_map(
             "count": len(space),
             "dimensions": space.mean.shape[1],
             "whole_space": space.mean.shape[1] == 2,
+            "decodes": space.decodes,
             "shape": list(space.shape),
             "classes": [plain(name, "text") for name in space.classes],
             "usual_distance": scale.usual if scale.judged else None,

@@ -40,18 +40,20 @@ export class Screens {
   tell() {
     const { place, codes, data, family, decoder } = this.map
     if (!place?.z || !decoder || this.map.stop.signal.aborted) return
-    const { dimensions, usual_distance: usual, zones, whole_space, view } = data
+    const { dimensions, usual_distance: usual, zones, whole_space, decodes, view } = data
     const [{ distance }] = nearestCodes(codes, dimensions, place.z)
     this.showReal(this.map.pointAt(place))
     const [x, y] = [place.x, place.y].map((v) => v.toFixed(2))
     const alone = place.presence < 0.6 ? "; few codes are near" : ""
     const mean = `Weighted mean of the nearest codes${family.flow ? ", taken as noise" : ""}`
+    const at = decodes ? "Decoded at" : "Image of the code nearest to"
     const where = family.approximate ? `${mean}${alone}`
-      : `Decoded at (${x}, ${y})${whole_space ? "" : " of the plane"}`
+      : `${at} (${x}, ${y})${whole_space ? "" : " of the plane"}`
     const compared = usual === null ? "" : ` (usual between neighbours: ${usual.toFixed(2)})`
     const zone = zones.length ? `: ${zoneOf(distance, zones)}` : "" // else a pin is judged
     screenOf(view)?.show({
-      tag: family.approximate ? "Generated, approximate" : "Generated",
+      tag: !decodes ? "Nearest image"
+        : family.approximate ? "Generated, approximate" : "Generated",
       words: `${where}. Distance to the nearest code ${distance.toFixed(2)}${compared}${zone}.` +
         `${decoder.reason ? ` ${decoder.reason}` : ""}`,
     })
