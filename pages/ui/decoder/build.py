@@ -1,4 +1,4 @@
-"""Compiles kernel.c to kernel.wasm with the C compiler in the `ziglang` wheel.
+"""Compiles kernel.c to two WebAssembly modules with the C compiler in the `ziglang` wheel.
 
 python -m pages.ui.decoder.build
 """
@@ -10,17 +10,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-__all__ = ["compile_kernel"]
+__all__ = ["MODULES", "compile_kernel"]
+
+MODULES = {"kernel.wasm": "-msimd128", "kernel-relaxed.wasm": "-msimd128 -mrelaxed-simd"}
+"""Modules and their instructions: the second needs a browser with relaxed SIMD."""
 
 _HERE = Path(__file__).parent
 _FLAGS = (
-    "-target wasm32-freestanding -O3 -msimd128 -nostdlib "
+    "-target wasm32-freestanding -O3 -nostdlib "
     "-Wl,--no-entry -Wl,--strip-all -Wl,--export=__heap_base"
 ).split()
 
 
-def compile_kernel() -> bytes:
-    """Compiles `kernel.c` to a WebAssembly module.
+def compile_kernel(name: str) -> bytes:
+    """Compiles `kernel.c` to a WebAssembly module, one of `MODULES`.
 
     Raises:
         RuntimeError: with the message of the compiler, if it fails.
@@ -33,6 +36,7 @@ def compile_kernel() -> bytes:
             "ziglang",
             "cc",
             *_FLAGS,
+            *MODULES[name].split(),
             "-o",
             target,
             _HERE / "kernel.c",
@@ -44,6 +48,7 @@ def compile_kernel() -> bytes:
 
 
 if __name__ == "__main__":
-    module = compile_kernel()
-    (_HERE / "kernel.wasm").write_bytes(module)
-    print(f"kernel.wasm: {len(module):,} bytes")
+    for name in MODULES:
+        module = compile_kernel(name)
+        (_HERE / name).write_bytes(module)
+        print(f"{name}: {len(module):,} bytes")

@@ -32,6 +32,10 @@ const SIMD = Uint8Array.of(
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15,
   253, 98, 11,
 ) // a function that uses i8x16.splat and popcnt: valid where WebAssembly has SIMD
+const RELAXED = Uint8Array.of(
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0, 65, 0, 253, 15,
+  65, 0, 253, 15, 65, 0, 253, 15, 253, 133, 2, 11,
+) // one that uses f32x4.relaxed_madd
 
 /** The folder of the app's routes, with a slash at its end. */
 function liveFolder(base) {
@@ -238,9 +242,10 @@ async function startEngine(live, manifest, tell) {
   if (!manifest.url) return server(manifest.reason)
   if (!globalThis.WebAssembly || !WebAssembly.validate(SIMD))
     return server("This browser lacks WebAssembly SIMD: the server decodes.")
+  const kernel = WebAssembly.validate(RELAXED) ? "kernel-relaxed.wasm" : "kernel.wasm"
   const weights = async (url, size = 0) => headerOf(await download(new URL(url, live), size, tell))
   const [module, decoder, flow] = await Promise.all([
-    get(new URL("kernel.wasm", live)).then(async (reply) =>
+    get(new URL(kernel, live)).then(async (reply) =>
       WebAssembly.compile(await reply.arrayBuffer()),
     ),
     weights(manifest.url, manifest.bytes),

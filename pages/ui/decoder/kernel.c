@@ -23,6 +23,15 @@ enum { LEAKY, CLIP, ELU, GELU, GELU_TANH, SILU, SIGMOID, TANH, SOFTPLUS, EXP, SQ
 
 INLINE v128_t splat(float x) { return wasm_f32x4_splat(x); }
 
+// One instruction where the browser has relaxed SIMD, for which a module of its own is compiled.
+INLINE v128_t multiply_add(v128_t x, v128_t y, v128_t sum) {
+#ifdef __wasm_relaxed_simd__
+  return wasm_f32x4_relaxed_madd(x, y, sum);
+#else
+  return wasm_f32x4_add(sum, wasm_f32x4_mul(x, y));
+#endif
+}
+
 // e^x within 2e-7 of its value, for |x| ≤ 87: 2^n · e^f with |f| ≤ ln 2 / 2, and a Taylor series.
 INLINE v128_t exponential(v128_t x) {
   x = wasm_f32x4_min(wasm_f32x4_max(x, wasm_f32x4_splat(-87)), wasm_f32x4_splat(87));
@@ -135,7 +144,7 @@ INLINE void tile(const Step *s, int P, int Q, const float *in, const float *weig
           v128_t x = wasm_v128_load32_splat(in + p * in_x + k);
 #pragma unroll
           for (int q = 0; q < Q; q++)
-            sum[p][q] = wasm_f32x4_add(sum[p][q], wasm_f32x4_mul(x, w[q]));
+            sum[p][q] = multiply_add(x, w[q], sum[p][q]);
         }
       }
   v128_t slope = splat(s->activation == LEAKY ? s->a : 1);

@@ -42,6 +42,7 @@ _MOST_BYTES = 64_000_000  # of a decoder that a browser is given
 _FOR_EVER = "public, max-age=31536000, immutable"
 _SCRIPTS = {
     "kernel.wasm": "application/wasm",
+    "kernel-relaxed.wasm": "application/wasm",
     **{file.name: "text/javascript" for file in sorted(_DECODER.glob("*.js"))},
 }
 
@@ -77,7 +78,8 @@ class _Flow:
 def live_routes(base: str = "") -> list[Route]:
     """Lists the routes for `st.App`.
 
-    - `decoder.js`, `worker.js` and what they import, `kernel.wasm`: what decodes in the browser
+    - `decoder.js`, `worker.js` and what they import, `kernel.wasm` and `kernel-relaxed.wasm`: what
+      decodes in the browser
     - `plotly.min.js`: from the installed `plotly`
     - `decoders/{name}`: JSON that describes a checkpoint's decoder and where it lies
     - `decoders/{name}/{digest}.safetensors`: the decoder, cached for ever

@@ -63,6 +63,7 @@ def manifest(site):
         ("runners.js", "text/javascript", b"//"),
         ("worker.js", "text/javascript", b"//"),
         ("kernel.wasm", "application/wasm", b"\0asm"),
+        ("kernel-relaxed.wasm", "application/wasm", b"\0asm"),
         ("plotly.min.js", "text/javascript", b"/**"),
     ],
 )
