@@ -106,3 +106,26 @@ def test_while_the_view_moves_a_part_of_many_points_is_drawn_and_then_all(run):
         return [whole, part, solid()]""",
     )
     assert 0.2 < moving / drawn < 0.7 and still == drawn
+
+
+def test_marks_lie_around_their_points_and_of_a_crowd_around_some(run):
+    marked, few, crowd = run(
+        "latent_map/points.js",
+        f"""const {{ Grid }} = await import("/latent_map/geometry.js")
+        {POINTS}
+        const context = canvas.getContext("2d")
+        points.mark(context, [1, 2], "rgb(9, 9, 255)", "square-open", 9)
+        const around = [at(64, 50), at(60, 50), at(30, 50)]
+        const solid = () => context.getImageData(0, 0, 120, 100).data
+            .reduce((sum, value, i) => sum + (i % 4 === 3 && value > 99 ? 1 : 0), 0)
+        const few = solid()
+        const rows = Array.from({{ length: 3_000 }}, (_, k) => (k % 2 ? 3 : 1)) // a pixel apart
+        points.mark(context, rows, "red", "square-open", 9)
+        return [around, few, solid()]""",
+        x=[2, 5, 8, 5.1],
+        y=[5, 5, 5, 5],
+        traceOf=[1, 1, 1, 1],
+    )
+    edge, middle, other = marked
+    assert edge[2] > 200 and edge[3] > 200 and middle[3] == other[3] == 0
+    assert crowd == few  # of 3,000 rows in almost one place one is marked

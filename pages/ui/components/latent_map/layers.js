@@ -109,18 +109,8 @@ export class Layers {
 
   // Around points: circles, or squares, so that two groups differ in more than their colours.
   ring(context, rows, colour, radius, square = false) {
-    context.strokeStyle = colour
-    context.lineWidth = 2
-    context.beginPath()
-    for (const row of rows) {
-      const [x, y] = this.map.axes.toPixels(this.map.grid.x[row], this.map.grid.y[row])
-      if (square) context.rect(x - radius, y - radius, 2 * radius, 2 * radius)
-      else {
-        context.moveTo(x + radius, y)
-        context.arc(x, y, radius, 0, 2 * Math.PI)
-      }
-    }
-    context.stroke()
+    if (!rows.length) return
+    this.map.points.mark(context, rows, colour, square ? "square-open" : "circle-open", 2 * radius)
   }
 
   positionOf(pin) {

@@ -5,6 +5,8 @@ import { fetchFrom } from "../base.js"
 import { Grid } from "./geometry.js"
 
 const MOVING = 40_000 // points that are drawn while the view moves
+const MARKED = 2_000 // points that are each marked; of more, some
+const CLOSE_BY = 4 // pixels within which one of those is
 const STILL = 120 // milliseconds without movement, after which all are
 export const MISSING = "#9aa0a8" // colour of what is not known, and of what does not count
 const PROBLEM = "The points of this map could not be loaded. Reload the page."
@@ -102,6 +104,36 @@ export class Points {
     unmultiply(pixels)
     context.putImageData(image, left - margin, top - margin, margin, margin, width, height)
     return step > 1
+  }
+
+  // Lays a mark around some rows over what a context shows; where many are close, around one.
+  mark(context, rows, colour, symbol, size) {
+    const scale = window.devicePixelRatio || 1
+    const drawn = this.shapeOf(symbol, size * scale)
+    const margin = drawn.reach
+    const [, left, top, width, height] = this.inView(scale, margin)
+    const wide = width + 2 * margin
+    const sheet = new OffscreenCanvas(wide, height + 2 * margin)
+    const image = new ImageData(wide, sheet.height)
+    const pixels = new Uint8Array(image.data.buffer)
+    context.fillStyle = colour // a canvas writes every colour in one of two ways
+    const ring = look({ colour: context.fillStyle, opacity: 1 }, drawn, wide)
+    const cells = Math.ceil(wide / CLOSE_BY)
+    const taken = new Uint8Array(cells * Math.ceil(sheet.height / CLOSE_BY))
+    for (const row of rows) {
+      const at = this.at[row]
+      if (at < 0) continue
+      const cell = Math.floor((at % wide) / CLOSE_BY) + cells * Math.floor(at / wide / CLOSE_BY)
+      if (rows.length > MARKED && taken[cell]) continue
+      taken[cell] = 1
+      stamp(pixels, 4 * at, ring, ring.colour)
+    }
+    unmultiply(pixels)
+    sheet.getContext("2d").putImageData(image, 0, 0)
+    context.save()
+    context.setTransform(1, 0, 0, 1, 0, 0)
+    context.drawImage(sheet, left - margin, top - margin)
+    context.restore()
   }
 
   // Where each row lies in the picture, in pixels from its first one, -1 outside: how many are
