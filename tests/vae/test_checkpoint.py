@@ -178,8 +178,10 @@ def test_shipped_checkpoints_come_first_and_all_load(tmp_path, monkeypatch):
 def test_opening_a_checkpoint_does_not_wait_for_torchs_compiler():
     code = (
         "import sys; from vae import load_checkpoint;"
-        "from vae.decoder_export import decoder_bytes;"
+        "from vae.decoder_export import decoder_bytes, flow_bytes;"
+        "from vae.code_distribution import load_code_distribution;"
         "decoder_bytes(load_checkpoint('checkpoints/digits'));"
+        "flow_bytes(load_code_distribution('checkpoints/digits'));"
         "sys.exit(not {'torch._dynamo', 'sympy'}.isdisjoint(sys.modules))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -26,7 +26,7 @@ def graph_of_layers(layers: nn.Sequential, latent_dim: int) -> DecoderGraph:
 
 def graph_of_field(field: VelocityField) -> DecoderGraph:
     """The network of a flow, whose input is `x`, then sines and cosines of the time."""
-    builder = GraphBuilder((field.inward.in_features,))
+    builder = GraphBuilder((field.inward.in_features,), "cpu")
 
     def linear(value: str, layer: nn.Module) -> str:
         return _layer(builder, value, layer, 0)

@@ -121,6 +121,7 @@ def warm() -> None:
         for name in names:
             try:
                 _open(name)
+                _open_flow(name)
                 cache.warm(name)
             except _Refusal:
                 continue  # the page that opens it says why

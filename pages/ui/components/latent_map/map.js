@@ -58,7 +58,6 @@ export class LatentMap {
 
   async refresh() {
     const { data } = this
-    await loadPlotly(data.base)
     const known = this.opened === data.codes.url && this.decoders.flow === Boolean(data.noise)
     await Promise.all([known ? null : this.open(data), this.draw()])
     if (this.data !== data || this.stop.signal.aborted) return // a newer rerun takes over
@@ -129,6 +128,7 @@ export class LatentMap {
     const [figure] = await Promise.all([
       fetchFrom(data.base, data.figure, problem).then((answer) => answer.json()),
       this.points.load(data),
+      loadPlotly(data.base), // asked for together with what it draws
     ])
     if (this.stop.signal.aborted) return
     const layout = this.view.styled(figure.layout)
