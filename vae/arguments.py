@@ -498,6 +498,13 @@ def _add_import_model(parser: argparse.ArgumentParser) -> None:
     )
     _add(
         parser,
+        "--spread",
+        "What the decoder returns beside the mean, with gaussian (default: found out)",
+        "deviation",
+        choices=("log_variance", "deviation"),
+    )
+    _add(
+        parser,
         "--latent-shape",
         "The shape of a code (default: found out)",
         "4,8,8",

@@ -96,6 +96,7 @@ def import_own_model(options: argparse.Namespace) -> int:
         likelihood=options.likelihood,
         output=options.output,
         encoder_output=options.encoder_output,
+        spread=options.spread,
         latent_shape=options.latent_shape,
         image_shape=options.image_shape,
         pixel_range=options.pixel_range,

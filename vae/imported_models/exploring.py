@@ -131,6 +131,7 @@ def explore(
             latent_shape=config.latent_shape,
             image_shape=config.image_shape,
             pixel_range=config.pixel_range,
+            spread=config.spread,
             sigma=config.sigma,
             tsne=tsne,
         )

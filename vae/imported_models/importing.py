@@ -45,6 +45,7 @@ def import_networks(
     image_shape: tuple[int, int, int] | None = None,
     pixel_range: tuple[float, float] | None = None,
     encoder_output: str | None = None,
+    spread: str | None = None,
     sigma: float = 0.1,
     limit: int = _LIMIT,
     tsne: bool = True,
@@ -69,6 +70,7 @@ def import_networks(
         image_shape: as for `wrap_model`, where there is no dataset.
         pixel_range: as for `wrap_model`.
         encoder_output: as for `wrap_model`.
+        spread: as for `wrap_model`.
         sigma: as for `wrap_model`.
         limit: largest number of images that are encoded, of which the first are used.
         tsne: whether to compute the t-SNE map.
@@ -117,6 +119,7 @@ def import_networks(
                 pixel_range=pixel_range,
                 output=output,
                 encoder_output=encoder_output,
+                spread=spread,
                 sigma=sigma,
                 images=images,
                 codes=None if given is None else torch.from_numpy(given["mean"]),

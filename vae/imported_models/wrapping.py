@@ -31,6 +31,7 @@ def wrap_model(
     pixel_range: tuple[float, float] | None = None,
     output: str | None = None,
     encoder_output: str | None = None,
+    spread: str | None = None,
     sigma: float = 0.1,
     images: Tensor | None = None,
 ) -> WrappedModel:
@@ -53,6 +54,8 @@ def wrap_model(
         output: what the decoder returns: `"probabilities"`, `"logits"` or `"mean"`.
         encoder_output: what the encoder returns: `"mean"`, `"log_variance"` or `"deviation"`
             beside the mean, or `"point"`.
+        spread: what the decoder returns beside the mean for `gaussian`: `"log_variance"` or
+            `"deviation"`.
         sigma: standard deviation of `gaussian_fixed`, for pixels in [0, 1].
         images: some images `(N, C, H, W)` in [0, 1], on which the networks are tried.
 
@@ -78,6 +81,7 @@ def wrap_model(
             pixel_range=pixel_range,
             output=output,
             encoder_output=encoder_output,
+            spread=spread,
             sigma=sigma,
             images=images,
         )
@@ -94,6 +98,7 @@ def describe(
     pixel_range: tuple[float, float] | None,
     output: str | None,
     encoder_output: str | None,
+    spread: str | None,
     sigma: float,
     images: Tensor | None,
     codes: Tensor | None = None,
@@ -109,6 +114,7 @@ def describe(
         pixel_range: as for `wrap_model`.
         output: as for `wrap_model`.
         encoder_output: as for `wrap_model`.
+        spread: as for `wrap_model`.
         sigma: as for `wrap_model`.
         images: as for `wrap_model`.
         codes: some codes `(N, D)` where there is no encoder.
@@ -151,7 +157,7 @@ def describe(
         z = codes[:_TRIED]
     if encoder is not None:
         config, z = _describe_encoder(config, encoder, encoder_output, shape, images)
-    return _describe_decoder(config, decoder, z, output, pixel_range)
+    return _describe_decoder(config, decoder, z, output, pixel_range, spread)
 
 
 def _run(network: Network, x: Tensor, role: str) -> list[Tensor]:
@@ -287,6 +293,7 @@ def _describe_decoder(
     z: Tensor,
     told: str | None,
     pixel_range: tuple[float, float] | None,
+    spread: str | None,
 ) -> ImportedConfig:
     if decoder.input_shape is not None and math.prod(decoder.input_shape) != config.latent_dim:
         raise ImportedModelError(
@@ -308,7 +315,7 @@ def _describe_decoder(
     if gaussian:
         axis = -1 if layout == "HWC" else 1
         first, second = first.chunk(2, axis) if packed else outputs[:2]
-        spread = _spread(second, decoder.names[1:2], "the second output's name")
+        spread = spread or _spread(second, decoder.names[1:2], "spread")
         config = replace(config, spread=spread)
     if not torch.isfinite(first).all():
         raise ImportedModelError("The decoder gives values that are not finite; train it again.")

@@ -16,7 +16,7 @@ from pages.ui.shared.jobs import Job
 from vae import CheckpointError, ConfigError, DatasetError
 from vae.datasets import dataset_names
 from vae.exchange import ImportedModel
-from vae.imported_models.config import ENCODERS, LIKELIHOODS, OUTPUTS
+from vae.imported_models.config import ENCODERS, LIKELIHOODS, OUTPUTS, SPREADS
 from vae.imported_models.importing import import_networks
 from vae.imports import list_datasets
 
@@ -102,6 +102,20 @@ def offer_import(networks: Networks, key: str) -> None:
             key="network-encoded",
             help="log-variance and deviation: beside the mean.",
         )
+        spread = st.selectbox(
+            "Beside the mean of pixels",
+            [_FOUND_OUT, *SPREADS],
+            format_func=lambda name: name.replace("_", "-"),
+            key="network-spread",
+            help="What the decoder of a Gaussian likelihood returns as its second output.",
+        )
+        sigma = st.number_input(
+            "Deviation of a fixed Gaussian",
+            *(0.001, 1.0, 0.1, 0.01),
+            format="%.3f",
+            key="network-sigma",
+            help="For pixels from 0 to 1.",
+        )
         code = st.text_input("Shape of a code", key="network-code", help=_HELP["shape"])
         image = st.text_input("Shape of an image", key="network-image", help=_HELP["shape"])
         pixels = st.text_input("Black and white", key="network-range", help=_HELP["range"])
@@ -124,6 +138,8 @@ def offer_import(networks: Networks, key: str) -> None:
         "dataset": None if dataset == _NO_IMAGES else dataset,
         "likelihood": likelihood,
         "output": None if output == _FOUND_OUT else output,
+        "sigma": sigma,
+        "spread": None if spread == _FOUND_OUT else spread,
         "encoder_output": None if encoded == _FOUND_OUT else encoded,
         "codes": chosen["codes"],
         "name": name.strip(),

@@ -137,6 +137,16 @@ def test_the_deviation_of_each_pixel_is_taken(x):
     z = torch.randn(3, D)
     assert torch.allclose(model.decoder(z).variance.log(), Both()(z)[1], atol=1e-4)
 
+    class Positive(Decoder):
+        def forward(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            mean = super().forward(z)
+            return mean, mean / 4 + 0.1
+
+    with pytest.raises(ImportedModelError, match="spread='log_variance' or 'deviation'"):
+        wrap_model(Positive(), likelihood="gaussian")
+    model = wrap_model(Positive(), likelihood="gaussian", spread="deviation")
+    assert torch.allclose(model.decoder(z).stddev, Positive()(z)[1], atol=1e-6)
+
 
 def test_networks_that_do_not_fit_are_refused_in_a_sentence(x):
     class Odd(Decoder):
