@@ -231,16 +231,17 @@ def measure_map() -> dict[str, float | None]:
         )
         with streamlit(HERE.parent / "app.py", folder=Path(elsewhere)) as url:
             page = browser.new_page(viewport={"width": 1440, "height": 900})
+            page.set_default_timeout(300_000)  # on a busy machine
             ready = ".latent-map[data-ready]"
             page.goto(f"{url}/?model=digits")  # the app is warm, as on a server
-            page.wait_for_selector(ready, timeout=120_000)
+            page.wait_for_selector(ready)
             start = time.perf_counter()
             page.goto(f"{url}/?model=large")
-            page.wait_for_selector(ready, timeout=120_000)
+            page.wait_for_selector(ready)
             first = time.perf_counter() - start
             start = time.perf_counter()
             page.goto(f"{url}/?model=large")
-            page.wait_for_selector(ready, timeout=120_000)
+            page.wait_for_selector(ready)
             again = time.perf_counter() - start
             page.evaluate(
                 "() => { window.frames_seen = 0; const tick = () => {"
@@ -287,13 +288,20 @@ def main() -> None:
         import_s, memory = import_in_process(files)
         say("A pass of torchvision over the second half.")
         textbook_s += torchvision_pass(files, 1)
-        found: dict[str, Any] = {
-            "images": options.images,
-            "import_per_second": options.images / import_s,
-            "torchvision_per_second": options.images / textbook_s,
-            "import_ratio": textbook_s / import_s,
-            "peak_memory_mb": memory,
-        }
+        found: dict[str, Any] = {}
+
+        def keep(**figures: float | None) -> None:
+            found.update(figures)
+            for name, value in figures.items():
+                print(f"{name:24} {value if value is None else f'{value:,.2f}'}", flush=True)
+
+        keep(
+            images=options.images,
+            import_per_second=options.images / import_s,
+            torchvision_per_second=options.images / textbook_s,
+            import_ratio=textbook_s / import_s,
+            peak_memory_mb=memory,
+        )
         from vae import load_dataset
         from vae.datasets import Images
 
@@ -307,21 +315,20 @@ def main() -> None:
             options.seconds,
         )
         del held
-        found |= {
-            "epoch_ratio": speeds["import"] / speeds["memory"],
-            "textbook_ratio": speeds["import"] / speeds["textbook"],
-            "read_ratio": alone["import"] / alone["memory"],
-            "images_per_second": speeds["import"],
-        }
+        keep(
+            epoch_ratio=speeds["import"] / speeds["memory"],
+            textbook_ratio=speeds["import"] / speeds["textbook"],
+            read_ratio=alone["import"] / alone["memory"],
+            images_per_second=speeds["import"],
+        )
         say("Encoding all.")
-        found |= measure_codes(place / "data")
-        found |= {"map_open_s": None, "map_fps": None}
-        if not options.no_map:
+        keep(**measure_codes(place / "data"))
+        if options.no_map:
+            keep(map_open_s=None, map_fps=None)
+        else:
             say("The map.")
-            found |= measure_map()
-        found["whole_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    for name, value in found.items():
-        print(f"{name:24} {value if value is None else f'{value:,.2f}'}")
+            keep(**measure_map())
+        keep(whole_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     if options.json:
         print(json.dumps(found))
 

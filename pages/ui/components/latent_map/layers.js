@@ -89,9 +89,8 @@ export class Layers {
     context.strokeStyle = theme(this.map.root, "border-color")
     for (const row of rows) {
       const [x, y] = this.map.axes.toPixels(this.map.grid.x[row], this.map.grid.y[row])
-      if (this.tiles.draw(context, row, x + 5, y - size - 5, size)) {
-        context.strokeRect(x + 5, y - size - 5, size, size)
-      }
+      const box = this.tiles.draw(context, row, x + 5, y - size - 5, size)
+      if (box) context.strokeRect(...box)
     }
   }
 
@@ -156,10 +155,11 @@ export class Layers {
     const { axes, decoder } = this.map
     if (!axes.ready || !decoder) return
     const { area } = axes
-    const step = this.map.data.shape[1] <= 32 ? 40 : 56
-    const [columns, rows] = [area.width, area.height].map((size) => Math.ceil(size / step))
-    const at = (i, j) => axes.toData(area.left + i * step, area.top + j * step)
     const [, height, width] = this.map.data.shape
+    const side = height <= 32 ? 40 : 56 // pixels of the shorter side of a picture
+    const [across, down] = [width, height].map((size) => (side * size) / Math.min(width, height))
+    const [columns, rows] = [Math.ceil(area.width / across), Math.ceil(area.height / down)]
+    const at = (i, j) => axes.toData(area.left + i * across, area.top + j * down)
     const bitmap = new OffscreenCanvas(columns * width, rows * height)
     const context = bitmap.getContext("2d")
     const small = new OffscreenCanvas(width, height)

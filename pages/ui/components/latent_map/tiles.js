@@ -52,15 +52,19 @@ export class Tiles {
     })
   }
 
-  // Draws the picture of a row where it is there.
+  // Draws the picture of a row into a square, in its own shape, and gives where it lies: left, top,
+  // width and height. Null where it is not there.
   draw(context, row, x, y, size) {
     const { atlas } = this.map.data
     const place = atlas.whole ? this.sheet && [this.sheet[0], row, ...this.sheet.slice(1)]
       : this.places.get(row)
-    if (!place || this.url !== atlas.url) return false
+    if (!place || this.url !== atlas.url) return null
     const [image, k, columns, tile] = place
+    const [, high, wide] = this.map.data.shape
+    const [width, height] = [wide, high].map((side) => (size * side) / Math.max(wide, high))
+    const box = [x + (size - width) / 2, y + (size - height) / 2, width, height]
     context.drawImage(image, (k % columns) * tile, Math.floor(k / columns) * tile, tile, tile,
-      x, y, size, size)
-    return true
+      ...box)
+    return box
   }
 }
