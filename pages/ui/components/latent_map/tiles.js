@@ -52,8 +52,8 @@ export class Tiles {
     })
   }
 
-  // Draws the picture of a row into a square, in its own shape, and gives where it lies: left, top,
-  // width and height. Null where it is not there.
+  // Draws the picture of a row into a square, in its own shape, and gives where it lies: left,
+  // top, width and height. Null where it is not there.
   draw(context, row, x, y, size) {
     const { atlas } = this.map.data
     const place = atlas.whole ? this.sheet && [this.sheet[0], row, ...this.sheet.slice(1)]
