@@ -111,7 +111,7 @@ class RandomDecoder:
 
     def conv(self, x: str, same: bool = False) -> str:
         c = self.shape(x)[1]
-        groups = self.pick(1, 1, *[g for g in (2, c) if c % g == 0])
+        groups = self.pick(1, 1, *[g for g in (2, c) if c % g == 0 and g <= 24])
         out = c if same else groups * self.pick(*[n for n in (1, 2, 3, 5) if n * groups <= 24])
         kh, kw = self.pick(1, 2, 3, 4), self.pick(1, 3, 3, 4)
         dilations = [self.pick(1, 1, 2), self.pick(1, 1, 2)]
@@ -135,7 +135,7 @@ class RandomDecoder:
         c, h, w = self.shape(x)[1:]
         if h * w > 300:
             return self.conv(x)
-        groups = self.pick(1, 1, *[g for g in (2, c) if c % g == 0])
+        groups = self.pick(1, 1, *[g for g in (2, c) if c % g == 0 and g <= 24])
         out = self.pick(*[n for n in (1, 3, 4, 6) if n * groups <= 24])
         kernel = [self.pick(2, 3, 4, 5), self.pick(1, 3, 4)]
         strides = [self.pick(1, 2, 2), self.pick(1, 2, 3)]

@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["OutputRule", "graph_of_onnx"]
 
-_MOST_NUMBERS = 64_000_000  # of an array that is computed ahead; larger ones are refused
-_GROW = ("ConstantOfShape", "Expand", "Tile", "Range", "Pad", "Resize", "OneHot", "EyeLike")
+_MOST_NUMBERS = 100_000_000  # that are computed ahead; more are refused
+_GROW = ("ConstantOfShape", "Expand", "Tile", "Pad", "Resize", "OneHot", "EyeLike")
+_BROADCAST = ("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Where", "Equal", "Less", "Greater")
+_UNREADABLE = (ValueError, LookupError, TypeError, ArithmeticError, AttributeError, RuntimeError)
+_ALIKE = (
+    "Identity Cast Reshape Transpose Squeeze Unsqueeze Flatten Concat Slice Split Shape Constant "
+    "Neg Sqrt Reciprocal Exp Abs Floor Ceil Not"
+).split()
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,7 @@ class _Reader(Layers):
         builder = GraphBuilder(latent_shape or _shape_of_input(inputs[0]))
         names = {inputs[0].name: "code"}
         super().__init__(builder, constants, names, self.opsets.get("", 1))
+        self.folded = 0.0  # numbers that were computed ahead
 
     def read(self) -> list[str]:
         for number, node in enumerate(self.graph.node):
@@ -143,7 +150,7 @@ class _Reader(Layers):
                 self.node(node)
             except GraphError as error:
                 raise GraphError(f"{node.op_type} in node {number}: {error}") from error
-            except (ValueError, IndexError, KeyError, TypeError, ArithmeticError) as error:
+            except _UNREADABLE as error:
                 raise GraphError(
                     f"{node.op_type} in node {number} cannot be read: {error}"
                 ) from error
@@ -181,16 +188,34 @@ class _Reader(Layers):
         from onnx.reference import ReferenceEvaluator
 
         arrays = {name: self.constants[name] for name in node.input if name}
-        if node.op_type in _GROW:
-            shape = [abs(float(v)) for a in arrays.values() if a.size < 16 for v in a.flat]
-            size = max((math.prod(a.shape) for a in arrays.values()), default=1)
-            if math.prod(max(v, 1.0) for v in shape) * size > _MOST_NUMBERS:
-                raise GraphError("a constant that is too large")
         if any(a.type in (5, 10) for a in node.attribute):
             raise GraphError("an operator with a graph inside, which the browser does not run")
-        found = ReferenceEvaluator(node, opsets=self.opsets).run(None, arrays)
-        for name, array in zip(node.output, found, strict=True):
+        self.folded += _most_numbers(node.op_type, list(arrays.values()))
+        if self.folded > _MOST_NUMBERS:
+            raise GraphError("a constant that is too large")
+        try:
+            found = ReferenceEvaluator(node, opsets=self.opsets).run(None, arrays)
+        except Exception as error:  # whatever a file of strangers brings the evaluator to
+            raise GraphError(f"constants that do not fit: {error}") from error
+        for name, array in zip(node.output, found, strict=False):
             self.constants[name] = np.asarray(array)
+
+
+def _most_numbers(op: str, arrays: list[np.ndarray]) -> float:
+    """A bound of the numbers that an operator makes of constants."""
+    sizes = [float(array.size) for array in arrays]
+    if op in _ALIKE:
+        return sum(sizes)
+    if op in _BROADCAST:
+        return float(math.prod(np.broadcast_shapes(*(array.shape for array in arrays))))
+    if op == "Range":
+        start, limit, step = (float(array.flat[0]) for array in arrays)
+        return abs((limit - start) / step)
+    if op in _GROW:
+        few = [array for array in arrays if array.size < 16 and array.dtype.kind in "iuf"]
+        counts = [max(1.0, abs(float(v))) for array in few for v in array.flat]
+        return math.prod(counts) * max(sizes, default=1.0)
+    return math.prod(max(1.0, size) for size in sizes)
 
 
 def _shape_of_input(value: onnx.ValueInfoProto) -> tuple[int, ...]:

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from .operations import activate, compute
+from .shapes import shape_of
 
 __all__ = ["Activation", "DecoderGraph", "GraphBuilder", "GraphError", "GraphStep"]
 
+_MOST_NUMBERS = 100_000_000  # of one value
 _HALF_MAX = float(np.finfo(np.float16).max)
 _MULTIPLIED = ("linear", "conv", "conv_transpose")  # steps whose second input is a large matrix
 
@@ -158,16 +160,18 @@ class GraphBuilder:
         """Adds a step; gives the name of its output.
 
         Raises:
-            GraphError: if the shapes of its inputs do not fit.
+            GraphError: if the shapes of its inputs do not fit, or its output is too large.
         """
         output = output or f"value-{len(self.steps)}"
         shapes = [self.shape(name) for name in inputs]
         try:
-            result = compute(op, [self._zero.expand(s) for s in shapes], attributes)
-        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            shape = shape_of(op, shapes, attributes)
+        except (ValueError, LookupError, TypeError) as error:
             found = ", ".join("×".join(map(str, shape)) for shape in shapes)
             raise GraphError(f"{op} of {found} does not fit: {error}") from error
-        self.shapes[output] = tuple(result.shape)
+        if math.prod(shape) > _MOST_NUMBERS:
+            raise GraphError(f"an array of {math.prod(shape):,} numbers, which is too large")
+        self.shapes[output] = shape
         self.steps.append(GraphStep(op, tuple(inputs), output, attributes, activation))
         return output
 

@@ -32,6 +32,7 @@ _ACTIVATIONS: dict[str, Callable[[dict[str, Any]], Activation]] = {
     "Neg": lambda a: Activation("affine", -1.0, 0.0),
     "Reciprocal": lambda a: Activation("reciprocal"),
 }
+_LARGEST_POOL = 1_000_000  # pixels of a window, times the channels
 _BINARY = {
     "Add": "add",
     "Sum": "add",
@@ -232,6 +233,8 @@ class Layers(Moves):
         strides = _two(a.get("strides", [1, 1]), False)
 
         channels = shape[1]
+        if channels * math.prod(kernel) > _LARGEST_POOL:
+            raise GraphError(f"a window of {math.prod(kernel):,} pixels, which is too large")
         weight = np.full((channels, 1, *kernel), 1 / math.prod(kernel))
         found = self.builder.add(
             "conv",

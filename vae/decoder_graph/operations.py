@@ -1,4 +1,4 @@
-"""What each step of a graph computes, in torch; on `meta` tensors, the shapes of the results."""
+"""What each step of a graph computes, in torch."""
 
 from __future__ import annotations
 
@@ -83,8 +83,6 @@ def _slice(x: Tensor, a: Mapping[str, Any]) -> Tensor:
 
 def _resize(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Mixes two rows and two columns: tables of first index, second, and the second's share."""
-    if x.is_meta:
-        return x.new_empty(*x.shape[:2], rows.shape[1], columns.shape[1])
     for axis, table in ((2, rows), (3, columns)):
         share = table[2].reshape(-1, *([1] * (3 - axis)))
         one, other = (x.index_select(axis, table[i].long()) for i in (0, 1))

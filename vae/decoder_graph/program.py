@@ -48,7 +48,12 @@ def lower(graph: DecoderGraph) -> Program:
     Raises:
         GraphError: if it needs more memory or axes than the kernel has.
     """
-    return _Layout(graph).program()
+    try:
+        return _Layout(graph).program()
+    except (RuntimeError, ValueError, LookupError, TypeError) as error:
+        if isinstance(error, GraphError):
+            raise
+        raise GraphError(f"The network cannot be laid out: {error}") from error
 
 
 def _runs(vectors: int, wide: bool) -> list[tuple[int, int]]:

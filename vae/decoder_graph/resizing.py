@@ -9,6 +9,8 @@ import numpy as np
 
 __all__ = ["table"]
 
+_LARGEST = 65_536
+
 
 def table(size: int, wanted: int, scale: float, attributes: dict[str, Any]) -> np.ndarray:
     """First and second index and the second's share `(3, wanted)` along one axis.
@@ -20,8 +22,11 @@ def table(size: int, wanted: int, scale: float, attributes: dict[str, Any]) -> n
         attributes: those of ONNX's `Resize`.
 
     Raises:
-        ValueError: if the mode is not `nearest` or `linear`, or the coordinates are unknown.
+        ValueError: if the size is absurd, the mode is not `nearest` or `linear`, or the
+            coordinates are unknown.
     """
+    if not 0 < wanted <= _LARGEST:
+        raise ValueError(f"{wanted} rows or columns; expected 1 to {_LARGEST:,}")
 
     def text(name: str, default: str) -> str:
         value = attributes.get(name, default)

@@ -125,7 +125,9 @@ REFUSED = {
     "Einsum in node 1": [node("Relu", "z", "x"), node("Einsum", "x", "y", equation="bchw->bwhc")],
     "Pad in node 0: padding by reflect": [node("Pad", "z pads", "y", mode="reflect")],
     "Custom in node 0": [helper.make_node("Custom", ["z"], ["y"], domain="somebody")],
-    "Conv in node 0: conv of 1×3×4×4, 2×5×3×3, 2 does not fit": [node("Conv", "z w", "y")],
+    "Conv in node 0: conv of 1×3×4×4, 2×5×3×3, 2 does not fit: expected 5 channels": [
+        node("Conv", "z w", "y")
+    ],
     "Cast in node 0: numbers that are no longer": [node("Cast", "z", "y", to=7)],
     "Expand in node 0: a constant that is too large": [
         node("Expand", "one huge", "x"),
