@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from decoding import BASE, EXACT
 from random_graphs import BLOCKS, random_decoder
 
+from vae import wrap_model
 from vae.decoder_export import program_bytes
-from vae.decoder_graph import DecoderGraph, graph_of_onnx
+from vae.decoder_graph import DecoderGraph, OutputRule, graph_of_onnx
+from vae.imported_models.exporting import export_networks
+from vae.imported_models.onnx_file import read_onnx_model
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="Needs onnxruntime.")
 
@@ -80,6 +86,57 @@ def compare(page, seeds: range) -> None:
 def test_random_graphs_equal_onnxruntime(page, live):
     page.goto(live[0])
     compare(page, range(2 * len(BLOCKS)))
+
+
+RECIPES = {
+    "fully_connected": {},
+    "convolutional": {"latent_shape": (16,)},
+    "residual": {"latent_shape": (8, 7, 7)},
+    "disentangling": {"latent_shape": (10,)},
+    "keras_layout": {},
+}
+
+
+def decoder_of(name: str, folder) -> onnx.ModelProto:
+    """The decoder of a recipe, untrained, as its export writes it."""
+    file = Path(__file__).parents[3] / "examples" / "models" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"recipe_{name}", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if name == "keras_layout":
+        return read_onnx_model(module.write(folder)[0])
+    torch.manual_seed(0)
+    how = {"image_shape": (1, 28, 28), "encoder_output": "log_variance", "output": "logits"}
+    model = wrap_model(*module.build(), **how, **RECIPES[name])
+    return read_onnx_model(export_networks(model, folder)[0])
+
+
+def test_recipes_equal_onnxruntime(page, live, tmp_path, monkeypatch):
+    """With weights as they are, and rounded to 16 bits, as they are sent."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[3] / "examples" / "models"))
+    page.goto(live[0])
+    graphs, codes, wanted = [], [], []
+    for name in RECIPES:
+        folder = tmp_path / name
+        folder.mkdir()
+        model = decoder_of(name, folder)
+        layout = "HWC" if name == "keras_layout" else "CHW"
+        rule = OutputRule((1, 28, 28), "probabilities", layout=layout)
+        exact = graph_of_onnx(model, RECIPES[name].get("latent_shape"), rule)
+        code = np.random.default_rng(0).standard_normal((1, *exact.latent_shape), "f4")
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        (given,) = session.get_inputs()
+        answer = session.run(None, {given.name: code})[0].reshape(1, 1, 28, 28)
+        rounded = exact.rounded()
+        graphs += [exact, rounded]
+        codes += [code, code]
+        wanted += [answer, rounded.run(torch.from_numpy(code)).numpy()]
+        assert difference(wanted[-1], answer) < 1 / 255, name
+    found = in_browser(page, graphs, codes)
+    apart = [difference(one, other) for one, other in zip(found, wanted, strict=True)]
+    assert max(apart) < EXACT, dict(zip(RECIPES, apart[::2], strict=True))
 
 
 @pytest.mark.soak
