@@ -256,7 +256,7 @@ def stock(browser: Browser, url: str) -> float:
         page.wait_for_timeout(300)
         page.mouse.click(x, y)
         try:
-            page.wait_for_function(f"times.length > {click}", timeout=20_000)
+            page.wait_for_function(f"() => times.length > {click}", timeout=20_000)
         except Late:
             page.evaluate("times.push(NaN)")  # a click that hit the same point again
         page.wait_for_timeout(300)

@@ -27,7 +27,7 @@ STREAMLIT = (("color-contrast", r"^<p>.*</p>$", "#3c6fdd"),)
 def ready(page) -> None:
     """Waits until the page has its parts and nothing runs any more."""
     page.wait_for_function(
-        "document.querySelectorAll('[data-testid=stMain] [data-testid=stElementContainer]')"
+        "() => document.querySelectorAll('[data-testid=stMain] [data-testid=stElementContainer]')"
         ".length > 4",
         timeout=120_000,
     )
@@ -88,7 +88,8 @@ def test_on_a_phone_the_drawer_closes_and_no_keys_are_shown(browser, app):
     page.get_by_test_id("stSidebarNavLink").filter(has_text="3 ·").click()
     page.get_by_role("heading", name="3 ·").wait_for()
     page.wait_for_function(
-        "document.querySelector('[data-testid=stSidebar]').getBoundingClientRect().right < 10"
+        "() => document.querySelector('[data-testid=stSidebar]')"
+        ".getBoundingClientRect().right < 10"
     )
     assert page.get_by_role("button", name="Next", exact=True).inner_text().split() == [
         "Next",

@@ -86,7 +86,8 @@ def test_no_page_fetches_what_a_name_asks_for(visit, data, tmp_path):
 
     page = visit(f"train?run={foreign.MODEL}-run", ".chart[data-drawn] .legendtext")
     page.wait_for_function(
-        "[...document.querySelectorAll('.legendtext')].some(e => e.textContent.includes('![pic]'))"
+        "() => [...document.querySelectorAll('.legendtext')]"
+        ".some(e => e.textContent.includes('![pic]'))"
     )
     no_markup(page)
     page = visit(f"train?run={foreign.FAILED}", ".chart[data-drawn]")

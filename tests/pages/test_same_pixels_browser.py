@@ -45,7 +45,7 @@ def decoded(page, case: str) -> list[np.ndarray]:
     page.wait_for_selector(ready)
     page.wait_for_selector(READY)
     if case == "map":  # the probe begins at the last pin
-        page.wait_for_function("document.querySelector('.live-mean')?.width > 8")
+        page.wait_for_function("() => document.querySelector('.live-mean')?.width > 8")
     page.wait_for_function(
         f"selector => {{ const f = ({PIXELS})(selector); return f.length > 0"
         " && f.every((p) => p.some((v, i) => i % 4 < 3 && v)) }",

@@ -79,12 +79,14 @@ def test_the_picture_moves_while_the_slider_is_dragged_without_the_server(visit)
     page.on("websocket", lambda socket: frames.append(socket.url))
     page.locator(NOW).evaluate(WATCH)
     drag(page, 0.5, 0.95)
-    page.wait_for_function("window.seen.size > 10")
+    page.wait_for_function("() => window.seen.size > 10")
     assert not [url for url in requests if not url.startswith("data:")], requests
     assert not frames
     assert address(page)["at"] == "0.5", "nothing is told to the server while dragging"
     page.mouse.up()
-    page.wait_for_function("!location.search.includes('at=0.5&') && !/at=0.5$/.test(location)")
+    page.wait_for_function(
+        "() => !location.search.includes('at=0.5&') && !/at=0.5$/.test(location)"
+    )
     assert float(address(page)["at"]) == pytest.approx(0.95, abs=0.02)
 
 
@@ -121,7 +123,7 @@ def test_it_plays_there_and_back(visit):
     page = visit()
     page.locator(NOW).evaluate(WATCH)
     page.get_by_role("button", name="Play").click()
-    page.wait_for_function("window.seen.size > 10")
+    page.wait_for_function("() => window.seen.size > 10")
     page.get_by_role("button", name="Pause").click()
     page.get_by_role("button", name="Play").wait_for()
 

@@ -80,7 +80,7 @@ def test_ways_between_two_images_part_in_the_middle_and_meet_at_the_ends(lesson)
     apart = np.abs(np.diff(pictures(page), axis=0))
     assert apart.max() <= 12, "there and back through the flow"
     page.locator(".lineup input").press("End")
-    page.wait_for_function("new URL(location.href).searchParams.get('at') === '1'")
+    page.wait_for_function("() => new URL(location.href).searchParams.get('at') === '1'")
 
 
 def test_a_draw_starts_as_noise_and_ends_as_a_sample_of_the_library(lesson):
@@ -94,7 +94,7 @@ def test_a_draw_starts_as_noise_and_ends_as_a_sample_of_the_library(lesson):
         assert np.abs(pictures(page) - expected).max() <= 2
     assert np.abs(learned.from_noise(noise) - learned.sample(1, 5)).max() < 1e-5
     page.locator(".lineup-small canvas").nth(4).click()
-    page.wait_for_function("new URL(location.href).searchParams.get('time') === '0.5'")
+    page.wait_for_function("() => new URL(location.href).searchParams.get('time') === '0.5'")
 
 
 def test_dimensions_are_counted_one_by_one(lesson):

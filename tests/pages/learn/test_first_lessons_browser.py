@@ -139,7 +139,9 @@ def test_q_is_dragged_and_widened_and_python_answers(page, app):
     assert pictures(page, ".plane-draws canvas") != first, "draws follow while q is dragged"
     page.mouse.up()
     page.wait_for_function(f"before => {all_formulas} !== before", arg=numbers)
-    page.wait_for_function("location.search.includes('q=')")  # the place is part of the address
+    page.wait_for_function(
+        "() => location.search.includes('q=')"
+    )  # the place is part of the address
 
 
 def test_a_pixel_is_read_in_all_pictures(page, app):

@@ -86,7 +86,7 @@ def test_letting_go_moves_the_fields_the_address_and_the_gradients(noise):
     drag(page, ".noise-space", (0.5, 0.5), (0.65, 0.6))
     page.mouse.up()
     there = where(page)["noise"]
-    page.wait_for_function(f"new URL(location.href).searchParams.get('e1') == {there[0]}")
+    page.wait_for_function(f"() => new URL(location.href).searchParams.get('e1') == {there[0]}")
     page.wait_for_function(
         "before => document.querySelector('[data-testid=stTable]').innerText !== before",
         arg=before,
@@ -101,7 +101,7 @@ def test_the_noise_answers_to_the_keyboard(noise):
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Shift+ArrowUp")
     assert where(page)["noise"] == [0.1, 0.5]
-    page.wait_for_function("new URL(location.href).searchParams.get('e2') == 0.5")
+    page.wait_for_function("() => new URL(location.href).searchParams.get('e2') == 0.5")
 
 
 def test_a_link_opens_the_exact_state(noise):

@@ -58,7 +58,9 @@ def visit(page, app):
         pairs = "&".join(f"{k}={v}" for k, v in {"model": model, **query}.items())
         page.goto(f"{app}/?{pairs}")
         page.wait_for_selector(f'.latent-map[data-ready^="{model}|"]')
-        page.wait_for_function("document.querySelector('.latent-map').dataset.exact === 'true'")
+        page.wait_for_function(
+            "() => document.querySelector('.latent-map').dataset.exact === 'true'"
+        )
         page.evaluate(WATCH)
         return page
 
@@ -105,7 +107,7 @@ def decoded_at(page, x: float, y: float) -> list[int]:
     page.mouse.move(x - 1, y)
     before = page.evaluate("window.moved")
     page.mouse.move(x, y)
-    page.wait_for_function(f"window.moved > {before} && window.painted === window.moved")
+    page.wait_for_function(f"() => window.moved > {before} && window.painted === window.moved")
     return page.evaluate(PIXELS, ".map-tip-picture")
 
 
@@ -321,26 +323,26 @@ def test_a_click_on_the_legend_greys_the_rest(visit):
     shown = "!document.querySelector('.map-tip-real').hidden && " + named
     page.mouse.move(at[0] - 1, at[1])
     page.mouse.move(*at)
-    page.wait_for_function(shown)
+    page.wait_for_function(f"() => {shown}")
     grey = "document.querySelector('.map-plot')._fullData[{}].marker.color === '#9aa0a8'"
     page.locator(".map-plot .legendtoggle").nth(1).click()
-    page.wait_for_function(grey.format(0))
+    page.wait_for_function("() => " + grey.format(0))
     assert not page.evaluate(grey.format(1))
     page.mouse.move(at[0] - 1, at[1])
     page.mouse.move(*at)
-    page.wait_for_function(f"!({shown})")
+    page.wait_for_function(f"() => !({shown})")
     page.locator(".map-plot .legendtoggle").nth(1).click()
-    page.wait_for_function(f"!({grey.format(0)})")
+    page.wait_for_function(f"() => !({grey.format(0)})")
     page.mouse.move(at[0] - 1, at[1])
     page.mouse.move(*at)
-    page.wait_for_function(shown)
+    page.wait_for_function(f"() => {shown}")
 
 
 def test_the_keyboard_moves_and_pins(visit):
     page = visit()
     page.locator(".map-stage").focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("window.painted > 0")
+    page.wait_for_function("() => window.painted > 0")
     first = page.evaluate(PIXELS, ".map-tip-picture")
     for _ in range(8):
         page.keyboard.press("ArrowUp")
@@ -354,7 +356,9 @@ def test_the_keyboard_moves_and_pins(visit):
 def test_search_finds_an_id(visit):
     page = visit()
     page.locator(".map-search").fill("#7")
-    page.wait_for_function("document.querySelector('.map-status').textContent.includes('#7')")
+    page.wait_for_function(
+        "() => document.querySelector('.map-status').textContent.includes('#7')"
+    )
     page.locator(".map-search").fill("no such thing")
     page.locator(".map-status", has_text="“no such thing”").wait_for()
 
@@ -369,7 +373,7 @@ def test_the_sheet_is_decoded_behind_the_points(visit):
     }"""
     page.wait_for_function(painted)
     page.get_by_text("Decoded sheet").click()
-    page.wait_for_function(f"!({painted})()")
+    page.wait_for_function(f"() => !({painted})()")
 
 
 def test_the_probe_travels_until_the_visitor_touches_the_map(browser, app):
@@ -378,7 +382,7 @@ def test_the_probe_travels_until_the_visitor_touches_the_map(browser, app):
         context = browser.new_context(reduced_motion=motion)
         page = context.new_page()
         page.goto(f"{app}/?model=tiny-plane")
-        page.wait_for_function(f"{at} && ({PIXELS})('.live-mean').some((v) => v > 0)")
+        page.wait_for_function(f"() => {at} && ({PIXELS})('.live-mean').some((v) => v > 0)")
         if motion == "reduce":
             assert page.locator(".map-probe").is_hidden()
         else:
@@ -475,7 +479,7 @@ def test_a_slow_answer_never_covers_a_newer_place(page, app):
     with page.expect_request(decoding):
         page.mouse.move(*stage(page, 0.3, 0.3))
     page.mouse.move(*stage(page, 0.66, 0.54))
-    page.wait_for_function("window.painted > 0 && window.painted === window.moved")
+    page.wait_for_function("() => window.painted > 0 && window.painted === window.moved")
     newer = page.evaluate(PIXELS, ".map-tip-picture")
     with page.expect_request(decoding):
         page.mouse.move(*stage(page, 0.4, 0.4))
@@ -486,7 +490,7 @@ def test_a_slow_answer_never_covers_a_newer_place(page, app):
     assert len(asked) == 4
     for route in asked[2:]:
         route.continue_()
-    page.wait_for_function("window.painted === window.moved")
+    page.wait_for_function("() => window.painted === window.moved")
     assert page.evaluate(PIXELS, ".map-tip-picture") != newer
 
 

@@ -56,10 +56,12 @@ def test_the_map_fills_the_screen_and_gives_it_back(page, app):
     small = page.locator(".map-stage").bounding_box()
     button = page.get_by_role("button", name="Full screen")
     button.click()
-    page.wait_for_function("document.querySelector('.map-stage').clientHeight > 0.8 * innerHeight")
+    page.wait_for_function(
+        "() => document.querySelector('.map-stage').clientHeight > 0.8 * innerHeight"
+    )
     assert page.locator(".map-stage").bounding_box()["width"] > 1.3 * small["width"]
     page.wait_for_function(
-        "document.querySelector('.map-plot')._fullLayout.width > 0.9 * innerWidth"
+        "() => document.querySelector('.map-plot')._fullLayout.width > 0.9 * innerWidth"
     )
     button.click()
     page.wait_for_function(

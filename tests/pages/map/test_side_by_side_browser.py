@@ -66,7 +66,7 @@ def test_one_pointer_shows_the_same_image_and_the_same_place_in_two_models(
         arg=[f"{SECOND} .map-tip-picture", expected.tolist()],
     )
     page.wait_for_function(  # both have their details
-        "document.querySelectorAll(\"img[alt^='original: ']\").length === 2"
+        "() => document.querySelectorAll(\"img[alt^='original: ']\").length === 2"
     )
 
 

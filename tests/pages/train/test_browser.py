@@ -98,7 +98,7 @@ def test_watches_a_run_without_flicker(page, app, runs):
     )
     run = start(page, app, runs, epochs=8)
     page.wait_for_function(
-        "document.querySelectorAll('.chart[data-drawn]').length === 6"
+        "() => document.querySelectorAll('.chart[data-drawn]').length === 6"
         " && document.querySelectorAll('[data-testid=stImage] img').length === 2"
     )
     before = page.evaluate(COUNT)
@@ -121,7 +121,7 @@ def test_a_run_is_steered_stopped_resumed_and_replayed(page, app, runs):
     run = start(page, app, runs, epochs=100)
 
     # The held-out curve grows while it trains, one point an epoch.
-    page.wait_for_function(f"({CURVE})('elbo')?.[0].length >= 2")
+    page.wait_for_function(f"() => ({CURVE})('elbo')?.[0].length >= 2")
     shown = page.evaluate(CURVE, "elbo")[0]
     assert shown == list(range(1, len(shown) + 1))
 
@@ -198,7 +198,9 @@ def test_the_page_of_a_run_fits_a_phone(browser, app, runs):
     try:
         page = context.new_page()
         run = start(page, app, runs, epochs=5_000)
-        page.wait_for_function("document.querySelectorAll('.chart[data-drawn]').length === 6")
+        page.wait_for_function(
+            "() => document.querySelectorAll('.chart[data-drawn]').length === 6"
+        )
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         keyed(page, "pause").get_by_role("button").tap()
         until(lambda: read_status(run).state == "paused")
