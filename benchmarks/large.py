@@ -6,7 +6,8 @@ It writes JPEGs of 178×218 pixels with 40 attributes, made from the drawn faces
 
 - `import_ratio`: pictures a second of `import_source`, against one pass of torchvision's
   `ImageFolder` (resize, centre crop, `ToTensor`) with a `DataLoader` over the same files, half of
-  it before the import and half after;
+  it before the import and half after; `import_processor_ratio`: of the processor's time, which
+  other work on the machine changes little;
 - `peak_memory_mb` of the process that imports;
 - `epoch_ratio`: images a second of the 64×64 network trained from the import, against the same
   images in memory; `textbook_ratio`: against the textbook's loop on the files. They take turns;
@@ -79,8 +80,14 @@ def _write(folder: Path, count: int, first: int, step: int) -> None:
         picture.save(folder / f"{i + 1:06d}.jpg", quality=90)
 
 
-def torchvision_pass(folder: Path, half: int) -> float:
-    """Seconds that one pass takes over the first or second half of the pictures."""
+def processor_seconds() -> float:
+    """Processor time of this process and of its children that have ended."""
+    own, children = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def torchvision_pass(folder: Path, half: int) -> tuple[float, float]:
+    """Seconds and processor time of a pass over the first or second half of the pictures."""
     from torch.utils.data import DataLoader, Subset
     from torchvision.datasets import ImageFolder
     from torchvision.transforms import CenterCrop, Compose, Resize, ToTensor
@@ -88,27 +95,27 @@ def torchvision_pass(folder: Path, half: int) -> float:
     data = ImageFolder(str(folder), Compose([Resize(64), CenterCrop(64), ToTensor()]))
     middle = len(data) // 2
     rows = range(middle) if half == 0 else range(middle, len(data))
-    start = time.perf_counter()
+    start, used = time.perf_counter(), processor_seconds()
     for _ in DataLoader(Subset(data, rows), BATCH, num_workers=os.cpu_count() or 1):
         pass
-    return time.perf_counter() - start
+    return time.perf_counter() - start, processor_seconds() - used
 
 
-def import_in_process(folder: Path) -> tuple[float, float]:
-    """Seconds of an import in a process of its own, and its peak memory in MB."""
+def import_in_process(folder: Path) -> tuple[float, float, float]:
+    """Seconds and processor time of an import in a process of its own, and its peak MB."""
     code = (
         "import sys, time, resource\n"
         "from vae.imports import import_source\n"
-        "start = time.perf_counter()\n"
+        "start, used = time.perf_counter(), time.process_time()\n"
         "import_source(sys.argv[1], 'large')\n"
-        "print(time.perf_counter() - start,"
+        "print(time.perf_counter() - start, time.process_time() - used,"
         " resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
     )
     environment = os.environ | {"PYTHONPATH": str(HERE.parent)}
     command = [sys.executable, "-c", code, str(folder)]
     out = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    seconds, memory = map(float, out.stdout.split())
-    return seconds, memory
+    seconds, used, memory = map(float, out.stdout.split())
+    return seconds, used, memory
 
 
 def textbook_batches(folder: Path) -> Iterator[Any]:
@@ -283,11 +290,12 @@ def main() -> None:
         say(f"Writing {options.images:,} pictures into {files}.")
         write_faces(files, options.images)
         say("A pass of torchvision over the first half.")
-        textbook_s = torchvision_pass(files, 0)
+        first = torchvision_pass(files, 0)
         say("The import.")
-        import_s, memory = import_in_process(files)
+        import_s, import_used, memory = import_in_process(files)
         say("A pass of torchvision over the second half.")
-        textbook_s += torchvision_pass(files, 1)
+        second = torchvision_pass(files, 1)
+        textbook_s, textbook_used = (a + b for a, b in zip(first, second, strict=True))
         found: dict[str, Any] = {}
 
         def keep(**figures: float | None) -> None:
@@ -300,6 +308,7 @@ def main() -> None:
             import_per_second=options.images / import_s,
             torchvision_per_second=options.images / textbook_s,
             import_ratio=textbook_s / import_s,
+            import_processor_ratio=textbook_used / import_used,
             peak_memory_mb=memory,
         )
         from vae import load_dataset
