@@ -33,8 +33,8 @@ const SIMD = Uint8Array.of(
   253, 98, 11,
 ) // a function that uses i8x16.splat and popcnt: valid where WebAssembly has SIMD
 const RELAXED = Uint8Array.of(
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0, 65, 0, 253, 15,
-  65, 0, 253, 15, 65, 0, 253, 15, 253, 133, 2, 11,
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0, 65, 0, 253,
+  15, 65, 0, 253, 15, 65, 0, 253, 15, 253, 133, 2, 11,
 ) // one that uses f32x4.relaxed_madd
 
 /** The folder of the app's routes, with a slash at its end. */
@@ -50,7 +50,7 @@ function headerOf(bytes) {
   return { header, bytes, start: 8 + length, info: JSON.parse(decoder ?? flow) }
 }
 
-/** The content of an address, of `size` bytes; `tell` hears how much of it has come, from 0 to 1. */
+/** The content of an address, of `size` bytes; `tell` hears how much has come, from 0 to 1. */
 async function download(url, size, tell) {
   const reply = await get(url)
   if (!tell || size < LARGE || !reply.body) return reply.arrayBuffer()
