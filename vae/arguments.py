@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import math
 import re
 from collections.abc import Callable
 from dataclasses import fields
@@ -438,11 +439,29 @@ def _add_classifier(parser: argparse.ArgumentParser) -> None:
 
 
 def _shape(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
+    try:
+        sizes = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        sizes = ()
+    if not (1 <= len(sizes) <= 3 and all(1 <= size <= 1_000_000 for size in sizes)):
+        raise argparse.ArgumentTypeError(
+            f"{text[:80]!r} is no shape; expected one to three sizes with commas between, such "
+            "as 4,8,8"
+        )
+    return sizes
 
 
 def _range(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(","))
+    try:
+        ends = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        ends = ()
+    if len(ends) != 2 or not all(map(math.isfinite, ends)) or ends[0] == ends[1]:
+        raise argparse.ArgumentTypeError(
+            f"{text[:80]!r} is no range; expected the values of black and white with a comma "
+            "between, such as -1,1"
+        )
+    return ends
 
 
 def _add_import_model(parser: argparse.ArgumentParser) -> None:

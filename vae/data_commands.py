@@ -18,6 +18,7 @@ _LISTED = 10  # files left out that are printed
 
 def import_data(options: argparse.Namespace) -> int:
     """Imports a source, or looks at it, and prints the result."""
+    from .datasets import DatasetError
     from .imports import import_source, inspect_source, name_for
 
     display = options.display
@@ -30,6 +31,10 @@ def import_data(options: argparse.Namespace) -> int:
         "progress": lambda done, message: display.progress(round(100 * done), 100, "percent"),
         "follow_links": True,  # whoever names a folder here owns its links
     }
+    if not options.source.strip():
+        raise DatasetError(
+            "The source has no name: give a folder, an archive or a file of arrays."
+        )
     display.log(f"Reading {options.source}.")
     if options.look:
         summary = inspect_source(options.source, **how)

@@ -12,11 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from .checkpoint import CheckpointError, find_checkpoint, load_card, load_checkpoint, load_codes
 from .datasets import DatasetError, dataset_names, is_path
 from .files import new_archive, write_file
 from .imported_models.networks import try_network
 from .imports import export_dataset, find_dataset, import_source
+from .imports.writing import remove_leftovers
 from .locations import FILES, NAME, data_folder, list_checkpoints
 from .schema import decode
 
@@ -130,16 +133,27 @@ def new_checkpoint(name: str) -> Iterator[tuple[Path, Path]]:
             "and underscores."
         )
     if name in {checkpoint.name for checkpoint in list_checkpoints()}:
-        raise CheckpointError(f"There is a model named {name} already; choose another name.")
+        raise CheckpointError(_taken(name))
     place = data_folder() / "checkpoints"
     place.mkdir(parents=True, exist_ok=True)
+    remove_leftovers()
     folder = place / f".{name}.{uuid.uuid4().hex}.importing"
-    folder.mkdir()
-    try:
-        yield folder, place / name
-        folder.rename(place / name)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    lock = FileLock(f"{folder}.lock")
+    with lock:
+        folder.mkdir()
+        try:
+            yield folder, place / name
+            try:
+                folder.rename(place / name)
+            except OSError:  # somebody was faster
+                raise CheckpointError(_taken(name)) from None
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def _taken(name: str) -> str:
+    return f"There is a model named {name} already; choose another name."
 
 
 def _unpack(file: Path, folder: Path, progress: Callable[[float, str], None]) -> None:

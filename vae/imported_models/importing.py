@@ -85,6 +85,8 @@ def import_networks(
         DatasetError: if the dataset cannot be loaded, or has images of another shape.
     """
     tell = progress or (lambda fraction, words: None)
+    if limit < 1:
+        raise ImportedModelError(f"{limit:,} images would be encoded; expected --limit 1 or more.")
     if decoder is None and codes is None:
         raise ImportedModelError(
             "There is neither a decoder nor a file of codes; expected --decoder decoder.onnx, or "
@@ -186,7 +188,7 @@ def read_codes(file: str | Path) -> dict[str, np.ndarray]:
         with np.load(file, allow_pickle=False) as opened:
             arrays = {k: opened[k] for k in ("mean", "variance", "index") if k in opened.files}
     except Exception as error:  # numpy and zipfile raise many types on damaged bytes
-        raise ImportedModelError(f"{file.name} cannot be read ({error}); {expected}.") from error
+        raise ImportedModelError(f"{file.name} is no .npz, or damaged; {expected}.") from error
     mean = arrays.get("mean", np.empty(0))
     count = len(mean)
     variance = arrays.get("variance", np.zeros_like(mean))

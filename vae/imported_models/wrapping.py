@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -68,6 +69,8 @@ def wrap_model(
             message names the argument.
         ConfigError: if an argument has an invalid value.
     """
+    if images is not None:
+        images = _pictures(images)
     both = encoder is None and isinstance(decoder, nn.Module) and hasattr(decoder, "encode")
     decode = network_of(decoder, "decode")
     encode = network_of(decoder if both else encoder, "encode") if both or encoder else None
@@ -86,6 +89,28 @@ def wrap_model(
             images=images,
         )
     return WrappedModel(config, encode, decode)
+
+
+def _pictures(images: Tensor) -> Tensor:
+    """Images as `describe` takes them.
+
+    Raises:
+        ImportedModelError: if they are of another kind, or not between 0 and 1.
+    """
+    if isinstance(images, np.ndarray):
+        images = torch.from_numpy(images)
+    if not isinstance(images, Tensor) or images.ndim != 4 or not len(images):
+        found = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
+        raise ImportedModelError(
+            f"images is {found}; expected a tensor (N, C, H, W) of one or more images, in [0, 1]."
+        )
+    low, high = images.min().item(), images.max().item()
+    if not (0 <= low <= high <= 1):  # NaN, too
+        raise ImportedModelError(
+            f"images has values from {low:g} to {high:g}; expected 0 to 1. Divide bytes by 255; "
+            "say pixel_range where the networks themselves take other values."
+        )
+    return images.float()
 
 
 def describe(

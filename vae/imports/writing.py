@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from ..checkpoint import write_tensors
 from ..files import write_file
+from ..locations import data_folder
 from .source import Column
 from .store import FORMAT, datasets_folder, list_versions
 
@@ -96,12 +97,12 @@ def unfinished(name: str) -> Iterator[tuple[Path, Any]]:
 
 
 def remove_leftovers() -> None:
-    """Removes what imports left whose process was killed."""
-    place = datasets_folder()
-    for folder in place.glob(".*.importing"):
+    """Removes what imports of datasets and models left whose process was killed."""
+    places = (datasets_folder(), data_folder() / "checkpoints")
+    for folder in (folder for place in places for folder in place.glob(".*.importing")):
         if not _UNFINISHED.fullmatch(folder.name):
             continue
-        lock = FileLock(place / f"{folder.name}.lock")
+        lock = FileLock(f"{folder}.lock")
         try:
             with lock.acquire(timeout=0):
                 shutil.rmtree(folder, ignore_errors=True)

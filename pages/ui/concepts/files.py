@@ -62,7 +62,8 @@ def show_files(space: LatentSpace, active: Sequence[NamedConcept]) -> None:
             none = np.empty((0, space.mean.shape[1]), np.float32)
             for concept in vectors:
                 target = concept.about.get("target")
-                target = target if target in labels.table(space) else None
+                known = isinstance(target, str) and target in labels.table(space)
+                target = target if known else None
                 concepts.keep_concept(space, NamedConcept(concept, none, none, target))
             st.rerun()
 

@@ -17,7 +17,7 @@ from pages.ui.library.measuring import offer_measure
 from pages.ui.library.networks import ACCEPTED, Networks, networks_in, offer_import
 from pages.ui.library.paging import choose_page
 from pages.ui.library.sizes import folder_size, size_words
-from pages.ui.library.source import at_this_machine
+from pages.ui.library.source import at_this_machine, local_path
 from pages.ui.shared import cache, formatting, images, incoming, jobs, visitor
 from pages.ui.shared.foreign_text import message, plain
 from vae import CheckpointError, DatasetError, list_checkpoints, load_checkpoint
@@ -196,8 +196,8 @@ def _choose_folder() -> None:
             placeholder="/home/me/my-model",
             help="A folder with ONNX files. Only whoever runs the app sees this field.",
         )
-        if st.form_submit_button("Look at it") and path.strip():
-            visitor.current().library.model_path = str(Path(path.strip()).expanduser())
+        if st.form_submit_button("Look at it") and (found := local_path(path)):
+            visitor.current().library.model_path = str(found)
             st.rerun()
 
 

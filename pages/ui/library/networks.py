@@ -49,7 +49,10 @@ class Networks:
 
 def networks_in(folder: Path) -> Networks | None:
     """The ONNX files and codes of a folder; None where there is neither."""
-    files = sorted(file for file in folder.glob("*") if file.is_file())
+    try:
+        files = sorted(file for file in folder.glob("*") if file.is_file())
+    except OSError:  # a folder of somebody else's
+        return None
     models = tuple(file for file in files if file.suffix.lower() == ".onnx")
     codes = tuple(file for file in files if file.suffix.lower() == ".npz")
     return Networks(models, codes) if models or codes else None

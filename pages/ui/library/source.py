@@ -13,8 +13,9 @@ import streamlit as st
 
 from pages.ui.components.uploader import uploader
 from pages.ui.shared import incoming, links, visitor
+from pages.ui.shared.foreign_text import plain
 
-__all__ = ["ACCEPTED", "Chosen", "at_this_machine", "choose_source", "forget"]
+__all__ = ["ACCEPTED", "Chosen", "at_this_machine", "choose_source", "forget", "local_path"]
 
 ACCEPTED = (
     ".zip,.tar,.tgz,.gz,.npy,.npz,.h5,.hdf5,.parquet,.mat,.png,.jpg,.jpeg,.jfif,.webp,.bmp,.gif,"
@@ -99,9 +100,26 @@ def _choose_path() -> None:
             help="A folder, an archive or a file of arrays. It is read from where it is; nothing "
             "is uploaded. Only whoever runs the app sees this field.",
         )
-        if st.form_submit_button("Look at it") and path.strip():
-            visitor.current().library.path = str(Path(path.strip()).expanduser())
+        if st.form_submit_button("Look at it") and (found := local_path(path)):
+            visitor.current().library.path = str(found)
             st.rerun()
+
+
+def local_path(text: str) -> Path | None:
+    """A path that a visitor wrote; None, and a sentence on the page, if it cannot be one."""
+    if not text.strip():
+        return None
+    try:
+        path = Path(text.strip()).expanduser()
+        path.exists()
+    except (RuntimeError, OSError, ValueError) as problem:
+        why = getattr(problem, "strerror", None) or str(problem)
+        st.error(
+            f"{plain(text.strip(), longest=100)} is no path that can be read ({plain(why)}). "
+            "Check it."
+        )
+        return None
+    return path
 
 
 def forget() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import re
 import socket
@@ -19,18 +20,50 @@ NAMES, FRAMES = "LATENT_HOSTS", "LATENT_FRAMES"  # environment variables
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _THIS_COMPUTER = "'self' http://localhost:* http://127.0.0.1:*"  # a notebook, for example
 _ANY = "*"
+_SOURCE = re.compile(r"'self'|'none'|\*|[\w:/.*?-]+", re.ASCII)
+_log = logging.getLogger(__name__)
 _HOST = re.compile(r"[\w.:\[\]-]+", re.ASCII)
 
 
 def from_environment() -> dict[str, Collection[str] | str]:
     """The arguments of `Doors`, as whoever starts the server has set them.
 
-    `LATENT_HOSTS` holds names with commas between, or `*`; `LATENT_FRAMES` a list of sources with
-    blanks between, as a content security policy has them.
+    `LATENT_HOSTS` holds names, or `*`; `LATENT_FRAMES` sources of a content security policy, such
+    as `https://school.example`. Commas or blanks lie between. What is neither is left out, and the
+    log says so.
     """
-    names = [name.strip().lower() for name in os.environ.get(NAMES, "").split(",")]
-    frames = " ".join(os.environ.get(FRAMES, "").replace(";", " ").split())
-    return {"names": [name for name in names if name], "frames": frames or _THIS_COMPUTER}
+    names, frames = [], []
+    for text in _parts(NAMES):
+        name = _host_of(text)
+        names += [name] if name and "*" not in name else []
+        if text == _ANY:
+            names.append(_ANY)
+        elif name != text.lower():
+            _log.warning("%s: %r is taken as %r; expected a name.", NAMES, text, name)
+    for text in _parts(FRAMES):
+        source = f"'{text}'" if text in ("self", "none") else text
+        if _SOURCE.fullmatch(source):
+            frames.append(source)
+        else:
+            _log.warning("%s: %r is no source, such as https://school.example.", FRAMES, text)
+    return {"names": names, "frames": " ".join(frames) or _THIS_COMPUTER}
+
+
+def _parts(variable: str) -> list[str]:
+    return (
+        re.split(r"[\s,;]+", os.environ.get(variable, "").strip())
+        if os.environ.get(variable)
+        else []
+    )
+
+
+def _host_of(text: str) -> str:
+    """The name in an address, as browsers write it; "" where there is none."""
+    try:
+        name = urlsplit(text if "//" in text else f"//{text}").hostname or ""
+        return name if name.isascii() else name.encode("idna").decode()
+    except ValueError:  # no address, or no name
+        return ""
 
 
 class Doors:
@@ -73,14 +106,14 @@ class Doors:
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self._is_own(host):
             return (
-                f"This app does not answer to the name {host[:100]!r}. If it is yours, start the "
-                f"app with {NAMES} set to it."
+                f"This app does not answer to the name {_host_of(host)[:100]!r}. If it is yours, "
+                f"start the app with {NAMES} set to it."
             )
         changes = scope["type"] == "websocket" or scope["method"] not in _SAFE
         if origin is None or not changes:
             return ""
-        place = urlsplit(origin)
-        if place.netloc.lower() == host.lower() or self._is_named(place.hostname or ""):
+        own = origin.lower().partition("://")[2] == host.lower()
+        if own or self._is_named(_host_of(origin)):
             return ""
         return (
             f"A page of {origin[:100]!r} may not use this app. If it is yours, start the app with "
@@ -95,10 +128,7 @@ class Doors:
             return False
         if _ANY in self._names:
             return True
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:  # an address in brackets that is none
-            return False
+        name = _host_of(host)
         try:
             ipaddress.ip_address(name)
         except ValueError:

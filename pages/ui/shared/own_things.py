@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Iterable
 from dataclasses import astuple, replace
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
-from pages.ui.shared import links, visitor
+from pages.ui.shared import labels, links, visitor
 from pages.ui.shared.concepts import NamedConcept
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.packing import packed
@@ -18,10 +18,24 @@ from pages.ui.shared.pins import Pin, as_text, from_text
 from vae.concepts.files import Concept
 from vae.concepts.paired import PairedStep
 from vae.latent import LARGEST_CODE
+from vae.schema import decode
 
 __all__ = ["follow_address", "read_concepts", "write_concepts"]
 
 _MOST_EXAMPLES = 2_000  # codes of a concept that are kept with it
+
+
+_Entry = TypedDict(
+    "_Entry",
+    {
+        **dict.fromkeys(("name", "estimator", "vector", "with", "without"), str),
+        "about": dict[str, Any],
+        "step": NotRequired[list[str] | None],  # earlier versions had none
+        "target": str | None,
+        "paired": bool,
+        "rows": list[int],
+    },
+)
 
 
 def follow_address(space: LatentSpace) -> None:
@@ -104,12 +118,13 @@ def write_concepts(concepts: Iterable[NamedConcept]) -> str:
 def read_concepts(space: LatentSpace, text: str) -> list[NamedConcept] | None:
     """What `write_concepts` wrote; None if it is nothing of this model."""
     d, concepts = space.mean.shape[1], []
+    known = labels.table(space)
     try:
-        for entry in json.loads(text):
+        for entry in decode(text, list[_Entry]):
             vector, with_it, without = (
                 _decoded(entry[key], d) for key in ("vector", "with", "without")
             )
-            step = entry.get("step")  # earlier versions had none
+            step = entry.get("step")
             if step is not None:
                 weight, bias = (_decoded(part, d) for part in step)
                 step = PairedStep(weight[:d].reshape(d, d), bias[0])
@@ -117,9 +132,9 @@ def read_concepts(space: LatentSpace, text: str) -> list[NamedConcept] | None:
             concept = Concept(entry["name"], vector[0], entry["estimator"], *about)
             rows = frozenset(r for r in entry["rows"] if 0 <= r < len(space))
             paired = bool(entry["paired"]) and len(with_it) > 0
-            target = entry["target"]
+            target = entry["target"] if entry["target"] in known else None
             concepts.append(NamedConcept(concept, with_it, without, target, paired, rows))
-    except (ValueError, TypeError, KeyError, IndexError, binascii.Error):
+    except (ValueError, IndexError):  # SchemaError and binascii.Error among them
         return None  # of another model, or no concepts at all
     return concepts
 

@@ -139,6 +139,26 @@ def test_a_step_may_depend_on_the_person():
     assert "Depends on the person" not in plane.selectbox(key="make-estimator").options
 
 
+def test_concepts_of_a_link_that_make_no_sense_are_not_taken():
+    space = cache.latent_space("tiny-faces")
+    hat = concepts.concepts(space)["Hat"]
+    good = json.loads(own_things.write_concepts([hat]))
+    for field, value in (
+        ("name", 5),
+        ("target", [1]),
+        ("rows", ["x"]),
+        ("vector", "?"),
+        ("about", 1),
+    ):
+        bad = json.dumps([good[0] | {field: value}])
+        assert own_things.read_concepts(space, bad) is None, field
+    assert own_things.read_concepts(space, "[" * 5_000) is None
+    [kept] = own_things.read_concepts(space, json.dumps([good[0] | {"target": "nope"}]))
+    assert kept.target is None
+    at = visit(own=json.dumps([good[0] | {"name": 5}]))
+    assert not at.exception
+
+
 def test_a_twin_is_drawn_and_encoded_on_the_spot():
     space = cache.latent_space("tiny-faces")
     shown = labels.table(space)

@@ -60,7 +60,9 @@ def test_a_foreign_name_is_refused_with_what_to_do(kind, host):
     assert kind == "websocket" or b"LATENT_HOSTS" in body
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "http://localhost:3000", "null", "x"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "http://localhost:3000", "null", "x", "http://["]
+)
 def test_a_foreign_page_may_look_but_not_change(origin):
     doors, own = Doors(answers), {"host": "localhost:8501", "origin": origin}
     assert ask(doors, method="GET", **own)[0] == 200
@@ -75,16 +77,40 @@ def test_a_foreign_page_may_look_but_not_change(origin):
 def test_names_and_frames_are_set_by_whoever_starts_the_server(monkeypatch):
     assert from_environment()["names"] == []
     monkeypatch.setenv("LATENT_HOSTS", "vae.example, other.example")
-    monkeypatch.setenv("LATENT_FRAMES", "https://school.example; script-src *")
+    monkeypatch.setenv("LATENT_FRAMES", "https://school.example, self; script-src *")
     doors = Doors(answers, **from_environment())
     status, headers, _ = ask(doors, host="VAE.example")
     assert status == 200
     ancestors = headers["content-security-policy"].partition("frame-ancestors ")[2]
-    assert ancestors == "https://school.example script-src *"  # no directive of its own
+    assert ancestors == "https://school.example 'self' script-src *"  # no directive of its own
     proxied = {"host": "127.0.0.1:8501", "origin": "https://vae.example"}
     assert ask(doors, "websocket", **proxied)[0] == "websocket.accept"
     assert ask(doors, host="third.example")[0] == 421
     assert ask(Doors(answers, ["*"]), host="third.example")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("my.host:8501", ["my.host"]),
+        ("https://my.host", ["my.host"]),
+        ("a.example b.example", ["a.example", "b.example"]),
+        ("münchen.example", ["xn--mnchen-3ya.example"]),
+        ("*.my.host, http://[", []),
+        ("*", ["*"]),
+    ],
+)
+def test_names_are_understood_or_named(monkeypatch, caplog, given, kept):
+    monkeypatch.setenv("LATENT_HOSTS", given)
+    assert from_environment()["names"] == kept
+    assert bool(caplog.records) == (given not in ("*", "a.example b.example"))
+
+
+def test_frames_that_are_no_sources_are_named(monkeypatch, caplog):
+    monkeypatch.setenv("LATENT_FRAMES", "https://日本.example")
+    doors = Doors(answers, **from_environment())
+    assert ask(doors, host="localhost")[0] == 200
+    assert "is no source" in caplog.text
 
 
 def test_the_app_itself_is_behind_the_doors(app):

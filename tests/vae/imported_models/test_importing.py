@@ -15,7 +15,7 @@ from vae.checkpoint import CheckpointError, load_card, load_codes
 from vae.codes import decode
 from vae.concepts.files import fingerprint
 from vae.evaluation import evaluate
-from vae.exchange import export_model, import_model
+from vae.exchange import export_model, import_model, new_checkpoint
 from vae.imported_models.importing import import_networks
 
 
@@ -105,7 +105,8 @@ def test_what_cannot_be_imported_leaves_nothing(tmp_path, files):
         ({"decoder": decoder, "dataset": "faces", "encoder": encoder}, "Choose the dataset"),
         ({"decoder": decoder, "dataset": "digits", "codes": tmp_path / "few.npz"}, "dimensions"),
         ({"decoder": decoder, "dataset": "digits", "codes": tmp_path / "odd.npz"}, "finite"),
-        ({"decoder": decoder, "dataset": "digits", "codes": decoder}, "cannot be read"),
+        ({"decoder": decoder, "dataset": "digits", "codes": decoder}, "is no .npz"),
+        ({"decoder": decoder, "limit": 0}, "--limit 1 or more"),
         ({"decoder": encoder}, "image_shape"),
         ({"decoder": decoder, "name": "digits"}, "already"),
         ({"decoder": decoder, "name": "../x"}, "cannot be a name"),
@@ -114,6 +115,28 @@ def test_what_cannot_be_imported_leaves_nothing(tmp_path, files):
             import_networks(**({"name": "mine", "tsne": False} | how))
         place = tmp_path / "data" / "checkpoints"
         assert not place.exists() or not list(place.iterdir())
+
+
+def test_who_comes_second_is_told_that_the_name_is_taken(tmp_path, monkeypatch):
+    place = tmp_path / "data" / "checkpoints"
+    killed = place / f".mine.{'0' * 32}.importing"
+    killed.mkdir(parents=True)
+    with (
+        pytest.raises(CheckpointError, match="There is a model named mine already"),
+        new_checkpoint("mine") as (folder, kept),
+    ):
+        assert not killed.exists()  # what a killed import has left
+        (folder / "x").touch()
+        (kept / "other").mkdir(parents=True)  # by somebody who was faster
+    assert [path.name for path in place.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("option", ["--latent-shape=99999999999999999999", "--image-shape=x,y",
+                                    "--pixel-range=1", "--pixel-range=0,nan"])  # fmt: skip
+def test_options_that_make_no_sense_are_a_sentence(files, capsys, option):
+    with pytest.raises(SystemExit):
+        main(["import-model", "--decoder", str(files["decoder"]), "--name", "mine", option])
+    assert "expected" in capsys.readouterr().err
 
 
 def test_without_the_packages_the_command_is_named(files, monkeypatch):

@@ -61,6 +61,21 @@ class Decoder(nn.Module):
 
 
 @pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x: 255 * x, "from 0 to 255; expected 0 to 1"),
+        (lambda x: x * float("nan"), "nan"),
+        (lambda x: x[:0], "one or more"),
+        (lambda x: [x[0]], "images is list"),
+    ],
+)
+def test_images_of_another_kind_are_refused(x, change, words):
+    with pytest.raises(ImportedModelError, match=words):
+        wrap_model(Decoder(), Encoder("flat"), images=change(x))
+    assert wrap_model(Decoder(), Encoder("flat"), images=x.numpy()).image_shape == (1, 28, 28)
+
+
+@pytest.mark.parametrize(
     "way", ["flat", "tuple", "packed", "dictionary", "object", "distribution"]
 )
 def test_what_an_encoder_returns_is_found_out(x, way):

@@ -65,6 +65,11 @@ def test_what_cannot_be_done_is_a_sentence(pictures, capsys, options, said):
     assert said in printed.err and "Traceback" not in printed.err and printed.out == ""
 
 
+def test_a_source_without_a_name_is_not_the_folder_one_is_in(capsys):
+    assert main(["import", ""]) == 2
+    assert "The source has no name" in capsys.readouterr().err
+
+
 def test_a_run_names_the_command_that_leaves_broken_pictures_out(pictures, tmp_path, capsys):
     (pictures / "05.png").write_bytes(b"")
     command = ["train", "--dataset", str(pictures), "--epochs", "1", "--out", str(tmp_path / "r")]
