@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+from soak import product
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.shared import cache, scatter
@@ -82,8 +83,7 @@ def test_interpolate_opens_and_says_what_cannot_be_judged(model):
         visit("interpolate.py", model, **view)
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("view", ["after", "before", "grid", "map"])
+@product(12, model=list(MODELS), view=["after", "before", "grid", "map"])
 def test_an_edit_says_what_cannot_be_judged(model, view):
     space = cache.latent_space(model)
     d = space.mean.shape[1]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
 
-__all__ = ["WHOLE", "always", "sample", "share"]
+__all__ = ["WHOLE", "always", "product", "sample", "share"]
 
 WHOLE = None
 
@@ -47,6 +48,26 @@ def always(names: str, cases: Sequence[Any], kept: Collection[Any]):
         for name, case in zip(first, cases, strict=True)
     ]
     return pytest.mark.parametrize(names, values)
+
+
+def product(count: int, **axes: Sequence[Any]):
+    """Runs a test for each combination of its arguments' values, of which some always run.
+
+    Args:
+        count: of the combinations that are no part of `soak`, a seeded sample.
+        axes: values of each argument.
+    """
+    cases = list(itertools.product(*axes.values()))
+    kept = set(sample(range(len(cases)), count))
+    values = [
+        pytest.param(
+            *case,
+            id="-".join(str(part)[:24].encode("unicode_escape").decode() for part in case),
+            marks=() if number in kept else pytest.mark.soak,
+        )
+        for number, case in enumerate(cases)
+    ]
+    return pytest.mark.parametrize(list(axes), values)
 
 
 def sample(cases: Sequence[Any], count: int | None, seed: object = 0) -> list[Any]:

@@ -473,7 +473,9 @@ def test_a_slow_answer_never_covers_a_newer_place(page, app):
     decoding = "**/live/decode/**"
     page.goto(f"{app}/?model=tiny-plane")
     page.wait_for_selector('.latent-map[data-ready][data-exact="false"]')
-    page.wait_for_function(f"({PIXELS})('.live-mean').some((value) => value > 0)")  # the first one
+    page.wait_for_function(
+        f"() => ({PIXELS})('.live-mean').some((value) => value > 0)"
+    )  # the first one
     page.route(decoding, answer)
     page.evaluate(WATCH)
     with page.expect_request(decoding):

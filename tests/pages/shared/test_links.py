@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+from soak import product
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.shared import link_store
@@ -103,8 +104,7 @@ def test_every_parameter_of_a_page_is_read_by_one_module(place):
     assert not at.toast
 
 
-@pytest.mark.parametrize("value", ABSURD, ids=lambda value: repr(value)[:12])
-@pytest.mark.parametrize("place", VISITS)
+@product(40, place=list(VISITS), value=ABSURD)
 def test_a_value_that_makes_no_sense_is_named_and_breaks_nothing(place, value):
     at = visit(place, dict.fromkeys(READ[place], value))
     for name in READ[place]:

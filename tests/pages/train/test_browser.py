@@ -142,7 +142,7 @@ def test_a_run_is_steered_stopped_resumed_and_replayed(page, app, runs):
     until(lambda: [c["beta"] for c in read_changes(run)] == [1.1])
     assert read_changes(run)[0]["step"] == step + 1
     press(page, "go-on")
-    page.wait_for_function(f"({CURVE})('kl')?.[1].some((text) => text.includes('1.1'))")
+    page.wait_for_function(f"() => ({CURVE})('kl')?.[1].some((text) => text.includes('1.1'))")
     until(lambda: read_metrics(run)[0][-1]["step"] > step + 2)
     betas = {row["step"]: row["beta"] for row in read_metrics(run)[0]}
     assert {b for s, b in betas.items() if s <= step} == {1}

@@ -10,7 +10,7 @@ import pytest
 import torch
 from damage import damages
 from small_run import CONFIG, train
-from soak import sample, share
+from soak import product, sample, share
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.server import routes
@@ -69,7 +69,7 @@ def said(at: AppTest) -> str:
     return found.replace("\\", "")
 
 
-@pytest.mark.parametrize("name", [*WATCHED, *QUIET])
+@product(5, name=[*WATCHED, *QUIET])
 def test_a_damaged_file_is_named_where_its_run_is_watched(data, name):
     for way in WAYS:
         run = damaged(data, name, way)

@@ -66,7 +66,8 @@ def test_what_only_a_run_shows_is_refused(tmp_path, name):
 
 def test_an_endless_file_is_ended(tmp_path):
     (name, make), *_ = onnx_corpus.ENDLESS.items()
-    assert "quick" in refused(onnx_corpus.write(tmp_path, name, make))
+    words = refused(onnx_corpus.write(tmp_path, name, make))
+    assert "quick" in words or "memory" in words, words  # whichever limit it meets first
 
 
 def test_a_file_of_many_gigabytes_is_not_read(tmp_path):

@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 import pytest
 from damage import TEXTS, damages
 from small_run import train
-from soak import sample, share
+from soak import product, sample, share
 
 from vae import CheckpointError, list_checkpoints, load_checkpoint
 from vae.__main__ import main
@@ -104,8 +104,7 @@ def test_readers_name_a_file_that_is_cut_anywhere(run, name, count, record_prope
     record_property("cuts", len(cuts))
 
 
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("what", ["a folder", "empty", "binary", "all fields a nested list"])
+@product(16, name=FILES, what=["a folder", "empty", "binary", "all fields a nested list"])
 def test_commands_end_with_a_sentence(run, name, what, capsys):
     """Whatever was damaged: what cannot go on says so, and no traceback is shown."""
     damage = dict(damages(run / name, fields=False)).get(what)
