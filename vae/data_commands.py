@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["import_data", "import_own_model", "list_imports", "train_for_import"]
 
+_ASKED = ("likelihood", "output", "encoder_output", "spread", "latent_shape", "image_shape",
+          "pixel_range", "sigma")  # fmt: skip
 _LISTED = 10  # files left out that are printed
 
 
@@ -88,33 +90,45 @@ def train_for_import(options: argparse.Namespace) -> int:
 def import_own_model(options: argparse.Namespace) -> int:
     """Imports networks as a model, and prints what was found out."""
     from .imported_models.importing import import_networks
+    from .imported_models.onnx_file import ImportedModelError
 
     display = options.display
     source = options.decoder or options.codes or options.encoder or ""
     name = options.name or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem)[:64]
-    made = import_networks(
-        options.decoder,
-        options.encoder,
-        name=name,
-        dataset=options.dataset,
-        codes=options.codes,
-        likelihood=options.likelihood,
-        output=options.output,
-        encoder_output=options.encoder_output,
-        spread=options.spread,
-        latent_shape=options.latent_shape,
-        image_shape=options.image_shape,
-        pixel_range=options.pixel_range,
-        sigma=options.sigma,
-        limit=options.limit,
-        tsne=options.tsne,
-        progress=lambda done, message: display.progress(round(100 * done), 100, "percent"),
-    )
+    asked = {name: getattr(options, name) for name in _ASKED}
+    try:
+        made = import_networks(
+            options.decoder,
+            options.encoder,
+            name=name,
+            dataset=options.dataset,
+            codes=options.codes,
+            limit=options.limit,
+            tsne=options.tsne,
+            progress=lambda done, message: display.progress(round(100 * done), 100, "percent"),
+            **asked,
+        )
+    except ImportedModelError as problem:
+        raise ImportedModelError(_with_options(str(problem))) from problem
     if options.json:
         print(json.dumps({"name": made.name, "folder": str(made.folder), "told": made.told}))
         return 0
     print("\n".join([f"{made.name} is imported, and opens on every page.", *made.told]))
     return 0
+
+
+def _with_options(words: str) -> str:
+    """A message on arguments of `import_networks`, with the command's options instead."""
+
+    def option(found: re.Match[str]) -> str:
+        value = re.sub(r"[() ']", "", found[2] or "")
+        return f"--{found[1].replace('_', '-')}{' ' * bool(value)}{value}"
+
+    names = "|".join(_ASKED)
+    with_value = rf"\b({names})=(\([^)]*\)|'[^']*'|[\w.]+)"
+    words = re.sub(with_value, option, words)
+    alone = "|".join(name for name in _ASKED if "_" in name)  # others are words as well
+    return re.sub(rf"(?<![\w-])({alone})()(?!\w)", option, words)
 
 
 def _described(made: ImportedDataset) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import itertools
 import os
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..datasets import load_dataset
-from ..imports import import_images
+from ..imports import delete_dataset, import_images
 from ..locations import data_folder, list_checkpoints
 from .exporting import export_networks
 from .importing import import_networks
@@ -116,10 +117,12 @@ def explore(
     if images is not None and dataset is None:
         made = import_images(images, f"{name}-images", labels=labels, classes=classes)
         dataset = made.reference
-    shown = None if dataset is None else load_dataset(dataset, "test").images[:_TRIED]
-    model = wrap_model(decoder, encoder, images=shown, **how)
-    config = model.config
-    with tempfile.TemporaryDirectory() as place:
+    with contextlib.ExitStack() as undo, tempfile.TemporaryDirectory() as place:
+        if dataset is not None and not isinstance(images, str):
+            undo.callback(delete_dataset, dataset)
+        shown = None if dataset is None else load_dataset(dataset, "test").images[:_TRIED]
+        model = wrap_model(decoder, encoder, images=shown, **how)
+        config = model.config
         files = export_networks(model, place)
         imported = import_networks(
             *files,
@@ -135,6 +138,7 @@ def explore(
             sigma=config.sigma,
             tsne=tsne,
         )
+        undo.pop_all()  # the images belong to the model from now on
     opened = _serve(data_folder().absolute())
     address = f"{opened.address.partition('/?')[0]}/?model={name}"
     opened = Exploration(name, address, opened.process, imported.told)

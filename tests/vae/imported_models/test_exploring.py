@@ -16,6 +16,7 @@ from vae.imported_models import exploring
 from vae.imported_models.exporting import export_networks
 from vae.imported_models.onnx_file import ImportedModelError
 from vae.imported_models.wrapping import wrap_model
+from vae.imports import list_datasets
 
 
 class Convolutional(nn.Module):
@@ -78,6 +79,13 @@ def test_a_module_is_exported_imported_and_opened(served):
     )
     again = explore(own.up, name="own", block=False, **HOW)  # a decoder alone
     assert again.name == "own-2"
+
+
+def test_images_of_a_model_that_cannot_be_explored_are_not_kept(served):
+    x = load_dataset("digits", "test").images[:40]
+    with pytest.raises(ImportedModelError):
+        explore(nn.Linear(3, 5), nn.Linear(7, 3), x)
+    assert list_datasets() == [] and not served
 
 
 def test_an_export_that_gives_something_else_is_refused(tmp_path):
