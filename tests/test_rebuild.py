@@ -77,6 +77,7 @@ def test_recipes_describe_what_is_shipped(train, tmp_path):
         assert config.training.beta == told.get("beta", 1.0), name
 
 
+@pytest.mark.soak
 def test_the_smallest_model_is_rebuilt(train, tmp_path):
     """For two epochs of fifteen: the same files, and a model that is on its way to the shipped."""
     command = [SMALLEST, "--epochs", "2", "--out", str(tmp_path)]

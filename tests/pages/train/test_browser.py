@@ -91,6 +91,7 @@ def start(page, app: str, runs: Path, epochs: int) -> Path:
     return run
 
 
+@pytest.mark.soak
 def test_watches_a_run_without_flicker(page, app, runs):
     failed = []
     page.on(
