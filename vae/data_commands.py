@@ -19,7 +19,11 @@ _LISTED = 10  # files left out that are printed
 
 
 def import_data(options: argparse.Namespace) -> int:
-    """Imports a source, or looks at it, and prints the result."""
+    """Imports a source, or looks at it, and prints the result.
+
+    Raises:
+        DatasetError: if the source has no name, or cannot be imported.
+    """
     from .datasets import DatasetError
     from .imports import import_source, inspect_source, name_for
 
@@ -88,7 +92,11 @@ def train_for_import(options: argparse.Namespace) -> int:
 
 
 def import_own_model(options: argparse.Namespace) -> int:
-    """Imports networks as a model, and prints what was found out."""
+    """Imports networks as a model, and prints what was found out.
+
+    Raises:
+        ImportedModelError: if a file cannot be used, or an option has to be given.
+    """
     from .imported_models.importing import import_networks
     from .imported_models.onnx_file import ImportedModelError
 

@@ -54,6 +54,7 @@ def served(monkeypatch):
     monkeypatch.setattr(exploring, "_serve", lambda data: opened)
     shown: list[str] = []
     monkeypatch.setattr("webbrowser.open", shown.append)
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)  # of another test
     yield shown
     process.stdin.close()
     process.wait()
