@@ -10,6 +10,7 @@ import importlib
 import logging
 import math
 import threading
+import time
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -38,6 +39,9 @@ from vae.model import Decoder
 __all__ = ["live_routes", "warm"]
 
 _DECODER = Path(__file__).parents[1] / "decoder"
+_FIRST_VISIT = (
+    5.0  # seconds in which the first visitor has the processor, before all else is opened
+)
 _MOST_BYTES = 64_000_000  # of a decoder that a browser is given
 _FOR_EVER = "public, max-age=31536000, immutable"
 _SCRIPTS = {
@@ -128,6 +132,7 @@ def warm() -> None:
             except Exception:  # one damaged model must not keep the others cold
                 logging.getLogger(__name__).exception("The model %s could not be opened.", name)
         cache.keep()
+        time.sleep(_FIRST_VISIT)
     importlib.import_module("pandas")  # as Streamlit will, when a page first needs it
 
 
