@@ -165,6 +165,9 @@ def _from_labels(space: LatentSpace) -> None:
         )
         return
     step = None
+    if estimator == "dependent" and len(without) < 2:
+        st.warning("A step that depends on the person needs two people or more without the label.")
+        return
     if estimator == "dependent":
         with st.spinner("Drawing people again…"):
             without, with_it, step = _dependent_step(space, name)
@@ -183,7 +186,7 @@ def _from_labels(space: LatentSpace) -> None:
 
 
 def _estimators(space: LatentSpace) -> list[str]:
-    drawn = space.dataset.name == "faces"
+    drawn = space.dataset.name == "faces" and space.encodes
     return [key for key in _ESTIMATORS if drawn or key != "dependent"]
 
 

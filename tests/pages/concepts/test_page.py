@@ -9,6 +9,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -137,6 +138,13 @@ def test_a_step_may_depend_on_the_person():
     assert np.allclose(kept.at(space.mean[:2]), steps, atol=1e-6)
     plane = visit(model="tiny-plane", make_open=True)  # digits cannot be drawn again
     assert "Depends on the person" not in plane.selectbox(key="make-estimator").options
+
+
+def test_without_an_encoder_no_step_depends_on_the_person():
+    faces = SimpleNamespace(dataset=SimpleNamespace(name="faces"), encodes=True)
+    assert "dependent" in create._estimators(faces)
+    faces.encodes = False
+    assert "dependent" not in create._estimators(faces)
 
 
 def test_concepts_of_a_link_that_make_no_sense_are_not_taken():
