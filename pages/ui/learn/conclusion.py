@@ -59,12 +59,12 @@ def _numbers(space: LatentSpace) -> dict[str, str]:
     weights = sum(p.numel() for p in space.model.encoder.parameters())
     return {
         "count": f"{len(known):,}",
-        "evidence": _nats(evidence),
-        "elbo": _nats(elbo),
-        "gap": _nats(evidence - elbo),
-        "reconstruction": _nats(elbo + kl),
-        "kl": _nats(kl),
-        "factor": f"10{_superscript(round((elbo + kl) / math.log(10)))}",
+        "evidence": formatting.nats(evidence, unit=0.1),
+        "elbo": formatting.nats(elbo, unit=0.1),
+        "gap": formatting.nats(evidence - elbo, unit=0.1),
+        "reconstruction": formatting.nats(elbo + kl, unit=0.1),
+        "kl": formatting.nats(kl, unit=0.1),
+        "factor": formatting.power_of_ten(round((elbo + kl) / math.log(10))),
         "sigma": formatting.figure_of(float(sigma)),
         "weights": f"{weights:,}",
     }
@@ -124,11 +124,3 @@ def show_ways_on() -> None:
             about = text(f"next.{name}_about")
             st.page_link(file, label=text(f"next.{name}"), icon=f":material/{icon}:", help=about)
             st.caption(about)
-
-
-def _nats(value: float) -> str:
-    return f"{value:,.1f}".replace("-", "−")
-
-
-def _superscript(number: int) -> str:
-    return str(number).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

@@ -14,7 +14,7 @@ from pages.ui.components.latent_planes import Ellipse, Field, Panel
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import layout
 from pages.ui.learn.texts import lesson, numbers
-from pages.ui.shared import cache, links, plot_style
+from pages.ui.shared import cache, formatting, links, plot_style
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.progress import with_progress
 from vae import log_evidence
@@ -285,8 +285,7 @@ def _rounded(number: float) -> str:
     exponent = math.floor(math.log10(number))
     if -3 < exponent < 6:
         return f"{float(f'{number:.2g}'):,g}"
-    power = str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{number / 10**exponent:.1f} · 10{power}"
+    return f"{number / 10**exponent:.1f} · {formatting.power_of_ten(exponent)}"
 
 
 def linear_gaussian() -> None:

@@ -17,7 +17,7 @@ from pages.ui.library.measuring import offer_measure
 from pages.ui.library.networks import ACCEPTED, Networks, networks_in, offer_import
 from pages.ui.library.paging import choose_page
 from pages.ui.library.sizes import folder_size, size_words
-from pages.ui.library.source import at_this_machine, local_path
+from pages.ui.library.source import at_this_machine, choose_local_path
 from pages.ui.shared import cache, formatting, images, incoming, jobs, visitor
 from pages.ui.shared.foreign_text import message, plain
 from vae import CheckpointError, DatasetError, list_checkpoints, load_checkpoint
@@ -187,18 +187,15 @@ def _networks(token: str) -> Networks | None:
 
 
 def _choose_folder() -> None:
-    with (
-        st.form("networks-by-path", border=False),
-        st.container(horizontal=True, vertical_alignment="bottom"),
-    ):
-        path = st.text_input(
-            "Or a folder on this machine",
-            placeholder="/home/me/my-model",
-            help="A folder with ONNX files. Only whoever runs the app sees this field.",
-        )
-        if st.form_submit_button("Look at it") and (found := local_path(path)):
-            visitor.current().library.model_path = str(found)
-            st.rerun()
+    found = choose_local_path(
+        "networks-by-path",
+        "Or a folder on this machine",
+        "/home/me/my-model",
+        "A folder with ONNX files.",
+    )
+    if found is not None:
+        visitor.current().library.model_path = str(found)
+        st.rerun()
 
 
 def _forget() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.shared import jobs
+from pages.ui.shared import formatting, jobs
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.jobs import Job
 from vae import CheckpointError, ConfigError, DatasetError
@@ -92,7 +92,7 @@ def offer_import(networks: Networks, key: str) -> None:
             "Likelihood",
             LIKELIHOODS,
             index=LIKELIHOODS.index("none"),
-            format_func=lambda name: name.replace("_", " ").capitalize(),
+            format_func=formatting.likelihood,
             key="network-likelihood",
             help=_HELP["likelihood"],
         )

@@ -15,7 +15,7 @@ from pages.ui.components.uploader import uploader
 from pages.ui.shared import incoming, links, visitor
 from pages.ui.shared.foreign_text import plain
 
-__all__ = ["ACCEPTED", "Chosen", "at_this_machine", "choose_source", "forget", "local_path"]
+__all__ = ["ACCEPTED", "Chosen", "at_this_machine", "choose_local_path", "choose_source", "forget"]
 
 ACCEPTED = (
     ".zip,.tar,.tgz,.gz,.npy,.npz,.h5,.hdf5,.parquet,.mat,.png,.jpg,.jpeg,.jfif,.webp,.bmp,.gif,"
@@ -90,25 +90,38 @@ def choose_source() -> Chosen | None:
 
 
 def _choose_path() -> None:
+    found = choose_local_path(
+        "by-path",
+        "Or a path on this machine",
+        "/home/me/photographs",
+        "A folder, an archive or a file of arrays. It is read from where it is; nothing is "
+        "uploaded.",
+    )
+    if found is not None:
+        visitor.current().library.path = str(found)
+        st.rerun()
+
+
+def choose_local_path(key: str, label: str, example: str, help: str) -> Path | None:
+    """Asks for a path on this machine; None until there is one that can be read.
+
+    Args:
+        key: key of the form.
+        label: label of the field.
+        example: a path as an example.
+        help: what the path may lead to.
+    """
     with (
-        st.form("by-path", border=False),
+        st.form(key, border=False),
         st.container(horizontal=True, vertical_alignment="bottom"),
     ):
-        path = st.text_input(
-            "Or a path on this machine",
-            placeholder="/home/me/photographs",
-            help="A folder, an archive or a file of arrays. It is read from where it is; nothing "
-            "is uploaded. Only whoever runs the app sees this field.",
+        text = st.text_input(
+            label,
+            placeholder=example,
+            help=f"{help} Only whoever runs the app sees this field.",
         )
-        if st.form_submit_button("Look at it") and (found := local_path(path)):
-            visitor.current().library.path = str(found)
-            st.rerun()
-
-
-def local_path(text: str) -> Path | None:
-    """A path that a visitor wrote; None, and a sentence on the page, if it cannot be one."""
-    if not text.strip():
-        return None
+        if not st.form_submit_button("Look at it") or not text.strip():
+            return None
     try:
         path = Path(text.strip()).expanduser()
         path.exists()

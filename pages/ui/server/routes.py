@@ -121,7 +121,9 @@ def warm() -> None:
         remove_leftovers()
     shipped = [checkpoint.name for checkpoint in list_checkpoints() if checkpoint.shipped]
     _plotly_gzip()
-    for names in (shipped[:1], shipped[1:]):
+    for others, names in enumerate((shipped[:1], shipped[1:])):
+        if others:
+            time.sleep(_FIRST_VISIT)
         for name in names:
             try:
                 _open(name)
@@ -132,7 +134,6 @@ def warm() -> None:
             except Exception:  # one damaged model must not keep the others cold
                 logging.getLogger(__name__).exception("The model %s could not be opened.", name)
         cache.keep()
-        time.sleep(_FIRST_VISIT)
     importlib.import_module("pandas")  # as Streamlit will, when a page first needs it
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "milliseconds",
     "nats",
     "option",
+    "power_of_ten",
     "time_words",
     "verbatim",
     "words",
@@ -117,6 +118,11 @@ def bounds_in_words(bounds: Bounds) -> dict[str, str]:
 def _signed(value: float, unit: float) -> str:
     digits = 0 if unit >= 1 else 1
     return f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")  # + 0.0 takes −0 to 0
+
+
+def power_of_ten(exponent: int) -> str:
+    """A power of ten, such as 10⁻⁵."""
+    return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def figure_of(value: float) -> str:
