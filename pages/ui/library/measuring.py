@@ -33,8 +33,7 @@ def offer_measure(name: str, folder: Path, card: dict[str, Any]) -> None:
         show_job(job)
         if job.live:
             return
-    metrics = card.get("metrics")
-    measured = isinstance(metrics, dict) and bool(metrics.get("n"))
+    measured = bool(card.get("metrics", {}).get("n"))
     if st.button(
         "Measure again" if measured else "Measure",
         key=f"do-{key}",

@@ -10,7 +10,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from vae import VAE, VAEConfig, list_checkpoints, save_checkpoint
-from vae.checkpoint import load_card, save_card
+from vae.checkpoint import load_card
 
 PAGES = Path(__file__).resolve().parents[3] / "pages"
 CONFIG = VAEConfig((1, 28, 28), latent_dim=2, channels=(), hidden=(4,))
@@ -50,11 +50,6 @@ def test_a_model_is_renamed_but_not_to_a_name_that_is_taken():
     fine(at.button(key="do-rename-mine").click().run())
     assert own() == ["other"]
     assert at.text_input(key="new-other").value == "other"
-
-
-def test_a_card_whose_figures_are_none_is_no_obstacle(data):
-    save_card(data / "checkpoints" / "mine", {"dataset": "digits", "metrics": [1]})
-    assert visit().button(key="do-measure-mine").label == "Measure"
 
 
 def test_a_model_is_measured_by_a_button(data, monkeypatch):
