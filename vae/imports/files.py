@@ -150,7 +150,7 @@ def _tables(
     for name in there:
         if _base(name) in _SPLIT_TABLES and not splits:
             splits = _read_splits(_read_table(files, name), names)
-        elif name not in chosen:
+        elif name not in chosen and not (labels and _content(files, name) == labels[1]):
             notices.append(
                 f"The table {shown(name)} is not used. Name it as the table of labels if it "
                 "describes the pictures."
@@ -158,9 +158,13 @@ def _tables(
     return columns, splits, notices
 
 
-def _read_table(files: Files, name: str) -> Table:
+def _content(files: Files, name: str) -> bytes:
     with files.open(name) as file:
-        return parse_table(file.read(), shown(name))
+        return file.read()
+
+
+def _read_table(files: Files, name: str) -> Table:
+    return parse_table(_content(files, name), shown(name))
 
 
 def _read_splits(table: Table, names: list[str]) -> list[str | None]:

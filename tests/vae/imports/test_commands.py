@@ -65,6 +65,16 @@ def test_what_cannot_be_done_is_a_sentence(pictures, capsys, options, said):
     assert said in printed.err and "Traceback" not in printed.err and printed.out == ""
 
 
+def test_a_table_among_the_pictures_that_was_named_is_not_called_unused(pictures, capsys):
+    for table in ("ages.csv", "other.csv"):
+        rows = "".join(f"{file.name},{table}\n" for file in sorted(pictures.rglob("*.png")))
+        (pictures / table).write_text(f"file,from\n{rows}")
+    labels = str(pictures / "ages.csv")
+    assert main(["import", str(pictures), "--labels", labels, "--skip-broken"]) == 0
+    said = capsys.readouterr().out
+    assert "The table other.csv is not used" in said and "ages.csv is not" not in said
+
+
 def test_a_source_without_a_name_is_not_the_folder_one_is_in(capsys):
     assert main(["import", ""]) == 2
     assert "The source has no name" in capsys.readouterr().err
