@@ -5,7 +5,11 @@ BIN := .venv/bin
 # Each training starts torch in a process of its own: from compiled files, in half the time.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test soak lint docs lock bench kernel setup
+.PHONY: run test soak lint docs site lock bench kernel setup
+
+SITE ?= site
+VIEW ?= map
+MODEL ?= digits
 
 run: .venv/app
 	$(BIN)/uvicorn app:app --host 127.0.0.1 --port $(PORT)
@@ -60,8 +64,13 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint req
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@
 
-# In an environment of its own, for it needs nothing of the app.
-docs: .venv/uv requirements-docs.txt requirements.lock mkdocs.yml
+# A page's live part as files that need no server: make site VIEW=path MODEL=faces SITE=folder
+site: .venv/app
+	$(BIN)/python -m pages.ui.site $(SITE) --view $(VIEW) --model $(MODEL) --link '$(LINK)'
+
+# In an environment of its own, for it needs nothing of the app; the live map in it is the app's.
+docs: .venv/app requirements-docs.txt requirements.lock mkdocs.yml
 	$(BIN)/uv venv --quiet --allow-existing .venv/docs
 	$(BIN)/uv pip install --quiet --python .venv/docs --constraint requirements.lock -r requirements-docs.txt
 	NO_MKDOCS_2_WARNING=1 .venv/docs/bin/mkdocs build --strict --quiet
+	$(BIN)/python -m pages.ui.site build/docs/live --view map --model digits

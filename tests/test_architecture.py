@@ -13,6 +13,7 @@ FILES = sorted(
 )
 # Each layer may import itself and those after it; `server` and `components` never each other.
 BELOW = {
+    "site": {"components", "server", "shared", "vae"},
     "script": {"page", "components", "shared", "vae"},
     "page": {"components", "shared", "vae"},
     "components": {"shared", "vae"},

@@ -59,6 +59,24 @@ function addressOf(base) {
   return new URL(base || "/", location.href).href.replace(/\/$/, "")
 }
 
+// What the browser keeps for a visitor: for this tab ("session"), or for good ("local"). In a frame
+// of another site it may refuse; then nothing is kept.
+export function recall(name, kind = "session") {
+  try {
+    return globalThis[`${kind}Storage`].getItem(name)
+  } catch {
+    return null
+  }
+}
+
+export function remember(name, text, kind = "session") {
+  try {
+    globalThis[`${kind}Storage`].setItem(name, text)
+  } catch {
+    // refused, or full
+  }
+}
+
 // The chart library, once for all components of the page.
 export function loadPlotly(base) {
   globalThis.plotlyLoading ??= new Promise((resolve, reject) => {

@@ -1,6 +1,8 @@
 // Until a visitor touches the map, the probe shows what it does: once a tab, for a few seconds, it
 // travels a loop and decodes on its way. Where motion is not wanted it decodes one place.
 
+import { recall, remember } from "../base.js"
+
 const SECONDS = 12
 const REACH = 0.3 // of the loop, as a share of half the plot
 const TOUCHES = ["pointermove", "pointerdown", "keydown", "wheel"]
@@ -27,8 +29,8 @@ export class Tour {
     if (!this.centre || this.begun || this.stopped) return
     this.begun = performance.now()
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches
-    if (still || sessionStorage.getItem("latent-map-tour")) return
-    sessionStorage.setItem("latent-map-tour", "1")
+    if (still || recall("latent-map-tour")) return
+    remember("latent-map-tour", "1")
     this.step()
   }
 

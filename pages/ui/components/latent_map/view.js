@@ -1,6 +1,6 @@
 // What the plotting area looks like, and the view that outlives a rerun.
 
-import { theme } from "../base.js"
+import { recall, remember, theme } from "../base.js"
 
 export class View {
   constructor(map) {
@@ -25,7 +25,7 @@ export class View {
 
   // The view outlives a rerun and a visit to another page, while the map shows the same thing.
   keep({ uirevision, xaxis, yaxis }) {
-    const stored = JSON.parse(sessionStorage.getItem("latent-map") || "{}")
+    const stored = JSON.parse(recall("latent-map") || "{}")
     const { bound, plot, axes } = this.map
     let view = null
     if (bound && plot.layout.uirevision === uirevision) view = axes.ranges
@@ -37,6 +37,6 @@ export class View {
     const { plot, axes } = this.map
     const [x, y] = axes.ranges
     const { uirevision } = plot.layout
-    sessionStorage.setItem("latent-map", JSON.stringify({ uirevision, x, y }))
+    remember("latent-map", JSON.stringify({ uirevision, x, y }))
   }
 }
