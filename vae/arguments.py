@@ -23,6 +23,7 @@ _EXAMPLES = {
     "likelihood": "gaussian",
     "channels": "24,48,96",
     "hidden": "256,64",
+    "blocks": "1",
     "sigma_floor": "0.03",
     "sigma": "0.2",
     "epochs": "50",
@@ -377,7 +378,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     _add(
         parser,
         "--image-size",
-        "The side of an image, 8 to 128 (default: the pictures' own up to 64, else 64)",
+        "The side of an image, 8 to 256 (default: the pictures' own up to 64, else 64)",
         "32",
         type=int,
         metavar="N",

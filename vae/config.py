@@ -65,13 +65,16 @@ class VAEConfig(Fields):
     """The architecture of a VAE.
 
     Args:
-        image_shape: (channels, height, width): 1 or 3 channels, 8 to 128 pixels a side.
+        image_shape: (channels, height, width): 1 or 3 channels, 8 to 256 pixels a side.
         latent_dim: number of latent dimensions D, 1 to 512.
         likelihood: likelihood p(x|z), one of `LIKELIHOODS`.
         variational: False for a standard autoencoder, whose q(z|x) is a point.
         channels: widths of the convolutions, finest first; each level halves the image. Without
             convolutions the network is fully connected.
         hidden: widths of the fully connected layers, from the image towards the code.
+        blocks: residual blocks at each level, 0 to 4. With any, images are normalised between
+            convolutions, and the decoder enlarges them by repeating pixels; with none, the
+            network is plain convolutions.
         sigma_floor: smallest standard deviation that `gaussian` may predict, for pixels in [0, 1].
         sigma: standard deviation of `gaussian_fixed`.
 
@@ -86,6 +89,7 @@ class VAEConfig(Fields):
     variational: bool = True
     channels: tuple[int, ...] = (32, 64)  # two halvings: 28 → 14 → 7
     hidden: tuple[int, ...] = (256,)
+    blocks: int = 0
     sigma_floor: float = 1 / 64  # four grey levels: quantisation is invisible below it
     sigma: float = 0.1
 
@@ -108,6 +112,12 @@ class VAEConfig(Fields):
                 f"{self.image_shape[1]}×{self.image_shape[2]} is not divisible by {halvings}; "
                 "use fewer levels, or channels=() for a fully connected network."
             )
+        self._number("blocks", 0, 4, whole=True)
+        if self.blocks and not self.channels:
+            raise ConfigError(
+                f"blocks is {self.blocks}, but channels is empty; expected widths of convolutions "
+                "beside residual blocks, or blocks=0."
+            )
         for name in ("sigma_floor", "sigma"):
             self._number(name, 1e-30, 1, whole=False)
         if (size := self.parameter_count()) > _LARGEST:
@@ -127,11 +137,11 @@ class VAEConfig(Fields):
         if (
             len(self.image_shape) != 3
             or self.image_shape[0] not in (1, 3)
-            or not all(8 <= side <= 128 for side in self.image_shape[1:])
+            or not all(8 <= side <= 256 for side in self.image_shape[1:])
         ):
             raise ConfigError(
                 f"image_shape is {self.image_shape}; expected (channels, height, width) with 1 or "
-                "3 channels and 8 to 128 pixels a side."
+                "3 channels and 8 to 256 pixels a side."
             )
 
     @property
@@ -199,8 +209,13 @@ class VAEConfig(Fields):
         count += sum(16 * a * b + b for a, b in pairwise(finest))
         if self.channels:
             up = [*reversed(self.channels), self.full_width]
-            count += sum(16 * a * b + b for a, b in pairwise(up))
+            kernel = 9 if self.blocks else 16
+            count += sum(kernel * a * b + b for a, b in pairwise(up))
             count += (9 * self.full_width + 1) * c * p
+        if self.blocks:
+            block = sum(2 * (9 * w * w + w) + 4 * w for w in self.channels)
+            count += 2 * self.blocks * block
+            count += 2 * (self.channels[-1] + self.full_width)
         return count
 
     def to_dict(self) -> dict[str, Any]:

@@ -6,22 +6,26 @@ from torch.distributions import Independent, Normal, kl_divergence
 
 from vae import VAE, ConfigError, VAEConfig, elbo
 from vae.config import LIKELIHOODS
-from vae.model import Delta
+from vae.model import Delta, Residual, Upsampling
 from vae.objective import objective
 
 SHAPES = [
-    ((1, 8, 8), (), ()),
-    ((1, 8, 8), (), (5,)),
-    ((3, 32, 24), (6, 10), (12,)),
-    ((3, 128, 128), (4, 4, 4, 4), (8, 6)),
+    ((1, 8, 8), (), (), 0),
+    ((1, 8, 8), (), (5,), 0),
+    ((3, 32, 24), (6, 10), (12,), 0),
+    ((3, 32, 24), (6, 10), (12,), 2),
+    ((3, 256, 256), (4, 4, 4, 4, 4), (8, 6), 0),
+    ((3, 128, 128), (4, 4, 4, 4), (8, 6), 1),
 ]
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
-@pytest.mark.parametrize(("shape", "channels", "hidden"), SHAPES)
-def test_networks_return_distributions_of_the_promised_shapes(likelihood, shape, channels, hidden):
+@pytest.mark.parametrize(("shape", "channels", "hidden", "blocks"), SHAPES)
+def test_networks_return_distributions_of_the_promised_shapes(
+    likelihood, shape, channels, hidden, blocks
+):
     torch.manual_seed(0)
-    config = VAEConfig(shape, 3, likelihood, channels=channels, hidden=hidden)
+    config = VAEConfig(shape, 3, likelihood, channels=channels, hidden=hidden, blocks=blocks)
     model = VAE(config)
     x = torch.rand(2, *shape)
     posterior = model.encoder(x)
@@ -35,10 +39,13 @@ def test_networks_return_distributions_of_the_promised_shapes(likelihood, shape,
 
 
 @pytest.mark.parametrize("variational", [True, False])
-@pytest.mark.parametrize(("shape", "channels", "hidden"), SHAPES)
-def test_codes_keep_32_bits_where_networks_multiply_in_16(variational, shape, channels, hidden):
+@pytest.mark.parametrize(("shape", "channels", "hidden", "blocks"), SHAPES)
+def test_codes_keep_32_bits_where_networks_multiply_in_16(
+    variational, shape, channels, hidden, blocks
+):
     torch.manual_seed(0)
-    config = VAEConfig(shape, 3, variational=variational, channels=channels, hidden=hidden)
+    networks = {"channels": channels, "hidden": hidden, "blocks": blocks}
+    config = VAEConfig(shape, 3, variational=variational, **networks)
     model, seen = VAE(config), []
     for layer in (model.encoder.network[-1], model.decoder.network[0]):
         layer.register_forward_hook(lambda layer, given, out: seen.append((given[0], out)))
@@ -54,20 +61,50 @@ def test_codes_keep_32_bits_where_networks_multiply_in_16(variational, shape, ch
     torch.testing.assert_close(out, linear(given, first.weight, first.bias))
 
 
+def shaken(model: VAE) -> VAE:
+    """The model with all weights changed, as if trained: what starts at 0 or 1 matters then."""
+    torch.manual_seed(2)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    return model
+
+
+@pytest.mark.parametrize("blocks", [0, 2])
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
-def test_graph_computes_what_the_decoder_computes(likelihood):
-    config = VAEConfig((3, 16, 16), 5, likelihood, channels=(4, 6), hidden=(7,))
-    decoder = VAE(config).decoder
+def test_graph_computes_what_the_decoder_computes(likelihood, blocks):
+    config = VAEConfig((3, 16, 16), 5, likelihood, channels=(4, 6), hidden=(7,), blocks=blocks)
+    decoder = shaken(VAE(config)).decoder
     z = torch.randn(2, 5)
     torch.testing.assert_close(decoder.graph().run(z), decoder.network(z).detach())
 
 
+def test_a_residual_decoder_enlarges_by_repeating_pixels():
+    layer = Upsampling(3, 5)
+    x = torch.randn(2, 3, 4, 6)
+    large = torch.nn.functional.interpolate(x, scale_factor=2)
+    wanted = torch.nn.functional.conv2d(large, layer.weight, layer.bias, padding=1)
+    torch.testing.assert_close(layer(x), wanted)
+
+
+def test_residual_blocks_start_as_the_identity():
+    x = torch.randn(2, 8, 4, 4)
+    assert torch.equal(Residual(8)(x), x)
+
+
+@pytest.mark.parametrize("fields", [{"blocks": 1, "channels": ()}, {"blocks": 5}, {"blocks": 1.5}])
+def test_impossible_residual_networks_are_refused(fields):
+    with pytest.raises(ConfigError, match="blocks is .*expected"):
+        VAEConfig((1, 8, 8), 3, **{"channels": (4,), **fields})
+
+
+@pytest.mark.parametrize("blocks", [0, 1])
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("variational", [True, False])
-def test_every_parameter_gets_a_gradient_from_the_objective(likelihood, variational):
+def test_every_parameter_gets_a_gradient_from_the_objective(likelihood, variational, blocks):
     torch.manual_seed(0)
-    config = VAEConfig((1, 16, 16), 3, likelihood, variational, channels=(4, 6), hidden=(7,))
-    model = VAE(config)
+    networks = {"channels": (4, 6), "hidden": (7,), "blocks": blocks}
+    model = VAE(VAEConfig((1, 16, 16), 3, likelihood, variational, **networks))
     for _ in range(2):  # a Gaussian's deviation starts with weights of zero
         x = model.observe(torch.rand(8, 1, 16, 16))
         model.zero_grad()
@@ -133,7 +170,7 @@ def test_autoencoder_encodes_to_points():
     [
         ({"image_shape": (2, 28, 28)}, "image_shape"),
         ({"image_shape": (1, 7, 28)}, "image_shape"),
-        ({"image_shape": (1, 129, 128)}, "image_shape"),
+        ({"image_shape": (1, 257, 256)}, "image_shape"),
         ({"image_shape": "big"}, "image_shape"),
         ({"latent_dim": 0}, "latent_dim"),
         ({"latent_dim": 2.5}, "latent_dim"),

@@ -18,10 +18,7 @@ def graph_of_layers(layers: nn.Sequential, latent_dim: int) -> DecoderGraph:
         GraphError: if a layer is of a kind that no decoder of this library has.
     """
     builder = GraphBuilder((latent_dim,), "cpu")
-    value = "code"
-    for number, layer in enumerate(layers):
-        value = _layer(builder, value, layer, number)
-    return simplified(builder.graph(value))
+    return simplified(builder.graph(_chain(builder, "code", layers)))
 
 
 def graph_of_field(field: VelocityField) -> DecoderGraph:
@@ -43,6 +40,15 @@ def graph_of_field(field: VelocityField) -> DecoderGraph:
     return simplified(builder.graph(linear(silu(value), field.outward)))
 
 
+def _chain(builder: GraphBuilder, value: str, layers: nn.Sequential) -> str:
+    for number, layer in enumerate(layers):
+        if isinstance(inner := getattr(layer, "layers", None), nn.Sequential):  # residual
+            value = builder.add("add", value, _chain(builder, value, inner))
+        else:
+            value = _layer(builder, value, layer, number)
+    return value
+
+
 def _layer(builder: GraphBuilder, value: str, layer: nn.Module, number: int) -> str:
     if isinstance(layer, nn.Linear) and layer.bias is not None:
         constants = (builder.weight(layer.weight.T), builder.weight(layer.bias))
@@ -50,8 +56,18 @@ def _layer(builder: GraphBuilder, value: str, layer: nn.Module, number: int) -> 
     if isinstance(layer, nn.LeakyReLU):
         slope = Activation("leaky_relu", layer.negative_slope)
         return builder.add("identity", value, activation=slope)
+    if isinstance(layer, nn.SiLU):
+        return builder.add("identity", value, activation=Activation("silu"))
+    if isinstance(layer, nn.GroupNorm):
+        constants = (builder.weight(layer.weight), builder.weight(layer.bias))
+        options = {"groups": layer.num_groups, "epsilon": layer.eps}
+        return builder.add("group_norm", value, *constants, **options)
     if isinstance(layer, nn.Unflatten):
         return builder.add("reshape", value, shape=(1, *layer.unflattened_size))
+    if isinstance(layer, nn.Conv2d) and hasattr(layer, "transposed_weight"):
+        constants = (builder.weight(layer.transposed_weight()), builder.weight(layer.bias))
+        pads = {"pads": (1, 1, 1, 1), "dilations": (1, 1), "groups": 1}
+        return builder.add("conv_transpose", value, *constants, strides=(2, 2), **pads)
     if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer.bias is not None:
         op = "conv" if isinstance(layer, nn.Conv2d) else "conv_transpose"
         constants = (builder.weight(layer.weight), builder.weight(layer.bias))

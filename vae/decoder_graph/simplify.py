@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from .graph import Activation, DecoderGraph, GraphStep
+from .upsampling import transposed_kernel
 
 __all__ = ["simplified"]
 
@@ -290,6 +291,27 @@ def _padded_conv(r: _Rewriter, step: GraphStep) -> GraphStep | None:
     return replace(step, inputs=(pad.inputs[0], *step.inputs[1:]), attributes=attributes)
 
 
+def _upsampled_conv(r: _Rewriter, step: GraphStep) -> GraphStep | None:
+    """A convolution of an image whose pixels were repeated, without the large image."""
+    if step.op != "conv" or step.inputs[1] not in r.weights:
+        return None
+    resize = r.alone_before(step.inputs[0], "resize")
+    weight = r.weights[step.inputs[1]]
+    plain = {"strides": (1, 1), "pads": (1, 1, 1, 1), "dilations": (1, 1), "groups": 1}
+    if not resize or weight.shape[2:] != (3, 3) or step.attributes != plain:
+        return None
+    for name, size in zip(resize.inputs[1:], r.shapes[resize.inputs[0]][2:], strict=True):
+        first, _, share = r.weights[name]
+        if share.any() or not np.array_equal(first, np.arange(2 * size) // 2):
+            return None
+    return replace(
+        step,
+        op="conv_transpose",
+        inputs=(resize.inputs[0], r.keep(transposed_kernel(weight)), *step.inputs[2:]),
+        attributes={**plain, "strides": (2, 2)},
+    )
+
+
 _RULES: tuple[Callable[[_Rewriter, GraphStep], GraphStep | None], ...] = (
     _constant_operand,
     _scale_shift,
@@ -297,6 +319,7 @@ _RULES: tuple[Callable[[_Rewriter, GraphStep], GraphStep | None], ...] = (
     _silu,
     _gelu,
     _padded_conv,
+    _upsampled_conv,
     _activation,
     _plain_identity,
 )

@@ -31,7 +31,7 @@ class ImportedConfig(VAEConfig):
     """What the networks of a model of one's own take and give.
 
     Args:
-        image_shape: (channels, height, width): 1 or 3 channels, 8 to 128 pixels a side.
+        image_shape: (channels, height, width): 1 or 3 channels, 8 to 256 pixels a side.
         latent_dim: number of latent dimensions D, the product of `latent_shape`.
         likelihood: `"bernoulli"`, `"gaussian_fixed"`, `"gaussian"`, or `"none"`, without which
             there is no density and there are no nats.

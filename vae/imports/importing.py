@@ -63,7 +63,7 @@ def import_source(
     Args:
         source: path of a folder, an archive or a file of arrays.
         name: name of the import.
-        image_size: side in pixels, or height and width, 8 to 128; by default the pictures' own
+        image_size: side in pixels, or height and width, 8 to 256; by default the pictures' own
             size where all agree and it is at most 64, else 64.
         colour: `"grey"`, `"colour"`, or None for colour only where there is colour.
         fit: what is done with other aspect ratios: `"crop"`, `"pad"` or `"stretch"`.

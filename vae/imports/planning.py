@@ -12,7 +12,7 @@ from .tables import LABELS
 
 __all__ = ["Options", "label_column", "plan_images"]
 
-SMALLEST, LARGEST = 8, 128  # pixels of a side
+SMALLEST, LARGEST = 8, 256  # pixels of a side
 STEP = 4  # a side is a multiple of it, so that the network can halve it twice
 DEFAULT_SIDE = 64
 

@@ -21,6 +21,7 @@ _NETWORKS = {  # widths of convolutions and of what follows, by how often the si
     2: ([32, 64], [256]),
     3: ([32, 64, 128], [512]),
     4: ([24, 48, 96, 128], [256]),
+    5: ([16, 24, 48, 96, 128], [256]),
 }
 
 
@@ -47,7 +48,7 @@ def propose(dataset: ImportedDataset) -> RunConfig:
         extreme = ((x < _EXTREME) | (x > 1 - _EXTREME)).float().mean()
         likelihood = "bernoulli" if extreme > 0.7 else "continuous_bernoulli"
     halvings = 0
-    while halvings < 4 and all(
+    while halvings < 5 and all(
         side % 2 ** (halvings + 1) == 0 and side // 2 ** (halvings + 1) >= 4
         for side in (height, width)
     ):

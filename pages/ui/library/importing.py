@@ -21,7 +21,7 @@ from vae.imports.exporting import is_exported
 
 __all__ = ["show_import"]
 
-_SIZES = ("auto", 16, 28, 32, 48, 64, 96, 128)
+_SIZES = ("auto", 16, 28, 32, 48, 64, 96, 128, 192, 256)
 _COLOURS = {"auto": "As in the pictures", "grey": "Grey", "colour": "Colour"}
 _FITS = {"crop": "Crop", "pad": "Pad", "stretch": "Stretch"}
 _LISTED = 200

@@ -94,6 +94,34 @@ def test_group_normalization_of_both_kinds(opset, size):
     torch.testing.assert_close(graph.run(code), wanted)
 
 
+@pytest.mark.parametrize(
+    ("written", "merged"),
+    [
+        ({"pads": [1, 1, 1, 1]}, True),
+        ({"pads": [1, 1, 1, 1], "strides": [2, 2]}, False),
+        ({"pads": [2, 2, 2, 2], "dilations": [2, 2]}, False),
+        ({"pads": [0, 1, 0, 1]}, False),
+    ],
+)
+def test_a_convolution_of_repeated_pixels_never_makes_the_large_image(written, merged):
+    model = small(
+        [
+            node(
+                "Resize", "z none scales", "u", mode="nearest",
+                coordinate_transformation_mode="asymmetric", nearest_mode="floor",
+            ),
+            node("Conv", "u w b", "y", **written),
+        ],
+        {
+            "none": np.zeros(0, "f4"), "scales": np.array([1, 1, 2, 2], "f4"),
+            "w": numbers(5, 3, 3, 3), "b": numbers(5),
+        },
+    )  # fmt: skip
+    same_as_onnxruntime(model)
+    ops = [step.op for step in graph_of_onnx(model).steps]
+    assert ops == (["conv_transpose"] if merged else ["resize", "conv"])
+
+
 def test_gelu_by_parts_is_one_step():
     nodes = [
         node("Div", "z root", "d"),
