@@ -18,6 +18,7 @@ from .source import Pictures
 
 __all__ = ["BrokenPictures", "Cancelled", "PixelFile", "Reading", "read_pictures"]
 
+_TOGETHER = 64  # writes that are done as one: each waits for Python's lock
 _CHUNK = 128  # pictures between two looks at whether to stop
 
 
@@ -65,15 +66,20 @@ class PixelFile:
     def __init__(self, file: Path, shape: tuple[int, int, int]) -> None:
         self._file, self._shape, self._count = file, shape, 0
         self._stream: BinaryIO = file.open("w+b")
+        self._waiting: list[np.ndarray] = []
         self._header()
 
     def write(self, pixels: np.ndarray) -> None:
         """Appends one image `(C, H, W)` or several."""
-        self._stream.write(np.ascontiguousarray(pixels, np.uint8).tobytes())
-        self._count += 1 if pixels.ndim == 3 else len(pixels)
+        pixels = np.asarray(pixels, np.uint8).reshape(-1, *self._shape)
+        self._waiting.append(pixels)
+        self._count += len(pixels)
+        if len(self._waiting) == _TOGETHER:
+            self._flush()
 
     def replace(self, row: int, pixels: np.ndarray) -> None:
         """Writes an image over an earlier one."""
+        self._flush()
         self._stream.seek(128 + row * int(np.prod(self._shape)))
         self._stream.write(np.ascontiguousarray(pixels, np.uint8).tobytes())
         self._stream.seek(0, os.SEEK_END)
@@ -81,10 +87,16 @@ class PixelFile:
     def close(self) -> None:
         """Writes the number of images and closes the file."""
         if not self._stream.closed:
+            self._flush()
             self._header()
             self._stream.flush()
             os.fsync(self._stream.fileno())
             self._stream.close()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._stream.write(np.concatenate(self._waiting).data)
+            self._waiting.clear()
 
     def _header(self) -> None:
         shape = (self._count, *self._shape)

@@ -73,11 +73,11 @@ def parse_table(content: bytes, label: str) -> Table:
             rows = list(csv.reader(lines, delimiter=separator))
         except csv.Error as error:
             raise DatasetError(f"{label} is no table that can be read ({error}).") from error
+        rows = [[cell.strip() for cell in row] for row in rows]
         if separator == ";":  # decimal commas
             rows = [[re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", cell) for cell in row] for row in rows]
     else:
         rows = [line.split() for line in lines]
-    rows = [[cell.strip() for cell in row] for row in rows]
     if len(rows) > 1 and len(rows[1]) == len(rows[0]) + 1:  # a header without a name of the key
         rows[0] = ["file", *rows[0]]
     header, body = _unique(rows[0]), rows[1:]
@@ -138,13 +138,15 @@ def join_table(table: Table, names: Sequence[str]) -> tuple[list[Column], list[s
             f"such as {first}: their values are missing."
         )
     columns: list[Column] = []
+    order = found.tolist()
     for j, name in enumerate(table.header):
         if j == key or _is_index(table, j):
             continue
         if len(columns) == MAX_COLUMNS:
             notices.append(f"{table.label}: only the first {MAX_COLUMNS} columns are used.")
             break
-        cells = ["" if i < 0 else table.rows[i][j] for i in found.tolist()]
+        given = [*(row[j] for row in table.rows), ""]  # the last is that of no row, -1
+        cells = [given[i] for i in order]
         column, why = type_column(name, cells)
         if column:
             columns.append(column)
@@ -164,21 +166,22 @@ def type_column(name: str, cells: Iterable[str]) -> tuple[Column | None, str]:
     Returns:
         The column, or None and the reason why it cannot be used.
     """
-    texts = [cell.strip() for cell in cells]
-    lowered = [text.lower() for text in texts]
-    present = {text for text in lowered if text not in _MISSING}
+    cells = list(cells)
+    lowered = {cell: cell.strip().lower() for cell in set(cells)}  # of many cells, few differ
+    present = {text for text in lowered.values() if text not in _MISSING}
     if not present:
         return None, "it is empty"
     truth = next((table for table in _TRUTH if present <= table.keys()), None)
     if truth and not (name.lower() in LABELS and len(present) > 1):
-        values = np.array([truth.get(text, math.nan) for text in lowered], np.float32)
-        return Column(name, "yes/no", values), ""
-    numbers = [math.nan if text in _MISSING else _number(text) for text in lowered]
+        value = {cell: truth.get(text, math.nan) for cell, text in lowered.items()}
+        return Column(name, "yes/no", np.array([value[c] for c in cells], np.float32)), ""
+    number = {c: math.nan if text in _MISSING else _number(text) for c, text in lowered.items()}
     whole = name.lower() in LABELS and all(re.fullmatch(r"-?\d+(\.0)?", t) for t in present)
-    if all(number is not None for number in numbers) and not whole:
-        return Column(name, "number", np.array(numbers, np.float32)), ""
-    texts = [unicodedata.normalize("NFC", text) for text in texts]
-    counts = Counter(t for t, low in zip(texts, lowered, strict=True) if low not in _MISSING)
+    if all(value is not None for value in number.values()) and not whole:
+        return Column(name, "number", np.array([number[c] for c in cells], np.float32)), ""
+    composed = {cell: unicodedata.normalize("NFC", cell.strip()) for cell in lowered}
+    texts = [composed[cell] for cell in cells]
+    counts = Counter(composed[cell] for cell in cells if lowered[cell] not in _MISSING)
     if len(counts) > MAX_CATEGORIES or len(counts) > max(50, sum(counts.values()) // 2):
         return None, f"it has {len(counts):,} different values, too many for categories"
     categories = tuple(sorted(counts, key=natural))
