@@ -24,6 +24,7 @@ _EXAMPLES = {
     "channels": "24,48,96",
     "hidden": "256,64",
     "blocks": "1",
+    "prior_components": "100",
     "sigma_floor": "0.03",
     "sigma": "0.2",
     "epochs": "50",

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.distributions import MultivariateNormal, kl_divergence
+from torch.distributions import MultivariateNormal
 
 from .model import VAE
-from .objective import refuse_autoencoder
+from .objective import kl_to_prior, refuse_autoencoder
 from .theory.exact import exact_elbo
 
 __all__ = [
@@ -107,7 +107,7 @@ class Bounds:
     """KL, ELBO and evidence of one image, in nats.
 
     Args:
-        kl: exact value of KL(q(z|x) ‖ p(z)).
+        kl: KL(q(z|x) ‖ p(z)), an estimate like the ELBO's where the prior is a mixture.
         elbo: estimate of reconstruction − KL.
         evidence: estimate of log p(x), or None.
     """
@@ -182,19 +182,18 @@ def estimate_elbo(
     refuse_autoencoder(model, "ELBO")
     posterior = model.encoder(x[None])
     mean, sigma = posterior.mean[0], posterior.base_dist.scale[0]
-    kl = kl_divergence(posterior, model.prior).item()
     if model.latent_dim == 2:
-        return Bounds(kl, _quadrature(model, x, mean, sigma, tell))
+        return _quadrature(model, x, mean, sigma, tell)
     d, source = model.latent_dim, _source(x)
     observed = model.observe(x[None])[0]
 
     def at(noise: Tensor) -> Tensor:
-        z = mean + sigma * noise.to(mean)
-        return (
-            torch.cat([model.decoder(p).log_prob(observed) for p in z.split(_CHUNK)])
-            .double()
-            .cpu()
-        )
+        """Reconstruction and KL, whose expectations are wanted, `(N, 2)`."""
+        found = []
+        for z in (mean + sigma * noise.to(mean)).split(_CHUNK):
+            kl = kl_to_prior(model, posterior, z).expand(len(z))
+            found.append(torch.stack([model.decoder(z).log_prob(observed), kl], 1))
+        return torch.cat(found).double().cpu()
 
     centre = at(torch.zeros(1, d))
     rules: list[Tensor] = []
@@ -204,14 +203,15 @@ def estimate_elbo(
         rotation = rotation * upper.diagonal().sign()  # uniform over all rotations
         square = torch.randn(d + 2, generator=source).square().sum()
         points = square.sqrt() * rotation.T
-        around = at(torch.cat([points, -points])).sum()
+        around = at(torch.cat([points, -points])).sum(0)
         rules.append((1 - d / square) * centre[0] + around / (2 * square))
         if len(rules) < _FEWEST_RULES:
             continue
-        estimates = torch.stack(rules)
-        value, error = estimates.mean().item() - kl, estimates.std().item() / math.sqrt(len(rules))
+        terms = torch.stack(rules)
+        estimates = terms[:, 0] - terms[:, 1]
+        value, error = estimates.mean().item(), estimates.std().item() / math.sqrt(len(rules))
         if error <= last_digit(value) / 2 or 2 * d * (len(rules) + 1) > decodes:
-            return Bounds(kl, Estimate(value, error))
+            return Bounds(terms[:, 1].mean().item(), Estimate(value, error))
 
 
 @torch.no_grad()
@@ -252,7 +252,7 @@ def estimate_evidence(
 
     parts = _around(*_mode(log_joint, mean, sigma.diag(), tell))
     parts += [(mean, w * sigma.diag()) for w in _WIDENINGS["posterior"]]
-    parts += [(torch.zeros_like(mean), torch.eye(len(mean)).to(mean))]
+    parts += [(model.prior.mean.double(), model.prior.stddev.double().diag())]
     source = _source(x)
     codes, joints = mean.new_empty(0, len(mean)), mean.new_empty(0)
     counts = torch.zeros(len(parts)).to(mean)
@@ -311,15 +311,15 @@ def _source(x: Tensor) -> torch.Generator:
     return torch.Generator().manual_seed(zlib.crc32(x.cpu().contiguous().numpy().tobytes()))
 
 
-def _quadrature(model: VAE, x: Tensor, mean: Tensor, sigma: Tensor, tell: Tell) -> Estimate:
-    error, last = math.inf, math.nan
+def _quadrature(model: VAE, x: Tensor, mean: Tensor, sigma: Tensor, tell: Tell) -> Bounds:
+    error, last, kl = math.inf, math.nan, math.nan
     for nodes in _NODES:
         tell()
         reconstruction, kl = exact_elbo(model, x, mean, sigma, nodes)
         error, last = abs(reconstruction - kl - last), reconstruction - kl
         if error <= _FINE:
             break
-    return Estimate(last, error)
+    return Bounds(kl, Estimate(last, error))
 
 
 def _highest(log_joint: LogJoint, start: Tensor, tell: Tell) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ from .datasets import SPLITS, Dataset, DatasetError
 from .datasets.encoded import find_encoded
 from .latent import evenly
 from .model import VAE
-from .objective import elbo
+from .objective import elbo, kl_to_prior
 from .projection import ProjectionError, fit_tsne, place_among
 from .theory.exact import decode_grid, true_posterior
 from .training.data import in_order
@@ -48,6 +48,7 @@ UNKNOWN = -1.0
 
 _QUADRATURE_ERROR = 0.003  # nats, measured against a lattice of half the step
 _BATCH = 250
+_KL_DRAWS = 64  # for each image, where the KL is estimated
 _LIMIT = 30_000  # held-out images whose codes a checkpoint stores
 _BEFORE = 5_000  # of those that an early version encoded
 _FITTED = 5_000  # codes that t-SNE is fitted to; the others are placed among them
@@ -103,8 +104,15 @@ def encode(
         posterior = model.encoder(x)
         outputs = {"mean": posterior.mean, "variance": posterior.variance}
         if bound:
-            terms = elbo(model, x, generator=torch.Generator(device).manual_seed(start))
-            outputs |= {"kl": terms.kl, "elbo": terms.elbo}
+            source = torch.Generator(device).manual_seed(start)
+            terms = elbo(model, x, generator=source)
+            kl = terms.kl
+            if not model.config.has_prior:  # estimated: a few more draws cost little
+                shape = (_KL_DRAWS, *posterior.mean.shape)
+                noise = torch.randn(shape, generator=source, device=device)
+                z = posterior.mean + posterior.base_dist.scale * noise
+                kl = kl_to_prior(model, posterior, z)
+            outputs |= {"kl": kl, "elbo": terms.reconstruction - kl}
         for name, values in outputs.items():
             codes[name][start : start + len(x)] = values
         if progress:
@@ -249,8 +257,11 @@ def add_bounds(
                 continue
             x = dataset.images[int(codes["index"][row])]
             if codes["elbo_error"][row] < 0:
-                elbo = estimate_elbo(model, x, decodes=decodes).elbo
-                codes["elbo"][row], codes["elbo_error"][row] = elbo.value, elbo.error
+                bounds = estimate_elbo(model, x, decodes=decodes)
+                codes["elbo"][row] = bounds.elbo.value
+                codes["elbo_error"][row] = bounds.elbo.error
+                if not model.config.has_prior:
+                    codes["kl"][row] = bounds.kl
             if evidence:
                 if lattice is None:
                     estimate = estimate_evidence(model, x, decodes=decodes)

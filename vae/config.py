@@ -75,6 +75,8 @@ class VAEConfig(Fields):
         blocks: residual blocks at each level, 0 to 4. With any, images are normalised between
             convolutions, and the decoder enlarges them by repeating pixels; with none, the
             network is plain convolutions.
+        prior_components: components of a learned prior, a mixture of the posteriors of images
+            that are learned, 2 to 1,000; 0 for the prior N(0, I).
         sigma_floor: smallest standard deviation that `gaussian` may predict, for pixels in [0, 1].
         sigma: standard deviation of `gaussian_fixed`.
 
@@ -90,6 +92,7 @@ class VAEConfig(Fields):
     channels: tuple[int, ...] = (32, 64)  # two halvings: 28 → 14 → 7
     hidden: tuple[int, ...] = (256,)
     blocks: int = 0
+    prior_components: int = 0
     sigma_floor: float = 1 / 64  # four grey levels: quantisation is invisible below it
     sigma: float = 0.1
 
@@ -117,6 +120,12 @@ class VAEConfig(Fields):
             raise ConfigError(
                 f"blocks is {self.blocks}, but channels is empty; expected widths of convolutions "
                 "beside residual blocks, or blocks=0."
+            )
+        self._number("prior_components", 0, 1000, whole=True)
+        if self.prior_components == 1 or (self.prior_components and not self.variational):
+            raise ConfigError(
+                f"prior_components is {self.prior_components}; expected 0, or 2 to 1,000 in a "
+                "variational model."
             )
         for name in ("sigma_floor", "sigma"):
             self._number(name, 1e-30, 1, whole=False)
@@ -147,7 +156,7 @@ class VAEConfig(Fields):
     @property
     def has_prior(self) -> bool:
         """Whether N(0, I) is a distribution of codes."""
-        return self.variational
+        return self.variational and not self.prior_components
 
     @property
     def differentiable(self) -> bool:
@@ -216,7 +225,7 @@ class VAEConfig(Fields):
             block = sum(2 * (9 * w * w + w) + 4 * w for w in self.channels)
             count += 2 * self.blocks * block
             count += 2 * (self.channels[-1] + self.full_width)
-        return count
+        return count + self.prior_components * math.prod(self.image_shape)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON can hold them."""

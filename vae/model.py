@@ -1,4 +1,4 @@
-"""The variational autoencoder: encoder x → q(z|x), decoder z → p(x|z), prior p(z) = N(0, I)."""
+"""The variational autoencoder: encoder x → q(z|x), decoder z → p(x|z), prior p(z)."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import math
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Normal, constraints
+from torch.distributions import (
+    Categorical,
+    Distribution,
+    Independent,
+    MixtureSameFamily,
+    Normal,
+    constraints,
+)
 
 from .config import VAEConfig, parameters_per_pixel
 from .decoder_graph import DecoderGraph
-from .decoder_graph.upsampling import UPSAMPLED
 from .decoder_graph.from_network import graph_of_layers
+from .layers import SLOPE, Residual, Upsampling, initialised, normalisation
 from .likelihoods import likelihood, observe
 
-__all__ = ["VAE", "Decoder", "Delta", "Encoder", "Residual", "Upsampling"]
-
-SLOPE = 0.1  # negative slope of every LeakyReLU
+__all__ = ["VAE", "Decoder", "Delta", "Encoder"]
 
 
 class Delta(Distribution):
@@ -79,77 +83,6 @@ class _CodeLayer(nn.Linear):
             return super().forward(_full(x))
 
 
-class Upsampling(nn.Conv2d):
-    """Repeats every pixel in a square of 2×2, then convolves with a kernel of 3×3.
-
-    Together they are a transposed convolution with a kernel of 4×4 and a stride of 2, whose
-    weights are sums of these; it takes 4 multiplications where a convolution of the large image
-    takes 9.
-    """
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, 3, padding=1)
-
-    def transposed_weight(self) -> Tensor:
-        """The kernel of the transposed convolution, `(inputs, outputs, 4, 4)`."""
-        sums = self.weight.new_tensor(UPSAMPLED)
-        return torch.einsum("ak,bl,oikl->ioab", sums, sums, self.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv_transpose2d(x, self.transposed_weight(), self.bias, 2, 1)
-
-
-class Residual(nn.Module):
-    """x + f(x), where f is twice a normalisation, SiLU and a convolution, and starts at 0.
-
-    References:
-        Identity mappings in deep residual networks (He et al., 2016); group normalization (Wu
-        and He, 2018).
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        layers = []
-        for _ in range(2):
-            layers += [_norm(width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1)]
-        self.layers = _initialised(layers)
-        last = self.layers[-1]
-        if not last.weight.is_meta:
-            nn.init.zeros_(last.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.layers(x)
-
-
-def _norm(width: int) -> nn.GroupNorm:
-    return nn.GroupNorm(math.gcd(width, 8), width)
-
-
-def _initialised(layers: list[nn.Module]) -> nn.Sequential:
-    """Chains layers whose initial weights preserve the variance of the signal.
-
-    torch's default initialisation reduces it at every layer, and a deep network then learns
-    several times more slowly.
-
-    References:
-        Delving deep into rectifiers (He et al., 2015).
-    """
-    gain = nn.init.calculate_gain("leaky_relu", SLOPE)
-    for layer, follower in pairwise([*layers, None]):
-        if not isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            continue
-        if layer.weight.is_meta:  # loaded later; initialising would import torch's compiler
-            continue
-        inputs = layer.weight[0].numel()
-        if isinstance(layer, nn.ConvTranspose2d):  # each output uses one in stride² weights
-            inputs = layer.weight[:, 0].numel() // math.prod(layer.stride)
-        scale = gain if isinstance(follower, nn.LeakyReLU) else 1.0
-        nn.init.normal_(layer.weight, 0, scale / math.sqrt(inputs))
-        assert layer.bias is not None
-        nn.init.zeros_(layer.bias)
-    return nn.Sequential(*layers)
-
-
 class Encoder(nn.Module):
     r"""Amortised inference: one network gives :math:`q(z|x) = N(\mu, \sigma^2)` for every image.
 
@@ -170,14 +103,14 @@ class Encoder(nn.Module):
                 layers.append(nn.LeakyReLU(SLOPE))
             width = channels
         if config.blocks:
-            layers += [_norm(width), nn.SiLU()]
+            layers += [normalisation(width), nn.SiLU()]
         layers.append(nn.Flatten())
         width = math.prod(config.coarse_shape)
         for hidden in config.hidden:
             layers += [nn.Linear(width, hidden), nn.LeakyReLU(SLOPE)]
             width = hidden
         layers.append(_CodeLayer(width, config.latent_dim * (2 if self.variational else 1)))
-        self.network = _initialised(layers)
+        self.network = initialised(layers)
 
     def forward(self, x: Tensor, validate_args: bool | None = None) -> Independent | Delta:
         """Returns q(z|x) with batch `(B,)` and event `(D,)`.
@@ -189,6 +122,13 @@ class Encoder(nn.Module):
         out = self.network(x)
         if not self.variational:
             return Delta(out, validate_args)
+        return self._gaussian(out, validate_args)
+
+    def of_observed(self, x: Tensor, validate_args: bool | None = None) -> Independent:
+        """q(z|x) of images that need not be thresholded, so that they get gradients."""
+        return self._gaussian(self.network[1:](x), validate_args)
+
+    def _gaussian(self, out: Tensor, validate_args: bool | None) -> Independent:
         mean, log_variance = out.chunk(2, dim=-1)
         # Within ±20 the exponential stays finite in float32, and σ never becomes exactly 0.
         sigma = torch.exp(0.5 * log_variance.clamp(-20, 20))
@@ -223,11 +163,11 @@ class Decoder(nn.Module):
                 else:
                     layers += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1), nn.LeakyReLU(SLOPE)]
             if config.blocks:
-                layers += [_norm(config.full_width), nn.SiLU()]
+                layers += [normalisation(config.full_width), nn.SiLU()]
             layers.append(nn.Conv2d(config.full_width, per_pixel * c, 3, padding=1))
         else:
             layers[-1] = nn.Unflatten(1, (per_pixel * c, h, w))  # no activation
-        self.network = _initialised(layers)
+        self.network = initialised(layers)
         if config.likelihood == "gaussian":
             self._start_with_one_sigma()
 
@@ -267,15 +207,25 @@ class Decoder(nn.Module):
 
 
 class VAE(nn.Module):
-    """Encoder, decoder and prior; `config.variational=False` makes it a standard autoencoder."""
+    """Encoder, decoder and prior; `config.variational=False` makes it a standard autoencoder.
+
+    References:
+        The learned prior: VAE with a VampPrior (Tomczak and Welling, 2018).
+    """
+
+    prior_logits: nn.Parameter | None
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
+        self.prior_logits = None
+        if k := config.prior_components:
+            self.prior_logits = nn.Parameter(torch.randn(k, *config.image_shape) - 2)
         self._zero: Tensor
         self.register_buffer("_zero", torch.zeros(config.latent_dim), persistent=False)
+        self._known: tuple[object, MixtureSameFamily] | None = None
 
     @property
     def latent_dim(self) -> int:
@@ -293,9 +243,34 @@ class VAE(nn.Module):
         return self._zero.device
 
     @property
-    def prior(self) -> Independent:
-        """The prior p(z) = N(0, I), with event `(D,)`."""
-        return Independent(Normal(self._zero, torch.ones_like(self._zero)), 1)
+    def prior(self) -> Distribution:
+        """The prior p(z), with event `(D,)`: N(0, I), or the learned mixture of Gaussians."""
+        if self.prior_logits is None:
+            return Independent(Normal(self._zero, torch.ones_like(self._zero)), 1)
+        if self.prior_logits.requires_grad and torch.is_grad_enabled():
+            return self._mixture(self.prior_logits)
+        logits = self.prior_logits
+        state = (logits._version, logits.data_ptr(), logits.dtype)
+        if self._known is None or self._known[0] != state:
+            with torch.no_grad():
+                self._known = state, self._mixture(logits)
+        return self._known[1]
+
+    def _mixture(self, logits: Tensor) -> MixtureSameFamily:
+        parts = self.encoder.of_observed(logits.sigmoid(), False)
+        equal = Categorical(logits=logits.new_zeros(len(logits)), validate_args=False)
+        return MixtureSameFamily(equal, parts, validate_args=False)
+
+    def draw_prior(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draws codes `(count, D)` from the prior."""
+        eps = torch.randn(count, self.latent_dim, generator=generator).to(self._zero)
+        if self.prior_logits is None:
+            return eps
+        prior = self.prior
+        assert isinstance(prior, MixtureSameFamily)
+        parts = prior.component_distribution
+        chosen = torch.randint(len(parts.mean), (count,), generator=generator).to(eps.device)
+        return parts.mean[chosen] + parts.stddev[chosen] * eps
 
     def observe(self, x: Tensor) -> Tensor:
         """Images as the model's likelihood observes them: thresholded at ½ for `bernoulli`."""

@@ -17,6 +17,7 @@ __all__ = [
     "Objective",
     "elbo",
     "kl_per_dimension",
+    "kl_to_prior",
     "log_evidence",
     "objective",
     "refuse_autoencoder",
@@ -34,7 +35,7 @@ class ELBO:
 
     Args:
         reconstruction: `(B,)`, E_q[log p(x|z)] with one draw of z.
-        kl: `(B,)`, KL(q(z|x) ‖ p(z)).
+        kl: `(B,)`, KL(q(z|x) ‖ p(z)), estimated with the same draw if the prior is learned.
     """
 
     reconstruction: Tensor
@@ -66,7 +67,22 @@ def elbo(model: VAE, x: Tensor, *, generator: torch.Generator | None = None) -> 
     posterior = model.encoder(x)
     z = _draw(posterior, generator)
     observed = model.observe(x)
-    return ELBO(model.decoder(z).log_prob(observed), kl_divergence(posterior, model.prior))
+    return ELBO(model.decoder(z).log_prob(observed), kl_to_prior(model, posterior, z))
+
+
+def kl_to_prior(model: VAE, posterior: Independent, z: Tensor) -> Tensor:
+    """KL(q(z|x) ‖ p(z)), `(B,)` in nats: in closed form, or estimated if the prior is a mixture.
+
+    Args:
+        model: a variational model.
+        posterior: q with batch `(B,)`.
+        z: draws of q, `(…, B, D)`. The estimate log q(z) − log p(z), averaged over them, is
+            without bias; the closed form does not use them.
+    """
+    if model.config.has_prior:
+        return kl_divergence(posterior, model.prior)
+    ratio = posterior.log_prob(z) - model.prior.log_prob(z)
+    return ratio if z.ndim == 2 else ratio.flatten(0, -2).mean(0)
 
 
 def kl_per_dimension(posterior: Independent) -> Tensor:
@@ -109,7 +125,8 @@ def objective(
         x: targets `(B, C, H, W)`, the output of `likelihoods.training_target`.
         noise: ε `(B, D)`, standard normal.
         beta: weight of the KL.
-        free_bits: nats of the batch-mean KL of each dimension that are not penalised.
+        free_bits: nats of the batch-mean KL of each dimension that are not penalised; with a
+            learned prior, whose KL is not a sum over dimensions, there are none.
         variance_weighting: exponent γ for `gaussian`: the term of each pixel is weighted by its
             predicted variance to the power γ, normalised over the image. 0 is the likelihood
             itself; at 1 the gradient with respect to the mean of a pixel does not depend on its
@@ -137,6 +154,9 @@ def objective(
         fitted = (weight * per_pixel).sum((1, 2, 3))
     if not model.config.variational:
         return Objective(fitted.mean(), reconstruction, torch.zeros_like(reconstruction))
+    if model.config.prior_components:
+        whole_kl = kl_to_prior(model, posterior, z)
+        return Objective(fitted.mean() - beta * whole_kl.mean(), reconstruction, whole_kl)
     kl = kl_per_dimension(posterior)
     each = kl.mean(0)
     if free_bits > 0:
@@ -162,10 +182,10 @@ def log_evidence(
 
     With `"posterior"`, r = q(z|x): the importance-weighted bound, which misses modes of the true
     posterior that q does not cover. With `"mixture"`, r is a mixture of q, q widened to 16 and 144
-    times its volume, and the prior, which covers such modes as well; the mean of the weights is
-    unbiased for every number of samples. Neither comes close where q is far from the true
-    posterior in many dimensions: `bounds.estimate_evidence` fits its proposal to each image, and
-    says how far the estimate can be trusted.
+    times its volume, and a Gaussian with the mean and variances of the prior, which covers such
+    modes as well; the mean of the weights is unbiased for every number of samples. Neither comes
+    close where q is far from the true posterior in many dimensions: `bounds.estimate_evidence`
+    fits its proposal to each image, and says how far the estimate can be trusted.
 
     Args:
         model: a variational model.
@@ -193,6 +213,7 @@ def log_evidence(
         raise ValueError(f"samples is {samples}; expected at least 1.")
     posterior = model.encoder(x)
     x = model.observe(x)
+    broad = Independent(Normal(model.prior.mean, model.prior.stddev), 1)
     results = []
     for image, loc, scale in zip(
         x, posterior.base_dist.loc, posterior.base_dist.scale, strict=True
@@ -200,7 +221,8 @@ def log_evidence(
         parts = [Independent(Normal(loc, scale), 1)]
         if proposal == "mixture":
             widenings = (volume ** (1 / model.latent_dim) for volume in _VOLUMES)
-            parts = [Independent(Normal(loc, scale * w), 1) for w in widenings] + [model.prior]
+            parts = [Independent(Normal(loc, scale * w), 1) for w in widenings]
+            parts.append(broad)
         # Stratified: draw k comes from component k modulo their number, so r weights each
         # component by its share of the draws.
         shares = torch.bincount(torch.arange(samples) % len(parts), minlength=len(parts))

@@ -120,6 +120,7 @@ def make_codes(
     mixture: CodeMixture | None = None,
     learned: CodeDistribution | None = None,
     variational: bool = True,
+    prior: Callable[[int], np.ndarray] | None = None,
     tsne: np.ndarray | None = None,
     count: int = _COUNT,
     seed: int = 0,
@@ -131,7 +132,8 @@ def make_codes(
         gaussian: fitted Gaussian of the codes.
         mixture: mixture of Gaussians of the codes.
         learned: learned distribution of the codes; without it averages are plain.
-        variational: whether draws from N(0, I) have a meaning.
+        variational: whether draws from the prior have a meaning.
+        prior: draws so many codes from a learned prior; N(0, I) without it.
         tsne: places `(N, 2)` of the codes on a map without an inverse; without them, neighbours
             in the latent space are blended.
         count: largest number of codes of each way.
@@ -160,7 +162,7 @@ def make_codes(
 
     by_way = {"reconstructions": codes[rng.permutation(len(codes))[:count]]}
     if variational:
-        by_way["prior"] = rng.standard_normal((count, dim))
+        by_way["prior"] = rng.standard_normal((count, dim)) if prior is None else prior(count)
     for name, source in (("gaussian", gaussian), ("mixture", mixture), ("learned", learned)):
         if source is not None:
             by_way[name] = source.sample(count, seed)
@@ -263,6 +265,9 @@ def measure_realism(
         def tell(share: float, turn: int = turn) -> None:
             progress((turn + share) / len(seeds))
 
+        def learned_draws(count: int, seed: int = seed) -> np.ndarray:
+            return model.draw_prior(count, torch.Generator().manual_seed(seed)).numpy()
+
         judge = train_discriminator(real, seed, steps, lambda share: tell(0.7 * share))
         by_way, ends = make_codes(
             evaluated,
@@ -270,6 +275,7 @@ def measure_realism(
             mixture=mixture,
             learned=learned,
             variational=model.config.variational,
+            prior=None if model.config.has_prior else learned_draws,
             tsne=places,
             seed=seed,
         )

@@ -94,14 +94,14 @@ def measure_samples(
         data: held-out images.
         reconstructions: reconstructions of its first images `(n, C, H, W)`.
         distributions: distributions of codes by name, with `sample(count, seed)`; None where one
-            was not fitted. N(0, I) is added.
+            was not fitted. The prior is added.
         seed: the first seed.
         progress: called with the number of seeds done, and of all.
 
     Returns:
         For each of `MEASURES` the mean over the seeds by source, and under its name with
         `_interval` a 95 % confidence interval of it; `sample_precision` and `sample_recall` are
-        those of N(0, I). None for all without a classifier or 200 images.
+        those of the prior. None for all without a classifier or 200 images.
     """
     count = min(len(data.images), len(reconstructions))
     half = min(count // 2, _SAMPLES)
@@ -122,8 +122,8 @@ def measure_samples(
             if distribution is not None:
                 sources[name] = decode(model, distribution.sample(half, seed + number))
         if model.config.variational:
-            noise = rng.standard_normal((half, model.latent_dim))
-            sources["prior"] = decode(model, noise)
+            source = torch.Generator().manual_seed(int(rng.integers(2**31)))
+            sources["prior"] = decode(model, model.draw_prior(half, source))
         for name, pictures in sources.items():
             measured = compare_samples(real, classifier.features(pictures))
             found.setdefault(name, []).append(measured)

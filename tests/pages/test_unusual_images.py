@@ -22,14 +22,25 @@ def noise(*shape: int) -> np.ndarray:
     return RNG.integers(0, 256, shape, np.uint8)
 
 
-SETS = {  # images, what is known of them, dimensions of the latent space
-    "small-line": (noise(30, 8, 8), {"labels": np.arange(30) % 3}, 1),
-    "wide-colour-512": (noise(30, 12, 20, 3), {"attributes": {"age": RNG.random(30)}}, 512),
-    "large": (noise(12, 128, 128, 3), {"labels": np.arange(12) % 2}, 4),
-    "two": (noise(2, 16, 16), {}, 2),
-    "black": (np.zeros((20, 16, 16), np.uint8), {"labels": np.arange(20) % 2}, 2),
-    "one-class": (noise(20, 16, 16, 3), {"labels": np.zeros(20, int), "classes": ("only",)}, 3),
-    "copies": (np.repeat(noise(1, 16, 16), 40, 0), {"attributes": {"a": np.arange(40) > 9}}, 8),
+SETS = {  # images, what is known of them, dimensions of the latent space, more of the network
+    "small-line": (noise(30, 8, 8), {"labels": np.arange(30) % 3}, 1, {}),
+    "wide-colour-512": (noise(30, 12, 20, 3), {"attributes": {"age": RNG.random(30)}}, 512, {}),
+    "large": (noise(12, 256, 256, 3), {"labels": np.arange(12) % 2}, 4, {"blocks": 1}),
+    "two": (noise(2, 16, 16), {}, 2, {}),
+    "learned-prior": (noise(20, 8, 8), {"labels": np.arange(20) % 2}, 2, {"prior_components": 4}),
+    "black": (np.zeros((20, 16, 16), np.uint8), {"labels": np.arange(20) % 2}, 2, {}),
+    "one-class": (
+        noise(20, 16, 16, 3),
+        {"labels": np.zeros(20, int), "classes": ("only",)},
+        3,
+        {},
+    ),
+    "copies": (
+        np.repeat(noise(1, 16, 16), 40, 0),
+        {"attributes": {"a": np.arange(40) > 9}},
+        8,
+        {},
+    ),
 }
 VIEWS = {  # of the pages on which one chooses a model
     "map.py": [{}, {"images": "all"}],
@@ -42,6 +53,7 @@ SAMPLE = {  # what differs most; the rest is long
     "small-line": VIEWS,
     "wide-colour-512": VIEWS,
     "two": ("map.py", "interpolate.py"),
+    "learned-prior": ("map.py", "interpolate.py", "learn_amortised.py"),
     "black": ("map.py", "concepts.py"),
     "large": ("interpolate.py",),
 }
@@ -52,12 +64,13 @@ def models(tmp_path_factory):
     data = tmp_path_factory.mktemp("data")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LATENT_DATA", str(data))
-        for name, (images, known, dimensions) in SETS.items():
-            made = import_images(images, name, **known)
+        for name, (images, known, dimensions, more) in SETS.items():
+            made = import_images(images, name, image_size=images.shape[1:3], **known)
             shape = made.shape[1:]
             likelihood = propose(made).model["likelihood"]
             torch.manual_seed(0)
-            config = VAEConfig(shape, dimensions, likelihood, channels=(4,), hidden=(8,))
+            networks = {"channels": (4,), "hidden": (8,), **more}
+            config = VAEConfig(shape, dimensions, likelihood, **networks)
             model = VAE(config).eval()
             folder = data / "checkpoints" / name
             save_checkpoint(model, folder, {"dataset": made.reference, "split": "test"})

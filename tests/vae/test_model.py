@@ -6,7 +6,8 @@ from torch.distributions import Independent, Normal, kl_divergence
 
 from vae import VAE, ConfigError, VAEConfig, elbo
 from vae.config import LIKELIHOODS
-from vae.model import Delta, Residual, Upsampling
+from vae.layers import Residual, Upsampling
+from vae.model import Delta
 from vae.objective import objective
 
 SHAPES = [
@@ -94,7 +95,7 @@ def test_residual_blocks_start_as_the_identity():
 
 @pytest.mark.parametrize("fields", [{"blocks": 1, "channels": ()}, {"blocks": 5}, {"blocks": 1.5}])
 def test_impossible_residual_networks_are_refused(fields):
-    with pytest.raises(ConfigError, match="blocks is .*expected"):
+    with pytest.raises(ConfigError, match=r"blocks is .*expected"):
         VAEConfig((1, 8, 8), 3, **{"channels": (4,), **fields})
 
 

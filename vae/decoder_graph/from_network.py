@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from ..flow import VelocityField
+from ..layers import Residual, Upsampling
 from .graph import Activation, DecoderGraph, GraphBuilder, GraphError
 from .simplify import simplified
 
@@ -42,8 +43,8 @@ def graph_of_field(field: VelocityField) -> DecoderGraph:
 
 def _chain(builder: GraphBuilder, value: str, layers: nn.Sequential) -> str:
     for number, layer in enumerate(layers):
-        if isinstance(inner := getattr(layer, "layers", None), nn.Sequential):  # residual
-            value = builder.add("add", value, _chain(builder, value, inner))
+        if isinstance(layer, Residual):
+            value = builder.add("add", value, _chain(builder, value, layer.layers))
         else:
             value = _layer(builder, value, layer, number)
     return value
@@ -60,14 +61,22 @@ def _layer(builder: GraphBuilder, value: str, layer: nn.Module, number: int) -> 
         return builder.add("identity", value, activation=Activation("silu"))
     if isinstance(layer, nn.GroupNorm):
         constants = (builder.weight(layer.weight), builder.weight(layer.bias))
-        options = {"groups": layer.num_groups, "epsilon": layer.eps}
-        return builder.add("group_norm", value, *constants, **options)
+        return builder.add(
+            "group_norm", value, *constants, groups=layer.num_groups, epsilon=layer.eps
+        )
     if isinstance(layer, nn.Unflatten):
         return builder.add("reshape", value, shape=(1, *layer.unflattened_size))
-    if isinstance(layer, nn.Conv2d) and hasattr(layer, "transposed_weight"):
-        constants = (builder.weight(layer.transposed_weight()), builder.weight(layer.bias))
-        pads = {"pads": (1, 1, 1, 1), "dilations": (1, 1), "groups": 1}
-        return builder.add("conv_transpose", value, *constants, strides=(2, 2), **pads)
+    if isinstance(layer, Upsampling) and layer.bias is not None:
+        return builder.add(
+            "conv_transpose",
+            value,
+            builder.weight(layer.transposed_weight()),
+            builder.weight(layer.bias),
+            strides=(2, 2),
+            pads=(1, 1, 1, 1),
+            dilations=(1, 1),
+            groups=1,
+        )
     if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer.bias is not None:
         op = "conv" if isinstance(layer, nn.Conv2d) else "conv_transpose"
         constants = (builder.weight(layer.weight), builder.weight(layer.bias))

@@ -249,6 +249,7 @@ class WrappedModel(VAE):
     ) -> None:
         nn.Module.__init__(self)
         self.config = config
+        self.prior_logits = None
         self.encoder = ImportedEncoder(config, encoder)  # type: ignore[assignment]
         if isinstance(decoder, NearestImages):
             self.decoder = decoder  # type: ignore[assignment]

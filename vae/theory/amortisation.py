@@ -9,10 +9,10 @@ from statistics import median
 
 import torch
 from torch import Tensor
-from torch.distributions import Independent, Normal, kl_divergence
+from torch.distributions import Independent, Normal
 
 from ..model import VAE
-from ..objective import ELBO
+from ..objective import ELBO, kl_to_prior
 from .decoding import CHUNK, log_likelihoods
 
 __all__ = [
@@ -38,7 +38,7 @@ def elbo_under(model: VAE, x: Tensor, mean: Tensor, sigma: Tensor, noise: Tensor
     q = Independent(Normal(mean, sigma), 1)
     z = mean + sigma * noise
     reconstruction = log_likelihoods(model, model.observe(x), z).mean(0)
-    return ELBO(reconstruction, kl_divergence(q, model.prior))
+    return ELBO(reconstruction, kl_to_prior(model, q, z))
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def optimise_posterior(
             mean, sigma = free[0], free[1].exp()
             z = mean + sigma * noise
             z = z.detach() if detached else z
-            kl = kl_divergence(Independent(Normal(mean, sigma), 1), model.prior)
+            kl = kl_to_prior(model, Independent(Normal(mean, sigma), 1), z)
             value = log_likelihoods(model, model.observe(x), z).mean(0) - kl
             gradient = torch.autograd.grad(value.sum(), free)[0]
         exp_avg = 0.9 * exp_avg + 0.1 * gradient
@@ -181,8 +181,8 @@ def amortisation_gap(
     x = model.observe(x)
     values = []
     for q in (posterior.base_dist, Normal(mean, sigma)):
-        kl = kl_divergence(Independent(q, 1), model.prior)
-        values.append(log_likelihoods(model, x, q.loc + q.scale * noise) - kl)
+        z = q.loc + q.scale * noise
+        values.append(log_likelihoods(model, x, z) - kl_to_prior(model, Independent(q, 1), z))
     error = (values[1] - values[0]).std(0) / draws**0.5
     return AmortisationGap(values[0].mean(0), values[1].mean(0), error)
 

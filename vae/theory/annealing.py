@@ -55,7 +55,7 @@ def annealed_log_weights(
     refuse_autoencoder(model, "log p(x)")
     observed = model.observe(x[None])[0]
     source = torch.Generator().manual_seed(seed)
-    z = torch.randn(chains, model.latent_dim, generator=source).to(model.prior.mean)
+    z = model.draw_prior(chains, source)
     ramp = torch.sigmoid(torch.linspace(-4, 4, temperatures + 1))
     levels = ((ramp - ramp[0]) / (ramp[-1] - ramp[0])).tolist()
     total = torch.zeros(chains, dtype=torch.float64)

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.distributions import Independent, Normal, kl_divergence
+from torch.distributions import Independent, Normal
 
 from ..model import VAE
+from ..objective import kl_to_prior
 from .decoding import CHUNK, log_likelihood
 
 __all__ = [
@@ -209,7 +210,9 @@ def exact_elbo(
     z = mean + sigma * torch.cartesian_prod(at, at)
     log_likelihoods = log_likelihood(model, z, model.observe(x[None])[0]).double()
     reconstruction = (torch.outer(weight, weight).flatten() * log_likelihoods).sum().item()
-    kl = kl_divergence(Independent(Normal(mean, sigma), 1), model.prior).item()
+    q = Independent(Normal(mean[None], sigma[None]), 1)
+    kls = kl_to_prior(model, q, z).double().expand(len(z))
+    kl = (torch.outer(weight, weight).flatten() * kls).sum().item()
     return reconstruction, kl
 
 

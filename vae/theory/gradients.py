@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.distributions import kl_divergence
 
 from ..model import VAE
+from ..objective import kl_to_prior
 from .decoding import CHUNK, log_likelihoods
 
 __all__ = [
@@ -146,7 +146,7 @@ def gradient_norms(model: VAE, x: Tensor, noise: Tensor) -> dict[tuple[str, str]
         terms = {
             "reconstruction": own.decoder(z).log_prob(x).mean(),
             "reconstruction, detached": own.decoder(z.detach()).log_prob(x).mean(),
-            "kl": kl_divergence(posterior, own.prior).mean(),
+            "kl": kl_to_prior(own, posterior, z).mean(),
         }
         for term, value in terms.items():
             for network in ("encoder", "decoder"):

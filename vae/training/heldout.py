@@ -24,7 +24,8 @@ class Heldout:
         reconstruction: mean E_q[log p(x|z)]; None for an autoencoder.
         kl: mean KL; None for an autoencoder.
         squared_error: squared error of the reconstruction, mean over pixels.
-        kl_per_dimension: `(D,)` mean KL of each latent dimension, empty for an autoencoder.
+        kl_per_dimension: `(D,)` mean KL of each latent dimension; empty for an autoencoder, and
+            for a learned prior, whose KL is not a sum over dimensions.
         active_units: dimensions whose posterior mean varies (variance above 0.01); None for a
             single image.
     """
@@ -53,7 +54,7 @@ def evaluate_heldout(model: VAE, x: Tensor, batch: int = 250) -> Heldout:
         batch: images in a batch.
     """
     noise = torch.Generator().manual_seed(0)
-    reconstruction, kls, errors, means = [], [], [], []
+    reconstruction, kls, each, errors, means = [], [], [], [], []
     for start in range(0, len(x), batch):
         part = _batch(x, slice(start, start + batch), next(model.parameters()).device)
         part = model.observe(part)
@@ -61,19 +62,21 @@ def evaluate_heldout(model: VAE, x: Tensor, batch: int = 250) -> Heldout:
         means.append(posterior.mean)
         errors.append((model.decoder(posterior.mean).mean - part).square().flatten(1).mean(1))
         if model.config.variational:
-            reconstruction.append(elbo(model, part, generator=noise).reconstruction)
-            kls.append(kl_per_dimension(posterior))
+            terms = elbo(model, part, generator=noise)
+            reconstruction.append(terms.reconstruction)
+            kls.append(terms.kl)
+            if model.config.has_prior:
+                each.append(kl_per_dimension(posterior))
     codes = torch.cat(means)
     active = int((codes.var(0) > ACTIVE).sum()) if len(codes) > 1 else None
     error = torch.cat(errors).mean().item()
     if not model.config.variational:
         return Heldout(None, None, error, (), active)
-    kl = torch.cat(kls)
     return Heldout(
         torch.cat(reconstruction).mean().item(),
-        kl.sum(1).mean().item(),
+        torch.cat(kls).mean().item(),
         error,
-        tuple(kl.mean(0).tolist()),
+        tuple(torch.cat(each).mean(0).tolist()) if each else (),
         active,
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..config import ConfigError
 from ..likelihoods import training_target
 from ..model import VAE
 from ..objective import objective
@@ -20,7 +21,7 @@ from .distributed import Group
 from .fast import adam_step
 from .heldout import Heldout, evaluate_heldout
 from .precision import resolve_precision
-from .start import start_at_average
+from .start import start_at_average, start_at_images
 
 __all__ = ["Progress", "TrainingError", "TrainingState", "train"]
 
@@ -121,10 +122,16 @@ def train(
     count = len(images)
     if count == 0:
         raise TrainingError("There are no images to train on; choose a dataset that has some.")
+    if config.free_bits and model.config.prior_components:
+        raise ConfigError(
+            f"free_bits is {config.free_bits}, but the prior is learned, and its KL is not a sum "
+            "over dimensions; expected free_bits 0, or prior_components 0."
+        )
     state = state if state is not None else TrainingState()
     device = next(model.parameters()).device
     group = group or Group(device=device)
     if state.step == 0:
+        start_at_images(model, images)
         start_at_average(model, images)
     model.requires_grad_(True).train().to(memory_format=torch.channels_last)
     parameters = list(model.parameters())

@@ -14,7 +14,7 @@ from pages.ui.shared.foreign_text import message
 from pages.ui.shared.labels import described
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, drawn_pin, real_pin, upload_pin
-from pages.ui.shared.samples import DISTRIBUTIONS, distributions, draw_samples, figures
+from pages.ui.shared.samples import distributions, draw_samples, figures, title_of
 from vae import DatasetError
 from vae.codes import decode
 
@@ -186,7 +186,7 @@ def choose_sample(
         distribution = st.selectbox(
             "Distribution",
             distributions(space),
-            format_func=DISTRIBUTIONS.get,
+            format_func=lambda name: title_of(space, name),
             key=f"{key}-from",
             width=260,
         )
@@ -201,7 +201,7 @@ def choose_sample(
         Picture(f"{distribution}-{seed}-{k}", images.data_url(x), "", f"Generated sample {k + 1}")
         for k, x in enumerate(decoded)
     ]
-    title = f"Sample: {DISTRIBUTIONS[distribution]}"
+    title = f"Sample: {title_of(space, distribution)}"
 
     def pin_of(answer: str) -> Pin:
         return Pin(space.name, "sample", codes[int(answer.rpartition("-")[2])], title)

@@ -168,7 +168,7 @@ def _chart(kind: str, space: LatentSpace, weights: np.ndarray, here: slice) -> N
     import plotly.graph_objects as go
 
     unit = (
-        "share of variance" if kind == "principal" else "nats" if space.variational else "variance"
+        "share of variance" if kind == "principal" else "nats" if space.has_prior else "variance"
     )
     chosen = np.zeros(len(weights), dtype=bool)
     chosen[here] = True

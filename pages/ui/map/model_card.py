@@ -41,14 +41,14 @@ _SOURCES = {
     "learned": "Learned distribution of the codes",
     "mixture": "Mixture of Gaussians fitted to the codes",
     "fitted_gaussian": "Gaussian fitted to the codes",
-    "prior": "Prior, N(0, I)",
+    "prior": "Prior",
 }
 _WAYS = {
     "reconstructions": "Reconstructions",
     "learned": "Draws of the learned distribution",
     "mixture": "Draws of a mixture of Gaussians",
     "gaussian": "Draws of the fitted Gaussian",
-    "prior": "Draws of the prior, N(0, I)",
+    "prior": "Draws of the prior",
     "learned_path": "Middles of paths: learned distribution",
     "arc": "Middles of paths: arc",
     "line": "Middles of paths: straight line",

@@ -131,6 +131,11 @@ def explain(space: LatentSpace, projection: str, keep: str, pins: Sequence[Pin])
     """Says below the map what is special about it."""
     if projection == "latent" and space.has_prior:
         st.caption("Dotted circles: one, two and three standard deviations of the prior, N(0, I).")
+    elif projection == "latent" and space.prior:
+        st.caption(
+            f"Ellipses: one standard deviation of each Gaussian of the prior, {space.prior} that "
+            "was learned with the model."
+        )
     if reason := space.card.get("no_tsne"):
         st.caption(message(reason))
     if keep == "pinned" and not pins:

@@ -127,6 +127,13 @@ class LatentSpace:
         return self.model.config.has_prior
 
     @property
+    def prior(self) -> str:
+        """The prior, for a person; "" for a standard autoencoder."""
+        if components := self.model.config.prior_components:
+            return f"a mixture of {components} Gaussians"
+        return "N(0, I)" if self.has_prior else ""
+
+    @property
     def differentiable(self) -> bool:
         """Whether lessons can follow gradients through its networks: not of imported ones."""
         return self.model.config.differentiable
@@ -176,8 +183,8 @@ class LatentSpace:
 
     @functools.cached_property
     def information(self) -> np.ndarray:
-        """`(D,)` mean KL of each dimension in nats; variance for a standard autoencoder."""
-        if not self.variational:
+        """`(D,)` mean KL of each dimension in nats; variance where there is none."""
+        if not self.has_prior:
             return self.mean.var(0)
         deviation = torch.from_numpy(self.variance).sqrt()
         posterior = Independent(Normal(torch.from_numpy(self.mean), deviation), 1)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from pages.ui.shared import cache
 from pages.ui.shared.latent_space import LatentSpace
 from vae.mixture import CodeMixture, fit_mixture
 
-__all__ = ["DISTRIBUTIONS", "SHORT", "distributions", "draw_samples", "figures", "metric_of"]
+__all__ = [
+    "DISTRIBUTIONS",
+    "SHORT",
+    "distributions",
+    "draw_samples",
+    "figures",
+    "metric_of",
+    "title_of",
+]
 
 _FEWEST = 200  # codes that a mixture is fitted to; fewer have a single Gaussian
 
@@ -16,7 +25,7 @@ DISTRIBUTIONS = {
     "learned": "Learned distribution of the codes",
     "fitted": "Gaussian fitted to the codes",
     "mixture": "Mixture of Gaussians fitted to the codes",
-    "prior": "Prior, N(0, I)",
+    "prior": "Prior",
 }
 SHORT = {"learned": "learned distribution", "fitted": "fitted Gaussian", "prior": "prior"}
 
@@ -28,8 +37,14 @@ def distributions(space: LatentSpace) -> list[str]:
         *(["learned"] if learned else []),
         "fitted",
         *(["mixture"] if len(space) >= _FEWEST else []),
-        *(["prior"] if space.has_prior else []),
+        *(["prior"] if space.prior else []),
     ]
+
+
+def title_of(space: LatentSpace, distribution: str) -> str:
+    """What a distribution of codes of a model is called."""
+    title = DISTRIBUTIONS[distribution]
+    return f"{title}, {space.prior}" if distribution == "prior" else title
 
 
 _REALISM = {  # names on the card
@@ -68,7 +83,7 @@ def draw_samples(space: LatentSpace, distribution: str, count: int, seed: int) -
 
     Args:
         space: the model.
-        distribution: "prior" for N(0, I), "fitted" for a Gaussian fitted to the codes, "mixture"
+        distribution: "prior", "fitted" for a Gaussian fitted to the codes, "mixture"
             for several, which are fitted when they are first asked for, "learned" for their
             learned distribution.
         count: number of samples.
@@ -80,6 +95,8 @@ def draw_samples(space: LatentSpace, distribution: str, count: int, seed: int) -
         return _mixture(space).sample(count, seed)
     if distribution == "fitted":
         return space.aggregate_posterior.sample(count, seed)
+    if not space.has_prior:
+        return space.model.draw_prior(count, torch.Generator().manual_seed(seed)).numpy()
     noise = np.random.default_rng(seed).standard_normal((count, space.mean.shape[1]))
     return noise.astype(np.float32)
 

@@ -51,7 +51,7 @@ def first_axes(space: LatentSpace) -> tuple[int, int]:
 
 def axis_name(space: LatentSpace, k: int) -> str:
     """A latent dimension with what it carries."""
-    unit = "nats" if space.variational else "variance"
+    unit = "nats" if space.has_prior else "variance"
     return f"z{k + 1} · {space.information[k]:.2f} {unit}"
 
 
@@ -208,6 +208,12 @@ def map_figure(
                 layer="below",
                 line={"width": 1, "dash": "dot", "color": "rgba(128,128,128,0.45)"},
             )  # fmt: skip
+    elif projection == "latent" and space.prior:
+        parts = space.model.prior.component_distribution.base_dist
+        for mean, sigma in zip(parts.loc[:, list(axes)], parts.scale[:, list(axes)], strict=True):
+            (x0, y0), (x1, y1) = (mean - sigma).tolist(), (mean + sigma).tolist()
+            line = {"width": 1, "color": "rgba(128,128,128,0.45)"}
+            figure.add_shape(type="circle", x0=x0, x1=x1, y0=y0, y1=y1, layer="below", line=line)
     return figure
 
 

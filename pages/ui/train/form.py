@@ -31,7 +31,14 @@ _SIZES = {
 }
 _OWN = "Pictures of my own"
 _AGAIN = "Again, with changes"
-_DEFAULTS = {"latent_dim": 8, "likelihood": "bernoulli", "channels": [32, 64]}
+_DEFAULTS = {
+    "latent_dim": 8,
+    "likelihood": "bernoulli",
+    "channels": [32, 64],
+    "blocks": 0,
+    "prior_components": 0,
+}
+_PRIORS = (0, 20, 50, 100, 200, 500)
 _ICON = ":material/photo_library:"
 _LONGEST = 300.0  # seconds of loading and measuring
 
@@ -166,6 +173,17 @@ def _details(preset: RunConfig, imported: list[str], key: str | None) -> RunConf
                 "Gaussian colour. Fixed: a single σ for all pixels.",
             ),
         )
+        blocks = st.number_input(
+            "Residual blocks at each level", 0, 4, model["blocks"], key=f"{key}-blocks",
+            help="With them images are normalised between convolutions, and the decoder enlarges "
+            "by repeating pixels. For networks with convolutions.",
+        )  # fmt: skip
+        priors = sorted({*_PRIORS, model["prior_components"]})
+        prior = st.selectbox(
+            "Prior p(z)", priors, priors.index(model["prior_components"]), key=f"{key}-prior",
+            format_func=lambda k: f"Learned mixture of {k} Gaussians" if k else "N(0, I)",
+            help=explain("learned prior"),
+        )  # fmt: skip
     with second:
         latent_dim = st.number_input(
             "Latent dimensions", 1, 512, model["latent_dim"], key=f"{key}-latent",
@@ -221,6 +239,8 @@ def _details(preset: RunConfig, imported: list[str], key: str | None) -> RunConf
         chosen["hidden"] = list(hidden)
     if not variational:
         chosen["variational"] = False
+    more = {"blocks": blocks, "prior_components": prior}
+    chosen |= {name: value for name, value in more.items() if value}
     return replace(
         preset,
         dataset=dataset,

@@ -195,11 +195,13 @@ def _show_run(run: Run) -> None:
         if epoch is not None:
             show_pictures(run, config, epoch)
     with terms:
-        _show_terms(until)
+        _show_terms(until, config)
 
 
-def _show_terms(rows: list[dict[str, Any]]) -> None:
+def _show_terms(rows: list[dict[str, Any]], config: RunConfig) -> None:
     last = next((row for row in reversed(rows) if row.get("kl_per_dimension")), {})
+    if config.model.get("prior_components"):
+        st.caption("The prior is a mixture: the KL is estimated, and no sum over dimensions.")
     if "active_units" not in last:
         return
     left, right = st.columns(2, gap="medium")

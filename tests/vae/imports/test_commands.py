@@ -53,8 +53,8 @@ def test_import_says_what_was_read_and_left_out(pictures, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--image-size", "256"], "takes 8 to 128"),
-        (["--image-size", "4"], "takes 8 to 128"),
+        (["--image-size", "257"], "takes 8 to 256"),
+        (["--image-size", "4"], "takes 8 to 256"),
         (["--name", "faces"], "faces is the name of a set"),
         (["--labels", "none.csv"], "none.csv cannot be read"),
     ],
