@@ -5,14 +5,19 @@ BIN := .venv/bin
 # Each training starts torch in a process of its own: from compiled files, in half the time.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test soak lint docs site lock bench kernel setup
+.PHONY: run present test soak lint docs site lock bench kernel setup
 
 SITE ?= site
 VIEW ?= map
 MODEL ?= digits
 
 run: .venv/app
-	$(BIN)/uvicorn app:app --host 127.0.0.1 --port $(PORT)
+	LATENT_MODE=single-user $(BIN)/uvicorn app:app --host 127.0.0.1 --port $(PORT)
+
+# For a room: the terminal prints the presenter's link and the room's.
+present: .venv/app
+	$(BIN)/python -c "import sys; from vae.launcher import main; sys.exit(main())" \
+		--present --port $(PORT)
 
 test: .venv/dev
 	$(BIN)/python -m pytest -q -rs -n 3 --dist loadfile --no-loadscope-reorder

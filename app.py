@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
+import os
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +21,9 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from pages.ui.server.doors import Doors, from_environment
+from pages.ui.server.presenter import PresenterLink
+from pages.ui.server.session_messages import OwnSessionOnly
+from pages.ui.shared import permissions
 
 _BASE = st.get_option("server.baseUrlPath").strip("/")
 
@@ -54,6 +58,13 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     """Answers at once and warms up meanwhile."""
     # Streamlit sets uvicorn's loggers up anew, so its own option for this would do nothing.
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+    if not permissions.for_one_person() and not os.environ.get(permissions.TOKEN):
+        logging.getLogger(__name__).warning(
+            "Visitors explore, and nobody may train, import or delete: set %s to a token of %d "
+            "characters or more, and open /?token=… with it.",
+            permissions.TOKEN,
+            permissions.SHORTEST,
+        )
     threading.Thread(target=_warm, name="warm", daemon=True).start()
     yield
 
@@ -62,5 +73,9 @@ app = st.App(
     "pages/router.py",
     routes=[Route(f"/{_BASE}/live/{{path:path}}".replace("//", "/"), _Live())],
     lifespan=lifespan,
-    middleware=[Middleware(Doors, **from_environment())],
+    middleware=[
+        Middleware(Doors, **from_environment()),
+        Middleware(PresenterLink, base=_BASE),
+        Middleware(OwnSessionOnly),
+    ],
 )

@@ -11,7 +11,7 @@ from streamlit.runtime.scriptrunner import StopException, get_script_run_ctx
 from pages.ui.components.address import write_address
 from pages.ui.components.drawer import close_drawer
 from pages.ui.learn.contents import STEPS
-from pages.ui.shared import links, share
+from pages.ui.shared import links, permissions, share
 from pages.ui.shared.device import on_a_phone
 from pages.ui.shared.foreign_text import message
 from vae import CheckpointError
@@ -50,6 +50,10 @@ sections = {
     ]
     for section, entries in (("", PAGES), ("Learn", LEARN))
 }
+if not permissions.for_one_person() and permissions.may_change():
+    about = "The room's link, as a QR code."
+    room = st.Page(here / "room.py", title="Room", icon=":material/groups:", help=about)
+    sections[""].append(room)
 # The first page lies at the root; its own name leads to it as well.
 sections[""].append(st.Page(here / "map.py", title="Map", url_path="map", visibility="hidden"))
 page = st.navigation(sections, position="top")
@@ -59,13 +63,20 @@ context = get_script_run_ctx()
 links.arrive(page.url_path, back=context is not None and context.is_history_navigation)
 if on_a_phone():
     close_drawer(page.url_path)
-try:
-    page.run()
-except CheckpointError as problem:  # a network of one's own that gave up meanwhile
-    st.error(message(problem))
-except StopException:  # a page that has said all it can
+
+
+def finish() -> None:
+    """What every page ends with."""
     share.fill()
     write_address()
+
+
+try:
+    page.run()
+except (CheckpointError, permissions.NotAllowedError) as problem:
+    # A network of one's own that gave up meanwhile, or a message that no page of ours sends.
+    st.error(message(problem))
+except StopException:  # a page that has said all it can
+    finish()
     raise
-share.fill()
-write_address()
+finish()

@@ -115,7 +115,7 @@ def app_and_process(data) -> Iterator[tuple[str, int]]:
         server = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port)],
             cwd=ROOT,
-            env=os.environ | {"LATENT_DATA": str(data)},
+            env=os.environ | {"LATENT_DATA": str(data), "LATENT_MODE": "single-user"},
             stdout=log,
             stderr=log,
         )

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pages.ui.shared import changes
+
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(
     file.relative_to(ROOT) for place in ("pages", "vae") for file in (ROOT / place).rglob("*.py")
@@ -77,6 +79,16 @@ def test_arrows_point_down(file):
 def test_the_library_knows_no_app(file):
     roots = {module.split(".")[0] for module in imports(file)}
     assert not roots & {"streamlit", "plotly", "starlette", "uvicorn", "app", "pages"}
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.parts[0] == "pages"], ids=str)
+def test_what_changes_something_for_all_comes_from_where_it_is_guarded(file):
+    if file == Path("pages/ui/shared/changes.py"):
+        return
+    for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "vae":
+            taken = {alias.name for alias in node.names} & set(changes.__all__)
+            assert not taken, f"{file} imports {taken} from {node.module}, not from changes"
 
 
 def state_keys(tree: ast.Module) -> tuple[set[str], set[str]]:

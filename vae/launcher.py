@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import os
+import secrets
 import socket
 import sys
 import threading
@@ -11,11 +13,13 @@ import time
 import webbrowser
 from importlib import import_module
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 from .locations import APP, data_folder
 
 __all__ = ["main"]
 
+_EVERY = ("0.0.0.0", "::")
 _PATIENCE = 60  # seconds after which no browser is opened
 
 
@@ -29,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         The exit status 2 if the address or the folder cannot be used.
     """
     options = _parser().parse_args(arguments)
+    options.host = options.host or ("0.0.0.0" if options.present else "127.0.0.1")
     data = (options.data or data_folder()).expanduser().absolute()
     try:
         data.mkdir(parents=True, exist_ok=True)
@@ -37,11 +42,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(_explain(error, options, data), file=sys.stderr)
         return 2
     os.environ["LATENT_DATA"] = str(data)
-    os.environ["LATENT_HOST"] = options.host  # paths of this machine are for this machine alone
     os.chdir(APP)  # Streamlit reads its settings from the working folder
-    displayed = "localhost" if options.host in ("0.0.0.0", "::") else options.host
-    address = f"http://{f'[{displayed}]' if ':' in displayed else displayed}:{options.port}"
-    print(f"{address}, with what visitors make in {data}. Ctrl-C ends it.", flush=True)
+    own = _address("localhost" if options.host in _EVERY else options.host, options.port)
+    if _is_room(options):
+        address = _begin_room(options, own)
+    else:
+        address, os.environ["LATENT_MODE"] = own, "single-user"
+    print(f"{own}, with what visitors make in {data}. Ctrl-C ends it.", flush=True)
     if options.open:
         threading.Thread(target=_open_browser, args=(address,), daemon=True).start()
     # Referenced by name: the library does not import the app.
@@ -53,6 +60,50 @@ def main(arguments: list[str] | None = None) -> int:
     )
     sys.stdout.flush()
     os._exit(0)  # torch may still be loading in a thread, which a regular exit would abort
+
+
+def _is_room(options: argparse.Namespace) -> bool:
+    """Whether others than one person at this machine may reach the app."""
+    named = os.environ.get("LATENT_HOSTS", "").strip()
+    asked = options.present or os.environ.get("LATENT_MODE") == "room"
+    return bool(asked or named or not _is_loopback(options.host))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _begin_room(options: argparse.Namespace, own: str) -> str:
+    """Sets the room up and prints its links.
+
+    Returns:
+        The presenter's link.
+    """
+    os.environ["LATENT_MODE"] = "room"
+    token = os.environ.setdefault("LATENT_TOKEN", secrets.token_urlsafe(24))
+    host = _network_address() if options.host in _EVERY else options.host
+    room = os.environ.setdefault("LATENT_ADDRESS", _address(host, options.port) + "/")
+    link = f"{own}/?token={quote(token)}"
+    print(f"The room's link, which the presenter's page Room shows as a QR code:\n    {room}")
+    print(f"The presenter's link, for the presenter alone:\n    {link}", flush=True)
+    return link
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _network_address() -> str:
+    """The address of this machine in its network, or its name where it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # chooses a route; nothing is sent
+            return probe.getsockname()[0]
+        except OSError:
+            return socket.gethostname()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,10 +120,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--host",
-        default="127.0.0.1",
         metavar="ADDRESS",
-        help="the address to listen on, by default this machine's alone; for example "
-        "--host 0.0.0.0 for everybody on the network",
+        help="the address to listen on, by default this machine's alone, or with --present every "
+        "one; for example --host 192.168.1.5",
+    )
+    parser.add_argument(
+        "--present",
+        action="store_true",
+        help="serve a room: everybody on the network explores, and whoever has the presenter's "
+        "link, which is printed, trains, imports and deletes; for example --present --port 8600",
     )
     parser.add_argument(
         "--data",
@@ -110,10 +166,10 @@ def _explain(error: OSError, options: argparse.Namespace, data: Path) -> str:
 
 def _open_browser(address: str) -> None:
     start = time.monotonic()
-    host, _, port = address.removeprefix("http://").rpartition(":")
+    where = urlsplit(address)
     while time.monotonic() - start < _PATIENCE:
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
+            socket.create_connection((where.hostname, where.port), timeout=1).close()
         except OSError:
             time.sleep(0.1)
         else:

@@ -35,4 +35,10 @@ def _follow(job: Job) -> None:
     rest = f" · about {max(1, round(left)):,} s left" if left is not None else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(job.fraction, f"{job.title}: {message(words or 'starting')}{rest}")
-        st.button("Stop", key=f"stop-{job.key}", icon=":material/stop:", on_click=job.stop)
+        st.button(
+            "Stop",
+            key=f"stop-{job.key}",
+            icon=":material/stop:",
+            on_click=job.stop,
+            disabled=not job.may_stop(),
+        )

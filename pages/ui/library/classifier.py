@@ -7,13 +7,14 @@ import functools
 import streamlit as st
 
 from pages.ui.components.job_progress import show_job
-from pages.ui.shared import jobs
+from pages.ui.shared import jobs, permissions
+from pages.ui.shared.changes import classify_import
 from pages.ui.shared.foreign_text import message, plain
 from vae import CheckpointError, DatasetError
 from vae.checkpoint import read_tensors
 from vae.classifier import classifier_file
 from vae.imports import ImportedDataset
-from vae.imports.classifying import ImportClassifier, classify_import
+from vae.imports.classifying import ImportClassifier
 
 __all__ = ["offer_classifier"]
 
@@ -41,7 +42,12 @@ def offer_classifier(dataset: ImportedDataset) -> None:
             show_job(job)
             return
         words = "Train it again" if file.is_file() else "Train the classifier"
-        if st.button(words, key=f"do-{key}", icon=":material/play_arrow:"):
+        if st.button(
+            words,
+            key=f"do-{key}",
+            icon=":material/play_arrow:",
+            disabled=not permissions.may_change(),
+        ):
             jobs.forget(key)
             work = functools.partial(_train, dataset.reference)
             jobs.start(key, "Training the classifier", work, (DatasetError, CheckpointError))

@@ -12,17 +12,16 @@ from pages.ui.library.classifier import offer_classifier
 from pages.ui.library.downloads import offer_file
 from pages.ui.library.paging import choose_page
 from pages.ui.library.sizes import size_words
-from pages.ui.shared import cache, images, visitor
+from pages.ui.shared import cache, images, permissions, visitor
+from pages.ui.shared.changes import delete_dataset, rename_dataset
 from pages.ui.shared.foreign_text import message, plain
 from vae import DatasetError
 from vae.datasets import dataset_names
 from vae.imports import (
     ImportedDataset,
-    delete_dataset,
     export_dataset,
     list_datasets,
     list_versions,
-    rename_dataset,
     runs_that_need,
 )
 from vae.imports.store import all_images
@@ -40,6 +39,7 @@ def show_datasets() -> None:
     if not found:
         st.info("Nothing is imported yet. Choose Import above to bring pictures of your own.")
         return
+    permissions.explain("trains on datasets, renames and deletes them")
     total = sum(dataset.bytes for dataset in found)
     st.caption(f"{len(found)} imported, {size_words(total)} of disk.")
     for dataset in choose_page(found, "datasets-page"):
@@ -117,7 +117,12 @@ def _show_card(dataset: ImportedDataset) -> None:
 
 
 def _offer_rename(dataset: ImportedDataset) -> None:
-    with st.popover("Rename", icon=":material/edit:", key=f"rename-{dataset.name}"):
+    with st.popover(
+        "Rename",
+        icon=":material/edit:",
+        key=f"rename-{dataset.name}",
+        disabled=not permissions.may_change(),
+    ):
         new = st.text_input("New name", dataset.name, max_chars=64, key=f"new-{dataset.name}")
         if st.button("Rename", key=f"do-rename-{dataset.name}", type="primary"):
             try:
@@ -132,7 +137,11 @@ def _offer_rename(dataset: ImportedDataset) -> None:
 
 def _offer_delete(dataset: ImportedDataset) -> None:
     with st.popover(
-        "Delete", icon=":material/delete:", key=f"ask-{dataset.name}", on_change="rerun"
+        "Delete",
+        icon=":material/delete:",
+        key=f"ask-{dataset.name}",
+        on_change="rerun",
+        disabled=not permissions.may_change(),
     ) as popover:
         if not popover.open:
             return

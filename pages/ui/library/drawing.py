@@ -17,12 +17,13 @@ from torch import Tensor
 
 from pages.ui.components.digit_canvas import draw_digit
 from pages.ui.components.job_progress import show_job
-from pages.ui.shared import images, incoming, jobs, links, visitor
+from pages.ui.shared import images, incoming, jobs, links, permissions, visitor
+from pages.ui.shared.changes import import_images
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.formatting import verbatim
 from vae import DatasetError
 from vae.files import write_file
-from vae.imports import ImportedDataset, import_images
+from vae.imports import ImportedDataset
 
 __all__ = ["drawings_in", "keep_drawing", "show_drawing", "undo"]
 
@@ -35,6 +36,8 @@ _MOST = 20_000
 
 def show_drawing() -> None:
     """A canvas, the drawings that were kept, and a dataset made of them."""
+    if not permissions.explain("collects drawings; on the Map you can draw one of your own"):
+        return
     state = visitor.current().library
     linked = links.take(
         "drawings",
@@ -102,6 +105,7 @@ def _clear() -> None:
     visitor.current().library.drawn += 1
 
 
+@permissions.presenter_only
 def keep_drawing(token: str, drawn: Tensor, label: str) -> None:
     """Adds a drawing `(1, 28, 28)` in [0, 1] to a collection, under its label."""
     number = 1 + max((int(f.stem) for f in drawings_in(token)), default=0)
@@ -110,6 +114,7 @@ def keep_drawing(token: str, drawn: Tensor, label: str) -> None:
     os.utime(folder)  # it is forgotten a day after it was last touched
 
 
+@permissions.presenter_only
 def undo(token: str) -> None:
     """Removes the drawing of a collection that was kept last."""
     drawings = drawings_in(token)

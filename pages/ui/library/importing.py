@@ -11,12 +11,13 @@ import torch
 
 from pages.ui.components.job_progress import show_job
 from pages.ui.library.source import Chosen, choose_source, forget
-from pages.ui.shared import images, jobs, visitor
+from pages.ui.shared import images, jobs, permissions, visitor
+from pages.ui.shared.changes import import_source, inspect_source
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.formatting import time_words
 from pages.ui.shared.jobs import Job
 from vae import DatasetError
-from vae.imports import ImportedDataset, Summary, import_source, inspect_source, list_datasets
+from vae.imports import ImportedDataset, Summary, list_datasets
 from vae.imports.exporting import is_exported
 
 __all__ = ["show_import"]
@@ -30,6 +31,8 @@ _AS_IT_IS = {"image_size": None, "colour": None, "fit": "crop", "skip_broken": F
 
 def show_import() -> None:
     """Lets a visitor bring pictures, look at what the model will see, and import them."""
+    if not permissions.explain("imports pictures; on the Map you can bring one of your own"):
+        return
     state = visitor.current().library
     if state.imported is not None:
         _show_imported(state.imported)

@@ -9,9 +9,9 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.components.job_progress import show_job
-from pages.ui.shared import jobs
+from pages.ui.shared import jobs, permissions
+from pages.ui.shared.changes import evaluate
 from vae import CheckpointError, DatasetError
-from vae.evaluation import evaluate
 
 __all__ = ["offer_measure"]
 
@@ -38,6 +38,7 @@ def offer_measure(name: str, folder: Path, card: dict[str, Any]) -> None:
         "Measure again" if measured else "Measure",
         key=f"do-{key}",
         icon=":material/speed:",
+        disabled=not permissions.may_change(),
         help="ELBO, log p(x), reconstruction error and samples, as `python -m vae evaluate` "
         "measures them on all held-out images; the model card on the map shows them. Takes a few "
         "minutes on one core.",

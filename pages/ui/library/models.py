@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-import shutil
 from pathlib import Path
 
 import streamlit as st
@@ -18,15 +17,24 @@ from pages.ui.library.networks import ACCEPTED, Networks, networks_in, offer_imp
 from pages.ui.library.paging import choose_page
 from pages.ui.library.sizes import folder_size, size_words
 from pages.ui.library.source import at_this_machine, choose_local_path
-from pages.ui.shared import cache, formatting, images, incoming, jobs, visitor
+from pages.ui.shared import (
+    cache,
+    formatting,
+    images,
+    incoming,
+    jobs,
+    permissions,
+    visitor,
+)
+from pages.ui.shared.changes import delete_checkpoint, import_model, rename_checkpoint
 from pages.ui.shared.foreign_text import message, plain
 from vae import CheckpointError, DatasetError, list_checkpoints, load_checkpoint
-from vae.checkpoint import load_card, load_codes, rename_checkpoint
+from vae.checkpoint import load_card, load_codes
 from vae.codes import decode
-from vae.exchange import ImportedModel, export_model, import_model
+from vae.exchange import ImportedModel, export_model
 from vae.imports.store import find_import
 from vae.latent import evenly
-from vae.locations import Checkpoint, data_folder
+from vae.locations import Checkpoint
 
 __all__ = ["decoded", "offer_files", "show_models"]
 
@@ -35,8 +43,9 @@ _PICTURES = 8
 
 def show_models() -> None:
     """Lists the models, a page at a time, and offers to import one."""
-    with st.expander("Import a model", icon=":material/library_add:", key="import-model"):
-        _show_import()
+    if permissions.explain("imports, measures, renames and deletes models"):
+        with st.expander("Import a model", icon=":material/library_add:", key="import-model"):
+            _show_import()
     found = [c for c in list_checkpoints() if c.folder.parent.name != "runs"]
     for checkpoint in choose_page(found, "models-page"):
         with st.container(border=True):
@@ -98,7 +107,8 @@ def offer_files(name: str, dataset: object, stamp: str) -> None:
 
 def _offer_rename(checkpoint: Checkpoint) -> None:
     name = checkpoint.name
-    with st.popover("Rename", icon=":material/edit:", key=f"rename-{name}"):
+    allowed = permissions.may_change()
+    with st.popover("Rename", icon=":material/edit:", key=f"rename-{name}", disabled=not allowed):
         new = st.text_input("New name", name, max_chars=64, key=f"new-{name}")
         if st.button("Rename", key=f"do-rename-{name}", type="primary"):
             try:
@@ -113,11 +123,13 @@ def _offer_rename(checkpoint: Checkpoint) -> None:
 
 
 def _offer_delete(checkpoint: Checkpoint) -> None:
-    with st.popover("Delete", icon=":material/delete:", key=f"ask-{checkpoint.name}"):
+    allowed = permissions.may_change()
+    with st.popover(
+        "Delete", icon=":material/delete:", key=f"ask-{checkpoint.name}", disabled=not allowed
+    ):
         st.write("This deletes the model for all visitors.")
         if st.button("Delete permanently", key=f"delete-{checkpoint.name}", type="primary"):
-            if checkpoint.folder.resolve().parent == (data_folder() / "checkpoints").resolve():
-                shutil.rmtree(checkpoint.folder)
+            delete_checkpoint(checkpoint)
             visitor.current().library.message = f"{checkpoint.name} is deleted."
             st.rerun()
 

@@ -11,13 +11,13 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.shared import formatting, jobs
+from pages.ui.shared.changes import import_networks
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.jobs import Job
 from vae import CheckpointError, ConfigError, DatasetError
 from vae.datasets import dataset_names
 from vae.exchange import ImportedModel
 from vae.imported_models.config import ENCODERS, LIKELIHOODS, OUTPUTS, SPREADS
-from vae.imported_models.importing import import_networks
 from vae.imports import list_datasets
 
 __all__ = ["ACCEPTED", "Networks", "networks_in", "offer_import"]

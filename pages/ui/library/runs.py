@@ -10,6 +10,7 @@ from pages.ui.library.measuring import offer_measure
 from pages.ui.library.models import decoded, offer_files
 from pages.ui.library.paging import choose_page
 from pages.ui.library.sizes import folder_size, size_words
+from pages.ui.shared import permissions
 from pages.ui.shared.foreign_text import message, plain
 from vae import CheckpointError
 from vae.checkpoint import load_card
@@ -25,6 +26,7 @@ def show_runs() -> None:
     if not runs:
         st.info("Nothing has been trained yet. The Train page starts runs.")
         return
+    permissions.explain("measures runs")
     for run in choose_page(runs, "runs-page"):
         with st.container(border=True):
             _show(run)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import os
 import re
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui.components.uploader import uploader
-from pages.ui.shared import incoming, links, visitor
+from pages.ui.shared import incoming, links, permissions, visitor
 from pages.ui.shared.foreign_text import plain
 
 __all__ = ["ACCEPTED", "Chosen", "at_this_machine", "choose_local_path", "choose_source", "forget"]
@@ -21,7 +20,6 @@ ACCEPTED = (
     ".zip,.tar,.tgz,.gz,.npy,.npz,.h5,.hdf5,.parquet,.mat,.png,.jpg,.jpeg,.jfif,.webp,.bmp,.gif,"
     ".tif,.tiff,.pgm,.avif,.csv,.tsv,.txt"
 )
-_LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
@@ -144,19 +142,5 @@ def forget() -> None:
 
 
 def at_this_machine() -> bool:
-    """Whether the visitor sits at the machine that serves the app, which listens to no other."""
-    host = os.environ.get("LATENT_HOST", "127.0.0.1")
-    if host not in _LOCAL and not _is_loopback(host):
-        return False
-    headers = st.context.headers
-    if any(name.lower() in ("x-forwarded-for", "forwarded", "x-real-ip") for name in headers):
-        return False
-    asked = (headers.get("Host") or "").rsplit(":", 1)[0].strip("[]")
-    return asked in _LOCAL and st.context.ip_address is None  # None is a local one
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    """Whether paths of this machine may be named: by the one person that the app serves."""
+    return permissions.for_one_person()

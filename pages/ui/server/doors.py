@@ -14,9 +14,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pages.ui.shared import permissions
+
 __all__ = ["FRAMES", "NAMES", "Doors", "from_environment"]
 
-NAMES, FRAMES = "LATENT_HOSTS", "LATENT_FRAMES"  # environment variables
+NAMES, FRAMES = permissions.HOSTS, "LATENT_FRAMES"  # environment variables
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _THIS_COMPUTER = "'self' http://localhost:* http://127.0.0.1:*"  # a notebook, for example
 _ANY = "*"

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pages.ui.shared import incoming
+from pages.ui.shared import incoming, permissions
 
 __all__ = ["HEADER", "upload_routes"]
 
@@ -42,6 +42,8 @@ class _Refused(Exception):
 async def _serve(request: Request) -> Response:
     headers = {"Cache-Control": "no-store"}
     try:
+        if not permissions.may_change(request.cookies):
+            raise _Refused(403, "In this room the presenter alone imports.")
         folder = incoming.folder_of(request.path_params["token"])
         if request.headers.get(HEADER) != "1" or folder is None:
             raise _Refused(403, "This upload was not begun on a page of the app.")

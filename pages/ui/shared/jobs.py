@@ -3,6 +3,8 @@
 A job belongs to no visitor: whoever comes back, after a reload too, finds it by its key. While it
 runs there is a locked file of its key; where that is left behind and locked by nobody, the app was
 stopped in the middle, and the job is found as one that failed.
+
+A job has the rights of whoever started it, and is stopped by nobody else but the presenter.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from pages.ui.shared import permissions
 from vae.locations import data_folder
 
 __all__ = ["Cancelled", "Job", "find", "forget", "start"]
@@ -59,6 +63,7 @@ class Job:
     result: Any = field(default=None, repr=False)
     since: float = field(default_factory=time.monotonic)
     seconds: float = 0.0  # that it took, when it has ended
+    owner: str | None = None  # the session that started it
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
     _mark: FileLock | None = field(default=None, repr=False)
 
@@ -67,8 +72,19 @@ class Job:
         """Whether it waits or runs."""
         return self.state in ("waiting", "running")
 
+    def may_stop(self) -> bool:
+        """Whether whoever runs this may stop it: its starter, and whoever may change things."""
+        own = self.owner is not None and self.owner == _session()
+        return own or permissions.may_change()
+
     def stop(self) -> None:
-        """Asks it to stop, which it does at its next step."""
+        """Asks it to stop, which it does at its next step.
+
+        Raises:
+            NotAllowedError: it is somebody else's.
+        """
+        if not self.may_stop():
+            permissions.check()
         self._stop.set()
 
     def cancelled(self) -> bool:
@@ -101,7 +117,7 @@ class Job:
         except Exception as error:
             if self.cancelled():
                 self.state = "stopped"
-            elif isinstance(error, self.errors):
+            elif isinstance(error, (*self.errors, permissions.NotAllowedError)):
                 self.problem, self.state = str(error), "failed"
             else:
                 _log.exception("%s failed", self.title)
@@ -138,13 +154,19 @@ def start(
         return known
     for old in [k for k, job in _jobs.items() if not job.live][:-_KEPT]:
         _jobs.pop(old, None)
-    job = _jobs[key] = Job(key, title, errors)
+    job = _jobs[key] = Job(key, title, errors, owner=_session())
     if remembered:
         job._mark = FileLock(_mark_of(key), thread_local=False)  # another thread releases it
         with contextlib.suppress(OSError, Timeout):  # without a disk, it is not remembered
             _forget_old_marks()
             job._mark.acquire(timeout=0)
-    threading.Thread(target=job._run, args=(work,), name=key, daemon=True).start()
+    allowed = permissions.may_change()
+
+    def run() -> None:
+        with permissions.acting_for(allowed):
+            job._run(work)
+
+    threading.Thread(target=run, name=key, daemon=True).start()
     return job
 
 
@@ -160,6 +182,12 @@ def forget(key: str) -> None:
     job = _jobs.get(key)
     if job is not None and not job.live:
         del _jobs[key]
+
+
+def _session() -> str | None:
+    """The session whose page this thread runs; None elsewhere."""
+    context = get_script_run_ctx(suppress_warning=True)
+    return None if context is None else context.session_id
 
 
 def _mark_of(key: str) -> Path:

@@ -1,26 +1,31 @@
-"""What does not fit a link, kept in the data folder under a short id."""
+"""What does not fit a link, kept in the data folder under a short id, within bounds."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import re
 from pathlib import Path
 
 from vae.files import write_file
 from vae.locations import data_folder
 
-__all__ = ["MOST_KEPT", "keep", "kept"]
+__all__ = ["LARGEST", "MOST_KEPT", "keep", "kept"]
 
-MOST_KEPT = 1_000  # the one that was kept longest ago goes first
+MOST_KEPT = 1_000  # the one that was used longest ago goes first
+LARGEST = 65_536  # bytes of one
 
 
-def keep(text: str) -> str:
+def keep(text: str) -> str | None:
     """Keeps a text.
 
     Returns:
-        Its id, the same for the same text.
+        Its id, the same for the same text; None for a text that is too long to be kept.
     """
     content = text.encode()
+    if len(content) > LARGEST:
+        return None
     name = hashlib.sha256(content).hexdigest()[:16]
     file = _folder() / name
     if not file.exists():
@@ -36,7 +41,10 @@ def kept(name: str) -> str | None:
     if not re.fullmatch("[0-9a-f]{16}", name):
         return None
     try:
-        return (_folder() / name).read_text(encoding="utf-8")
+        text = (_folder() / name).read_text(encoding="utf-8")
+        with contextlib.suppress(OSError):  # one that somebody else may only read
+            os.utime(_folder() / name)
+        return text
     except (OSError, UnicodeDecodeError):
         return None
 

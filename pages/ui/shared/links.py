@@ -283,8 +283,10 @@ def query() -> list[tuple[str, str]]:
         parameters["model"] = model
     for name, entry in known.address.shown.items():
         text = entry() if callable(entry) else entry
-        if text:
-            parameters[name] = text if len(text) <= _LONGEST else f"~{keep(text)}"
+        if text and len(text) <= _LONGEST:
+            parameters[name] = text
+        elif text and (kept_as := keep(text)) is not None:
+            parameters[name] = f"~{kept_as}"
     return list(parameters.items())
 
 

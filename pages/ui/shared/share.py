@@ -7,6 +7,7 @@ what is shared at the end of the run, when the address is known.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -15,7 +16,9 @@ import streamlit as st
 
 from pages.ui.shared import links, visitor
 
-__all__ = ["button", "fill", "link", "python"]
+__all__ = ["ADDRESS", "button", "fill", "is_local", "link", "python", "qr_code", "room_link"]
+
+ADDRESS = "LATENT_ADDRESS"  # environment variable: where the room reaches the app
 
 _THIS_COMPUTER = ("localhost", "127.0.0.1", "::1")
 
@@ -36,6 +39,8 @@ def link() -> str:
     """The page's whole address, which restores all that is shown."""
     query = urlencode(links.query(), safe=",:~")
     page = urlsplit(st.context.url or "")
+    if is_local(page.geturl()) and (reached := os.environ.get(ADDRESS)):
+        page = page._replace(netloc=urlsplit(reached).netloc)
     return urlunsplit(page._replace(path=page.path or "/", query=query))
 
 
@@ -53,16 +58,15 @@ def fill() -> None:
     with below:
         left, right = st.columns([2, 5], gap="medium")
         with left:
-            st.image(_qr_code(target), width="stretch", alt="The link as a QR code")
+            st.image(qr_code(target), width="stretch", alt="The link as a QR code")
         with right:
             st.markdown("**Link to this view**")
             st.code(target, language=None, wrap_lines=True)
             st.caption("Of your own pictures it contains the codes only.")
-            if urlsplit(target).hostname in _THIS_COMPUTER:
+            if is_local(target):
                 st.info(
                     "This address works on this computer only. To share it with other devices, "
-                    "start the app with `latent-space-explorer --host 0.0.0.0` and open it by "
-                    "the name or address of this computer.",
+                    "start it with `make present` or `latent-space-explorer --present`.",
                     icon=":material/lan:",
                 )
         if address.python is not None:
@@ -70,7 +74,18 @@ def fill() -> None:
             st.code(address.python(), language="python", wrap_lines=True, height=260)
 
 
-def _qr_code(text: str) -> str:
+def room_link() -> str:
+    """The address that a room opens: as the server was told, or as the presenter's own."""
+    page = urlsplit(st.context.url or "")
+    return os.environ.get(ADDRESS) or f"{page.scheme}://{page.netloc}{links.base_path()}/"
+
+
+def is_local(address: str) -> bool:
+    """Whether an address works on this computer only."""
+    return urlsplit(address).hostname in _THIS_COMPUTER
+
+
+def qr_code(text: str) -> str:
     """A QR code as SVG, black on white in either theme, or cameras would not read it."""
     out = io.BytesIO()
     segno.make(text, error="l").save(out, kind="svg", scale=8, border=3, light="white")

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages.ui.shared import cache, formatting, visitor
+from pages.ui.shared import cache, formatting, permissions, visitor
+from pages.ui.shared.changes import measure, start_run
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.formatting import time_words
 from pages.ui.shared.glossary import explain
@@ -17,7 +18,7 @@ from vae.config import LIKELIHOODS
 from vae.datasets import dataset_names
 from vae.imports import ImportedDataset, list_datasets
 from vae.runs.folder import RunConfig, RunError, read_config, read_status
-from vae.runs.manager import measure, runs_folder, start_run
+from vae.runs.manager import runs_folder
 from vae.runs.presets import PRESETS
 from vae.runs.proposal import propose
 
@@ -89,6 +90,7 @@ def show_form() -> None:
         return
     if preset is not None and config != preset.config and not preset.describes(config):
         config = replace(config, preset=None)
+    locked = {"disabled": not permissions.explain("starts runs; everybody watches them")}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         state = visitor.current().train
         name = st.text_input(
@@ -99,9 +101,11 @@ def show_form() -> None:
             width=280,
             help="Letters, digits, dots and dashes.",
         )
-        if st.button("Start", icon=":material/play_arrow:", type="primary", key="start"):
+        go = {"icon": ":material/play_arrow:", "type": "primary"}
+        if st.button("Start", key="start", **go, **locked):
             _start(config, "-".join(name.split()))
-        if st.button("Estimate the duration", icon=":material/timer:", key="estimate"):
+        timer = ":material/timer:"
+        if st.button("Estimate the duration", icon=timer, key="estimate", **locked):
             state.estimate = config, _estimate(config)
         if state.estimate and state.estimate[0] == config:
             st.markdown(state.estimate[1])

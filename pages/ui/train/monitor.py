@@ -10,7 +10,8 @@ import streamlit as st
 import torch
 
 from pages.ui.components.plotly_chart import chart
-from pages.ui.shared import cache, formatting, images, visitor
+from pages.ui.shared import cache, formatting, images, permissions, visitor
+from pages.ui.shared.changes import control
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.formatting import time_words
 from pages.ui.shared.glossary import links_to
@@ -23,7 +24,6 @@ from vae.runs.folder import (
     RunConfig,
     RunError,
     Status,
-    control,
     read_changes,
     read_config,
     read_control,
@@ -58,6 +58,8 @@ def show_controls(run: Run) -> None:
     """Pause, single step, stop, and beta and learning rate while it trains."""
     status = read_status(run.folder)
     if not status.live:
+        return
+    if not permissions.explain("pauses, stops and steers runs"):
         return
     config = read_config(run.folder)
     stored = read_control(run.folder)

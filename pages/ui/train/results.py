@@ -10,7 +10,8 @@ import streamlit as st
 import torch
 
 from pages.ui.components.plotly_chart import chart
-from pages.ui.shared import formatting, images, visitor
+from pages.ui.shared import formatting, images, permissions, visitor
+from pages.ui.shared.changes import delete_run, resume_run, save_run, write_note
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.formatting import time_words
 from pages.ui.train import plots
@@ -24,9 +25,8 @@ from vae.runs.folder import (
     read_config,
     read_note,
     read_status,
-    write_note,
 )
-from vae.runs.manager import Run, delete_run, export_run, resume_run, save_run
+from vae.runs.manager import Run, export_run
 from vae.runs.setup import describe_damage
 from vae.runs.snapshots import list_snapshots, read_pictures
 
@@ -44,17 +44,18 @@ def show_actions(run: Run) -> None:
     for damage in describe_damage(run.folder):
         st.warning(message(damage))
     saved = (run.folder / "model.safetensors").exists()
+    locked = {"disabled": not permissions.explain("resumes, saves and deletes runs")}
     try:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             if status.state != "finished" and st.button(
-                "Resume", icon=":material/resume:", type="primary", key="resume"
+                "Resume", icon=":material/resume:", type="primary", key="resume", **locked
             ):
                 resume_run(run.folder)
                 st.rerun()
             if saved:
                 if st.button("Open in the map", icon=":material/explore:", key="open"):
                     st.switch_page("map.py", query_params={"model": run.name})
-                with st.popover("Save as a checkpoint", icon=":material/save:"):
+                with st.popover("Save as a checkpoint", icon=":material/save:", **locked):
                     name = st.text_input("Name", re.sub(r"-\d{4}-\d{6}b*$", "", run.name))
                     if st.button("Save", key="save"):
                         save_run(run.folder, name.strip())
@@ -78,7 +79,8 @@ def show_actions(run: Run) -> None:
                 state = visitor.current().train
                 state.again, state.to_form = run.name, True
                 st.rerun()
-            with st.popover("Delete", icon=":material/delete:", key=f"ask-{run.name}"):
+            delete = {"icon": ":material/delete:", "key": f"ask-{run.name}"}
+            with st.popover("Delete", **delete, **locked):
                 st.write("This deletes the run, its curves and its checkpoint for all visitors.")
                 label = f"Delete {plain(run.name)} permanently"
                 if st.button(label, key="delete", type="primary"):
@@ -96,10 +98,12 @@ def show_actions(run: Run) -> None:
 
 
 def show_note(run: Run) -> None:
-    """What somebody noted about a run; everybody may change it."""
+    """What was noted about a run; whoever may change runs may change it."""
     note = read_note(run.folder)
     with st.container(horizontal=True, vertical_alignment="center"):
-        with st.popover("Change the note" if note else "Add a note", icon=":material/edit_note:"):
+        words = "Change the note" if note else "Add a note"
+        locked = not permissions.may_change()
+        with st.popover(words, icon=":material/edit_note:", disabled=locked):
             text = st.text_area("Note", note, max_chars=LONGEST_NOTE, key=f"note-{run.name}")
             if st.button("Keep the note", key="keep-note"):
                 write_note(run.folder, text)

@@ -129,29 +129,10 @@ def test_paths_are_for_whoever_runs_the_app_alone(data, monkeypatch):
     assert "18 to train on" in texts(fine(at.run()))
 
 
-@pytest.mark.parametrize(
-    ("host", "headers", "ip", "local"),
-    [
-        (None, {"Host": "localhost:8501"}, None, True),
-        ("127.0.0.1", {"Host": "127.0.0.1:8501"}, None, True),
-        ("127.0.0.2", {"Host": "[::1]:8501"}, None, True),
-        ("0.0.0.0", {"Host": "localhost:8501"}, None, False),
-        (None, {"Host": "localhost:8501"}, "10.0.0.7", False),
-        (None, {"Host": "example.org"}, None, False),
-        (None, {"Host": "localhost:8501", "X-Forwarded-For": "10.0.0.7"}, None, False),
-        (None, {}, None, False),
-    ],
-)
-def test_who_sits_at_this_machine(monkeypatch, host, headers, ip, local):
-    class Context:
-        ip_address = ip
-
-    Context.headers = headers
-    monkeypatch.setattr(source.st, "context", Context)
-    monkeypatch.delenv("LATENT_HOST", raising=False)
-    if host:
-        monkeypatch.setenv("LATENT_HOST", host)
-    assert source.at_this_machine() == local
+@pytest.mark.parametrize(("mode", "here"), [("single-user", True), ("room", False)])
+def test_who_sits_at_this_machine(monkeypatch, mode, here):
+    monkeypatch.setenv("LATENT_MODE", mode)
+    assert source.at_this_machine() == here
 
 
 def test_datasets_are_renamed_and_deleted_after_saying_who_needs_them(data):

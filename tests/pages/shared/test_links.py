@@ -284,6 +284,7 @@ def test_what_does_not_fit_is_kept_under_an_id_and_the_store_is_bounded(tmp_path
     names = [link_store.keep(f"text {k}") for k in range(5)]
     assert link_store.keep("text 4") == names[-1] and link_store.kept(names[-1]) == "text 4"
     assert len(list((tmp_path / "links").iterdir())) == 3
+    assert link_store.keep("x" * (link_store.LARGEST + 1)) is None
     for name in ("../../etc/passwd", "0" * 16, "x", ""):
         assert link_store.kept(name) is None
 

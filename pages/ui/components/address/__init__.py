@@ -14,6 +14,7 @@ from pages.ui.components import messages
 from pages.ui.components.base import Component
 from pages.ui.shared import links
 from pages.ui.shared.foreign_text import message
+from pages.ui.shared.permissions import NotAllowedError
 from vae import CheckpointError
 
 __all__ = ["fragment", "write_address"]
@@ -39,7 +40,7 @@ def fragment(function: Callable[P, T], *, run_every: float | None = None) -> Cal
         result = None
         try:
             result = function(*args, **kwargs)
-        except CheckpointError as problem:  # a network of one's own that gave up meanwhile
+        except (CheckpointError, NotAllowedError) as problem:  # as in the router
             st.error(message(problem))
         context = get_script_run_ctx()
         if context is not None and context.fragment_ids_this_run:  # else the page itself does it

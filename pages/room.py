@@ -1,0 +1,29 @@
+"""The room: the link that everybody opens, as large as it gets, and questions to all.
+
+Only the presenter has this page. Whoever comes by the link explores, and changes nothing.
+"""
+
+import streamlit as st
+
+from pages.ui.shared import permissions, share
+
+st.title("Room", anchor=False)
+if not permissions.explain("has this page"):
+    st.stop()
+link = share.room_link()
+left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
+with left:
+    st.image(share.qr_code(link), width="stretch", alt="The room's link as a QR code")
+with right:
+    st.markdown("**Open this on your phone or computer**")
+    st.header(f"`{link}`", anchor=False)
+    st.caption(
+        "In the same network. Everybody explores for themselves; training, importing and deleting "
+        "are yours. Your own link, with the token, stays yours: this one does not have it."
+    )
+    if share.is_local(link):
+        st.info(
+            "This address works on this computer only. Start the app with `make present` or "
+            "`latent-space-explorer --present` to serve the network.",
+            icon=":material/lan:",
+        )
