@@ -19,7 +19,7 @@ from pages.ui.concepts import (
 )
 from pages.ui.concepts.as_python import edit_as_python
 from pages.ui.concepts.edit import Edit, EditResult
-from pages.ui.shared import formatting, links, model_picker, own_things, share
+from pages.ui.shared import embedding, formatting, links, model_picker, own_things, share
 from pages.ui.shared.foreign_text import plain
 
 VIEWS = {
@@ -31,7 +31,7 @@ VIEWS = {
     "lessons": ("Three lessons", pitfalls.show_lessons),
 }
 
-with st.container(horizontal=True, vertical_alignment="bottom"):
+with st.container(horizontal=True, vertical_alignment="bottom", key="head"):
     st.title("Concepts", anchor=False, width="content")
     space = model_picker.choose_model()
     own_things.follow_address(space)
@@ -75,6 +75,8 @@ def edit_live() -> None:
         )
         vector_report.mention_few(active)
     links.put("strengths", selection.strengths_text(strengths))
+    if embedding.on():
+        return
     edit = Edit(space, pin, active, strengths)
     share.python(lambda: edit_as_python(edit))
     result = EditResult.of(edit)

@@ -17,7 +17,7 @@ VIEWS = {
     "traversals": ("Traversals", traversal_view),
 }
 
-with st.container(horizontal=True, vertical_alignment="bottom"):
+with st.container(horizontal=True, vertical_alignment="bottom", key="head"):
     st.title("Interpolate", anchor=False, width="content")
     with st.container(width=280):
         space = model_picker.choose_model()

@@ -10,9 +10,9 @@ from pages.ui.components.decoded_view import live_picture
 from pages.ui.components.latent_map import latent_map
 from pages.ui.map import model_card, pin_details, placing, side_by_side, which_images
 from pages.ui.map.as_python import pin_as_python
-from pages.ui.shared import links, model_picker, own_things, scatter, share, visitor
+from pages.ui.shared import embedding, links, model_picker, own_things, scatter, share, visitor
 
-with st.container(horizontal=True, vertical_alignment="bottom"):
+with st.container(horizontal=True, vertical_alignment="bottom", key="head"):
     st.title("Map", anchor=False, width="content")
     opened = model_picker.choose_model()
     space = which_images.choose_images(opened)
@@ -85,6 +85,8 @@ def explore() -> None:
         placing.own_things(space, projection, axes)
     with right:
         live_picture("map")
+        if embedding.on():
+            return
         placing.suggest(space, pins)
         if pins:
             slot = pin_details.show_pin(space, pins[-1])

@@ -11,7 +11,7 @@ from streamlit.runtime.scriptrunner import StopException, get_script_run_ctx
 from pages.ui.components.address import write_address
 from pages.ui.components.drawer import close_drawer
 from pages.ui.learn.contents import STEPS
-from pages.ui.shared import links, permissions, share
+from pages.ui.shared import embedding, links, permissions, share
 from pages.ui.shared.device import on_a_phone
 from pages.ui.shared.foreign_text import message
 from vae import CheckpointError
@@ -61,6 +61,7 @@ st.logo(here / "ui" / "logo.svg", size="large")
 st.set_page_config(page_title=f"{page.title} · Latent Space Explorer")
 context = get_script_run_ctx()
 links.arrive(page.url_path, back=context is not None and context.is_history_navigation)
+embedding.apply()
 if on_a_phone():
     close_drawer(page.url_path)
 

@@ -26,7 +26,7 @@ if state.to_form:
     st.session_state["train-view"] = "new"
 views = {"watch": "Watch", "new": "New run", "compare": "Compare"}
 st.session_state.setdefault("train-view", "watch" if runs else "new")
-with st.container(horizontal=True, vertical_alignment="center"):
+with st.container(horizontal=True, vertical_alignment="center", key="head"):
     st.title("Train", anchor=False, width="content")
     view = st.segmented_control(
         "View",

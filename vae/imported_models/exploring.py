@@ -68,7 +68,7 @@ class Exploration:
         self.process.wait()
 
     def _repr_html_(self) -> str:
-        address = html.escape(f"{self.address}&embed=true", quote=True)
+        address = html.escape(self.address, quote=True)
         return f'<iframe src="{address}" width="100%" height="{_HEIGHT}" frameborder="0"></iframe>'
 
 

@@ -6,6 +6,7 @@ import functools
 import logging
 import re
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import streamlit as st
 
 from pages.ui.components import schema
 from pages.ui.components.schema import Heard
-from pages.ui.shared import visitor
+from pages.ui.shared import embedding, visitor
 from vae.schema import SchemaError, convert
 
 __all__ = ["Component", "bundle", "styles"]
@@ -33,6 +34,7 @@ class Component:
         data: type of the data that it receives, as declared in `messages`.
         answers: types of its answers by name, likewise.
         isolate_styles: whether it lives in a shadow root.
+        live: whether it is what an embedded page shows.
     """
 
     def __init__(
@@ -43,8 +45,10 @@ class Component:
         answers: Mapping[str, Any] | None = None,
         *,
         isolate_styles: bool = True,
+        live: bool = False,
     ) -> None:
         self.name, self.data, self.answers = name, data, dict(answers or {})
+        self._live = live
         self._mount = st.components.v2.component(
             name,
             html=script.with_suffix(".html").read_text(encoding="utf-8"),
@@ -83,7 +87,8 @@ class Component:
 
         callbacks = {f"on_{name}_change": functools.partial(tell, name) for name in self.answers}
         # In a dict Streamlit would look for data frames, and import pandas for it.
-        self._mount(data=[data], key=key, **callbacks)
+        with embedding.live(key) if self._live else nullcontext():
+            self._mount(data=[data], key=key, **callbacks)
 
     def heard(self, key: str, name: str) -> Heard:
         """What the browser last answered; a message that does not fit is dropped and logged.

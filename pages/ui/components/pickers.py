@@ -9,7 +9,7 @@ import streamlit as st
 from torch import Tensor
 
 from pages.ui.components.gallery import Picture, choose_picture, choose_pictures
-from pages.ui.shared import formatting, images, visitor
+from pages.ui.shared import embedding, formatting, images, visitor
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.labels import described
 from pages.ui.shared.latent_space import LatentSpace
@@ -272,6 +272,7 @@ def choose_upload(
             turned = _is_dark_on_light(space, x) and st.session_state.get(f"{key}-invert", True)
             on_choose(upload_pin(space, 1 - x if turned else x, file.name[-40:]))
 
+    embedding.mention_uploads()
     file = st.file_uploader(
         "Your picture",
         type=["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"],
@@ -319,6 +320,7 @@ def take_photograph(space: LatentSpace, *, key: str, on_choose: OnChoose) -> Non
                 return  # the page says why
             on_choose(upload_pin(space, x, "Photograph"))
 
+    embedding.mention_uploads()
     file = st.camera_input("Take a picture", key=f"{key}-camera", on_change=tell)
     if file is not None:
         try:

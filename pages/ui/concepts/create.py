@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pages.ui.components import pickers
 from pages.ui.concepts import files, selection
-from pages.ui.shared import cache, concepts, formatting, images, labels, visitor
+from pages.ui.shared import cache, concepts, embedding, formatting, images, labels, visitor
 from pages.ui.shared.concepts import NamedConcept
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -332,6 +332,7 @@ def _from_uploads(space: LatentSpace) -> None:
         "This works for pictures that resemble the model’s images. Others are reconstructed as "
         "something that it knows, and a vector of them means little."
     )
+    embedding.mention_uploads()
     groups: list[list[Tensor]] = []
     sides = {"with": "Positives", "without": "Negatives"}
     for column, (side, words) in zip(st.columns(2), sides.items(), strict=True):

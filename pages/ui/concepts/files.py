@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from pages.ui.shared import concepts, labels, visitor
+from pages.ui.shared import concepts, embedding, labels, visitor
 from pages.ui.shared.concepts import NamedConcept
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -47,6 +47,7 @@ def show_files(space: LatentSpace, active: Sequence[NamedConcept]) -> None:
             )  # fmt: skip
     with right:
         st.markdown("**Import**")
+        embedding.mention_uploads()
         file = st.file_uploader("Vectors of this model", type=["safetensors"], key="import")
         if file is None:
             return

@@ -41,7 +41,7 @@ def begin(text: Lesson) -> None:
         text: the lesson's words, with "title" and "intro".
     """
     number, frame = _number(text), lesson("frame")
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="head"):
         st.title(f"{number + 1} · {text('title')}", anchor=False, width="stretch")
         share.button(frame("share"))
         ways = ((-1, frame("previous"), "P", "left"), (1, frame("next"), "N", "right"))
@@ -83,7 +83,7 @@ def end(text: Lesson) -> None:
 
 def formula(text: Lesson) -> None:
     """Writes the lesson's formula, and below it what its terms mean."""
-    with st.container(border=True):
+    with st.container(border=True, key="formula"):
         _formula(text("formula.latex"))
         st.markdown("  ·  ".join(text.all("formula.legend")))
 
@@ -132,7 +132,7 @@ def plane_words(*, gaussian: bool = False) -> dict[str, str]:
 
 def to_try(text: Lesson) -> None:
     """Lists what a visitor might do next, each in one sentence."""
-    with st.container(border=True):
+    with st.container(border=True, key="try"):
         things = "".join(f"\n- {thing}" for thing in text.all("try"))
         st.markdown(f"**{lesson('frame')('try')}**\n{things}")
 

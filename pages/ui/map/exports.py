@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.shared import images, scatter, visitor
+from pages.ui.shared import embedding, images, scatter, visitor
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin
@@ -63,6 +63,7 @@ def export_and_import(space: LatentSpace, projection: str, axes: tuple[int, int]
         "Tables have the number, file and labels of each image, its place, nats and code. The map "
         "itself: PNG and SVG above it. Vectors: on the Concepts page. Models: in the Library."
     )
+    embedding.mention_uploads()
     file = st.file_uploader(
         "Read points from a file", type=list(ENDINGS), key="points-file",
         help="With the column id they become a group; with codes z1, z2, … alone they are pinned.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["TABLE", "Parameter", "as_markdown"]
+__all__ = ["CONTROLS", "TABLE", "Control", "Parameter", "as_markdown"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,32 @@ class Parameter:
     old: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Control:
+    """A part of a page that `hide` takes away.
+
+    Args:
+        name: name in the address.
+        label: name on the page.
+        pages: pages that have it, as in `Parameter`.
+        selector: elements that are taken away, as in CSS.
+        setting: what is set instead, where they lie in a component of their own.
+    """
+
+    name: str
+    label: str
+    pages: tuple[str, ...]
+    selector: str = ""
+    setting: str = ""
+
+    @property
+    def rule(self) -> str:
+        """The rule of CSS that takes it away."""
+        if self.setting:
+            return f":root {{ --{self.setting}: none; }}"
+        return f"{self.selector} {{ display: none !important; }}"
+
+
 _LESSONS = (
     "learn_autoencoder", "learn_elbo", "learn_terms", "learn_likelihoods",
     "learn_reparameterisation", "learn_amortised", "learn_arithmetic", "learn_codes",
@@ -40,7 +66,23 @@ _PLACE = (
     "id of a real image or f and its file, n and the seed of a draw, or a code as the page writes "
     "them"
 )
+_EVERY = (*_PLACES, *_LESSONS, "learn_conclusion", "train", "library", "glossary")
+CONTROLS = (
+    Control("navigation", "Pages", _EVERY, '[data-testid="stHeader"]'),
+    Control("head", "Title and choices", (*_PLACES, *_LESSONS, "train"), ".st-key-head"),
+    Control("tools", "Tools of the map", ("map",), ".map-tools"),
+    Control("legend", "Legend", ("map",), ".latent-map .legend"),
+    Control("picture", "Enlarged picture", ("map",), ".live-picture"),
+    Control("frames", "Film strips", ("interpolate", "concepts"), setting="live-strip"),
+    Control("curves", "Rows and curves below", ("interpolate",), setting="live-tracks"),
+    Control("formula", "Formula", _LESSONS, ".st-key-formula"),
+    Control("try", "What to try", _LESSONS, ".st-key-try"),
+)
 TABLE = (
+    Parameter(
+        "hide", ("every page",), "names of controls with commas between, see below", "none",
+        "what is taken away, for slides and frames", pushed=False,
+    ),
     Parameter("model", ("every page",), "name of a model", "the first model", "the model"),
     Parameter("images", ("map",), "held-out or all", "held-out", "whether train images are shown"),
     Parameter(
@@ -243,6 +285,17 @@ def as_markdown() -> str:
     for p in TABLE:
         cells = [f"`{p.name}`", ", ".join(p.pages), p.kind, p.default, p.about]
         lines.append(f"| {' | '.join(cells)} | {'yes' if p.pushed else 'no'} |")
+    lines += [
+        "",
+        "`embed=true` shows the live part of a page alone, for a frame on another page, and",
+        "`hide` takes away what it names, in a frame or not. *Share* writes both.",
+        "",
+        "| name | pages | what it takes away |",
+        "|---|---|---|",
+    ]
+    for c in CONTROLS:
+        pages = "every page" if c.pages is _EVERY else ", ".join(c.pages)
+        lines.append(f"| `{c.name}` | {pages} | {c.label} |")
     return "\n".join(lines) + "\n"
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "numbers_text",
     "put",
     "query",
+    "read_names",
     "read_numbers",
     "read_start",
     "take",
@@ -121,6 +122,26 @@ def read_numbers(name: str, count: int, low: float, high: float) -> tuple[float,
 
     several = f"{count} numbers with commas between them," if count > 1 else "a number"
     return take(name, parse, f"{several} from {low:,} to {high:,}")
+
+
+def read_names(name: str, known: Sequence[str]) -> tuple[str, ...]:
+    """Reads names with commas between, the same until the visitor comes to another address.
+
+    Args:
+        name: name of the parameter.
+        known: names that may be among them.
+    """
+
+    def parse(text: str) -> tuple[str, ...] | None:
+        names = tuple(dict.fromkeys(text.split(",")))
+        return names if set(names) <= set(known) else None
+
+    address = visitor.current().address
+    place, first = (address.page, name), name not in address.read
+    names = take(name, parse, f"names among {', '.join(known)}, with commas between")
+    if first:
+        address.starts[place] = names or ()
+    return address.starts.get(place, ())
 
 
 def read_start(name: str, count: int, low: float, high: float) -> tuple[float, ...] | None:

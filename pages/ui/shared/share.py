@@ -6,6 +6,7 @@ what is shared at the end of the run, when the address is known.
 
 from __future__ import annotations
 
+import html
 import io
 import os
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import segno
 import streamlit as st
 
-from pages.ui.shared import links, visitor
+from pages.ui.shared import embedding, links, visitor
 
 __all__ = ["ADDRESS", "button", "fill", "is_local", "link", "python", "qr_code", "room_link"]
 
@@ -35,9 +36,13 @@ def python(make: Callable[[], str]) -> None:
     visitor.current().address.python = make
 
 
-def link() -> str:
-    """The page's whole address, which restores all that is shown."""
-    query = urlencode(links.query(), safe=",:~")
+def link(**more: str) -> str:
+    """The page's whole address, which restores all that is shown.
+
+    Args:
+        more: values that the address has beside.
+    """
+    query = urlencode(dict(links.query()) | more, safe=",:~")
     page = urlsplit(st.context.url or "")
     if is_local(page.geturl()) and (reached := os.environ.get(ADDRESS)):
         page = page._replace(netloc=urlsplit(reached).netloc)
@@ -69,6 +74,7 @@ def fill() -> None:
                     "start it with `make present` or `latent-space-explorer --present`.",
                     icon=":material/lan:",
                 )
+        _frame(address.page or "map")
         if address.python is not None:
             st.markdown("**This view as Python**")
             st.code(address.python(), language="python", wrap_lines=True, height=260)
@@ -83,6 +89,38 @@ def room_link() -> str:
 def is_local(address: str) -> bool:
     """Whether an address works on this computer only."""
     return urlsplit(address).hostname in _THIS_COMPUTER
+
+
+def _frame(page: str) -> None:
+    """The same for slides and course pages: without some controls, or the live part alone."""
+    known = {control.name: control.label for control in embedding.controls(page)}
+    st.markdown("**For a slide or a course page**")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        hidden = st.pills(
+            "Hide controls",
+            list(known),
+            selection_mode="multi",
+            format_func=known.get,
+            key="share-hidden",
+        )
+        alone = st.toggle(
+            "Live part alone",
+            key="share-alone",
+            help="What a frame on another page shows: no title, no choices, no explanations.",
+        )
+    if not hidden and not alone:
+        return
+    more = ({"hide": ",".join(hidden)} if hidden else {}) | ({"embed": "true"} if alone else {})
+    target = link(**more)
+    st.code(target, language=None, wrap_lines=True)
+    if alone:
+        source = html.escape(target, quote=True)
+        style = "width: 100%; height: 640px; border: 0"
+        st.code(f'<iframe src="{source}" style="{style}"></iframe>', "html", wrap_lines=True)
+        st.caption(
+            "Other sites may show this app in a frame if whoever runs it names them in "
+            "LATENT_FRAMES. Without a server: make site."
+        )
 
 
 def qr_code(text: str) -> str:

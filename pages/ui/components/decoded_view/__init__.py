@@ -15,6 +15,7 @@ _VIEW = Component(
     Path(__file__).with_name("decoded_view.js"),
     messages.DecodedViewData,
     isolate_styles=False,
+    live=True,
 )
 
 

@@ -10,7 +10,9 @@ from pages.ui.components.base import Component
 
 __all__ = ["jensen"]
 
-_JENSEN = Component("jensen", Path(__file__).with_name("jensen.js"), messages.JensenData)
+_JENSEN = Component(
+    "jensen", Path(__file__).with_name("jensen.js"), messages.JensenData, live=True
+)
 
 
 def jensen(

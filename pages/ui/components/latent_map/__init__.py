@@ -26,6 +26,7 @@ _MAP = Component(
     messages.MapData,
     {"pinned": MapPinned, "grouped": MapGroup},
     isolate_styles=False,
+    live=True,
 )
 
 

@@ -24,6 +24,7 @@ _PLANE = Component(
     Path(__file__).with_name("plane.js"),
     messages.PlaneData,
     {"at": messages.PlanePlace, "gaussian": messages.PlaneGaussian},
+    live=True,
 )
 
 

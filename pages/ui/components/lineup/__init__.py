@@ -22,7 +22,11 @@ from pages.ui.shared.latent_space import LatentSpace
 __all__ = ["Histogram", "Panel", "Plane", "lineup"]
 
 _LINEUP = Component(
-    "lineup", Path(__file__).with_name("lineup.js"), messages.LineupData, {"value": float}
+    "lineup",
+    Path(__file__).with_name("lineup.js"),
+    messages.LineupData,
+    {"value": float},
+    live=True,
 )
 
 

@@ -24,6 +24,7 @@ _PAD = Component(
     Path(__file__).with_name("noise.js"),
     messages.NoisePadData,
     {"noise": messages.Noise},
+    live=True,
 )
 
 

@@ -19,6 +19,7 @@ _PIXELS = Component(
     Path(__file__).with_name("pixels.js"),
     messages.PixelData,
     {"pixel": messages.Pixel},
+    live=True,
 )
 
 

@@ -21,7 +21,11 @@ __all__ = ["chart"]
 
 # Without isolated styles: inside a shadow root Plotly's events break.
 _CHART = Component(
-    "chart", Path(__file__).with_name("chart.js"), messages.ChartData, isolate_styles=False
+    "chart",
+    Path(__file__).with_name("chart.js"),
+    messages.ChartData,
+    isolate_styles=False,
+    live=True,
 )
 _HEIGHT = 420  # in CSS pixels, of figures that name none
 

@@ -36,6 +36,7 @@ _LIVE = Component(
     Path(__file__).with_name("sliders.js"),
     messages.SliderData,
     {"values": messages.Values},
+    live=True,
 )
 
 
