@@ -59,8 +59,8 @@ function addressOf(base) {
   return new URL(base || "/", location.href).href.replace(/\/$/, "")
 }
 
-// What the browser keeps for a visitor: for this tab ("session"), or for good ("local"). In a frame
-// of another site it may refuse; then nothing is kept.
+// What the browser keeps for a visitor: for this tab ("session"), or for good ("local"). In a
+// frame of another site it may refuse; then nothing is kept.
 export function recall(name, kind = "session") {
   try {
     return globalThis[`${kind}Storage`].getItem(name)
