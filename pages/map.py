@@ -88,10 +88,7 @@ def explore() -> None:
         if embedding.on():
             return
         placing.suggest(space, pins)
-        if pins:
-            slot = pin_details.show_pin(space, pins[-1])
-            share.fill()  # what follows may take seconds
-            pin_details.show_bounds(space, pins[-1], slot)
+        pin_details.show_last(space, pins, "map")
     if beside is not None:
         with other:
             side_by_side.show_details(beside, space, pins[-1] if pins else None)

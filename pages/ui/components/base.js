@@ -55,7 +55,7 @@ export function theme(element, name) {
 }
 
 // The address of the app, whose base path is "" or "/folder".
-function addressOf(base) {
+export function addressOf(base) {
   return new URL(base || "/", location.href).href.replace(/\/$/, "")
 }
 

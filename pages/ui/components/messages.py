@@ -28,6 +28,7 @@ __all__ = [
     "MapPinned",
     "Noise",
     "NoisePadData",
+    "PinViewData",
     "Pixel",
     "PixelData",
     "PlaneData",
@@ -103,6 +104,20 @@ class DecodedViewData(Message):
 
     view: str
     invitation: str
+
+
+class PinViewData(Message):
+    """Sent to what shows a pin until Python's details are there, which answers nothing."""
+
+    view: str
+    heard: int
+
+
+class RoomData(Message):
+    """Sent to what ties a page to its room, which answers nothing."""
+
+    base: str
+    leads: bool
 
 
 class AddressData(Message):
@@ -205,6 +220,7 @@ class MapData(Message):
     noise: MapNoise | None
     codes: MapCodes
     atlas: MapAtlas
+    nats: str | None
     names: str | None
     first_train: int | None
     count: int

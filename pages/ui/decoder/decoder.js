@@ -4,7 +4,7 @@
 //   d.latentDim, d.shape ([C, H, W]), d.likelihood, d.deviationWhite
 //   d.exact        false where the server decodes
 //   d.reason       … and why, as a message
-//   await d.decode(z, {raw: true})    → Picture, the caller's own
+//   await d.decode(z, {raw: true})    → Picture, the caller's own; {first: true}: before others
 //   await d.decodeMany(zs, n)         → Picture[], on several workers; zs holds n·D numbers
 //   d.latest(z, picture => …)         newest wins: a move that is overtaken is never decoded
 //   d.latestMany(zs, n, pictures => …)  the same for a strip of n pictures
@@ -171,10 +171,10 @@ class Decoder {
     this.strip.ask(zs, n, callback, flows)
   }
 
-  async decode(z, { raw = false, flow = null } = {}) {
+  async decode(z, { raw = false, flow = null, first = false } = {}) {
     this.check(z, 1)
     const job = { raw: raw && this.exact, buffer: null, ...onFlow(flow) }
-    const reply = await this.enqueue(z, job)
+    const reply = await this.enqueue(z, job, first)
     const picture = blank(this)
     refill(picture, reply)
     const size = picture.mean.data.length * (picture.deviation ? 2 : 1)
@@ -192,10 +192,12 @@ class Decoder {
   }
 
   // A job that waits for its turn; gives what the runner answers.
-  enqueue(z, job) {
+  enqueue(z, job, first = false) {
     if (this.closed) return Promise.reject(new LiveError("This decoder was closed."))
     return new Promise((done, failed) => {
-      this.engine.queue.push({ ...job, z: Float32Array.from(z), done, failed, handle: this })
+      const entry = { ...job, z: Float32Array.from(z), done, failed, handle: this }
+      if (first) this.engine.queue.unshift(entry)
+      else this.engine.queue.push(entry)
       this.engine.pump()
     })
   }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
@@ -11,24 +12,29 @@ import torch
 from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
-from pages.ui.shared import cache, images
+from pages.ui.components import address
+from pages.ui.components.latent_map import pins_heard
+from pages.ui.components.pin_view import DETAILS, PLACE, pin_view
+from pages.ui.shared import cache, images, permissions, share, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.formatting import bounds_in_words, time_words
 from pages.ui.shared.glossary import explain
 from pages.ui.shared.inside import judge
 from pages.ui.shared.latent_space import LatentSpace
-from pages.ui.shared.pins import KIND_BADGES, Pin, original
-from pages.ui.shared.waiting_line import EVIDENCE, BusyError
+from pages.ui.shared.pins import KIND_BADGES, Pin, original, real_pin
+from pages.ui.shared.waiting_line import ESTIMATES, EVIDENCE, BusyError
 from vae.bounds import Bounds, estimate_elbo, estimate_evidence
 from vae.latent import neighbours
 
-__all__ = ["show_bounds", "show_pin"]
+__all__ = ["show_bounds", "show_last", "show_pin"]
 
 _DECODES = 1_000  # largest number of codes that each estimate decodes
 _NEIGHBOURS = 6  # neighbours shown
 _LONGEST = 60.0  # seconds that the estimates of an image may take
 _TIMED = 8  # decodes from which it is foreseen
 _FOR_EACH_DIMENSION = 30  # decodes at least, of cubature and of the search for the mode
+_POLLED = 2.0  # seconds between two looks whether an estimate is there
+_LATER = "Many are waiting for such an estimate. It comes when some of them have gone on."
 _HELP = {  # the glossary's term, and what there is to add; in nats for this one image
     "KL": ("KL", ""),
     "Reconstruction": (
@@ -42,6 +48,25 @@ _HELP = {  # the glossary's term, and what there is to add; in nats for this one
         "the plane. ≥ marks a lower bound, where the samples prove no more.",
     ),
 }
+
+
+def show_last(space: LatentSpace, pins: Sequence[Pin], view: str) -> None:
+    """Shows the last pin of a map; what the browser knows of a newer one stands in its place.
+
+    Args:
+        space: the model on the map.
+        pins: the visitor's pins of it.
+        view: the map.
+    """
+    place, slot = st.container(key=PLACE), None
+    with st.container(key=DETAILS):
+        if pins:
+            slot = show_pin(space, pins[-1])
+    with place:  # it gives way now, when all but the estimates is there
+        pin_view(view, pins_heard(view))
+    share.fill()  # what follows may take seconds
+    if pins:
+        show_bounds(space, pins[-1], slot)
 
 
 @torch.no_grad()
@@ -61,26 +86,64 @@ def show_pin(space: LatentSpace, pin: Pin, width: int = 104) -> DeltaGenerator |
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(name, color=colour, icon=icon)
         st.markdown(f"**{plain(pin.title)}**")
-    x = original(space, pin)
-    likelihood = space.model.decoder(torch.from_numpy(pin.z)[None])
-    pictures = _pictures(space, x, likelihood)
     tall = 2 * width if space.shape[1] > 32 else 4 * space.shape[1]
+    # Of an image that everybody can click, everything is made once for all visitors.
+    facts = _facts_of_row(space, pin.row, tall) if pin.row >= 0 else _facts(space, pin, tall)
     st.image(
-        [images.data_url(picture, tall) for _, picture in pictures],
-        caption=[words for words, _ in pictures],
+        [url for _, url in facts.pictures],
+        caption=[words for words, _ in facts.pictures],
         width=width,
-        alt=[f"{words}: {plain(pin.title, 'text')}" for words, _ in pictures],
+        alt=[f"{words}: {plain(pin.title, 'text')}" for words, _ in facts.pictures],
     )
-    rows, distances = neighbours(space.mean, pin.z, _NEIGHBOURS + 1)
-    _explain_pictures(space, pin, distances[0])
+    _explain_pictures(space, pin, facts)
     slot = None
-    if x is not None and space.variational:
+    if original(space, pin) is not None and space.variational:
         slot = st.empty()
         _write(slot, {})
-    _show_neighbours(space, pin, rows, distances)
+    _show_neighbours(facts)
     with st.expander("Code z", icon=":material/data_array:"):
         st.code(np.array2string(pin.z, precision=3, max_line_width=48), language=None)
     return slot
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What is shown of a code.
+
+    Args:
+        pictures: caption and data URL of each.
+        judgement: whether it lies inside the data, in words; "" where nobody asks.
+        distance: to the nearest code.
+        near: titles, data URLs and distances of the nearest images.
+    """
+
+    pictures: list[tuple[str, str]]
+    judgement: str
+    distance: float
+    near: list[tuple[str, str, float]]
+
+
+@cache.shared(4_096)
+def _facts_of_row(space: LatentSpace, row: int, tall: int) -> _Facts:
+    return _facts(space, real_pin(space, row), tall)
+
+
+@torch.no_grad()
+def _facts(space: LatentSpace, pin: Pin, tall: int) -> _Facts:
+    likelihood = space.model.decoder(torch.from_numpy(pin.z)[None])
+    pictures = _pictures(space, original(space, pin), likelihood)
+    judged = pin.row < 0 or space.judges_likelihood
+    rows, distances = neighbours(space.mean, pin.z, _NEIGHBOURS + 1)
+    near = [(int(r), float(d)) for r, d in zip(rows, distances, strict=True) if r != pin.row]
+    return _Facts(
+        [(words, images.data_url(picture, tall)) for words, picture in pictures],
+        judge(space, pin.z).words if judged else "",
+        float(distances[0]),
+        [
+            (space.title(row), images.data_url(space.image(row), 56), distance)
+            for row, distance in near[:_NEIGHBOURS]
+        ],
+    )
 
 
 def _pictures(
@@ -98,11 +161,11 @@ def _pictures(
     return captioned
 
 
-def _explain_pictures(space: LatentSpace, pin: Pin, distance: float) -> None:
+def _explain_pictures(space: LatentSpace, pin: Pin, facts: _Facts) -> None:
     config = space.model.config
     words = []
-    if pin.row < 0 or space.judges_likelihood:
-        words.append(f"This code is {judge(space, pin.z).words}.")
+    if facts.judgement:
+        words.append(f"This code is {facts.judgement}.")
     if pin.automatic:
         words.append(
             "Pinned automatically: a typical image that this model reconstructs well. Click "
@@ -113,7 +176,7 @@ def _explain_pictures(space: LatentSpace, pin: Pin, distance: float) -> None:
     if pin.row < 0:
         scale = space.neighbour_distances
         usual = f" (usual between neighbours: {scale.usual:.2f})" if scale.judged else ""
-        words.append(f"Distance to the nearest code {distance:.2f}{usual}.")
+        words.append(f"Distance to the nearest code {facts.distance:.2f}{usual}.")
     if config.likelihood == "bernoulli" and (pin.row >= 0 or pin.image is not None):
         words.append("This model treats pixels as black or white: images are binarised at 0.5.")
     if config.likelihood == "gaussian":
@@ -135,17 +198,15 @@ def _explain_pictures(space: LatentSpace, pin: Pin, distance: float) -> None:
         )
 
 
-def _show_neighbours(
-    space: LatentSpace, pin: Pin, rows: np.ndarray, distances: np.ndarray
-) -> None:
-    keep = [(r, d) for r, d in zip(rows, distances, strict=True) if r != pin.row][:_NEIGHBOURS]
+def _show_neighbours(facts: _Facts) -> None:
     st.caption("Nearest real images in the latent space")
     st.image(
-        [images.data_url(space.image(int(r)), 56) for r, _ in keep],
-        caption=[plain(space.title(int(r))) for r, _ in keep],
+        [url for _, url, _ in facts.near],
+        caption=[plain(title) for title, _, _ in facts.near],
         width=56,
         alt=[
-            f"Real image {plain(space.title(int(r)), 'text')} at distance {d:.2f}" for r, d in keep
+            f"Real image {plain(title, 'text')} at distance {distance:.2f}"
+            for title, _, distance in facts.near
         ],
     )
 
@@ -173,12 +234,15 @@ def show_bounds(space: LatentSpace, pin: Pin, slot: DeltaGenerator | None) -> No
             f"python -m vae bounds {plain(space.name)} does it in advance.",
         )
         return
+    shown = bounds_in_words(known) if known else {}
+    if not whole and not kept and not permissions.for_one_person():
+        _estimate_later(space, pin, x, slot, known)
+        return
     if not whole and not kept:
-        shown = bounds_in_words(known) if known else {}
         try:
             with EVIDENCE.turn(lambda ahead: _write(slot, shown)):
                 if not kept:
-                    kept.append(_estimate(space, x, slot, known))
+                    kept.append(_estimate(space, x, lambda shown: _write(slot, shown), known))
         except BusyError as problem:
             _write(slot, dict.fromkeys(_HELP, "–"), str(problem))
             return
@@ -205,10 +269,34 @@ def _estimated(space: LatentSpace, image: int | Tensor) -> list[Bounds]:
     return []
 
 
-def _estimate(space: LatentSpace, x: Tensor, slot: DeltaGenerator, known: Bounds | None) -> Bounds:
+def _estimate_later(
+    space: LatentSpace, pin: Pin, x: Tensor, slot: DeltaGenerator, known: Bounds | None
+) -> None:
+    """In a room, runs end before the estimates, which come in turn to those who stay."""
+    kept = _estimated(space, x if pin.row < 0 else pin.row)
+    shown = bounds_in_words(known) if known else {}
+
+    def work(go_on: Callable[[], None]) -> None:
+        if not kept:
+            kept.append(_estimate(space, x, lambda _: go_on(), known))
+
+    def wait() -> None:
+        if kept:
+            st.rerun()
+        accepted = ESTIMATES.want(visitor.current().address.session, pin.number, work)
+        words = "In nats, for this image." if accepted else _LATER
+        _write(st.container(), shown if accepted else dict.fromkeys(_HELP, "–") | shown, words)
+
+    with slot.container():
+        address.fragment(wait, run_every=_POLLED)()
+
+
+def _estimate(
+    space: LatentSpace, x: Tensor, tell: Callable[[dict[str, str]], None], known: Bounds | None
+) -> Bounds:
     """Estimates unknown bounds in parts, so that the next click need not wait for the last one."""
     shown: dict[str, str] = {}
-    options = {"decodes": _DECODES, "tell": lambda: _write(slot, shown)}
+    options = {"decodes": _DECODES, "tell": lambda: tell(shown)}
     known = known or estimate_elbo(space.model, x, **options)
     shown = bounds_in_words(known)
     return replace(known, evidence=estimate_evidence(space.model, x, **options))

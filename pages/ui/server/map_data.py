@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import numpy as np
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -35,6 +36,7 @@ def map_routes(live: str) -> list[Route]:
     - `maps/{name}/{stamp}/likely.bin`: as `cache.likely_places` gives them, for `projection`, `x`
       and `y`, completed like the `pin` that is written as in an address
     - `maps/{name}/{stamp}/noise.bin`: as `cache.noise_block` gives it
+    - `maps/{name}/{stamp}/nats.bin`: KL and ELBO of each image in nats, `(N, 2)` float32
     - `maps/{name}/{stamp}/tiles.jpg`: the images of `rows`, with dots between, laid out likewise
     - `maps/{name}/{stamp}/names.json`: names of the images' files, where they came from files
     - `maps/{name}/{stamp}/atlas.jpg`: every reference image, as `images.atlas` lays them out
@@ -51,6 +53,7 @@ def map_routes(live: str) -> list[Route]:
         Route(f"{place}/codes.bin", _serve(lambda space, _: cache.codes_block(space), binary)),
         Route(f"{place}/likely.bin", _serve(_likely, binary)),
         Route(f"{place}/noise.bin", _serve(_noise, binary)),
+        Route(f"{place}/nats.bin", _serve(_nats, binary)),
         Route(f"{place}/tiles.jpg", _serve(_tiles, "image/jpeg")),
         Route(f"{place}/names.json", _serve(_names, "application/json")),
         Route(f"{place}/atlas.jpg", _serve(lambda space, _: cache.atlas(space), "image/jpeg")),
@@ -87,6 +90,12 @@ def _likely(space: LatentSpace, query: QueryParams) -> bytes | None:
 
 def _noise(space: LatentSpace, query: QueryParams) -> bytes | None:
     return cache.noise_block(space) if space.judges_likelihood else None
+
+
+def _nats(space: LatentSpace, query: QueryParams) -> bytes | None:
+    if space.kl is None or space.elbo is None:
+        return None
+    return np.stack([space.kl, space.elbo], 1).astype("<f4").tobytes()
 
 
 def _tiles(space: LatentSpace, query: QueryParams) -> bytes | None:

@@ -6,12 +6,18 @@ picture. What needs a process of its own waits in `vae.runs.queue`.
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-__all__ = ["EVIDENCE", "BusyError", "WaitingLine"]
+__all__ = ["ESTIMATES", "EVIDENCE", "BusyError", "WaitingLine", "Wishes"]
+
+_log = logging.getLogger(__name__)
 
 
 class BusyError(Exception):
@@ -66,4 +72,94 @@ class WaitingLine:
             return max(0, self._line.index(own) - self._at_once + 1)
 
 
+class _MovedOnError(Exception):
+    """Nobody wants it any more."""
+
+
+@dataclass(eq=False)
+class _Wish:
+    key: Hashable
+    work: Callable[[Callable[[], None]], None]
+    seen: float
+
+
+class Wishes:
+    """Does in one thread what visitors want, one thing of each, first come, first served.
+
+    What a visitor wanted before is dropped, and so is what nobody asks about again for a while.
+
+    Args:
+        most: visitors who may wait.
+        patience: seconds after which somebody who has not asked again has gone.
+    """
+
+    def __init__(self, most: int, patience: float = 6.0) -> None:
+        self._most, self._patience = most, patience
+        self._lock = threading.Lock()
+        self._wishes: dict[Hashable, _Wish] = {}
+        self._working = False
+
+    def want(
+        self, visitor: Hashable, key: Hashable, work: Callable[[Callable[[], None]], None]
+    ) -> bool:
+        """Says what a visitor wants now; to be called again as long as that is so.
+
+        Args:
+            visitor: who wants it.
+            key: tells it from what the same visitor wants else.
+            work: does it, and calls its argument now and then, which ends what nobody wants.
+
+        Returns:
+            Whether it is done in its turn; False where too many wait.
+        """
+        now = time.monotonic()
+        with self._lock:
+            self._wishes = {
+                who: wish for who, wish in self._wishes.items() if not self._gone(wish, now)
+            }
+            known = self._wishes.get(visitor)
+            if known is not None and known.key == key:
+                known.seen = now
+                return True
+            self._wishes.pop(visitor, None)
+            if len(self._wishes) >= self._most:
+                return False
+            self._wishes[visitor] = _Wish(key, work, now)
+            if not self._working:
+                self._working = True
+                threading.Thread(target=self._work, name="wishes", daemon=True).start()
+            return True
+
+    def _gone(self, wish: _Wish, now: float) -> bool:
+        return now - wish.seen > self._patience
+
+    def _work(self) -> None:
+        if sys.platform == "linux":  # where a thread has a priority of its own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+        while True:
+            with self._lock:
+                visitor, wish = next(iter(self._wishes.items()), (None, None))
+                if wish is None:
+                    self._working = False
+                    return
+
+            def go_on(visitor: Hashable = visitor, wish: _Wish = wish) -> None:
+                wanted = self._wishes.get(visitor) is wish
+                if not wanted or self._gone(wish, time.monotonic()):
+                    raise _MovedOnError
+
+            try:
+                go_on()
+                wish.work(go_on)
+            except _MovedOnError:
+                pass
+            except Exception:
+                _log.exception("What a visitor waited for failed")
+            finally:
+                with self._lock:
+                    if self._wishes.get(visitor) is wish:
+                        del self._wishes[visitor]
+
+
+ESTIMATES = Wishes(most=8)
 EVIDENCE = WaitingLine(at_once=max(1, (os.cpu_count() or 1) // 2), waiting=20)

@@ -226,6 +226,37 @@ def test_a_click_pins_and_python_answers(visit):
     page.get_by_text("Log evidence", exact=True).wait_for()
 
 
+def test_a_click_is_answered_before_python_hears_of_it(visit):
+    page = visit("tiny-gaussian")
+    page.mouse.click(*code_position(page, 200))
+    page.get_by_text("Nearest real images").wait_for()
+    page.wait_for_selector(".pin-view", state="hidden")
+    page.evaluate(
+        """() => {
+            const view = document.querySelector(".pin-view")
+            const note = () => {
+                if (view.hidden || window.answer) return
+                const texts = [...view.querySelectorAll("figcaption")].map((c) => c.textContent)
+                const details = document.querySelector(".st-key-pin-details")
+                const seen = details ? getComputedStyle(details).display : "none"
+                const words = view.querySelector("p").textContent
+                window.answer = { texts, seen, words, title: view.querySelector("h4").textContent }
+            }
+            new MutationObserver(note).observe(view, { attributes: true, childList: true })
+        }"""
+    )
+    page.mouse.click(*code_position(page, 12))
+    page.wait_for_function("() => window.answer")
+    answer = page.evaluate("answer")
+    assert answer["texts"][:3] == ["original", "reconstruction", "standard deviation"]
+    assert len(answer["texts"]) == 9 and all("#" in text for text in answer["texts"][3:])
+    space = cache.latent_space("tiny-gaussian")
+    assert "#12" in answer["title"] and f"KL {space.kl[12]:.1f} nats" in answer["words"]
+    assert answer["seen"] == "none"  # what Python said of the pin before
+    page.get_by_text("Nearest real images").wait_for()
+    page.wait_for_selector(".pin-view", state="hidden")
+
+
 def test_a_place_between_points_is_called_generated(visit):
     page = visit("tiny-gaussian")
     page.mouse.click(*stage(page, 0.93, 0.8))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.ui.map import pin_details
 from pages.ui.shared.cache import latent_space
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import real_pin
 from pages.ui.shared.visitor import Visitor
-from pages.ui.shared.waiting_line import EVIDENCE, BusyError, WaitingLine
+from pages.ui.shared.waiting_line import EVIDENCE, BusyError, WaitingLine, Wishes
 
 MAP = Path(__file__).resolve().parents[3] / "pages" / "map.py"
 
@@ -100,3 +102,72 @@ def test_a_visitor_is_told_when_too_many_wait(monkeypatch):
     assert not at.exception
     assert any("Try again in a moment" in caption.value for caption in at.caption)
     assert "ELBO" in [metric.label for metric in at.metric]
+
+
+def until(condition) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_wishes_come_true_in_turn_and_what_nobody_wants_any_more_is_dropped():
+    wishes, begun, done, go = Wishes(most=2), [], [], threading.Event()
+
+    def work(name: str):
+        def run(go_on) -> None:
+            begun.append(name)
+            go.wait(30)
+            go_on()
+            done.append(name)
+
+        return run
+
+    assert wishes.want("one", "a", work("one's first"))
+    assert wishes.want("one", "a", work("asked again"))  # which is no wish of its own
+    until(lambda: begun)
+    assert wishes.want("two", "a", work("two's"))
+    assert not wishes.want("three", "a", work("three's"))  # too many wait
+    assert wishes.want("one", "b", work("one's second"))  # who has moved on from the first
+    go.set()
+    until(lambda: len(done) == 2)
+    assert done == ["two's", "one's second"] and "one's first" in begun
+    assert wishes.want("three", "a", work("three's"))
+    until(lambda: done[-1] == "three's")
+
+
+def test_whoever_does_not_ask_again_has_gone():
+    wishes, begun, done, go = (
+        Wishes(most=2, patience=0.01),
+        threading.Event(),
+        [],
+        threading.Event(),
+    )
+
+    def work(go_on) -> None:
+        begun.set()
+        go.wait(30)
+        go_on()
+        done.append(1)
+
+    wishes.want("gone", "a", work)
+    begun.wait(30)
+    time.sleep(0.02)
+    go.set()
+    wishes.want("there", "a", lambda go_on: done.append(2))
+    until(lambda: done)
+    assert done == [2]
+
+
+def test_in_a_room_a_pin_waits_for_no_estimate(monkeypatch):
+    monkeypatch.setenv("LATENT_MODE", "room")
+    space = latent_space("digits-16")
+    asked = threading.Event()
+    monkeypatch.setattr(pin_details, "_estimate", lambda *a: asked.set() or space.bounds(0))
+    at = AppTest.from_file(MAP, default_timeout=120)
+    at.session_state["model"] = "digits-16"
+    at.session_state["visitor"] = Visitor(pins=[real_pin(space, 417)])
+    at.run()
+    shown = {metric.label: metric.value for metric in at.metric}
+    assert not at.exception and shown["Log evidence"] == "…"
+    assert asked.wait(30)

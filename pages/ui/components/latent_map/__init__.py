@@ -16,7 +16,7 @@ from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, as_text
 from vae.likely_codes import LEVEL
 
-__all__ = ["latent_map"]
+__all__ = ["latent_map", "pins_heard"]
 
 _SMALLEST = 24  # pixels of a picture on a sheet of all images
 # Without isolated styles: inside a shadow root Plotly's events and lasso break.
@@ -99,6 +99,7 @@ def latent_map(
                 "tile": tile,
                 "columns": columns,
             },
+            "nats": None if space.kl is None or space.elbo is None else f"{live}/nats.bin",
             "names": None if space.file_names is None else f"{live}/names.json",
             "first_train": space.first_train,
             "count": len(space),
@@ -119,6 +120,11 @@ def latent_map(
         pinned=on_pin,
         grouped=heard_group,
     )
+
+
+def pins_heard(key: str) -> int:
+    """How many changes of its pins a map has told Python of."""
+    return _MAP.heard(key, "pinned").count
 
 
 def _zones(space: LatentSpace) -> list[tuple[float | None, str]]:

@@ -64,7 +64,7 @@ export class Controls {
       if (!place || event.timeStamp - (this.pinnedAt || -1000) < 350) return
       this.pinnedAt = event.timeStamp
       map.probe(place, event.timeStamp)
-      map.pin(place)
+      map.pin(place, event.timeStamp)
     }, { capture: true })
     this.on(window, "pointercancel", (event) => {
       this.pinch.ends(event)

@@ -61,7 +61,8 @@ export class Layers {
       this.ring(context, this.map.groups.value[name] || [], colour, 4.5, name === "B")
     }
     if (this.map.found) this.ring(context, this.map.found, primary, 7)
-    for (const pin of this.map.pins.value) this.drawPin(context, pin, primary)
+    const pins = this.map.led ? [...this.map.pins.value, this.map.led] : this.map.pins.value
+    for (const pin of pins) this.drawPin(context, pin, primary)
     context.restore()
   }
 

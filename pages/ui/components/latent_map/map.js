@@ -3,6 +3,7 @@
 import {
   Decoders, StatusLine, SyncedValue, clamp, component, fetchFrom, loadPlotly, theme,
 } from "../base.js"
+import { Answer } from "./answer.js"
 import { Controls } from "./controls.js"
 import { completedFamily, linearFamily, nearestFamily, unpackedCodes } from "./geometry.js"
 import { Layers } from "./layers.js"
@@ -34,6 +35,7 @@ export class LatentMap {
     this.layers = new Layers(this)
     this.legend = new Legend(this)
     this.names = new Names(this)
+    this.answer = new Answer(this)
     this.view = new View(this)
     this.screens = new Screens(this)
     this.controls = new Controls(this)
@@ -70,7 +72,8 @@ export class LatentMap {
     this.layers.drawOverlay()
     this.showPlaced()
     const later = globalThis.requestIdleCallback ?? setTimeout // a large map is drawn first
-    later(() => this.names.load().catch((error) => this.note(error.message)))
+    later(() => Promise.all([this.names.load(), this.answer.load()])
+      .catch((error) => this.note(error.message)))
     // Where the server decodes, it does what a visitor asks for, and no more.
     const own = !this.decoder?.reason
     this.layers.openSheet(data.whole_space && own)
@@ -206,7 +209,9 @@ export class LatentMap {
       this.screens.tellSoon()
     })
     this.screens.tellSoon()
-    this.linked?.follow(place, this.ids[this.pointAt(place)])
+    const id = this.ids[this.pointAt(place)]
+    this.linked?.follow(place, id)
+    globalThis.latentLead?.point(this.data.view, place, id)
   }
 
   // The map whose pointer goes with this one's.
@@ -238,6 +243,17 @@ export class LatentMap {
     for (const { screens } of [this, this.linked].filter(Boolean)) {
       screens.tip.hidden = screens.probe.hidden = true
     }
+    globalThis.latentLead?.leave()
+  }
+
+  // Shows what the presenter of the room has pinned, and tells nobody.
+  showLed({ row, z, approximate }) {
+    if (!this.decoder || z.length !== this.data.dimensions) return
+    const label = "presenter"
+    this.led = { kind: row < 0 ? "generated" : "real", row, z, label, variance: null }
+    this.layers.drawOverlay()
+    this.answer.show({ row, z, approximate }, performance.now())
+      .catch((error) => this.note(error.message))
   }
 
   decodeAt(place, paint) {
@@ -261,7 +277,7 @@ export class LatentMap {
   }
 
   // A point near the click is pinned itself; otherwise the place is.
-  async pin(place) {
+  async pin(place, released = performance.now()) {
     if (!this.family || !this.decoder) return
     const { dimensions, model, most_pins, keep } = this.data
     const row = this.pointAt(place)
@@ -273,6 +289,8 @@ export class LatentMap {
     const kind = row < 0 ? "generated" : "real"
     const pins = [...this.pins.value, { kind, row, z, label: "", variance: null }]
     this.pins.change(pins.slice(-most_pins))
+    this.answer.show({ row, z, approximate }, released).catch((error) => this.note(error.message))
+    globalThis.latentLead?.pinned(this.data.view, { row, z, approximate })
     this.layers.drawOverlay()
     if (keep === "pinned") this.setFamily()
     this.status.say(row < 0 ? "Pinned a generated picture." : `Pinned ${this.names.of(row)}.`)

@@ -34,6 +34,13 @@ export class Tiles {
     return Promise.all(rows.map((row) => this.asked.get(row)))
   }
 
+  // Whether the pictures of these rows are there already.
+  has(rows) {
+    const { atlas } = this.map.data
+    if (this.url !== atlas.url) return false
+    return atlas.whole ? Boolean(this.sheet) : rows.every((row) => this.places.has(row))
+  }
+
   load(url, rows = null) {
     return new Promise((resolve) => {
       const image = new Image()
