@@ -5,9 +5,17 @@ Only the presenter has this page. Whoever comes by the link explores, and change
 
 import streamlit as st
 
+from pages.ui.room.questions import show_questions
 from pages.ui.shared import permissions, share
 
 st.title("Room", anchor=False)
+if permissions.for_one_person():
+    st.info(
+        "This server is for one person. `make present` or `latent-space-explorer --present` "
+        "starts one for a room: everybody explores, and you present.",
+        icon=":material/groups:",
+    )
+    st.stop()
 if not permissions.explain("has this page"):
     st.stop()
 link = share.room_link()
@@ -23,7 +31,8 @@ with right:
     )
     if share.is_local(link):
         st.info(
-            "This address works on this computer only. Start the app with `make present` or "
-            "`latent-space-explorer --present` to serve the network.",
+            "This address works on this computer only. `make present` serves the network.",
             icon=":material/lan:",
         )
+st.subheader("Ask the room", anchor=False)
+show_questions()

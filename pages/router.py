@@ -10,6 +10,7 @@ from streamlit.runtime.scriptrunner import StopException, get_script_run_ctx
 
 from pages.ui.components.address import write_address
 from pages.ui.components.drawer import close_drawer
+from pages.ui.components.room import join_room
 from pages.ui.learn.contents import STEPS
 from pages.ui.shared import embedding, links, permissions, share
 from pages.ui.shared.device import on_a_phone
@@ -50,10 +51,15 @@ sections = {
     ]
     for section, entries in (("", PAGES), ("Learn", LEARN))
 }
-if not permissions.for_one_person() and permissions.may_change():
-    about = "The room's link, as a QR code."
-    room = st.Page(here / "room.py", title="Room", icon=":material/groups:", help=about)
-    sections[""].append(room)
+presents = not permissions.for_one_person() and permissions.may_change()
+room = st.Page(
+    here / "room.py",
+    title="Room",
+    icon=":material/groups:",
+    help="The room's link as a QR code, and questions to everybody in it.",
+    visibility="visible" if presents else "hidden",
+)
+sections[""].append(room)
 # The first page lies at the root; its own name leads to it as well.
 sections[""].append(st.Page(here / "map.py", title="Map", url_path="map", visibility="hidden"))
 page = st.navigation(sections, position="top")
@@ -70,6 +76,7 @@ def finish() -> None:
     """What every page ends with."""
     share.fill()
     write_address()
+    join_room()
 
 
 try:

@@ -25,6 +25,7 @@ from starlette.routing import Route
 
 from pages.ui.server.downloads import download_routes
 from pages.ui.server.map_data import map_routes
+from pages.ui.server.room import room_routes
 from pages.ui.server.uploads import upload_routes
 from pages.ui.shared import cache
 from vae.checkpoint import CheckpointError, load_checkpoint
@@ -108,6 +109,7 @@ def live_routes(base: str = "") -> list[Route]:
         Route(f"{live}/decode/{{name:path}}", _answer(_decode), methods=["POST"]),
         *map_routes(live),
         *upload_routes(live),
+        *room_routes(live),
         *download_routes(live),
     ]
 

@@ -1,0 +1,22 @@
+"""What ties a page to its room: the presenter's leads, a pupil's follows and answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pages.ui.components import messages
+from pages.ui.components.base import Component
+from pages.ui.shared import links, permissions
+
+__all__ = ["join_room"]
+
+_ROOM = Component(
+    "room", Path(__file__).with_name("room.js"), messages.RoomData, isolate_styles=False
+)
+
+
+def join_room() -> None:
+    """Ties the page to its room, where the server was started for one."""
+    if not permissions.for_one_person():
+        leads = permissions.may_change()
+        _ROOM.show({"base": links.base_path(), "leads": leads}, key="room")

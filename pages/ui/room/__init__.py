@@ -1,0 +1,1 @@
+"""What only the presenter's page has."""

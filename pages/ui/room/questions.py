@@ -1,0 +1,42 @@
+"""A question to the room: it appears on every page, and the answers as they come."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui.components import address
+from pages.ui.shared import room
+from pages.ui.shared.foreign_text import plain
+
+__all__ = ["show_questions"]
+
+_FIRST = "Which of these two is closer to the first picture in the latent space?"
+
+
+def show_questions() -> None:
+    """Lets the presenter pose a question, and shows what was answered."""
+    with st.form("question", border=False):
+        text = st.text_input("Question", placeholder=_FIRST, max_chars=300)
+        options = st.text_input(
+            "Answers, with | between", "Yes | No | I do not know", max_chars=600
+        )
+        if st.form_submit_button("Ask", icon=":material/send:", type="primary"):
+            given = [option.strip()[:100] for option in options.split("|") if option.strip()]
+            if text.strip() and 2 <= len(given) <= 8:
+                room.ask(text.strip(), given)
+            else:
+                st.error("A question needs a text, and two to eight answers with | between.")
+    address.fragment(_show_answers, run_every=1.0)()
+
+
+def _show_answers() -> None:
+    asked = room.ROOM.question()
+    if asked is None:
+        st.caption("Nobody is asked anything now.")
+        return
+    question, counts = asked
+    total = sum(counts)
+    st.markdown(f"**{plain(question.text, longest=300)}** · {total:,} answered")
+    for option, count in zip(question.options, counts, strict=True):
+        st.progress(count / max(total, 1), f"{plain(option)}: {count:,}")
+    st.button("End the question", icon=":material/close:", on_click=room.end_question)
