@@ -27,6 +27,7 @@ _SAMPLES = 400  # of a decoder that comes alone
 _LARGEST_CODES = 200_000_000  # bytes of a file of codes
 _LARGEST_CODE = 1e6
 _TRIED = 32  # images whose reconstructions are compared
+_SAME = 1e-5  # codes that differ by less than this share of their size are rounding
 _LARGEST_PICTURES = 256_000_000
 
 Tell = Callable[[float, str], None]
@@ -300,6 +301,19 @@ def _told(
         beside = {"log_variance": "mean and log-variance", "deviation": "mean and deviation"}
         told.append(f"The encoder gives {beside.get(config.encoder, f'a {config.encoder}')}.")
     told += config.limits
+    mean = arrays["mean"]
+    if len(mean) > 1 and np.ptp(mean, 0).max() <= _SAME * max(1.0, np.abs(mean).max()):
+        told.append(
+            f"All {len(mean):,} codes are the same: the encoder does not tell these images apart. "
+            "Look at --pixel-range, and whether it was trained on such images."
+        )
+    if config.decoder == "network":
+        z = torch.randn(_TRIED, model.latent_dim, generator=torch.Generator().manual_seed(0))
+        if np.ptp(decode(model, z).numpy(), 0).max() < 1 / 255:
+            told.append(
+                "The decoder gives the same picture for every code drawn from N(0, I): look at "
+                "--output and --pixel-range, and whether the network was trained."
+            )
     if config.decoder == "network" and config.encodes:
         rows = arrays["index"][:_TRIED]
         x = data.images[torch.from_numpy(rows)]

@@ -8,6 +8,7 @@ import numpy as np
 import onnx_models
 import pytest
 import torch
+from onnx import numpy_helper
 
 from vae import list_checkpoints, load_checkpoint, load_dataset
 from vae.__main__ import main
@@ -53,6 +54,24 @@ def test_encoder_and_decoder_become_a_checkpoint(tmp_path, files, capsys):
     z = torch.randn(3, 8)
     assert torch.equal(moved.decoder(z).mean, model.decoder(z).mean)
     assert fingerprint(moved) == fingerprint(model)
+
+
+def test_networks_that_tell_nothing_apart_are_pointed_out(tmp_path):
+    flat = onnx_models.decoder(scale=1e-6)
+    blind = onnx_models.encoder()
+    for initial in blind.graph.initializer:
+        if initial.name == "w":
+            initial.CopyFrom(numpy_helper.from_array(np.zeros((784, 4), "f4"), "w"))
+    good = {"d": onnx_models.decoder(), "e": onnx_models.encoder()}
+    files = onnx_models.write(tmp_path, flat=flat, blind=blind, **good)
+    known = {"dataset": "digits", "tsne": False, "limit": 30}
+    for decoder, encoder, says in [
+        ("flat", "e", {"same picture"}), ("d", "blind", {"codes are the same"}), ("d", "e", set())
+    ]:  # fmt: skip
+        name = f"{decoder}-{encoder}"
+        made = import_networks(files[decoder], files[encoder], name=name, **known)
+        told = " ".join(made.told)
+        assert {s for s in ("same picture", "codes are the same") if s in told} == says, told
 
 
 def test_it_is_not_trained_and_a_changed_file_is_noticed(tmp_path, files, capsys):
