@@ -15,7 +15,7 @@ layout.begin(text)
 counts = text.number("steps")
 with st.container(horizontal=True, vertical_alignment="bottom"):
     space = model_picker.choose_model(lesson("frame")("model"))
-    if not (space.has_prior and space.differentiable) or space.mean.shape[1] < 2:
+    if not (space.has_nats_by_dimension and space.differentiable) or space.mean.shape[1] < 2:
         st.info(text("needs"))
         st.stop()
     steps = st.select_slider(

@@ -17,7 +17,7 @@ layout.begin(text)
 widenings = text.number("widenings")
 with st.container(horizontal=True, vertical_alignment="bottom"):
     space = model_picker.choose_model(lesson("frame")("model"))
-    if not (space.has_prior and space.differentiable) or space.mean.shape[1] < 2:
+    if not (space.has_nats_by_dimension and space.differentiable) or space.mean.shape[1] < 2:
         st.info(text("needs"))
         st.stop()
     row = layout.choose_image(space)

@@ -274,6 +274,9 @@ def _samples(model: WrappedModel, name: str) -> tuple[Dataset, dict[str, np.ndar
             pictures,
             f"{name[:56]}-samples",
             splits=["test"] * _SAMPLES + ["train"],  # an import needs both
+            image_size=(pictures.shape[2], pictures.shape[3]),
+            colour="grey" if pictures.shape[1] == 1 else "colour",
+            exact=True,
             licence=f"Decoded by {name} from draws of N(0, I)",
         )
     except DatasetError as error:

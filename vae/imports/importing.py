@@ -20,7 +20,7 @@ from ..datasets.base import SPLITS, DatasetError, Progress
 from .exporting import check_options, import_exported, is_exported
 from .observing import broken_pictures, check_enough, constant_columns, observations
 from .opening import label_of, open_source, source_stamp
-from .planning import Options, label_column, plan_images
+from .planning import STEP, Options, label_column, plan_images
 from .reading import BrokenPictures, PixelFile, read_pictures
 from .source import Column, Source, natural, shown
 from .splits import split_rows
@@ -143,6 +143,7 @@ def import_images(
     image_size: int | tuple[int, int] | None = None,
     colour: str | None = None,
     fit: str = "crop",
+    exact: bool = False,
     licence: str = "Your own pictures",
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -164,6 +165,7 @@ def import_images(
         image_size: as for `import_source`.
         colour: as for `import_source`.
         fit: as for `import_source`.
+        exact: whether sides stay as they are that networks with convolutions cannot halve twice.
         licence: licence and source of the images.
         progress: as for `import_source`.
         cancelled: as for `import_source`.
@@ -180,7 +182,7 @@ def import_images(
     check_name(name)
     source = source_of_images(images, labels, classes, attributes, splits, names, licence)
     options = Options(image_size, colour, fit)
-    return _import(source, name, options, "", progress, cancelled)
+    return _import(source, name, options, "", progress, cancelled, step=1 if exact else STEP)
 
 
 def _import(
@@ -191,13 +193,14 @@ def _import(
     progress: Progress | None,
     cancelled: Callable[[], bool] | None,
     where: dict[str, Any] | None = None,
+    step: int = STEP,
 ) -> ImportedDataset:
     stated = json.loads(json.dumps(asdict(options) | (where or {})))
     for version in reversed(list_versions(name)):
         known = find_dataset(f"{name}@{version}")
         if stamp and known.card["stamp"] == stamp and known.card["options"] == stated:
             return replace(known, told=("These pictures are imported already.",))
-    plan, notices = plan_images(source, options)
+    plan, notices = plan_images(source, options, step)
     expected, _ = split_rows(source.names, source.splits)
     order = sorted(range(len(source.names)), key=lambda i: (SPLITS.index(expected[i]), i))
     with unfinished(name) as (folder, keep):

@@ -70,8 +70,8 @@ def label_column(columns: Sequence[Column]) -> list[str | None]:
     return []
 
 
-def plan_images(source: Source, options: Options) -> tuple[Fit, list[str]]:
-    """Chooses the shape of the images.
+def plan_images(source: Source, options: Options, step: int = STEP) -> tuple[Fit, list[str]]:
+    """Chooses the shape of the images, whose sides are multiples of `step`.
 
     Returns:
         The way from a picture to an image, with three channels unless grey is wanted, and messages
@@ -85,7 +85,7 @@ def plan_images(source: Source, options: Options) -> tuple[Fit, list[str]]:
         size = _common_size(source)
         own = size is not None
         wanted = (size[1], size[0]) if size else (DEFAULT_SIDE, DEFAULT_SIDE)
-    sides = tuple(max(SMALLEST, -(-side // STEP) * STEP) for side in wanted)
+    sides = tuple(max(SMALLEST, -(-side // step) * step) for side in wanted)
     if sides != wanted:
         notices.append(
             f"{wanted[1]}×{wanted[0]} pixels become {sides[1]}×{sides[0]}"

@@ -168,7 +168,11 @@ def _chart(kind: str, space: LatentSpace, weights: np.ndarray, here: slice) -> N
     import plotly.graph_objects as go
 
     unit = (
-        "share of variance" if kind == "principal" else "nats" if space.has_prior else "variance"
+        "share of variance"
+        if kind == "principal"
+        else "nats"
+        if space.has_nats_by_dimension
+        else "variance"
     )
     chosen = np.zeros(len(weights), dtype=bool)
     chosen[here] = True

@@ -127,6 +127,11 @@ class LatentSpace:
         return self.model.config.has_prior
 
     @property
+    def has_nats_by_dimension(self) -> bool:
+        """Whether the KL is a sum over dimensions: to N(0, I), not to a learned mixture."""
+        return self.variational and self.has_prior
+
+    @property
     def prior(self) -> str:
         """The prior, for a person; "" for a standard autoencoder."""
         if components := self.model.config.prior_components:
@@ -184,7 +189,7 @@ class LatentSpace:
     @functools.cached_property
     def information(self) -> np.ndarray:
         """`(D,)` mean KL of each dimension in nats; variance where there is none."""
-        if not self.has_prior:
+        if not self.has_nats_by_dimension:
             return self.mean.var(0)
         deviation = torch.from_numpy(self.variance).sqrt()
         posterior = Independent(Normal(torch.from_numpy(self.mean), deviation), 1)

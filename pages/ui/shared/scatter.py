@@ -51,7 +51,7 @@ def first_axes(space: LatentSpace) -> tuple[int, int]:
 
 def axis_name(space: LatentSpace, k: int) -> str:
     """A latent dimension with what it carries."""
-    unit = "nats" if space.has_prior else "variance"
+    unit = "nats" if space.has_nats_by_dimension else "variance"
     return f"z{k + 1} · {space.information[k]:.2f} {unit}"
 
 

@@ -99,6 +99,22 @@ def test_a_decoder_alone_is_shown_with_its_samples(files):
         model.encoder(shown[:1])
 
 
+@pytest.mark.parametrize("image", [(1, 90, 70), (3, 30, 35)])
+def test_the_samples_of_a_decoder_have_its_shape_whatever_it_is(tmp_path, image):
+    decoder = onnx_models.decoder(image=image, scale=0.3)
+    if image[0] == 3:  # pictures without colour
+        weights = {i.name: i for i in decoder.graph.initializer}
+        for name in "wb":
+            array = numpy_helper.to_array(weights[name])
+            grey = np.tile(array[..., : array.shape[-1] // 3], 3)
+            weights[name].CopyFrom(numpy_helper.from_array(grey, name))
+    files = onnx_models.write(tmp_path, d=decoder)
+    import_networks(files["d"], name="odd", image_shape=image, tsne=False)
+    card = load_card("odd")
+    assert load_dataset(card["dataset"], card["split"]).images.shape[1:] == image
+    assert load_checkpoint("odd").image_shape == image
+
+
 def test_codes_of_a_file_take_the_place_of_an_encoder(tmp_path, files):
     z = np.random.default_rng(0).standard_normal((50, 8)).astype("f4")
     np.savez(tmp_path / "codes.npz", mean=z, index=np.arange(50)[::-1])
