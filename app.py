@@ -20,11 +20,13 @@ from starlette.middleware import Middleware
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
+from pages.ui.server import settings
 from pages.ui.server.doors import Doors, from_environment
 from pages.ui.server.presenter import PresenterLink
 from pages.ui.server.session_messages import OwnSessionOnly
 from pages.ui.shared import permissions
 
+settings.read_environment()
 _BASE = st.get_option("server.baseUrlPath").strip("/")
 
 
