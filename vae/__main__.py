@@ -86,7 +86,7 @@ def _train(options: argparse.Namespace) -> int:
         return 0 if status.state in ("finished", "stopped") else 1
     print(
         f"{options.out}: {status.message}",
-        file=sys.stderr if options.json or status.state == "failed" else sys.stdout,
+        file=sys.stderr if options.json or status.state in ("failed", "diverged") else sys.stdout,
     )
     if options.json:
         print(json.dumps({"folder": options.out, "state": status.state, "step": status.step}))

@@ -79,6 +79,7 @@ State = Literal[
     "finished",
     "stopped",
     "failed",
+    "diverged",
     "interrupted",
 ]
 _MODEL = TypedDict("_MODEL", get_type_hints(VAEConfig), total=False)  # type: ignore[misc]
@@ -175,8 +176,8 @@ class Status:
 
     Args:
         state: `waiting`, `starting`, `running`, `paused`, `finishing`, `fitting` (the distribution
-            of the codes), `finished`, `stopped`, `failed`, or `interrupted` if its process ended
-            unexpectedly.
+            of the codes), `finished`, `stopped`, `failed`, `diverged` if its objective grew
+            without bound, or `interrupted` if its process ended unexpectedly.
         message: message for visitors.
         step: number of steps taken.
         steps: total number of steps.

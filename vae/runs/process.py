@@ -202,7 +202,7 @@ def _plan(folder: str | Path, config: RunConfig | None, resume: bool) -> RunConf
                 "others out, or choose another folder."
             )
         return saved
-    failed = never and not trained and read_status(folder).state == "failed"
+    failed = never and not trained and read_status(folder).state in ("failed", "diverged")
     if file.exists() and not failed:
         raise RunError(
             f"{folder} holds a run already. Add --resume to resume it, or choose another folder."

@@ -32,7 +32,7 @@ from ..model import VAE
 from ..schema import Count, Number, Positive, SchemaError, convert
 from ..training.data import in_memory, steps_per_epoch
 from ..training.distributed import Group, join, leave
-from ..training.loop import Progress, TrainingState, train
+from ..training.loop import Diverged, Progress, TrainingState, train
 from ..training.precision import resolve_precision
 from .best import BestEpoch
 from .epochs import forget_epochs, keep_epoch
@@ -40,6 +40,7 @@ from .folder import (
     Control,
     RunConfig,
     RunError,
+    State,
     Status,
     not_fitted,
     read_changes,
@@ -212,7 +213,8 @@ class _Trainer:
         except _Stopped:
             self.say("stopped", "Stopped. It can be resumed where it was saved.")
         except BaseException as error:
-            self.say("failed", explain(error) + self._kept_notice())
+            state: State = "diverged" if isinstance(error, Diverged) else "failed"
+            self.say(state, explain(error) + self._kept_notice())
             if not isinstance(error, ValueError | OSError | MemoryError):
                 with (
                     contextlib.suppress(OSError),
@@ -297,6 +299,7 @@ class _Trainer:
                 self._window.append(progress)
                 ended = progress.step % per_epoch == 0
                 if ended and snapshots is not None:  # before the state from which it is resumed
+                    self._check_weights(model)
                     snapshots.take(model, progress.step // per_epoch)
                     keep_epoch(self.folder, model, progress.step // per_epoch, self._full_card())
                 if ended or progress.step % every == 0:
@@ -486,6 +489,7 @@ class _Trainer:
     def _save(self, model: VAE) -> None:
         if not self.group.writes:
             return
+        self._check_weights(model)
         tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
         for kind in ("exp_avg", "exp_avg_sq"):
             moments = enumerate(getattr(self.state, kind))
@@ -502,6 +506,14 @@ class _Trainer:
         )
         save_own_checkpoint(model, self.folder, self._full_card())
         self._saved = time.monotonic()
+
+    def _check_weights(self, model: VAE) -> None:
+        """Refuses weights that no file can hold, before the last good ones are replaced."""
+        if not all(torch.isfinite(p.detach().half()).all() for p in model.parameters()):
+            raise Diverged(
+                f"Training diverged at step {self.state.step}: weights no longer fit 16 bits. "
+                "Train again with a lower learning rate."
+            )
 
     def _full_card(self) -> dict[str, Any]:
         return self._card | {"step": self.state.step, "seconds": round(self.seconds, 1)}

@@ -23,13 +23,18 @@ from .heldout import Heldout, evaluate_heldout
 from .precision import resolve_precision
 from .start import start_at_average, start_at_images
 
-__all__ = ["Progress", "TrainingError", "TrainingState", "train"]
+__all__ = ["Diverged", "Progress", "TrainingError", "TrainingState", "train"]
 
+LARGEST_KL = 1e6  # nats per image; 8-bit images of 64 × 64 in colour take 7e4 as they are
 CLIP_STEPS = 1_000  # 1 / (1 − β₂): the memory of Adam's second moment
 
 
 class TrainingError(ValueError):
     """Training cannot continue; the message gives the reason and the remedy."""
+
+
+class Diverged(TrainingError):
+    """The objective grew without bound; the message names the step."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,8 @@ def train(
         workers: processes that prefetch images which are not in memory.
 
     Raises:
-        TrainingError: if there are no images, or the objective is no longer finite.
+        TrainingError: if there are no images.
+        Diverged: if the objective is no longer finite, or its KL above `LARGEST_KL`.
         ConfigError: if the device does not support the configured precision.
         DatasetError: if an image cannot be read.
     """
@@ -184,6 +190,8 @@ def train(
             reconstruction_sum, kl_sum = group.sum(totals).tolist()
             if not math.isfinite(reconstruction_sum):
                 raise _not_finite(state.step)
+            if beta > 0 and kl_sum / images_seen > LARGEST_KL:
+                raise _diverged(state.step, f"the KL is {kl_sum / images_seen:.1e} nats per image")
             speed = images_seen / max(time.perf_counter() - since, 1e-9)
             measured = None
             if ended and heldout is not None and group.writes:
@@ -272,8 +280,12 @@ def _share_sigma(model: VAE) -> None:
     bias.grad[half:] = bias.grad[half:].mean()
 
 
-def _not_finite(step: int) -> TrainingError:
-    return TrainingError(
-        f"The objective or its gradient is not finite at step {step}. "
-        "Lower the learning rate, or raise sigma_floor."
+def _not_finite(step: int) -> Diverged:
+    return _diverged(step, "the objective or its gradient is not finite")
+
+
+def _diverged(step: int, why: str) -> Diverged:
+    return Diverged(
+        f"Training diverged at step {step}: {why}. Train again with a lower learning rate, or a "
+        "larger sigma_floor."
     )

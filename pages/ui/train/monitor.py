@@ -48,6 +48,7 @@ _ICONS = {
     "finished": ":material/check_circle:",
     "stopped": ":material/stop_circle:",
     "failed": ":material/error:",
+    "diverged": ":material/trending_up:",
     "interrupted": ":material/power_off:",
 }
 _GLOSSARY = ("ELBO", "reconstruction", "KL", "beta", "active unit", "rate and distortion")
@@ -308,7 +309,7 @@ def _show_status(status: Status, config: RunConfig) -> None:
     if status.seconds_left and status.live:
         facts.append(f"about {time_words(status.seconds_left)} left")
     line = f"{_ICONS[status.state]} **{status.state.capitalize()}.** "
-    if status.state in ("failed", "interrupted"):
+    if status.state in ("failed", "diverged", "interrupted"):
         st.error(f"{status.state.capitalize()}. {message(status.message)}")
     elif status.state == "stopped":
         st.markdown(f"{_ICONS[status.state]} {message(status.message)} " + " · ".join(facts))

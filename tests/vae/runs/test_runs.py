@@ -40,6 +40,7 @@ from vae.runs.folder import (
 from vae.runs.manager import delete_run, export_run, list_runs, save_run
 from vae.runs.setup import estimate
 from vae.runs.snapshots import list_snapshots, read_snapshot
+from vae.training import loop
 
 
 def test_what_was_left_out_is_said_when_a_run_ends_and_on_its_card(tmp_path):
@@ -240,7 +241,27 @@ def test_failures_are_sentences(tmp_path, monkeypatch):
 
     rate = replace(CONFIG, model=MODEL | {"likelihood": "gaussian_fixed", "sigma": 1e-30})
     status = train(tmp_path / "b", rate)
-    assert status.state == "failed" and "not finite" in status.message
+    assert status.state == "diverged" and "step 1" in status.message
+    assert "not finite" in status.message and "lower learning rate" in status.message
+
+
+@pytest.mark.parametrize("how", ["its KL", "its weights"])
+def test_a_run_that_diverges_names_the_step_and_keeps_its_last_checkpoint(
+    tmp_path, monkeypatch, how
+):
+    def control(step: int) -> Control:
+        if step == 10 and how == "its KL":
+            monkeypatch.setattr(loop, "LARGEST_KL", 1e-9)
+        if step == 10 and how == "its weights":
+            monkeypatch.setattr(loop, "adam_step", lambda p, *rest: p[-1].data.fill_(1e5))
+        return Control()
+
+    status = train(tmp_path, CONFIG, control=control)
+    assert status.state == "diverged" and "lower learning rate" in status.message
+    assert ("step 11: the KL is" if how == "its KL" else "step 16: weights") in status.message
+    assert "last good checkpoint is kept" in status.message
+    assert load_card(tmp_path)["step"] == 8 and load_checkpoint(tmp_path)
+    assert read_metrics(tmp_path)[0][-1]["step"] >= 8
 
 
 def read_heartbeat(folder: Path) -> float:
