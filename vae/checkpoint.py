@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import struct
 from collections.abc import Collection
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from .config import ConfigError, VAEConfig
-from .files import check_output_folder, write_file
+from .files import check_output_folder, read_file, refusals_as, write_file
 from .locations import NAME, all_checkpoints, data_folder, is_checkpoint
 from .model import VAE, Decoder
 from .schema import SchemaError, decode
@@ -23,6 +24,7 @@ from .schema import SchemaError, decode
 __all__ = [
     "CheckpointError",
     "check_arrays",
+    "delete_checkpoint",
     "find_checkpoint",
     "load_card",
     "load_checkpoint",
@@ -185,8 +187,28 @@ def rename_checkpoint(name: str, new: str) -> Path:
         )
     if os.path.lexists(place / new) or any(c.name == new for c in all_checkpoints()):
         raise CheckpointError(f"{new} is the name of another model: take another one.")
-    os.rename(place / name, place / new)
+    with refusals_as(CheckpointError):
+        os.rename(place / name, place / new)
     return place / new
+
+
+def delete_checkpoint(name: str) -> None:
+    """Deletes a checkpoint that a visitor saved or imported.
+
+    Args:
+        name: name listed by `list_checkpoints`, of one in the data folder's `checkpoints/`.
+
+    Raises:
+        CheckpointError: if there is no such checkpoint, or the system does not let it be deleted.
+    """
+    place = data_folder() / "checkpoints"
+    if not NAME.fullmatch(name) or not is_checkpoint(place / name):
+        raise CheckpointError(f"There is no model {name!r} that could be deleted.")
+    with refusals_as(CheckpointError):
+        if (place / name).is_symlink():  # somebody put it there: what it leads to is theirs
+            (place / name).unlink()
+        else:
+            shutil.rmtree(place / name)
 
 
 def load_checkpoint(folder: str | Path) -> VAE:
@@ -309,7 +331,7 @@ def load_card(folder: str | Path) -> dict[str, Any]:
     if not file.exists():
         return {}
     try:
-        content = file.read_bytes()
+        content = read_file(file)
         return decode(content) | decode(content, _Card)
     except (OSError, SchemaError) as error:
         raise CheckpointError(

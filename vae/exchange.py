@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ from filelock import FileLock
 
 from .checkpoint import CheckpointError, find_checkpoint, load_card, load_checkpoint, load_codes
 from .datasets import DatasetError, dataset_names, is_path
-from .files import new_archive, write_file
+from .files import is_full, new_archive, refusals_as, write_file
 from .imported_models.networks import try_network
 from .imports import export_dataset, find_dataset, import_source
 from .imports.writing import remove_leftovers
@@ -125,7 +126,7 @@ def new_checkpoint(name: str) -> Iterator[tuple[Path, Path]]:
         The folder to write into, and the one that it will be.
 
     Raises:
-        CheckpointError: if the name is taken or cannot be used.
+        CheckpointError: if the name is taken or cannot be used, or nothing can be written.
     """
     if not NAME.fullmatch(name):
         raise CheckpointError(
@@ -135,18 +136,21 @@ def new_checkpoint(name: str) -> Iterator[tuple[Path, Path]]:
     if name in {checkpoint.name for checkpoint in list_checkpoints()}:
         raise CheckpointError(_taken(name))
     place = data_folder() / "checkpoints"
-    place.mkdir(parents=True, exist_ok=True)
-    remove_leftovers()
     folder = place / f".{name}.{uuid.uuid4().hex}.importing"
     lock = FileLock(f"{folder}.lock")
-    with lock:
+    with refusals_as(CheckpointError), contextlib.ExitStack() as held:
+        place.mkdir(parents=True, exist_ok=True)
+        remove_leftovers()
+        held.enter_context(lock)
         folder.mkdir()
         try:
             yield folder, place / name
             try:
                 folder.rename(place / name)
-            except OSError:  # somebody was faster
-                raise CheckpointError(_taken(name)) from None
+            except OSError:
+                if not (place / name).exists():
+                    raise
+                raise CheckpointError(_taken(name)) from None  # somebody was faster
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             Path(lock.lock_file).unlink(missing_ok=True)
@@ -187,6 +191,8 @@ def _unpack(file: Path, folder: Path, progress: Callable[[float, str], None]) ->
                         out.write(part)
                         progress(0.5 * done / max(size, 1), f"unpacking {base}")
     except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        if is_full(error):
+            raise
         raise CheckpointError(
             f"{file.name} is no zip archive that can be read ({error})."
         ) from error

@@ -1,30 +1,96 @@
-"""Writing files: atomically, and never over files of somebody else."""
+"""Files: written whole or not at all, and never over somebody else's; read within bounds."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 __all__ = [
     "OutputError",
     "check_output_file",
     "check_output_folder",
+    "explain_refusal",
+    "is_full",
     "is_unfinished",
     "new_archive",
+    "open_regular",
+    "read_file",
+    "refusals_as",
     "remove_unfinished",
     "write_file",
 ]
 
+_BINARY = getattr(os, "O_BINARY", 0)
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}\.unfinished")
 
 
 class OutputError(ValueError):
     """A path that must not be written to; the message says what is there and what to do."""
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a disk is full, a quota used up, or a file too large."""
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return isinstance(error, OSError) and error.errno in full
+
+
+def explain_refusal(error: OSError) -> str:
+    """A sentence on what the operating system refused, and on what to do."""
+    if is_full(error):
+        return "The disk is full. Free some space, then try again."
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return (
+            f"{error.filename or 'A file'} cannot be changed ({error.strerror}). Whoever runs the "
+            "app can allow it, or set LATENT_DATA to another folder."
+        )
+    return f"{error.filename or 'A file'} cannot be used ({error.strerror or error})."
+
+
+@contextmanager
+def refusals_as(kind: type[ValueError]) -> Iterator[None]:
+    """Raises what the operating system refuses, in the block or function, as an error of a kind.
+
+    Args:
+        kind: error whose message is for visitors.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise kind(explain_refusal(error)) from error
+
+
+def open_regular(file: Path) -> BinaryIO:
+    """Opens a file for reading; a pipe or a device, on which one could wait for ever, is refused.
+
+    Raises:
+        OSError: if it cannot be opened, or is no regular file.
+    """
+    stream = open(os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY), "rb")
+    if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        return stream
+    stream.close()
+    raise OSError(errno.EINVAL, "it is no regular file", str(file))
+
+
+def read_file(file: Path, most: int = 100_000_000) -> bytes:
+    """Reads a file of at most so many bytes.
+
+    Raises:
+        OSError: if it cannot be read, is no regular file, or has more bytes.
+    """
+    with open_regular(file) as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EINVAL, f"it has more than {most:,} bytes", str(file))
+    return content
 
 
 def write_file(file: Path, content: bytes) -> None:
@@ -59,17 +125,18 @@ def new_archive(file: str | Path) -> Iterator[zipfile.ZipFile]:
         file: path of a new file, whose folder is created if missing.
 
     Raises:
-        OutputError: if the file exists already.
+        OutputError: if the file exists already, or nothing can be written.
     """
     file = check_output_file(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}.unfinished")
-    try:
-        with zipfile.ZipFile(temporary, "x", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            yield archive
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with refusals_as(OutputError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with zipfile.ZipFile(temporary, "x", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+                yield archive
+            temporary.replace(file)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def is_unfinished(file: Path) -> bool:

@@ -10,8 +10,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from ..datasets.base import SPLITS, DatasetError, Progress
-from ..files import new_archive, write_file
-from ..schema import SchemaError, decode
+from ..files import is_full, new_archive, read_file, write_file
+from ..schema import SchemaError, convert, decode
 from .planning import Options
 from .store import (
     ImportedDataset,
@@ -160,6 +160,8 @@ def unpack_exported(
                         if cancelled and cancelled():
                             raise Cancelled("The import was cancelled; nothing was kept.")
     except (OSError, zipfile.BadZipFile, RuntimeError, KeyError) as error:
+        if is_full(error):
+            raise
         raise DatasetError(f"{path} is damaged ({error}). Export it again.") from error
     write_file(folder / "card.json", _without_place(folder / "card.json"))
     found = read_import(folder, name)
@@ -177,9 +179,10 @@ def _without_place(file: Path) -> bytes:
         DatasetError: if the card is damaged.
     """
     try:
-        card = decode(file.read_bytes(), dict[str, Any])
-    except SchemaError as error:
+        card = decode(read_file(file), dict[str, Any])
+        options = convert(card.get("options"), dict[str, Any] | None) or {}
+    except (OSError, SchemaError) as error:
         raise DatasetError(f"{file.name} is damaged ({error}). Export it again.") from error
-    options = {k: v for k, v in dict(card.get("options") or {}).items() if k != "labels"}
+    options = {k: v for k, v in options.items() if k != "labels"}
     named = {"source": PurePath(str(card.get("source", ""))).name, "stamp": "", "options": options}
     return json.dumps(card | named, ensure_ascii=False, indent=1).encode()

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from ..datasets.base import SPLITS, DatasetError, Progress
+from ..files import refusals_as
 from .exporting import check_options, import_exported, is_exported
 from .observing import broken_pictures, check_enough, constant_columns, observations
 from .opening import label_of, open_source, source_stamp
@@ -42,6 +43,7 @@ __all__ = [
 ]
 
 
+@refusals_as(DatasetError)
 def import_source(
     source: str | Path,
     name: str,
@@ -131,6 +133,7 @@ def name_for(source: str | Path) -> str:
     return stem  # never reached: numbers do not end
 
 
+@refusals_as(DatasetError)
 def import_images(
     images: Any,
     name: str,

@@ -12,7 +12,7 @@ from typing import Any
 from filelock import FileLock
 
 from ..datasets.base import DatasetError
-from ..files import write_file
+from ..files import read_file, refusals_as, write_file
 from ..locations import data_folder
 from ..schema import SchemaError, decode
 from .store import (
@@ -27,6 +27,7 @@ from .store import (
 __all__ = ["delete_dataset", "rename_dataset", "runs_that_need"]
 
 
+@refusals_as(DatasetError)
 def rename_dataset(name: str, new: str) -> None:
     """Renames an import; runs and checkpoints that name it find it still.
 
@@ -45,6 +46,7 @@ def rename_dataset(name: str, new: str) -> None:
         os.rename(place / name, place / new)
 
 
+@refusals_as(DatasetError)
 def delete_dataset(name: str) -> None:
     """Deletes an import with all its versions; `runs_that_need` tells who misses it.
 
@@ -87,7 +89,7 @@ def runs_that_need(name: str) -> list[str]:
 
 def _dataset_of(file: Path) -> str:
     try:
-        described = decode(file.read_bytes(), dict[str, Any])
+        described = decode(read_file(file), dict[str, Any])
     except (OSError, SchemaError):
         return ""
     return str(described.get("dataset", ""))

@@ -87,11 +87,11 @@ class PixelFile:
     def close(self) -> None:
         """Writes the number of images and closes the file."""
         if not self._stream.closed:
-            self._flush()
-            self._header()
-            self._stream.flush()
-            os.fsync(self._stream.fileno())
-            self._stream.close()
+            with self._stream:
+                self._flush()
+                self._header()
+                self._stream.flush()
+                os.fsync(self._stream.fileno())
 
     def _flush(self) -> None:
         if self._waiting:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..checkpoint import CheckpointError, read_tensors
 from ..datasets.base import SPLITS, Dataset, DatasetError, Images
+from ..files import read_file
 from ..locations import NAME, data_folder
 from ..schema import Count, Number, SchemaError, decode
 from .source import Column
@@ -45,6 +46,7 @@ __all__ = [
 ]
 
 FORMAT = 1
+_MOST_NAMES = 1_000_000_000  # bytes
 _VERSION = re.compile(r"[1-9][0-9]{0,5}")
 
 
@@ -308,7 +310,7 @@ def all_names(dataset: ImportedDataset) -> list[str]:
     """
     file = dataset.folder / "names.json"
     try:
-        names = decode(file.read_bytes(), list[str])
+        names = decode(read_file(file, _MOST_NAMES), list[str])
         if len(names) != dataset.card["count"]:
             raise SchemaError(f"it holds {len(names)} names, not {dataset.card['count']}")
     except (OSError, SchemaError) as error:
@@ -337,7 +339,7 @@ def all_columns(dataset: ImportedDataset) -> list[Column]:
 def former_names(folder: Path) -> list[str]:
     """The names that the import in a folder had before it was renamed."""
     try:
-        return decode((folder / "former.json").read_bytes(), list[str])
+        return decode(read_file(folder / "former.json"), list[str])
     except (OSError, SchemaError):
         return []
 
@@ -353,7 +355,7 @@ def present_name(name: str) -> str:
 def _read_card(folder: Path) -> dict[str, Any]:
     file = folder / "card.json"
     try:
-        card: dict[str, Any] = dict(decode(file.read_bytes(), _Card))
+        card: dict[str, Any] = dict(decode(read_file(file), _Card))
     except (OSError, SchemaError) as error:
         raise DatasetError(
             f"{file} cannot be used ({error}). Import the pictures again."

@@ -27,7 +27,7 @@ from typing import Any, Literal, Required, TypedDict, get_type_hints
 from filelock import lock_descriptor
 
 from ..config import ConfigError, Fields, VAEConfig
-from ..files import write_file
+from ..files import open_regular, read_file, refusals_as, write_file
 from ..locations import FILES as CHECKPOINT_FILES
 from ..locations import data_folder
 from ..schema import Count, Number, Positive, SchemaError, convert, decode
@@ -60,6 +60,8 @@ __all__ = [
 ]
 
 LONGEST_NOTE = 2_000  # characters
+_MOST = 1_000_000  # bytes of a file that holds one object
+_MOST_METRICS = 100_000_000  # bytes that are read at once
 
 _PROBE = threading.Lock()  # a reader must not mistake the probe of another for the holder
 LIVE = ("waiting", "starting", "running", "paused", "finishing", "fitting")
@@ -259,7 +261,7 @@ def read_config(source: str | Path) -> RunConfig:
     if not file.is_file():
         file /= "config.json"
     try:
-        return RunConfig.from_dict(decode(file.read_bytes()))
+        return RunConfig.from_dict(decode(read_file(file, _MOST)))
     except (FileNotFoundError, NotADirectoryError):
         if Path(source).is_dir():
             raise RunError(f"{source} holds no run: {file.name} is missing.") from None
@@ -278,7 +280,7 @@ def read_status(folder: str | Path) -> Status:
     folder, damage = Path(folder), ""
     file = folder / "status.json"
     try:
-        status = decode(file.read_bytes(), Status)
+        status = decode(read_file(file, _MOST), Status)
     except FileNotFoundError:
         status = Status("starting")
     except (OSError, SchemaError) as error:
@@ -383,12 +385,12 @@ def read_metrics(
     """
     after = after or Position()
     try:
-        with (Path(folder) / "metrics.jsonl").open("rb") as stream:
+        with open_regular(Path(folder) / "metrics.jsonl") as stream:
             file_status = os.fstat(stream.fileno())
             fresh = file_status.st_ino != after.file or file_status.st_size < after.offset
             offset = 0 if fresh else after.offset
             stream.seek(offset)
-            text = stream.read()
+            text = stream.read(_MOST_METRICS)
     except FileNotFoundError:
         return [], Position(), after.offset > 0
     except OSError as error:
@@ -410,7 +412,7 @@ def read_metrics(
 def read_control(folder: str | Path) -> Control:
     """Reads the latest control; invalid values count as absent."""
     try:
-        stored = decode((Path(folder) / "control.json").read_bytes(), Control)
+        stored = decode(read_file(Path(folder) / "control.json", _MOST), Control)
     except (OSError, SchemaError):
         return Control()
     beta, rate = stored.beta, stored.learning_rate
@@ -430,7 +432,7 @@ def read_changes(folder: str | Path) -> list[dict[str, Any]]:
     """
     file = Path(folder) / "changes.jsonl"
     try:
-        lines = file.read_bytes().splitlines()
+        lines = read_file(file).splitlines()
         return [decode(line, _Change) for line in lines]
     except FileNotFoundError:
         return []
@@ -459,7 +461,8 @@ def control(
         learning_rate: peak learning rate from now on.
 
     Raises:
-        RunError: if the folder holds no run, for example because it was deleted.
+        RunError: if the folder holds no run, for example because it was deleted, or the control
+            cannot be written.
     """
     if not is_run(folder):
         raise RunError(f"{folder} holds no run, or no longer one. Choose another run.")
@@ -470,13 +473,14 @@ def control(
         now.beta if beta is None else beta,
         now.learning_rate if learning_rate is None else learning_rate,
     )
-    write_json(Path(folder) / "control.json", asdict(updated))
+    with refusals_as(RunError):
+        write_json(Path(folder) / "control.json", asdict(updated))
 
 
 def read_note(folder: str | Path) -> str:
     """Reads what a visitor noted about a run; empty if there is nothing."""
     try:
-        return (Path(folder) / "note.txt").read_text(encoding="utf-8", errors="replace")
+        return read_file(Path(folder) / "note.txt", _MOST).decode(errors="replace")
     except OSError:
         return ""
 
@@ -494,13 +498,11 @@ def write_note(folder: str | Path, text: str) -> None:
     if not is_run(folder):
         raise RunError(f"{folder} holds no run, or no longer one. Choose another run.")
     file = Path(folder) / "note.txt"
-    try:
+    with refusals_as(RunError):
         if text.strip():
-            write_file(file, text.strip()[:LONGEST_NOTE].encode())
+            write_file(file, text.strip()[:LONGEST_NOTE].encode(errors="replace"))
         else:
             file.unlink(missing_ok=True)
-    except OSError as error:
-        raise RunError(f"{file} cannot be written ({_what(error)}).") from error
 
 
 def write_json(file: Path, value: Any) -> None:

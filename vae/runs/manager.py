@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from ..files import is_unfinished, write_file
+from ..files import explain_refusal, is_unfinished, refusals_as, write_file
 from ..locations import FILES as CHECKPOINT_FILES
 from ..locations import NAME, data_folder, list_checkpoints
 from .epochs import forget_epochs
@@ -92,12 +93,17 @@ def start_run(config: RunConfig, name: str | None = None) -> Run:
             time.
 
     Raises:
-        RunError: if the queue is full, or the name is taken or invalid.
+        RunError: if the queue is full, the name is taken or invalid, or nothing can be written.
     """
     with _ticket(TRAIN) as ticket:
         folder = _new_folder(runs_folder(), name or _new_name(config))
-        write_json(folder / "config.json", config.to_dict())
-        _launch(folder, ticket)
+        try:
+            write_json(folder / "config.json", config.to_dict())
+            _launch(folder, ticket)
+        except BaseException:
+            with suppress(OSError):
+                _remove_run_files(folder)
+            raise
     return Run(folder.name, folder)
 
 
@@ -109,11 +115,15 @@ def resume_run(folder: str | Path) -> None:
     """
     if read_status(folder).live:
         raise RunError("This run is running already. Wait for it, or stop it.")
+    folder = Path(folder)
     check_files(folder)
     read_config(folder)
-    with _ticket(TRAIN) as ticket:
-        (Path(folder) / "config.json").touch()  # makes it the latest run
-        _launch(Path(folder), ticket)
+    with _ticket(TRAIN) as ticket, lock(folder / "run.lock") as free:
+        if not free:
+            raise RunError("Somebody else has just begun to work on this run, or to delete it.")
+        read_config(folder)  # again, now that nobody can delete it
+        os.utime(folder / "config.json")  # makes it the latest run
+        _launch(folder, ticket)
 
 
 @contextmanager
@@ -127,7 +137,7 @@ def measure(config: RunConfig) -> Iterator[Measurement]:
         RunError: if the queue is full.
     """
     command = ["-", "--quiet", "--estimate", "--json", "--queue"]
-    with TemporaryFile() as out, TemporaryFile() as errors:
+    with refusals_as(RunError), TemporaryFile() as out, TemporaryFile() as errors:
         with _ticket(ESTIMATE) as ticket:
             process = _start(command, ticket, stdin=subprocess.PIPE, stdout=out, stderr=errors)
         try:
@@ -178,6 +188,7 @@ class Measurement:
             ) from None
 
 
+@refusals_as(RunError)
 def delete_run(folder: str | Path) -> list[str]:
     """Deletes the files that a run has written, and no others.
 
@@ -185,7 +196,8 @@ def delete_run(folder: str | Path) -> list[str]:
         Names of other files, which are left in the folder.
 
     Raises:
-        RunError: if the run is running, or the folder is not a run of the app.
+        RunError: if the run is running, the folder is not a run of the app, or the system does
+            not let it be deleted.
     """
     folder = Path(folder)
     if folder.resolve().parent != runs_folder().resolve() or not folder.is_dir():
@@ -209,7 +221,8 @@ def save_run(folder: str | Path, name: str) -> Path:
         name: name of the checkpoint: letters, digits, dots, dashes.
 
     Raises:
-        RunError: if the run has no checkpoint yet, or the name is taken or invalid.
+        RunError: if the run has no checkpoint yet, the name is taken or invalid, or the
+            checkpoint cannot be written.
     """
     files = [Path(folder) / name for name in CHECKPOINT_FILES]
     files = [file for file in files if file.is_file()]
@@ -217,15 +230,14 @@ def save_run(folder: str | Path, name: str) -> Path:
         raise RunError("This run has not saved a checkpoint yet; wait for its first epoch.")
     if name in {checkpoint.name for checkpoint in list_checkpoints()}:
         raise RunError(f"There is a checkpoint named {name} already; choose another name.")
-    target = _new_folder(data_folder() / "checkpoints", name)
-    try:
-        for file in reversed(files):  # the weights last, with which the folder becomes listed
-            write_file(target / file.name, file.read_bytes())
-    except OSError as error:
-        for file in files:
-            (target / file.name).unlink(missing_ok=True)
-        target.rmdir()
-        raise RunError(f"The checkpoint could not be saved ({error.strerror}).") from error
+    with refusals_as(RunError):
+        target = _new_folder(data_folder() / "checkpoints", name)
+        try:
+            for file in reversed(files):  # the weights last, with which the folder becomes listed
+                write_file(target / file.name, file.read_bytes())
+        except BaseException:
+            shutil.rmtree(target, ignore_errors=True)
+            raise
     return target
 
 
@@ -247,14 +259,14 @@ def _ticket(kind: str) -> Iterator[Ticket]:
     Raises:
         RunError: if the queue is full, or the ticket cannot be written.
     """
-    ticket = take_ticket(kind)
     try:
-        yield ticket
+        ticket = take_ticket(kind)
+        try:
+            yield ticket
+        finally:
+            ticket.close()
     except OSError as error:
-        subject = error.filename or "the process"
-        raise RunError(f"Nothing was started: {subject}: {error.strerror}.") from error
-    finally:
-        ticket.close()
+        raise RunError(f"Nothing was started. {explain_refusal(error)}") from error
 
 
 def _launch(folder: Path, ticket: Ticket) -> None:

@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..files import OutputError, check_output_folder, is_unfinished, remove_unfinished
+from ..files import OutputError, check_output_folder, is_unfinished, read_file, remove_unfinished
 from ..locations import data_folder
 from ..schema import SchemaError, decode
 from .folder import (
@@ -218,7 +218,8 @@ def _is_source(dataset: str, imported: str) -> bool:
     if not version or dataset in (name, imported):
         return bool(version)
     try:
-        card = decode((data_folder() / "datasets" / name / version / "card.json").read_bytes())
+        file = data_folder() / "datasets" / name / version / "card.json"
+        card = decode(read_file(file), dict[str, Any])
     except (OSError, SchemaError):
         return False
     return card.get("source") == os.path.abspath(dataset)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import math
 import os
@@ -22,6 +21,7 @@ from ..code_fitting import IMAGES, plan_fit
 from ..config import ConfigError, VAEConfig
 from ..datasets import Dataset, is_path, load_dataset
 from ..datasets.base import Progress
+from ..files import explain_refusal, is_full
 from ..imports import BrokenPictures, find_import, import_source, name_for
 from ..locations import data_folder
 from ..model import VAE, Decoder
@@ -266,7 +266,7 @@ def _describe_damage(folder: Path, _changed: tuple[int, ...]) -> tuple[str, ...]
 def explain(error: BaseException) -> str:
     """A message that explains why training ended, and what to do."""
     text = str(error)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if is_full(error):
         return "The disk is full. Free some space, then resume."
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and "allocate memory" in text
@@ -275,5 +275,5 @@ def explain(error: BaseException) -> str:
     if isinstance(error, ValueError) and type(error) is not ValueError:
         return text
     if isinstance(error, OSError):
-        return f"{error.filename or 'A file'} cannot be used ({error.strerror or text})."
+        return explain_refusal(error)
     return f"Training ended unexpectedly ({type(error).__name__}: {text[:200]})."

@@ -14,6 +14,7 @@ from pages.ui.shared.concepts import NamedConcept
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
 from vae.concepts.files import Concept, VectorError, pack, read_vectors
+from vae.files import refusals_as
 
 __all__ = ["read", "show_files"]
 
@@ -75,7 +76,7 @@ def read(space: LatentSpace, content: bytes) -> list[Concept]:
     Raises:
         VectorError: if the file is invalid or belongs to another model.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with refusals_as(VectorError), tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "vectors.safetensors"
         file.write_bytes(content)
         try:

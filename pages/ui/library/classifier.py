@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import TypedDict
 
 import streamlit as st
 
@@ -15,10 +16,16 @@ from vae.checkpoint import read_tensors
 from vae.classifier import classifier_file
 from vae.imports import ImportedDataset
 from vae.imports.classifying import ImportClassifier
+from vae.schema import Number, SchemaError, convert
 
 __all__ = ["offer_classifier"]
 
 _SHOWN = 12
+
+
+class _Built(TypedDict, total=False):
+    accuracy: dict[str, Number] | None
+    refused: dict[str, str] | None
 
 
 def offer_classifier(dataset: ImportedDataset) -> None:
@@ -62,15 +69,15 @@ def _train(reference: str, job: jobs.Job) -> ImportClassifier:
 
 
 def _show_accuracy(dataset: ImportedDataset) -> None:
+    file = classifier_file(dataset.reference)
     try:
-        _, metadata = read_tensors(classifier_file(dataset.reference))
-    except CheckpointError as problem:
-        st.error(message(problem))
+        built = convert(read_tensors(file)[1].get("built"), _Built | None) or {}
+    except (CheckpointError, SchemaError) as problem:
+        st.error(f"{message(problem)} Train the classifier of {plain(dataset.name)} again.")
         return
-    built = metadata.get("built") or {}
     accuracy, refused = built.get("accuracy") or {}, built.get("refused") or {}
     shown = list(accuracy.items())
-    listed = " · ".join(f"{plain(name)} {float(share):.0%}" for name, share in shown[:_SHOWN])
+    listed = " · ".join(f"{plain(name)} {share:.0%}" for name, share in shown[:_SHOWN])
     more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
     st.markdown(f"Accuracy on held-out images: {listed}{more}")
     for name, why in list(refused.items())[:_SHOWN]:

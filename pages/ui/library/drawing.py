@@ -22,7 +22,7 @@ from pages.ui.shared.changes import import_images
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.formatting import verbatim
 from vae import DatasetError
-from vae.files import write_file
+from vae.files import explain_refusal, write_file
 from vae.imports import ImportedDataset
 
 __all__ = ["drawings_in", "keep_drawing", "show_drawing", "undo"]
@@ -97,7 +97,11 @@ def _draw(token: str, drawings: list[Path]) -> None:
 
 
 def _keep(token: str, drawn: Tensor, label: str) -> None:
-    keep_drawing(token, drawn, label)
+    try:
+        keep_drawing(token, drawn, label)
+    except OSError as problem:
+        st.toast(message(explain_refusal(problem)), icon=":material/error:")
+        return
     _clear()
 
 
@@ -119,7 +123,11 @@ def undo(token: str) -> None:
     """Removes the drawing of a collection that was kept last."""
     drawings = drawings_in(token)
     if drawings:
-        drawings[-1].unlink()
+        try:
+            drawings[-1].unlink(missing_ok=True)
+        except OSError as problem:
+            st.toast(message(explain_refusal(problem)), icon=":material/error:")
+            return
         _clear()
 
 
@@ -142,11 +150,19 @@ def _show(drawings: list[Path]) -> None:
     st.markdown(f"**{len(drawings):,} drawings**")
     st.caption(" · ".join(f"{plain(label)}: {n}" for label, n in sorted(counts.items())))
     latest = drawings[-_SHOWN:]
-    pixels = torch.from_numpy(_pixels(latest)).float()[:, None] / 255
-    sheet = images.sheet(pixels, min(15, len(latest)))
+    known = _readable(latest)
+    if len(known) < len(latest):
+        st.warning(
+            f"{len(latest) - len(known)} of the latest are no drawings of 28 × 28 grey pixels, "
+            "and are left out. Undo removes them."
+        )
+    if not known:
+        return
+    pixels = torch.from_numpy(np.stack(list(known.values()))).float()[:, None] / 255
+    sheet = images.sheet(pixels, min(15, len(known)))
     st.image(
         images.data_url(sheet, 2 * sheet.shape[1]),
-        alt=f"The latest {len(latest)} drawings: {', '.join(sorted(counts))}",
+        alt=f"The latest {len(known)} drawings: {plain(', '.join(sorted(counts)), 'text')}",
     )
 
 
@@ -189,21 +205,35 @@ def _make(token: str, drawings: list[Path]) -> None:
 
 
 def _import(drawings: list[Path], name: str, job: jobs.Job) -> ImportedDataset:
-    labels = sorted({file.parent.name for file in drawings})
+    known = _readable(drawings)
+    if len(known) < 2:
+        raise DatasetError(f"There are {len(known)} drawings; expected 2 or more.")
+    labels = sorted({file.parent.name for file in known})
     return import_images(
-        _pixels(drawings),
+        np.stack(list(known.values())),
         name,
-        labels=[labels.index(file.parent.name) for file in drawings],
+        labels=[labels.index(file.parent.name) for file in known],
         classes=labels,
-        names=[f"{file.parent.name}/{file.name}" for file in drawings],
+        names=[f"{file.parent.name}/{file.name}" for file in known],
         licence="Drawn by hand in the app",
         progress=job.tell,
         cancelled=job.cancelled,
     )
 
 
-def _pixels(drawings: list[Path]) -> np.ndarray:
-    return np.stack([np.asarray(Image.open(file, formats=["PNG"])) for file in drawings])
+def _readable(drawings: list[Path]) -> dict[Path, np.ndarray]:
+    """The pixels of drawings; a token can be used to upload something else, which is left out."""
+    return {file: x for file in drawings if (x := _pixels(file)) is not None}
+
+
+def _pixels(file: Path) -> np.ndarray | None:
+    try:
+        with Image.open(file, formats=["PNG"]) as picture:
+            if picture.mode != "L" or picture.size != (_SHAPE[2], _SHAPE[1]):
+                return None
+            return np.asarray(picture)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
 
 
 def _zip(drawings: list[Path]) -> bytes:

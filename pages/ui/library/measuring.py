@@ -33,7 +33,7 @@ def offer_measure(name: str, folder: Path, card: dict[str, Any]) -> None:
         show_job(job)
         if job.live:
             return
-    measured = bool(card.get("metrics", {}).get("n"))
+    measured = bool((card.get("metrics") or {}).get("n"))
     if st.button(
         "Measure again" if measured else "Measure",
         key=f"do-{key}",

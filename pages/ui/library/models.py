@@ -129,7 +129,11 @@ def _offer_delete(checkpoint: Checkpoint) -> None:
     ):
         st.write("This deletes the model for all visitors.")
         if st.button("Delete permanently", key=f"delete-{checkpoint.name}", type="primary"):
-            delete_checkpoint(checkpoint)
+            try:
+                delete_checkpoint(checkpoint.name)
+            except CheckpointError as problem:
+                st.error(message(problem))
+                return
             visitor.current().library.message = f"{checkpoint.name} is deleted."
             st.rerun()
 

@@ -6,13 +6,10 @@ it.
 
 from __future__ import annotations
 
-import shutil
-
 from pages.ui.shared.permissions import presenter_only
 from vae import checkpoint, evaluation, exchange, imports
 from vae.imported_models import importing
 from vae.imports import classifying
-from vae.locations import Checkpoint, data_folder
 from vae.runs import folder, manager
 
 __all__ = [
@@ -50,13 +47,7 @@ rename_dataset = presenter_only(imports.rename_dataset)
 delete_dataset = presenter_only(imports.delete_dataset)
 import_model = presenter_only(exchange.import_model)
 import_networks = presenter_only(importing.import_networks)
+delete_checkpoint = presenter_only(checkpoint.delete_checkpoint)
 rename_checkpoint = presenter_only(checkpoint.rename_checkpoint)
 evaluate = presenter_only(evaluation.evaluate)
 classify_import = presenter_only(classifying.classify_import)
-
-
-@presenter_only
-def delete_checkpoint(found: Checkpoint) -> None:
-    """Deletes a model of the data folder; what ships with the app stays."""
-    if found.folder.resolve().parent == (data_folder() / "checkpoints").resolve():
-        shutil.rmtree(found.folder)

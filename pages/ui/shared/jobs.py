@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.ui.shared import permissions
+from vae.files import explain_refusal
 from vae.locations import data_folder
 
 __all__ = ["Cancelled", "Job", "find", "forget", "start"]
@@ -119,6 +120,8 @@ class Job:
                 self.state = "stopped"
             elif isinstance(error, (*self.errors, permissions.NotAllowedError)):
                 self.problem, self.state = str(error), "failed"
+            elif isinstance(error, OSError):
+                self.problem, self.state = explain_refusal(error), "failed"
             else:
                 _log.exception("%s failed", self.title)
                 self.problem = (

@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from vae.files import write_file
+from vae.files import read_file, write_file
 from vae.locations import data_folder
 
 __all__ = ["LARGEST", "MOST_KEPT", "keep", "kept"]
@@ -41,7 +41,7 @@ def kept(name: str) -> str | None:
     if not re.fullmatch("[0-9a-f]{16}", name):
         return None
     try:
-        text = (_folder() / name).read_text(encoding="utf-8")
+        text = read_file(_folder() / name, LARGEST).decode()
         with contextlib.suppress(OSError):  # one that somebody else may only read
             os.utime(_folder() / name)
         return text

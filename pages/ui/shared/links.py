@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from pages.ui.shared import visitor
-from pages.ui.shared.foreign_text import plain
+from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.link_store import keep, kept
 from pages.ui.shared.link_table import TABLE
+from vae.files import explain_refusal
 
 __all__ = [
     "arrive",
@@ -304,11 +305,24 @@ def query() -> list[tuple[str, str]]:
         parameters["model"] = model
     for name, entry in known.address.shown.items():
         text = entry() if callable(entry) else entry
-        if text and len(text) <= _LONGEST:
-            parameters[name] = text
-        elif text and (kept_as := keep(text)) is not None:
-            parameters[name] = f"~{kept_as}"
+        if text and (short := _short(text)) is not None:
+            parameters[name] = short
     return list(parameters.items())
+
+
+def _short(text: str) -> str | None:
+    """A text as an address has it; None where it is too long and nothing can be written."""
+    if len(text) <= _LONGEST:
+        return text
+    try:
+        kept_as = keep(text)
+        return None if kept_as is None else f"~{kept_as}"
+    except OSError as problem:
+        known = visitor.current().address
+        if not known.told_unkept:
+            known.told_unkept = True
+            st.toast(f"Links lack what you made here. {message(explain_refusal(problem))}")
+        return None
 
 
 def compose() -> dict[str, Any]:

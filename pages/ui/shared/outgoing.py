@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 from vae.locations import data_folder
 
-__all__ = ["address_of", "new_file", "served_file"]
+__all__ = ["address_of", "discard", "new_file", "served_file"]
 
 _KEPT = 24 * 3600.0  # seconds
+_SURE = 3600.0  # seconds in which a file stays even where others need the room
+_MOST_TOGETHER = 20_000_000_000  # bytes
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 
@@ -24,6 +28,11 @@ def new_file(name: str) -> Path:
     folder = _place() / secrets.token_hex(16)
     folder.mkdir(parents=True)
     return folder / name
+
+
+def discard(file: Path) -> None:
+    """Gives up the place of a file that could not be made."""
+    shutil.rmtree(file.parent, ignore_errors=True)
 
 
 def address_of(file: Path) -> str:
@@ -44,6 +53,17 @@ def _place() -> Path:
 
 
 def _clean() -> None:
-    for folder in _place().glob("*/"):
-        if _TOKEN.fullmatch(folder.name) and time.time() - folder.stat().st_mtime > _KEPT:
+    """Forgets files of more than a day, and the oldest where all together are too large."""
+    together = 0
+    for made, folder in sorted(_by_age(), reverse=True):
+        together += sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+        age = time.time() - made
+        if age > _KEPT or (age > _SURE and together > _MOST_TOGETHER):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _by_age() -> Iterator[tuple[float, Path]]:
+    for folder in _place().glob("*/"):
+        if _TOKEN.fullmatch(folder.name):
+            with contextlib.suppress(OSError):  # removed meanwhile
+                yield folder.stat().st_mtime, folder

@@ -64,6 +64,7 @@ class Address:
         count: number of changes written.
         arrivals: number of arrivals at an address.
         session: tells this visit from others in the same tab.
+        told_unkept: the visitor knows that links cannot hold everything, for the disk is full.
         share: container of the page's share menu, during a run.
         python: gives the program that computes what the page shows, likewise.
     """
@@ -82,6 +83,7 @@ class Address:
     count: int = 0
     arrivals: int = 0
     session: str = field(default_factory=lambda: secrets.token_hex(8))
+    told_unkept: bool = False
     share: Any = None
     python: Callable[[], str] | None = None
 
