@@ -45,7 +45,8 @@ async def _serve(request: Request) -> Response:
         if not permissions.may_change(request.cookies):
             raise _Refused(403, "In this room the presenter alone imports.")
         folder = incoming.folder_of(request.path_params["token"])
-        if request.headers.get(HEADER) != "1" or folder is None:
+        given = folder is not None and incoming.is_given(folder.name)
+        if request.headers.get(HEADER) != "1" or folder is None or not given:
             raise _Refused(403, "This upload was not begun on a page of the app.")
         if request.method == "DELETE":
             await run_in_threadpool(incoming.remove, folder.name)
@@ -98,6 +99,7 @@ async def _receive(request: Request, folder: Path) -> int:
                     gathered.clear()
             out.write(gathered)
         os.replace(part, target)
+        os.utime(folder)  # it is forgotten a day after it was last touched
     finally:
         part.unlink(missing_ok=True)
     return size

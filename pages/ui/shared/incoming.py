@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import shutil
@@ -17,6 +18,7 @@ __all__ = [
     "clean",
     "files_in",
     "folder_of",
+    "is_given",
     "new_token",
     "remove",
     "room",
@@ -29,14 +31,32 @@ MOST_FILES = 50_000
 _MOST_TOGETHER = 8_000_000_000  # bytes of all that wait here
 _SPARE = 1_000_000_000  # bytes of the disk that are left alone
 _KEPT = 24 * 3600.0  # seconds
+_SURE = 3600.0  # seconds in which an upload stays even where others need the room
+_MOST_TOKENS = 10_000
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _TABLES = (".csv", ".tsv", ".txt")
 _LONGEST, _DEEPEST = 200, 8  # of a part of a path, in bytes; of parts
 
 
+_given: dict[str, None] = {}  # tokens, the oldest first
+
+
 def new_token() -> str:
     """A name that nobody guesses for an upload."""
-    return secrets.token_hex(16)
+    token = secrets.token_hex(16)
+    _given[token] = None
+    for old in list(_given)[:-_MOST_TOKENS]:
+        _given.pop(old, None)
+    return token
+
+
+def is_given(token: str) -> bool:
+    """Whether the app gave a token to a visitor, or has an upload under it: nobody makes one up.
+
+    So what one visit can bring is bounded by the few tokens that it has.
+    """
+    folder = folder_of(token)
+    return token in _given or (folder is not None and folder.is_dir())
 
 
 def folder_of(token: str) -> Path | None:
@@ -94,10 +114,19 @@ def remove(token: str) -> None:
 
 
 def clean() -> None:
-    """Forgets uploads that nobody has touched for a day."""
-    for folder in (data_folder() / "incoming").glob("*/"):
-        if _TOKEN.fullmatch(folder.name) and time.time() - folder.stat().st_mtime > _KEPT:
+    """Forgets uploads that nobody has touched for a day, or for an hour where there is no room."""
+    for touched, folder in sorted(_by_age()):
+        age = time.time() - touched
+        if age > _KEPT or (age > _SURE and room() < LARGEST):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _by_age() -> Iterator[tuple[float, Path]]:
+    """When each upload was last touched."""
+    for folder in (data_folder() / "incoming").glob("*/"):
+        if _TOKEN.fullmatch(folder.name):
+            with contextlib.suppress(OSError):  # removed meanwhile
+                yield folder.stat().st_mtime, folder
 
 
 def _whole(folder: Path) -> Iterator[Path]:

@@ -15,7 +15,7 @@ import pytest
 from starlette.applications import Starlette
 
 from pages.ui.server import uploads
-from pages.ui.shared import incoming
+from pages.ui.shared import incoming, link_store, outgoing
 
 
 @pytest.fixture
@@ -80,6 +80,7 @@ def test_only_pages_of_the_app_may_upload(data, address):
     token = incoming.new_token()
     assert send(address, token, header="")[0] == 403
     assert send(address, "abc")[0] == 403
+    assert send(address, "0" * 32)[0] == 403, "nobody makes a token up"
     assert not (data / "incoming").exists()
 
 
@@ -120,3 +121,37 @@ def test_uploads_that_nobody_touched_for_a_day_are_forgotten(data, address):
     send(address, new)
     assert incoming.files_in(old) == [] and len(incoming.files_in(new)) == 1
     assert isinstance(incoming.folder_of(new), Path)
+
+
+def test_where_there_is_no_room_the_oldest_upload_gives_way_if_nobody_uses_it(
+    data, address, monkeypatch
+):
+    used, idle, new = (incoming.new_token() for _ in range(3))
+    for token in (used, idle):
+        send(address, token, "a.zip", b"x" * 60)
+    ago = time.time() - 2 * 3600
+    os.utime(incoming.folder_of(idle), (ago, ago))
+    monkeypatch.setattr(incoming, "LARGEST", 60)
+    monkeypatch.setattr(incoming, "_MOST_TOGETHER", 150)
+    assert send(address, new, "b.zip", b"x" * 60)[0] == 200
+    assert incoming.files_in(idle) == []
+    assert incoming.files_in(used) and incoming.files_in(new)
+    assert send(address, incoming.new_token(), "c.zip", b"x" * 60)[0] == 413
+
+
+def test_exports_and_links_are_bounded_together(data, monkeypatch):
+    monkeypatch.setattr(outgoing, "_MOST_TOGETHER", 100)
+    files = []
+    for age in (3, 2, 0):
+        files.append(outgoing.new_file("a.zip"))
+        files[-1].write_bytes(b"x" * 60)
+        ago = time.time() - age * 3600
+        os.utime(files[-1].parent, (ago, ago))
+    outgoing.new_file("b.zip")
+    assert [file.exists() for file in files] == [False, False, True]
+    monkeypatch.setattr(link_store, "_MOST_BYTES", 100)
+    names = []
+    for k in range(3):
+        names.append(link_store.keep(f"{k}" * 40))
+        os.utime(data / "links" / names[-1], (k, k))
+    assert [link_store.kept(name) is not None for name in names] == [False, True, True]
