@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -195,7 +196,8 @@ def sent(data: Path):
     app = Starlette(routes=uploads.upload_routes("/live"))
 
     def act() -> str:
-        asyncio.run(app(scope, receive, send))
+        with ThreadPoolExecutor(1) as thread:  # for a browser's loop may run in this one
+            thread.submit(lambda: asyncio.run(app(scope, receive, send))).result()
         return json.loads(b"".join(answer)).get("error", "")
 
     return act

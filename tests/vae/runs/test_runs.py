@@ -356,7 +356,7 @@ def test_a_checkpoint_is_saved_whole_or_not_at_all(finished, data_folder, monkey
         write_file(file, content)
 
     monkeypatch.setattr(manager, "write_file", full)
-    with pytest.raises(RunError, match="No space left"):
+    with pytest.raises(RunError, match="disk is full"):
         save_run(finished, "mine")
     monkeypatch.setattr(manager, "write_file", write_file)
     assert same_weights(finished, save_run(finished, "mine"))
