@@ -15,7 +15,7 @@ import pytest
 from starlette.applications import Starlette
 
 from pages.ui.server import uploads
-from pages.ui.shared import incoming, link_store, outgoing
+from pages.ui.shared import incoming, outgoing
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_where_there_is_no_room_the_oldest_upload_gives_way_if_nobody_uses_it(
     assert send(address, incoming.new_token(), "c.zip", b"x" * 60)[0] == 413
 
 
-def test_exports_and_links_are_bounded_together(data, monkeypatch):
+def test_exports_are_bounded_together(data, monkeypatch):
     monkeypatch.setattr(outgoing, "_MOST_TOGETHER", 100)
     files = []
     for age in (3, 2, 0):
@@ -149,9 +149,3 @@ def test_exports_and_links_are_bounded_together(data, monkeypatch):
         os.utime(files[-1].parent, (ago, ago))
     outgoing.new_file("b.zip")
     assert [file.exists() for file in files] == [False, False, True]
-    monkeypatch.setattr(link_store, "_MOST_BYTES", 100)
-    names = []
-    for k in range(3):
-        names.append(link_store.keep(f"{k}" * 40))
-        os.utime(data / "links" / names[-1], (k, k))
-    assert [link_store.kept(name) is not None for name in names] == [False, True, True]
