@@ -19,7 +19,7 @@ from pages.ui.shared import cache, images, permissions, share, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.formatting import bounds_in_words, time_words
 from pages.ui.shared.glossary import explain
-from pages.ui.shared.inside import judge
+from pages.ui.shared.inside import Judgement, judge
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import KIND_BADGES, Pin, original, real_pin
 from pages.ui.shared.waiting_line import ESTIMATES, EVIDENCE, BusyError
@@ -58,6 +58,7 @@ def show_last(space: LatentSpace, pins: Sequence[Pin], view: str) -> None:
         pins: the visitor's pins of it.
         view: the map.
     """
+    ESTIMATES.disturb()
     place, slot = st.container(key=PLACE), None
     with st.container(key=DETAILS):
         if pins:
@@ -112,13 +113,11 @@ class _Facts:
 
     Args:
         pictures: caption and data URL of each.
-        judgement: whether it lies inside the data, in words; "" where nobody asks.
         distance: to the nearest code.
         near: titles, data URLs and distances of the nearest images.
     """
 
     pictures: list[tuple[str, str]]
-    judgement: str
     distance: float
     near: list[tuple[str, str, float]]
 
@@ -132,12 +131,10 @@ def _facts_of_row(space: LatentSpace, row: int, tall: int) -> _Facts:
 def _facts(space: LatentSpace, pin: Pin, tall: int) -> _Facts:
     likelihood = space.model.decoder(torch.from_numpy(pin.z)[None])
     pictures = _pictures(space, original(space, pin), likelihood)
-    judged = pin.row < 0 or space.judges_likelihood
     rows, distances = neighbours(space.mean, pin.z, _NEIGHBOURS + 1)
     near = [(int(r), float(d)) for r, d in zip(rows, distances, strict=True) if r != pin.row]
     return _Facts(
         [(words, images.data_url(picture, tall)) for words, picture in pictures],
-        judge(space, pin.z).words if judged else "",
         float(distances[0]),
         [
             (space.title(row), images.data_url(space.image(row), 56), distance)
@@ -164,8 +161,8 @@ def _pictures(
 def _explain_pictures(space: LatentSpace, pin: Pin, facts: _Facts) -> None:
     config = space.model.config
     words = []
-    if facts.judgement:
-        words.append(f"This code is {facts.judgement}.")
+    if (judgement := _judgement(space, pin)) is not None:
+        words.append(f"This code is {judgement.words}.")
     if pin.automatic:
         words.append(
             "Pinned automatically: a typical image that this model reconstructs well. Click "
@@ -196,6 +193,24 @@ def _explain_pictures(space: LatentSpace, pin: Pin, facts: _Facts) -> None:
             "reconstruction.",
             icon=":material/warning:",
         )
+
+
+def _judgement(space: LatentSpace, pin: Pin) -> Judgement | None:
+    """Whether a pin lies inside the data; None where nobody asks, or it is not yet known."""
+    if pin.row < 0:
+        return judge(space, pin.z)
+    if not space.judges_likelihood:
+        return None
+    known = _judged(space, pin.row)
+    if not known and permissions.for_one_person():
+        known.append(judge(space, pin.z))
+    return known[0] if known else None
+
+
+@cache.shared(4_096)
+def _judged(space: LatentSpace, row: int) -> list[Judgement]:
+    """A cache entry for the judgement of an image, which takes as long as all else of a pin."""
+    return []
 
 
 def _show_neighbours(facts: _Facts) -> None:
@@ -277,18 +292,24 @@ def _estimate_later(
     shown = bounds_in_words(known) if known else {}
 
     def work(go_on: Callable[[], None]) -> None:
+        if pin.row >= 0 and space.judges_likelihood and not (judged := _judged(space, pin.row)):
+            judged.append(judge(space, pin.z))
         if not kept:
             kept.append(_estimate(space, x, lambda _: go_on(), known))
 
-    def wait() -> None:
-        if kept:
-            st.rerun()
-        accepted = ESTIMATES.want(visitor.current().address.session, pin.number, work)
-        words = "In nats, for this image." if accepted else _LATER
-        _write(st.container(), shown if accepted else dict.fromkeys(_HELP, "–") | shown, words)
+    def want() -> bool:
+        return ESTIMATES.want(visitor.current().address.session, pin.number, work)
 
-    with slot.container():
-        address.fragment(wait, run_every=_POLLED)()
+    def wait() -> None:
+        if kept or not want():
+            st.rerun()
+        _write(st.container(), shown)
+
+    if want():
+        with slot.container():
+            address.fragment(wait, run_every=_POLLED, writes=False)()
+    else:
+        _write(slot, dict.fromkeys(_HELP, "–") | shown, _LATER)
 
 
 def _estimate(

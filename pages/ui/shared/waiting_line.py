@@ -7,8 +7,8 @@ picture. What needs a process of its own waits in `vae.runs.queue`.
 from __future__ import annotations
 
 import logging
+import math
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
@@ -87,14 +87,17 @@ class Wishes:
     """Does in one thread what visitors want, one thing of each, first come, first served.
 
     What a visitor wanted before is dropped, and so is what nobody asks about again for a while.
+    The thread rests while others use the app, who would wait for Python's interpreter.
 
     Args:
         most: visitors who may wait.
         patience: seconds after which somebody who has not asked again has gone.
+        rest: seconds that it rests after each sign of others.
     """
 
-    def __init__(self, most: int, patience: float = 6.0) -> None:
-        self._most, self._patience = most, patience
+    def __init__(self, most: int, patience: float = 6.0, rest: float = 0.5) -> None:
+        self._most, self._patience, self._rest = most, patience, rest
+        self._disturbed = -math.inf
         self._lock = threading.Lock()
         self._wishes: dict[Hashable, _Wish] = {}
         self._working = False
@@ -130,12 +133,14 @@ class Wishes:
                 threading.Thread(target=self._work, name="wishes", daemon=True).start()
             return True
 
+    def disturb(self) -> None:
+        """Says that somebody uses the app."""
+        self._disturbed = time.monotonic()
+
     def _gone(self, wish: _Wish, now: float) -> bool:
         return now - wish.seen > self._patience
 
     def _work(self) -> None:
-        if sys.platform == "linux":  # where a thread has a priority of its own
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         while True:
             with self._lock:
                 visitor, wish = next(iter(self._wishes.items()), (None, None))
@@ -144,9 +149,13 @@ class Wishes:
                     return
 
             def go_on(visitor: Hashable = visitor, wish: _Wish = wish) -> None:
-                wanted = self._wishes.get(visitor) is wish
-                if not wanted or self._gone(wish, time.monotonic()):
-                    raise _MovedOnError
+                while True:
+                    now = time.monotonic()
+                    if self._wishes.get(visitor) is not wish or self._gone(wish, now):
+                        raise _MovedOnError
+                    if now - self._disturbed >= self._rest:
+                        return
+                    time.sleep(min(self._rest, 0.05))
 
             try:
                 go_on()

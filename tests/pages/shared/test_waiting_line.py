@@ -136,6 +136,15 @@ def test_wishes_come_true_in_turn_and_what_nobody_wants_any_more_is_dropped():
     until(lambda: done[-1] == "three's")
 
 
+def test_it_rests_while_others_use_the_app():
+    wishes, done = Wishes(most=2, rest=0.05), []
+    wishes.disturb()
+    since = time.monotonic()
+    wishes.want("one", "a", lambda go_on: done.append(time.monotonic()))
+    until(lambda: done)
+    assert done[0] - since >= 0.05
+
+
 def test_whoever_does_not_ask_again_has_gone():
     wishes, begun, done, go = (
         Wishes(most=2, patience=0.01),

@@ -32,8 +32,16 @@ def write_address(key: str = "address") -> None:
     _ADDRESS.show(links.compose(), key=key)
 
 
-def fragment(function: Callable[P, T], *, run_every: float | None = None) -> Callable[P, T | None]:
-    """As `st.fragment`, for a part of a page whose changes belong into the address."""
+def fragment(
+    function: Callable[P, T], *, run_every: float | None = None, writes: bool = True
+) -> Callable[P, T | None]:
+    """As `st.fragment`, for a part of a page whose changes belong into the address.
+
+    Args:
+        function: shows the part.
+        run_every: seconds after which it is shown again.
+        writes: whether it changes anything that the address says.
+    """
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T | None:
@@ -43,7 +51,8 @@ def fragment(function: Callable[P, T], *, run_every: float | None = None) -> Cal
         except (CheckpointError, NotAllowedError) as problem:  # as in the router
             st.error(message(problem))
         context = get_script_run_ctx()
-        if context is not None and context.fragment_ids_this_run:  # else the page itself does it
+        alone = context is not None and context.fragment_ids_this_run
+        if writes and alone:  # else the page itself does it
             write_address(f"address-{function.__name__}")
         return result
 

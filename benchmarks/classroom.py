@@ -1,0 +1,349 @@
+"""A class in one room: many visitors on one server, each with the map, pins and other pages.
+
+python benchmarks/classroom.py [--visitors 200] [--seconds 120] [--browsers 1] [--json] [--record]
+
+Visitors are sessions that speak Streamlit's own protocol over WebSockets; beside them a few real
+browsers click on the map. A pin counts from its message to the end of the run that it starts; in a
+browser, from the release of the button to the painted reconstruction and neighbours. The same
+load is put on `empty_app.py`, which shows what Streamlit itself takes on this machine; clients
+share the processors with the server. A training run goes on beside, at the lowest priority.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import random
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from results import write_section
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+PAGES = ("interpolate", "concepts", "learn_elbo")  # that a visitor goes to between maps
+OPENING = 180.0  # seconds that a first visit may take
+CLICKS = 30
+DIMENSIONS = 40  # of the message's code, as the faces model has
+
+
+@dataclass
+class Seen:
+    """What all visitors saw.
+
+    Args:
+        opens: seconds until a first page was complete.
+        pins: seconds from a pin's message to the end of its run.
+        errors: runs that showed an exception, by what it said.
+        lost: sessions that ended before the visitor left.
+    """
+
+    opens: list[float] = field(default_factory=list)
+    pins: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    lost: int = 0
+
+
+@dataclass
+class Session:
+    """One visitor: a connection, and where the map's component is."""
+
+    connection: ClientConnection
+    seen: Seen
+    component: str = ""
+    fragment: str = ""
+    pins: int = 0
+
+    async def run(self, page: str, query: str = "") -> None:
+        """Opens a page and waits until it is complete."""
+        asked = BackMsg()
+        asked.rerun_script.query_string = query
+        asked.rerun_script.page_name = page
+        await self._ask(asked)
+
+    async def pin(self, row: int) -> None:
+        """Clicks a point and waits for the end of the run."""
+        self.pins += 1
+        value = {
+            "model": "faces",
+            "kind": "real",
+            "row": row,
+            "z": [0.123456789] * DIMENSIONS,
+            "approximate": False,
+        }
+        asked = BackMsg()
+        asked.rerun_script.fragment_id = self.fragment
+        state = asked.rerun_script.widget_states.widgets.add(id=self.component)
+        state.json_value = json.dumps({"pinned": {"value": value, "count": self.pins}})
+        await self._ask(asked)
+
+    async def _ask(self, asked: BackMsg) -> None:
+        await self.connection.send(asked.SerializeToString())
+        while True:
+            message = ForwardMsg.FromString(await self.connection.recv())
+            kind = message.WhichOneof("type")
+            if kind == "script_finished":
+                return
+            if kind != "delta":
+                continue
+            element = message.delta.new_element
+            if element.WhichOneof("type") == "exception":
+                self.seen.errors.append(element.exception.message)
+            is_map = element.WhichOneof("type") == "bidi_component" and (
+                element.bidi_component.component_name.endswith(("latent_map", "empty"))
+            )
+            if is_map:
+                self.component = element.bidi_component.id
+                self.fragment = message.delta.fragment_id
+
+
+async def visit(address: str, seen: Seen, options: argparse.Namespace, start: float) -> None:
+    """One visitor from coming to leaving."""
+    chance = random.Random(start)
+    await asyncio.sleep(start)
+    stream = address.replace("http", "ws", 1) + "/_stcore/stream"
+    begun = time.monotonic()
+    end = begun + options.seconds
+    try:
+        async with connect(
+            stream, subprotocols=["streamlit"], max_size=None, open_timeout=OPENING
+        ) as connection:
+            session = Session(connection, seen)
+            await session.run("", "model=faces")
+            seen.opens.append(time.monotonic() - begun)
+            if not session.component:
+                seen.errors.append("the page has no map")
+                return
+            page_until = time.monotonic() + 60 * chance.uniform(0.5, 1)
+            next_pin = time.monotonic() + options.every * chance.random()
+            while (now := time.monotonic()) < end:
+                if now > page_until and address.endswith(options.app_port):
+                    await session.run(chance.choice(PAGES))
+                    await session.run("", "model=faces")
+                    page_until = time.monotonic() + 60
+                await asyncio.sleep(max(0.0, min(next_pin, end) - time.monotonic()))
+                sent = time.monotonic()
+                if sent >= end:
+                    break
+                await session.pin(chance.randrange(500))
+                seen.pins.append(time.monotonic() - sent)
+                next_pin = max(next_pin + options.every, time.monotonic())
+    except (ConnectionClosed, OSError, TimeoutError):
+        seen.lost += 1
+
+
+async def visit_all(address: str, options: argparse.Namespace) -> Seen:
+    """All visitors, who come one after another within half a minute or a quarter of the time."""
+    seen, within = Seen(), min(30.0, options.seconds / 4)
+    starts = [within * k / options.visitors for k in range(options.visitors)]
+    await asyncio.gather(*(visit(address, seen, options, start) for start in starts))
+    return seen
+
+
+@contextlib.contextmanager
+def served(command: list[str], folder: Path, data: Path, log: Path) -> Iterator[tuple[str, int]]:
+    """Serves an app on a free port; gives its address and process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = {"LATENT_DATA": str(data), "LATENT_MODE": "room", "PYTHONPATH": str(ROOT)}
+    with log.open("w") as out:
+        server = subprocess.Popen(
+            [*command, "--port", str(port)],
+            cwd=folder,
+            env=os.environ | own,
+            stdout=out,
+            stderr=out,
+        )
+        try:
+            address = f"http://127.0.0.1:{port}"
+            for _ in range(1200):
+                with contextlib.suppress(OSError):
+                    urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).close()
+                    break
+                assert server.poll() is None, log.read_text()
+                time.sleep(0.1)
+            yield address, server.pid
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def memory(process: int) -> float:
+    """What a process holds in memory, in MB; nan where the system does not say."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return float("nan")
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1000
+
+
+def p95(seconds: list[float]) -> float | None:
+    """The 95th percentile in milliseconds; None of nothing."""
+    if len(seconds) < 2:
+        return round(1000 * seconds[0], 1) if seconds else None
+    return round(1000 * statistics.quantiles(seconds, n=20, method="inclusive")[-1], 1)
+
+
+WATCH = """() => {
+    window.answers = [];
+    document.querySelector(".latent-map").addEventListener("answered", ({ detail }) =>
+        window.answers.push(detail.painted - detail.released));
+}"""
+
+
+def click_in_browsers(address: str, count: int, seconds: float) -> list[float]:
+    """Clicks on the map in real browsers while the class is there; seconds until it is painted."""
+    from latency import CHROMIUM, QUIET
+    from playwright.sync_api import sync_playwright
+
+    chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if chromium is None:
+        sys.exit("No chromium was found; install it, or leave browsers out: --browsers 0.")
+
+    found: list[float] = []
+    end = time.monotonic() + seconds
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        pages = [browser.new_page(viewport={"width": 1280, "height": 800}) for _ in range(count)]
+        for page in pages:
+            page.set_default_timeout(120_000)
+            page.goto(f"{address}/?model=faces")
+            page.wait_for_selector(".latent-map[data-ready][data-exact=true]")
+            page.wait_for_selector(".pin-view", state="attached")
+            page.evaluate(WATCH)
+        chance = random.Random(0)
+        for _ in range(CLICKS):
+            if time.monotonic() > end and all(p.evaluate("answers.length") for p in pages):
+                break
+            for page in pages:
+                box = page.locator(".map-plot .nsewdrag").first.bounding_box()
+                across, up = chance.uniform(0.2, 0.8), chance.uniform(0.2, 0.8)
+                before = page.evaluate("answers.length")
+                x, y = box["x"] + across * box["width"], box["y"] + up * box["height"]
+                page.mouse.move(x, y)
+                page.mouse.click(x, y)
+                page.wait_for_function("(before) => answers.length > before", arg=before)
+                page.wait_for_timeout(400)
+        for page in pages:
+            found += [ms / 1000 for ms in page.evaluate("answers")]
+        browser.close()
+    return found
+
+
+@contextlib.contextmanager
+def training(data: Path) -> Iterator[None]:
+    """A run that trains meanwhile and whoever else wants the processor goes first."""
+    settings = "--dataset digits --latent-dim 2 --epochs 1000 --device cpu --quiet"
+    command = [sys.executable, "-m", "vae", "train", *settings.split()]
+    process = subprocess.Popen(
+        [*command, "--out", str(data / "runs" / "beside")],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=(lambda: os.nice(19)) if hasattr(os, "nice") else None,
+    )
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def measure(address: str, process: int, options: argparse.Namespace) -> dict[str, Any]:
+    """The app's figures."""
+    first = Seen()
+    alone = argparse.Namespace(**vars(options) | {"visitors": 1, "seconds": 3.0, "every": 1.0})
+    await visit(address, first, alone, 0.0)  # models are opened before the class comes
+    before = memory(process)
+    peak = asyncio.create_task(_peak(process, options.seconds))
+    crowd = asyncio.create_task(visit_all(address, options))
+    clicks: list[float] = []
+    if options.browsers:
+        await asyncio.sleep(min(30.0, options.seconds / 4))
+        rest = options.seconds / 2
+        clicks = await asyncio.to_thread(click_in_browsers, address, options.browsers, rest)
+    seen = await crowd
+    return {
+        "visitors": options.visitors,
+        "seconds": options.seconds,
+        "errors": len(seen.errors),
+        "lost_sessions": seen.lost,
+        "pins": len(seen.pins),
+        "pin_p50_ms": round(1000 * statistics.median(seen.pins), 1) if seen.pins else None,
+        "pin_p95_ms": p95(seen.pins),
+        "pin_browser_p95_ms": p95(clicks),
+        "open_p95_ms": p95(seen.opens),
+        "mb_per_visitor": round((await peak - before) / options.visitors, 2),
+        "what_failed": sorted(set(seen.errors))[:5],
+    }
+
+
+async def _peak(process: int, seconds: float) -> float:
+    most, end = 0.0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        most = max(most, memory(process))
+        await asyncio.sleep(0.5)
+    return most
+
+
+def main() -> None:
+    """Measures, and prints a table and, with `--json`, one object on the last line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--visitors", type=int, default=200, metavar="N")
+    parser.add_argument("--seconds", type=float, default=120.0, metavar="S")
+    parser.add_argument("--every", type=float, default=5.0, metavar="S", help="between pins")
+    parser.add_argument("--browsers", type=int, default=1, metavar="N")
+    parser.add_argument("--no-training", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--record", action="store_true", help="keep the figures in results.md")
+    options = parser.parse_args()
+    serve = [sys.executable, "-m", "uvicorn", "--log-level", "warning"]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        data = Path(place)
+        with contextlib.ExitStack() as stack:
+            if not options.no_training:
+                stack.enter_context(training(data))
+            app = [*serve, "app:app"]
+            with served(app, ROOT, data, data / "app.log") as (address, process):
+                options.app_port = address.rpartition(":")[2]
+                figures = asyncio.run(measure(address, process, options))
+            empty_app = data / "empty.py"
+            empty_app.write_text(
+                f"import streamlit as st\napp = st.App({str(HERE / 'empty_app.py')!r})\n"
+            )
+            nothing = [*serve, "--app-dir", str(data), "empty:app"]
+            with served(nothing, ROOT, data, data / "empty.log") as (address, _):
+                empty = asyncio.run(visit_all(address, options))
+        figures["empty_app_p95_ms"] = p95(empty.pins)
+        figures["follow_p95_ms"] = None
+    lines = ["| figure | value |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in figures.items()]
+    print("\n".join(lines))
+    if options.record:
+        command = f"python benchmarks/classroom.py {' '.join(sys.argv[1:])}"
+        write_section("A class in one room", command, lines)
+    if options.json:
+        print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
