@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 import torch
 
-from pages.ui.components.plotly_chart import chart
+from pages.ui.components.plotly_chart import Drawn, chart, drawn
 from pages.ui.shared import cache, formatting, images, permissions, visitor
 from pages.ui.shared.changes import control
 from pages.ui.shared.foreign_text import message
@@ -190,7 +193,19 @@ def _show_run(run: Run) -> None:
         moved = _moved(run, rows)
         for place, term in zip(st.columns(max(1, len(known))), known, strict=False):
             now = epoch if len(until) < len(rows) else None
-            figure = plots.curve_figure(rows, term, band, max(status.epochs, 1), moved, now)
+            asked = (rows, term, band, max(status.epochs, 1), moved, now)
+            figure = _drawn(
+                (
+                    "curve",
+                    *_step(run, rows),
+                    term,
+                    status.epochs,
+                    tuple(moved),
+                    now,
+                    config.preset,
+                ),
+                functools.partial(plots.curve_figure, *asked),
+            )
             with place:
                 chart(figure, key=f"curve-{term}", alt=f"{term} by epoch, nats per image")
         _explain_curves(rows, config, band is not None)
@@ -198,10 +213,21 @@ def _show_run(run: Run) -> None:
         if epoch is not None:
             show_pictures(run, config, epoch)
     with terms:
-        _show_terms(until, config)
+        _show_terms(run, until, config)
 
 
-def _show_terms(rows: list[dict[str, Any]], config: RunConfig) -> None:
+def _step(run: Run, rows: list[dict[str, Any]]) -> tuple[object, ...]:
+    """Tells a step of a run from all others, those of an earlier run of its name included."""
+    return run.name, len(rows), rows[-1]["step"], rows[0]["seconds"], rows[-1]["seconds"]
+
+
+@cache.shared(256)
+def _drawn(version: tuple[object, ...], _draw: Callable[[], go.Figure]) -> Drawn:
+    """A figure, made once for all who watch the same step."""
+    return drawn(_draw())
+
+
+def _show_terms(run: Run, rows: list[dict[str, Any]], config: RunConfig) -> None:
     last = next((row for row in reversed(rows) if row.get("kl_per_dimension")), {})
     if config.model.get("prior_components"):
         st.caption("The prior is a mixture: the KL is estimated, and no sum over dimensions.")
@@ -213,7 +239,8 @@ def _show_terms(rows: list[dict[str, Any]], config: RunConfig) -> None:
         units = "–" if last["active_units"] is None else last["active_units"]
         active = f"{units} of {len(dimensions)} active"
         st.markdown(f"**KL of each dimension** · {active}")
-        figure = plots.dimensions_figure(dimensions)
+        version = ("dimensions", *_step(run, rows))
+        figure = _drawn(version, functools.partial(plots.dimensions_figure, dimensions))
         chart(figure, key="dimensions", alt="KL of each latent dimension, nats")
         st.caption(
             "A dimension with a KL of 0 carries no information about the image: the decoder has "
@@ -222,7 +249,8 @@ def _show_terms(rows: list[dict[str, Any]], config: RunConfig) -> None:
         )
     with right:
         st.markdown("**Rate and distortion**")
-        figure = plots.path_figure(rows)
+        version = ("path", *_step(run, rows))
+        figure = _drawn(version, functools.partial(plots.path_figure, rows))
         chart(figure, key="path", alt="Distortion against rate, epoch by epoch")
         st.caption(
             "Further right the codes carry more information; further down reconstructions are "
@@ -254,7 +282,7 @@ def show_pictures(run: Run, config: RunConfig, epoch: int) -> None:
         attributes = [n.removeprefix("attribute.") for n in arrays if n.startswith("attribute.")]
         if labels is None and attributes:
             labels, classes = _colour_by(arrays, sorted(attributes), run)
-        figure = plots.map_figure(arrays["map"], labels, classes)
+        figure = _map_drawn(arrays["map"], labels, tuple(classes) if classes else None)
         chart(figure, key="codes", alt=f"Map of {len(arrays['map'])} codes at epoch {epoch}")
     with right:
         pairs = np.stack([arrays["originals"][:8], arrays["reconstructions"][:8]], 1)
@@ -287,12 +315,23 @@ def _colour_by(
     return values, (f"without {shown}", f"with {shown}", *unknown)
 
 
+@cache.shared(64)
+def _map_drawn(
+    places: np.ndarray, labels: np.ndarray | None, classes: tuple[str, ...] | None
+) -> Drawn:
+    return drawn(plots.map_figure(places, labels, classes))
+
+
+@cache.shared(128)
+def _sheet_url(pictures: np.ndarray, columns: int, height: int) -> str:
+    return images.data_url(images.sheet(torch.from_numpy(pictures).float() / 255, columns), height)
+
+
 def _sheet(pictures: np.ndarray, columns: int, caption: str) -> None:
-    x = torch.from_numpy(pictures).float() / 255
     height = 2 * 72 if len(pictures) == 2 * columns else 72
     # In the page itself: a file would be gone before the browser has fetched it.
     st.image(
-        images.data_url(images.sheet(x, columns), height),
+        _sheet_url(pictures, columns, height),
         caption=caption,
         width="stretch",
         alt=caption,

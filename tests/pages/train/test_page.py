@@ -449,3 +449,20 @@ def test_a_link_shows_the_epoch_that_is_replayed(data):
     at.run()
     assert not at.exception and at.select_slider(key="replay-plain").value == 1
     assert "after epoch 1" in texts(at)
+
+
+def test_all_who_watch_a_step_share_its_figures(data, monkeypatch):
+    made = []
+    draw = plots.curve_figure
+    monkeypatch.setattr(plots, "curve_figure", lambda *a: made.append(a) or draw(*a))
+    sheets = []
+    sheet = monitor.images.sheet
+    monkeypatch.setattr(monitor.images, "sheet", lambda *a: sheets.append(a) or sheet(*a))
+    monitor._drawn.clear()
+    monitor._sheet_url.clear()
+    first = visit(run="plain")
+    counts = len(made), len(sheets)
+    second = visit(run="plain")
+    assert counts == (3, 2) == (len(made), len(sheets))
+    for at in (first, second):
+        assert not at.exception and len(at.get("bidi_component")) > 3

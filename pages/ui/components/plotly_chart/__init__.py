@@ -6,6 +6,7 @@ twice a second, that flickers.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas  # noqa: F401  all of it, before Plotly meets what another thread has half imported
@@ -17,7 +18,7 @@ from pages.ui.shared import links
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.plot_style import COLOURS
 
-__all__ = ["chart"]
+__all__ = ["Drawn", "chart", "drawn"]
 
 # Without isolated styles: inside a shadow root Plotly's events break.
 _CHART = Component(
@@ -30,7 +31,26 @@ _CHART = Component(
 _HEIGHT = 420  # in CSS pixels, of figures that name none
 
 
-def chart(figure: go.Figure, *, key: str, alt: str) -> None:
+@dataclass(frozen=True)
+class Drawn:
+    """A figure as it is sent, which many visitors may share.
+
+    Args:
+        content: Plotly's JSON.
+        height: in CSS pixels.
+    """
+
+    content: str
+    height: float
+
+
+def drawn(figure: go.Figure) -> Drawn:
+    """Makes a figure ready to be sent."""
+    figure.layout.template = None  # the page has its own
+    return Drawn(figure.to_json(), figure.layout.height or _HEIGHT)
+
+
+def chart(figure: go.Figure | Drawn, *, key: str, alt: str) -> None:
     """Shows a figure in the page's colours.
 
     Args:
@@ -38,11 +58,11 @@ def chart(figure: go.Figure, *, key: str, alt: str) -> None:
         key: key of the component.
         alt: alternative text for screen readers.
     """
-    figure.layout.template = None  # the page has its own
+    sent = figure if isinstance(figure, Drawn) else drawn(figure)
     data = {
         "base": links.base_path(),
-        "figure": figure.to_json(),
-        "height": figure.layout.height or _HEIGHT,
+        "figure": sent.content,
+        "height": sent.height,
         "colours": COLOURS,
         "alt": plain(alt, "text", longest=200),
     }
