@@ -41,6 +41,7 @@ ROOT = HERE.parent
 PAGES = ("interpolate", "concepts", "learn_elbo")  # that a visitor goes to between maps
 OPENING = 180.0  # seconds that a first visit may take
 CLICKS = 30
+TOKEN = "the-token-of-a-benchmark"
 DIMENSIONS = 40  # of the message's code, as the faces model has
 
 
@@ -163,7 +164,8 @@ def served(command: list[str], folder: Path, data: Path, log: Path) -> Iterator[
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    own = {"LATENT_DATA": str(data), "LATENT_MODE": "room", "PYTHONPATH": str(ROOT)}
+    own = {"LATENT_DATA": str(data), "LATENT_MODE": "room", "LATENT_TOKEN": TOKEN}
+    own["PYTHONPATH"] = str(ROOT)
     with log.open("w") as out:
         server = subprocess.Popen(
             [*command, "--port", str(port)],
@@ -200,6 +202,36 @@ def p95(seconds: list[float]) -> float | None:
     if len(seconds) < 2:
         return round(1000 * seconds[0], 1) if seconds else None
     return round(1000 * statistics.quantiles(seconds, n=20, method="inclusive")[-1], 1)
+
+
+async def hear(address: str, seconds: float, delays: list[float]) -> None:
+    """Listens to the room as a pupil's page does; keeps how late each event is."""
+    host, _, port = address.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"GET /live/room HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while line := await reader.readline():
+                if line.startswith(b"data: ") and (lead := json.loads(line[6:]).get("lead")):
+                    delays.append(time.time() - lead["pointer"]["x"])
+    writer.close()
+
+
+async def follow(address: str, visitors: int, seconds: float) -> list[float]:
+    """How late a room hears of the presenter's pointer, in seconds."""
+    delays: list[float] = []
+    listeners = [hear(address, seconds, delays) for _ in range(visitors)]
+    crowd = asyncio.gather(*listeners)
+    end = time.monotonic() + seconds - 1
+    while time.monotonic() < end:
+        place = {"view": "map", "x": time.time(), "y": 0.0}
+        body = json.dumps({"address": "/map", "model": "faces", "pointer": place}).encode()
+        request = urllib.request.Request(f"{address}/live/room/lead", body, method="POST")
+        request.add_header("Cookie", f"latent-presenter={TOKEN}")
+        await asyncio.to_thread(lambda asked=request: urllib.request.urlopen(asked).close())
+        await asyncio.sleep(0.1)
+    await crowd
+    return delays
 
 
 WATCH = """() => {
@@ -281,6 +313,7 @@ async def measure(address: str, process: int, options: argparse.Namespace) -> di
         await asyncio.sleep(min(30.0, options.seconds / 4))
         rest = options.seconds / 2
         clicks = await asyncio.to_thread(click_in_browsers, address, options.browsers, rest)
+    led = await follow(address, options.visitors, min(10.0, options.seconds / 4))
     seen = await crowd
     return {
         "visitors": options.visitors,
@@ -291,6 +324,7 @@ async def measure(address: str, process: int, options: argparse.Namespace) -> di
         "pin_p50_ms": round(1000 * statistics.median(seen.pins), 1) if seen.pins else None,
         "pin_p95_ms": p95(seen.pins),
         "pin_browser_p95_ms": p95(clicks),
+        "follow_p95_ms": p95(led),
         "open_p95_ms": p95(seen.opens),
         "mb_per_visitor": round((await peak - before) / options.visitors, 2),
         "what_failed": sorted(set(seen.errors))[:5],
@@ -334,7 +368,6 @@ def main() -> None:
             with served(nothing, ROOT, data, data / "empty.log") as (address, _):
                 empty = asyncio.run(visit_all(address, options))
         figures["empty_app_p95_ms"] = p95(empty.pins)
-        figures["follow_p95_ms"] = None
     lines = ["| figure | value |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in figures.items()]
     print("\n".join(lines))

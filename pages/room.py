@@ -1,10 +1,11 @@
-"""The room: the link that everybody opens, as large as it gets, and questions to all.
+"""The room: the link that everybody opens, questions to all, and drawings of all.
 
-Only the presenter has this page. Whoever comes by the link explores, and changes nothing.
+The presenter has all of it; everybody else draws here for the presenter.
 """
 
 import streamlit as st
 
+from pages.ui.room.gathering import show_gathered, show_sending
 from pages.ui.room.questions import show_questions
 from pages.ui.shared import permissions, share
 
@@ -16,7 +17,9 @@ if permissions.for_one_person():
         icon=":material/groups:",
     )
     st.stop()
-if not permissions.explain("has this page"):
+if not permissions.may_change():
+    st.subheader("Draw something for the presenter", anchor=False)
+    show_sending()
     st.stop()
 link = share.room_link()
 left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
@@ -36,3 +39,5 @@ with right:
         )
 st.subheader("Ask the room", anchor=False)
 show_questions()
+st.subheader("Drawings of the room", anchor=False)
+show_gathered()

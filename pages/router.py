@@ -51,13 +51,12 @@ sections = {
     ]
     for section, entries in (("", PAGES), ("Learn", LEARN))
 }
-presents = not permissions.for_one_person() and permissions.may_change()
 room = st.Page(
     here / "room.py",
     title="Room",
     icon=":material/groups:",
-    help="The room's link as a QR code, and questions to everybody in it.",
-    visibility="visible" if presents else "hidden",
+    help="The room's link as a QR code, questions to everybody, and drawings of everybody.",
+    visibility="hidden" if permissions.for_one_person() else "visible",
 )
 sections[""].append(room)
 # The first page lies at the root; its own name leads to it as well.
@@ -66,6 +65,7 @@ page = st.navigation(sections, position="top")
 st.logo(here / "ui" / "logo.svg", size="large")
 st.set_page_config(page_title=f"{page.title} · Latent Space Explorer")
 context = get_script_run_ctx()
+path = page.url_path
 links.arrive(page.url_path, back=context is not None and context.is_history_navigation)
 embedding.apply()
 if on_a_phone():
@@ -76,7 +76,8 @@ def finish() -> None:
     """What every page ends with."""
     share.fill()
     write_address()
-    join_room()
+    shown = [*sections[""][: len(PAGES)], *sections["Learn"]]
+    join_room([page.url_path for page in shown], path)
 
 
 try:

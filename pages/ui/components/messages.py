@@ -118,6 +118,8 @@ class RoomData(Message):
 
     base: str
     leads: bool
+    pages: list[str]
+    page: str
 
 
 class AddressData(Message):

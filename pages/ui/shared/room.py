@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections import Counter
+from collections import Counter, deque
 from typing import Annotated
 
 import msgspec
@@ -16,9 +16,21 @@ from msgspec import Meta, Struct
 from pages.ui.shared.permissions import presenter_only
 from vae.latent import LARGEST_CODE
 
-__all__ = ["ROOM", "Answer", "Lead", "Pin", "Pointer", "Question", "Room", "ask", "end_question"]
+__all__ = [
+    "ROOM",
+    "Answer",
+    "Lead",
+    "Pin",
+    "Pointer",
+    "Question",
+    "Room",
+    "ask",
+    "end_question",
+]
 
 _MOST_VOTERS = 5_000
+_MOST_DRAWINGS = 600  # the oldest goes first
+_LARGEST_DRAWING = 65_536  # bytes
 _Text = Annotated[str, Meta(max_length=300)]
 _Finite = Annotated[float, Meta(ge=-1e9, le=1e9)]
 
@@ -78,6 +90,7 @@ class Room:
         self._lead: Lead | None = None
         self._question: Question | None = None
         self._votes: dict[str, int] = {}
+        self._drawings: deque[bytes] = deque(maxlen=_MOST_DRAWINGS)
         self.version = 0
         self._content = b"{}"
 
@@ -125,6 +138,21 @@ class Room:
             counts = Counter(self._votes.values())
             return self._question, [counts[k] for k in range(len(self._question.options))]
 
+    def gather(self, drawing: bytes) -> bool:
+        """Takes a drawing, a PNG; False for one that is too large."""
+        if len(drawing) > _LARGEST_DRAWING:
+            return False
+        self._drawings.append(drawing)
+        return True
+
+    def gathered(self) -> list[bytes]:
+        """The drawings, in the order in which they came."""
+        return list(self._drawings)
+
+    def forget_drawings(self) -> None:
+        """Forgets all drawings."""
+        self._drawings.clear()
+
     def _changed(self) -> None:
         self.version += 1
         self._content = msgspec.json.encode({"lead": self._lead, "question": self._question})
@@ -133,3 +161,4 @@ class Room:
 ROOM = Room()
 ask = presenter_only(ROOM.ask)
 end_question = presenter_only(ROOM.end_question)
+forget_drawings = presenter_only(ROOM.forget_drawings)

@@ -205,6 +205,7 @@ class Visitor:
         posterior_start: image of the lesson on the two terms, and its q from a link.
         posterior_tries: number of times that q has been reset in that lesson.
         drawings_cleared: number of times that the drawing of a digit has been cleared.
+        drawings_sent: number of drawings that were sent to the room.
         address: state of the address.
         paths: state of the page of paths.
         concepts: state of the page of concepts.
@@ -224,6 +225,7 @@ class Visitor:
     posterior_start: tuple[int, tuple[float, ...] | None] | None = None
     posterior_tries: int = 0
     drawings_cleared: int = 0
+    drawings_sent: int = 0
     address: Address = field(default_factory=Address)
     paths: PathsState = field(default_factory=PathsState)
     concepts: ConceptsState = field(default_factory=ConceptsState)

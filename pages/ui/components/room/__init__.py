@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pages.ui.components import messages
@@ -15,8 +16,14 @@ _ROOM = Component(
 )
 
 
-def join_room() -> None:
-    """Ties the page to its room, where the server was started for one."""
+def join_room(pages: Sequence[str], page: str) -> None:
+    """Ties a page to its room, where the server was started for one.
+
+    Args:
+        pages: addresses of all pages, in the order in which they are presented.
+        page: address of this one.
+    """
     if not permissions.for_one_person():
         leads = permissions.may_change()
-        _ROOM.show({"base": links.base_path(), "leads": leads}, key="room")
+        data = {"base": links.base_path(), "leads": leads, "pages": list(pages), "page": page}
+        _ROOM.show(data, key="room")

@@ -1,5 +1,7 @@
 // What ties a page to its room. The presenter's browser tells where it is: the address, the
 // pointer and the pin on the map. A pupil's follows when asked, lets go at a touch, and answers.
+// Keys of the presenter: P for large type without what is around the page, Page Down and Page Up
+// for the next and the previous page, as a clicker sends them; F to lead, or to follow.
 
 import { addressOf, component, element } from "../base.js"
 
@@ -11,6 +13,12 @@ const bare = (address) => {
   const url = new URL(address, location.origin)
   if (maps().size) url.searchParams.delete("pins")
   return url.pathname + url.search
+}
+
+// Streamlit takes the address for one that the browser's own buttons went to.
+const travel = (address) => {
+  history.pushState({}, "", address)
+  window.dispatchEvent(new PopStateEvent("popstate", { state: {} }))
 }
 
 // Tells the room where the presenter is: one message at a time, the latest one.
@@ -92,6 +100,7 @@ class Follow {
   // A touch of one's own lets go; the room's own buttons are none.
   touched(event) {
     if (!this.following || !event.isTrusted || event.target.closest?.(".room")) return
+    if (event.key === "f") return // which says so itself
     this.following = false
   }
 
@@ -101,7 +110,7 @@ class Follow {
     const address = this.folder + lead.address
     if (globalThis.latentArrived !== bare(address)) { // which outlives the page's components
       globalThis.latentArrived = bare(address)
-      if (bare(location.href) !== bare(address)) this.travel(address)
+      if (bare(location.href) !== bare(address)) travel(address)
     }
     const map = lead.pointer ? maps().get(lead.pointer.view) : null
     if (map?.data.model === lead.model) map.follow(lead.pointer, lead.pointer.id ?? undefined)
@@ -111,12 +120,6 @@ class Follow {
       this.pinned = lead.pin.count
       at.showLed(lead.pin)
     }
-  }
-
-  // Streamlit takes the address for one that the browser's own buttons went to.
-  travel(address) {
-    history.pushState({}, "", address)
-    window.dispatchEvent(new PopStateEvent("popstate", { state: {} }))
   }
 
   async answer(question, option) {
@@ -144,9 +147,12 @@ export class Room {
     this.update(data)
   }
 
-  update({ base, leads }) {
+  update(data) {
+    this.data = data
+    const { base, leads } = data
+    this.stop ??= this.listen()
     if (this.leads === leads) return
-    this.close()
+    this.part?.close()
     this.leads = leads
     if (leads) this.lead(base)
     else this.part = new Follow(base, () => this.draw())
@@ -162,9 +168,35 @@ export class Room {
       button.setAttribute("aria-pressed", on)
     }
     button.onclick = () => lead(!this.part)
+    this.press = () => lead(!this.part)
     lead(true)
     this.root.replaceChildren(button)
     this.root.hidden = false
+  }
+
+  listen() {
+    const stop = new AbortController()
+    document.addEventListener("keydown", (event) => this.key(event), { signal: stop.signal })
+    return stop
+  }
+
+  key(event) {
+    const { target, key, altKey, ctrlKey, metaKey } = event
+    if (altKey || ctrlKey || metaKey || target.closest?.("input, textarea, [role=combobox]")) return
+    const view = document.documentElement.classList
+    const steps = { PageDown: 1, PageUp: -1 }[key]
+    if (key === "f") this.press?.()
+    else if (!this.leads) return
+    else if (key === "p") view.toggle("presenting")
+    else if (steps && view.contains("presenting")) this.step(steps)
+    else return
+    event.preventDefault()
+  }
+
+  step(steps) {
+    const { base, pages, page } = this.data
+    const next = pages[pages.indexOf(page) + steps]
+    if (next !== undefined) travel(`${base}/${next}`)
   }
 
   draw() {
@@ -189,6 +221,7 @@ export class Room {
       button.title = follows ? "Touch the page anywhere to let go" : ""
       button.setAttribute("aria-pressed", follows)
       button.onclick = () => { part.following = !part.following }
+      this.press = button.onclick
       shown.push(button)
     }
     root.hidden = !shown.length
@@ -196,6 +229,8 @@ export class Room {
   }
 
   close() {
+    this.stop?.abort()
+    this.stop = null
     this.part?.close()
     if (this.leads) globalThis.latentLead = null
     this.part = null
