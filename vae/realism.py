@@ -306,7 +306,7 @@ def measure_realism(
 
 
 def share_by_zone(
-    learned: CodeDistribution, codes: np.ndarray, passes: np.ndarray
+    learned: CodeDistribution, codes: np.ndarray, passes: np.ndarray, fewest: int = 100
 ) -> dict[str, float | None]:
     """How well the likelihood of codes foretells whether their pictures pass.
 
@@ -314,10 +314,11 @@ def share_by_zone(
         learned: learned distribution of the codes, with held-out codes.
         codes: codes `(N, D)`, made in any way.
         passes: whether the picture of each passes for a reconstruction, bool `(N,)`.
+        fewest: codes without which a zone has no share.
 
     Returns:
         The share that passes of codes `inside`, at the `edge` of and `outside` the data, None
-        where there is no such code; and `auc`, the area under the ROC curve of the log density.
+        where there are few such codes; and `auc`, the area under the ROC curve of the log density.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -329,7 +330,10 @@ def share_by_zone(
         "edge": (less < INSIDE) & (less >= EDGE),
         "outside": less < EDGE,
     }
-    shares = {name: float(passes[of].mean()) if of.any() else None for name, of in zones.items()}
+    shares = {
+        name: float(passes[of].mean()) if of.sum() >= fewest else None
+        for name, of in zones.items()
+    }
     both = 0 < passes.mean() < 1
     return shares | {"auc": float(roc_auc_score(passes, density)) if both else None}
 

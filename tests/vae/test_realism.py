@@ -112,11 +112,12 @@ def test_zones_say_how_well_a_likelihood_foretells_what_passes():
 
     codes = np.array([[-5.0], [0.5], [2.0], [4.5], [50.0], [99.5]])
     passes = np.array([False, False, True, False, True, True])
-    found = share_by_zone(Line(), codes, passes)
+    found = share_by_zone(Line(), codes, passes, fewest=1)
     assert found["outside"] == 0  # −5
     assert found["edge"] == 0.5  # 0.5 and 2
     assert found["inside"] == pytest.approx(2 / 3)
     assert found["auc"] == pytest.approx(8 / 9)  # one of nine pairs stands the wrong way round
-    assert share_by_zone(Line(), codes[4:], passes[4:]) == {
+    assert share_by_zone(Line(), codes, passes)["outside"] is None, "a single code"
+    assert share_by_zone(Line(), codes[4:], passes[4:], fewest=1) == {
         "inside": 1.0, "edge": None, "outside": None, "auc": None,
     }  # fmt: skip
