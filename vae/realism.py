@@ -306,7 +306,7 @@ def measure_realism(
 
 
 def share_by_zone(
-    learned: CodeDistribution, codes: np.ndarray, passes: np.ndarray, fewest: int = 100
+    learned: CodeDistribution, codes: np.ndarray, passes: np.ndarray, *, fewest: int = 100
 ) -> dict[str, float | None]:
     """How well the likelihood of codes foretells whether their pictures pass.
 

@@ -34,6 +34,7 @@ __all__ = [
     "PlaneData",
     "PlaneGaussian",
     "PlanePlace",
+    "PlaneVaeData",
     "SliderData",
     "Uploaded",
     "UploaderData",
@@ -152,6 +153,43 @@ class JensenData(Message):
     above: str
     below: str
     gap: str
+
+
+class PlaneVaeWords(Message):
+    """What the VAE of points of a plane writes."""
+
+    train: str
+    pause: str
+    step: str
+    anew: str
+    clear: str
+    empty: str
+    beta: str
+    rate: str
+    data: str
+    data_alt: str
+    codes: str
+    codes_alt: str
+    curves: str
+    curves_alt: str
+    steps: str
+    evidence: str
+    elbo: str
+    gap: str
+    reconstruction: str
+    kl: str
+    deviation: str
+
+
+class PlaneVaeData(Message):
+    """Sent to the VAE of points of a plane, which answers nothing."""
+
+    words: PlaneVaeWords
+    shape: Literal["rings", "moons", "clusters", "spiral"]
+    seed: int
+    beta: float
+    rate: float
+    colours: dict[str, str]
 
 
 class MapPin(Message):

@@ -46,5 +46,6 @@ STEPS = (
     Step("amortised", "bolt"),
     Step("arithmetic", "calculate"),
     Step("codes", "blur_circular"),
+    Step("plane", "draw"),
     Step("conclusion", "flag"),
 )

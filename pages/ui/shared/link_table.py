@@ -60,6 +60,7 @@ class Control:
 _LESSONS = (
     "learn_autoencoder", "learn_elbo", "learn_terms", "learn_likelihoods",
     "learn_reparameterisation", "learn_amortised", "learn_arithmetic", "learn_codes",
+    "learn_plane",
 )  # fmt: skip
 _PLACES = ("map", "interpolate", "concepts")
 _PLACE = (
@@ -194,7 +195,7 @@ TABLE = (
     Parameter(
         "epoch", ("train",), "number", "the last", "the epoch that is replayed", pushed=False
     ),
-    Parameter("image", _LESSONS, "number", "depends on the lesson", "row of the image"),
+    Parameter("image", _LESSONS[:-1], "number", "depends on the lesson", "row of the image"),
     Parameter("seed", _LESSONS, "0 to 9999", "0", "of all random numbers", pushed=False),
     Parameter(
         "from", ("learn_autoencoder", "learn_amortised", "learn_codes"),
@@ -249,6 +250,9 @@ TABLE = (
     Parameter(
         "steps", ("learn_amortised",), "number", "depends on the model", "of the search",
         pushed=False,
+    ),
+    Parameter(
+        "points", ("learn_plane",), "rings, moons, clusters or spiral", "rings", "what is learned"
     ),
     Parameter("concept", ("learn_arithmetic",), "name", "depends on the model", "the concept"),
     Parameter(

@@ -1,0 +1,22 @@
+"""A VAE of points of a plane, trained in the browser with all of it in view.
+
+Beside the ELBO stands log p(x), summed over the latent plane.
+"""
+
+import streamlit as st
+
+from pages.ui.learn import layout, plane
+from pages.ui.learn.texts import lesson
+
+text = lesson("plane")
+layout.begin(text)
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    shape = plane.choose_shape()
+    seed = layout.seed(help=text("seed.help"))
+plane.train(shape, seed)
+
+layout.formula(text)
+layout.to_try(text)
+with layout.details(text("measured.title")):
+    st.markdown(text("measured.text"))
+layout.end(text)
