@@ -71,7 +71,12 @@ def label_column(columns: Sequence[Column]) -> list[str | None]:
 
 
 def plan_images(source: Source, options: Options, step: int = STEP) -> tuple[Fit, list[str]]:
-    """Chooses the shape of the images, whose sides are multiples of `step`.
+    """Chooses the shape of the images.
+
+    Args:
+        source: the pictures.
+        options: what was asked for.
+        step: number of which the sides become multiples.
 
     Returns:
         The way from a picture to an image, with three channels unless grey is wanted, and messages
