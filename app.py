@@ -10,6 +10,7 @@ import functools
 import importlib
 import logging
 import os
+import pkgutil
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
+from pages.ui import components
 from pages.ui.server import settings
 from pages.ui.server.doors import Doors, from_environment
 from pages.ui.server.presenter import PresenterLink
@@ -52,6 +54,8 @@ def _warm() -> None:
     log = logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context")
     log.addFilter(lambda record: threading.current_thread() is not thread)
     importlib.import_module("pages.ui.server.routes").warm()
+    for module in pkgutil.iter_modules(components.__path__, f"{components.__name__}."):
+        importlib.import_module(module.name)  # whose scripts another replica's pages may ask for
     importlib.import_module("pages.ui.learn.elbo").warm()
 
 

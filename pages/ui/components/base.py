@@ -15,7 +15,7 @@ import streamlit as st
 
 from pages.ui.components import schema
 from pages.ui.components.schema import Heard
-from pages.ui.shared import embedding, visitor
+from pages.ui.shared import component_scripts, embedding, links, visitor
 from vae.schema import SchemaError, convert
 
 __all__ = ["Component", "bundle", "styles"]
@@ -53,7 +53,7 @@ class Component:
             name,
             html=script.with_suffix(".html").read_text(encoding="utf-8"),
             css=styles(script),
-            js=bundle(script),
+            js=component_scripts.loader(name, bundle(script), links.base_path()),
             isolate_styles=isolate_styles,
         )
 

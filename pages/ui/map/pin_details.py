@@ -87,7 +87,7 @@ def show_pin(space: LatentSpace, pin: Pin, width: int = 104) -> DeltaGenerator |
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(name, color=colour, icon=icon)
         st.markdown(f"**{plain(pin.title)}**")
-    tall = 2 * width if space.shape[1] > 32 else 4 * space.shape[1]
+    tall = space.shape[1] if space.shape[1] > 32 else 4 * space.shape[1]  # browsers smooth
     # Of an image that everybody can click, everything is made once for all visitors.
     facts = _facts_of_row(space, pin.row, tall) if pin.row >= 0 else _facts(space, pin, tall)
     st.image(

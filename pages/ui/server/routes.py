@@ -27,7 +27,7 @@ from pages.ui.server.downloads import download_routes
 from pages.ui.server.map_data import map_routes
 from pages.ui.server.room import room_routes
 from pages.ui.server.uploads import upload_routes
-from pages.ui.shared import cache
+from pages.ui.shared import cache, component_scripts
 from vae.checkpoint import CheckpointError, load_checkpoint
 from vae.code_distribution import FILE, CodeDistribution, load_code_distribution
 from vae.decoder_export import DEVIATION_WHITE, decoder_bytes, decoder_info, flow_bytes
@@ -86,6 +86,7 @@ def live_routes(base: str = "") -> list[Route]:
     - `decoder.js`, `worker.js` and what they import, `kernel.wasm` and `kernel-relaxed.wasm`: what
       decodes in the browser
     - `plotly.min.js`: from the installed `plotly`
+    - `components/{name}-{digest}.js`: the script of a component, cached for ever
     - `decoders/{name}`: JSON that describes a checkpoint's decoder and where it lies
     - `decoders/{name}/{digest}.safetensors`: the decoder, cached for ever
     - `flows/{name}/{digest}.safetensors`: the flow of its learned distribution, likewise
@@ -101,6 +102,7 @@ def live_routes(base: str = "") -> list[Route]:
     return [
         *(Route(f"{live}/{name}", _answer(_script(name))) for name in _SCRIPTS),
         Route(f"{live}/plotly.min.js", _answer(_plotly)),
+        Route(f"{live}/components/{{file}}", _answer(_component)),
         # Names such as lab/digits-beta-1 have a slash.
         Route(f"{live}/decoders/{{name:path}}/{{digest}}.safetensors", _answer(_weights)),
         Route(f"{live}/decoders/{{name:path}}", _answer(_manifest)),
@@ -157,6 +159,13 @@ def _script(name: str):  # noqa: ANN202
         return _cached(request, content, tag, _SCRIPTS[name])
 
     return script
+
+
+async def _component(request: Request) -> Response:
+    content = component_scripts.served_script(request.path_params["file"])
+    if content is None:
+        raise _Refusal(404, "This script is another one by now: reload the page.")
+    return Response(content, media_type="text/javascript", headers={"Cache-Control": _FOR_EVER})
 
 
 async def _plotly(request: Request) -> Response:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from streamlit.testing.v1 import AppTest
 
+from pages.ui.shared import component_scripts
 from pages.ui.site.views import View
 from vae.locations import APP
 
@@ -76,5 +77,6 @@ def take(view: View, model: str, link: str = "") -> list[Part]:
 
 def _part(proto: Any) -> Part:
     (data,) = json.loads(proto.json)
-    texts = (proto.html_content, proto.css_content, proto.js_content)
+    script = component_scripts.script(proto.component_name)
+    texts = (proto.html_content, proto.css_content, script)
     return Part(proto.component_name, *texts, proto.isolate_styles, data)

@@ -182,7 +182,8 @@ export class Room {
 
   key(event) {
     const { target, key, altKey, ctrlKey, metaKey } = event
-    if (altKey || ctrlKey || metaKey || target.closest?.("input, textarea, [role=combobox]")) return
+    const typing = target.closest?.("input, textarea, [role=combobox]")
+    if (altKey || ctrlKey || metaKey || typing) return
     const view = document.documentElement.classList
     const steps = { PageDown: 1, PageUp: -1 }[key]
     if (key === "f") this.press?.()
