@@ -11,9 +11,12 @@ import importlib
 import logging
 import os
 import pkgutil
+import signal
+import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import FrameType
 
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
@@ -59,6 +62,23 @@ def _warm() -> None:
     importlib.import_module("pages.ui.learn.elbo").warm()
 
 
+def _end_streams_first() -> None:
+    """Ends streams of events when the server is to end, which would wait for them."""
+
+    def wrapped(before: Callable[[int, FrameType | None], None]) -> Callable[..., None]:
+        def end(number: int, frame: FrameType | None) -> None:
+            if (room := sys.modules.get("pages.ui.shared.room")) is not None:
+                room.ROOM.close()
+            before(number, frame)
+
+        return end
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before = signal.getsignal(number)
+        if callable(before) and threading.current_thread() is threading.main_thread():
+            signal.signal(number, wrapped(before))
+
+
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """Answers at once and warms up meanwhile."""
@@ -71,6 +91,7 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
             permissions.TOKEN,
             permissions.SHORTEST,
         )
+    _end_streams_first()
     threading.Thread(target=_warm, name="warm", daemon=True).start()
     yield
 

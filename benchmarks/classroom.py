@@ -213,7 +213,7 @@ async def hear(address: str, seconds: float, delays: list[float]) -> None:
         async with asyncio.timeout(seconds):
             while line := await reader.readline():
                 if line.startswith(b"data: ") and (lead := json.loads(line[6:]).get("lead")):
-                    delays.append(time.time() - lead["pointer"]["x"])
+                    delays.append(time.monotonic() - lead["pointer"]["x"])
     writer.close()
 
 
@@ -224,7 +224,7 @@ async def follow(address: str, visitors: int, seconds: float) -> list[float]:
     crowd = asyncio.gather(*listeners)
     end = time.monotonic() + seconds - 1
     while time.monotonic() < end:
-        place = {"view": "map", "x": time.time(), "y": 0.0}
+        place = {"view": "map", "x": time.monotonic(), "y": 0.0}
         body = json.dumps({"address": "/map", "model": "faces", "pointer": place}).encode()
         request = urllib.request.Request(f"{address}/live/room/lead", body, method="POST")
         request.add_header("Cookie", f"latent-presenter={TOKEN}")

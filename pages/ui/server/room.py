@@ -83,7 +83,7 @@ async def _follow(request: Request) -> Response:
 
 async def _events() -> AsyncIterator[bytes]:
     sent = -1
-    while True:
+    while not ROOM.closed:
         version, content = ROOM.snapshot()
         if version != sent:
             sent = version

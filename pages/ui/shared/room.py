@@ -92,12 +92,18 @@ class Room:
         self._votes: dict[str, int] = {}
         self._drawings: deque[bytes] = deque(maxlen=_MOST_DRAWINGS)
         self.version = 0
+        self.closed = False
         self._content = b"{}"
 
     def snapshot(self) -> tuple[int, bytes]:
         """The version, which grows with every change, and what pupils see, as JSON."""
         with self._lock:
             return self.version, self._content
+
+    def close(self) -> None:
+        """Ends what still goes out to the room: the server ends."""
+        self.closed = True
+        self.version += 1
 
     def lead(self, lead: Lead) -> None:
         """Takes where the presenter is now."""

@@ -103,7 +103,9 @@ def test_a_stream_gives_the_latest_and_nothing_queues(room, monkeypatch):
         for text in ("two", "three"):  # while the stream is busy
             room.ask(text, ["a", "b"])
         await asyncio.wait_for(hear(), 10)
-        await events.aclose()
+        room.close()  # which ends the stream, or the server would wait for it
+        with pytest.raises(StopAsyncIteration):
+            await asyncio.wait_for(anext(events), 10)
         return heard
 
     with ThreadPoolExecutor(1) as apart:  # from the loop of a browser's test
