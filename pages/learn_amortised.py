@@ -5,7 +5,7 @@ A visitor draws a digit and sees its code; optimisation of q shows what the pred
 
 import streamlit as st
 
-from pages.ui.learn import amortised, as_python, layout
+from pages.ui.learn import amortised, as_python, layout, prediction
 from pages.ui.learn.texts import lesson
 from pages.ui.shared import formatting, images, links, model_picker, scatter, share
 from pages.ui.shared.foreign_text import plain
@@ -45,18 +45,23 @@ with right:
     chart = st.empty()
 with chart:
     amortised.show_map(space, guess, None)
+if row is None:  # drawn, or brought
+    layout.did(text)
+question, search = prediction.number(text, 0.0, 500.0, 0.5), None
 result = st.container()
 columns = st.columns([3, 2], gap="medium")
 with columns[0]:
     layout.formula(text)
 with columns[1]:
     layout.to_try(text)
-with result, st.spinner(text("search.running"), show_time=True):
-    search = amortised.search(space, x, steps, seed)
-with chart:
-    amortised.show_map(space, guess, search)
-with result:
-    amortised.show_search(space, guess, search)
+if question.looked:
+    with result, st.spinner(text("search.running"), show_time=True):
+        search = amortised.search(space, x, steps, seed)
+    with chart:
+        amortised.show_map(space, guess, search)
+    with result:
+        question.tell_number(*amortised.gain(search))
+        amortised.show_search(space, guess, search)
 st.header(text("cost.title"), anchor=False)
 amortised.encoder_cost(space, guess, search)
 with layout.details(text("measured.title")):

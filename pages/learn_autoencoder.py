@@ -6,7 +6,7 @@ planes under one pointer.
 
 import streamlit as st
 
-from pages.ui.learn import as_python, autoencoder, layout
+from pages.ui.learn import as_python, autoencoder, layout, prediction
 from pages.ui.learn.texts import lesson
 from pages.ui.shared import share
 
@@ -17,8 +17,11 @@ with st.container(horizontal=True, vertical_alignment="center"):
     st.markdown(text("twins"), width="stretch")
     seed = layout.seed()
 share.python(lambda: as_python.autoencoder_as_python(twins, seed))
-autoencoder.show_samples(twins, "prior", seed)
-autoencoder.show_fitted(twins, seed)
+question = prediction.choice(text)
+if question.looked:
+    autoencoder.show_samples(twins, "prior", seed)
+    question.tell_choice(*autoencoder.clearer(twins, seed))
+    autoencoder.show_fitted(twins, seed)
 
 st.header(text("walk.title"), anchor=False)
 autoencoder.show_walk(twins, seed)

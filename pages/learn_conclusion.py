@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui.learn import autoencoder, conclusion, layout
+from pages.ui.learn import autoencoder, conclusion, layout, prediction
 from pages.ui.learn.texts import lesson, numbers
 
 text = lesson("conclusion")
@@ -16,7 +16,12 @@ with st.spinner(text("counting")):
 st.header(text("structure.title"), anchor=False)
 left, right = st.columns(2, gap="medium")
 with left, st.container(border=True):
-    conclusion.show_results_of_the_kl(deep)
+    active, dimensions = conclusion.active_variables(deep)
+    question = prediction.number(text, 0.0, float(dimensions), 1.0, dimensions=dimensions)
+    if question.looked:
+        question.tell_number(active, 1, str(active))
+        layout.did(text)
+        conclusion.show_results_of_the_kl(deep)
 with right, st.container(border=True):
     conclusion.show_what_is_no_result(deep, twins)
 

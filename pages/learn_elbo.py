@@ -9,7 +9,7 @@ from pages.ui.components import address
 from pages.ui.components.jensen import jensen
 from pages.ui.components.latent_planes import live_planes
 from pages.ui.components.plotly_chart import chart
-from pages.ui.learn import as_python, autoencoder, elbo, layout
+from pages.ui.learn import as_python, autoencoder, elbo, layout, prediction
 from pages.ui.learn.texts import lesson
 from pages.ui.shared import plot_style, share
 
@@ -28,28 +28,32 @@ def next_missed() -> None:
 with st.container(horizontal=True, vertical_alignment="bottom"):
     row = layout.choose_image(space, default=text.number("image"), width=64)
     seed = layout.seed()
-    st.button(
+    if st.button(
         text("missed.label"),
         icon=":material/search:",
         on_click=next_missed,
         help=text("missed.help"),
-    )
+    ):
+        layout.did(text)
 share.python(lambda: as_python.elbo_as_python(space, row))
 with st.spinner(text("bound.computing")):
     bound = elbo.bound(space, row)
-layout.balance(
-    ("evidence", r"\log p(x)" + text("balance.evidence"), bound.evidence),
-    ("elbo", r"\text{ELBO}", bound.elbo),
-    ("gap", r"\mathrm{KL}(q \,\|\, p(z|x))", bound.gap),
-    digits=2 if bound.error <= 0.005 else 1,
-)
-left, right = st.columns(2, gap="medium")
-with right:
-    panel = elbo.posterior_panel(space, row)
-    live_planes([panel], words=layout.plane_words(), key=f"posterior-{row}")
-with left:
-    run = elbo.curve(space, row, seed)
-    chart(elbo.bound_figure(bound, run, row), key="bound", alt=text("bound.alt"))
+question = prediction.number(text, 0.0, 500.0, 0.5)
+if question.looked:
+    question.tell_number(bound.gap, 0.5 + bound.gap / 2, f"{bound.gap:.2f}")
+    layout.balance(
+        ("evidence", r"\log p(x)" + text("balance.evidence"), bound.evidence),
+        ("elbo", r"\text{ELBO}", bound.elbo),
+        ("gap", r"\mathrm{KL}(q \,\|\, p(z|x))", bound.gap),
+        digits=2 if bound.error <= 0.005 else 1,
+    )
+    left, right = st.columns(2, gap="medium")
+    with right:
+        panel = elbo.posterior_panel(space, row)
+        live_planes([panel], words=layout.plane_words(), key=f"posterior-{row}")
+    with left:
+        run = elbo.curve(space, row, seed)
+        chart(elbo.bound_figure(bound, run, row), key="bound", alt=text("bound.alt"))
 
 layout.formula(text)
 st.header(text("derivation.title"), anchor=False)

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.ui.components import address
 from pages.ui.components.plotly_chart import chart
-from pages.ui.learn import as_python, autoencoder, layout, likelihoods
+from pages.ui.learn import as_python, autoencoder, layout, likelihoods, prediction
 from pages.ui.learn.texts import lesson
 from pages.ui.shared import share
 
@@ -41,7 +41,10 @@ layout.formula(text)
 st.header(text("names.title"), anchor=False)
 st.markdown(text("names.text"))
 st.header(text("product.title"), anchor=False)
-address.fragment(likelihoods.underflow)(space, x)
+question = prediction.choice(text)
+if question.looked:
+    question.tell_choice(*likelihoods.product_in_halves(space, x))
+    address.fragment(likelihoods.underflow)(space, x)
 st.markdown(text("average.title"))
 likelihoods.averaging(space, x, seed)
 layout.to_try(text)

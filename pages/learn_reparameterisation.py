@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.ui.components import address
 from pages.ui.components.noise_pad import noise_pad
-from pages.ui.learn import as_python, layout, reparameterisation
+from pages.ui.learn import as_python, layout, prediction, reparameterisation
 from pages.ui.learn.texts import lesson
 from pages.ui.shared import links, model_picker, scatter, share
 
@@ -40,6 +40,8 @@ def hold_noise() -> None:
             width=260,
             help=text("widen.help"),
         )
+    if list(noise) != text.number("noise"):
+        layout.did(text)
     epsilon = np.zeros(len(mean))
     epsilon[list(axes)] = noise
     gradient = reparameterisation.pull_at(space, row, mean, times * sigma, epsilon, axes)
@@ -64,7 +66,10 @@ texts = dict(zip(names, ("estimators", "detached"), strict=True))
 views = st.tabs(names, on_change="rerun", **links.choice("view", names, names[0], text=texts.get))
 if views[0].open:
     with views[0]:
-        reparameterisation.compare_estimators(space, row, seed)
+        question = prediction.choice(text)
+        if question.looked:
+            question.tell_choice(*reparameterisation.widest(space, row, seed))
+            reparameterisation.compare_estimators(space, row, seed)
 if views[1].open:
     with views[1]:
         reparameterisation.compare_graphs(space, row, seed)

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.ui.components import address
 from pages.ui.components.plotly_chart import chart
-from pages.ui.learn import autoencoder, layout, terms
+from pages.ui.learn import autoencoder, layout, prediction, terms
 from pages.ui.learn.texts import lesson
 
 text = lesson("terms")
@@ -16,7 +16,12 @@ space = autoencoder.open_model(text.number("model"))
 with st.container(horizontal=True, vertical_alignment="bottom"):
     row = layout.choose_image(space, default=text.number("image"), width=64)
     seed = layout.seed(help=text("seed.help"))
-address.fragment(terms.move_posterior)(space, row, seed)
+panel, place = terms.guess_panel(space), space.mean[row]
+question = prediction.place(text, panel, (0.5, 0.5))
+if question.looked:
+    x, y = (f"{value:.2f}".replace("-", "−") for value in place)
+    question.tell_place(terms.is_near(question.given, place), x=x, y=y)
+    address.fragment(terms.move_posterior)(space, row, seed)
 
 layout.formula(text)
 

@@ -40,15 +40,19 @@ PATH = (".live-screens figure:last-child canvas, .live-screens figure:last-child
             "interpolate?model=tiny-plane&walk=traversals", PATH, False, marks=pytest.mark.soak
         ),
         ("concepts?model=tiny-gaussian", PATH, False),
-        ("learn_terms?model=tiny-plane", (".plane-stage", ".plane-screen canvas"), True),
+        (
+            "learn_terms?model=tiny-plane&answers=shown",
+            (".plane-stage", ".plane-screen canvas"),
+            True,
+        ),
         pytest.param(
-            "learn_reparameterisation?model=tiny-plane",
+            "learn_reparameterisation?model=tiny-plane&answers=shown",
             (".noise-space", ".noise-picture"),
             True,
             marks=pytest.mark.soak,
         ),
         pytest.param(
-            "learn_codes",
+            "learn_codes?answers=shown",
             (".lineup-pictures", "#lineup-slider"),
             True,
             marks=pytest.mark.soak,

@@ -31,7 +31,7 @@ CASES = {
         ".live-screens canvas",
     ),
     "learn_terms": (
-        "learn_terms?image=5&q=0.4,-0.3,0.2,0.3", ".planes", ".plane-screen canvas",
+        "learn_terms?answers=shown&image=5&q=0.4,-0.3,0.2,0.3", ".planes", ".plane-screen canvas",
     ),
     "learn_reparameterisation": (
         "learn_reparameterisation?model=tiny-plane&e1=0.7&e2=-0.4", ".noise-pad",

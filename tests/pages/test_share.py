@@ -54,18 +54,20 @@ def numbers_in(text: str) -> list[str]:
         ("interpolate.py", "model=faces&a=17&b=4"),
         ("interpolate.py", "model=digits&walk=corners"),
         ("concepts.py", "model=faces&strengths=0.8"),
-        ("learn_autoencoder.py", "seed=3"),
-        pytest.param("learn_elbo.py", "image=5", marks=pytest.mark.soak),  # a grid of a million
-        ("learn_terms.py", "image=5"),
-        ("learn_terms.py", "q=0.1,0.2,0.3,0.4"),
-        ("learn_likelihoods.py", "image=5"),
-        ("learn_reparameterisation.py", "image=5&e1=0.5"),
-        ("learn_amortised.py", "steps=50&seed=2"),
-        ("learn_arithmetic.py", "model=faces"),
-        ("learn_codes.py", "model=digits&seed=1"),
-        ("learn_codes.py", "model=digits&stage=mean"),
-        ("learn_codes.py", "model=faces&stage=path&from=3&level=0.7"),
-        ("learn_codes.py", "model=digits&stage=draw&seed=1"),
+        ("learn_autoencoder.py", "answers=shown&seed=3"),
+        pytest.param(
+            "learn_elbo.py", "answers=shown&image=5", marks=pytest.mark.soak
+        ),  # a grid of a million
+        ("learn_terms.py", "answers=shown&image=5"),
+        ("learn_terms.py", "answers=shown&q=0.1,0.2,0.3,0.4"),
+        ("learn_likelihoods.py", "answers=shown&image=5"),
+        ("learn_reparameterisation.py", "answers=shown&image=5&e1=0.5"),
+        ("learn_amortised.py", "answers=shown&steps=50&seed=2"),
+        ("learn_arithmetic.py", "answers=shown&model=faces"),
+        ("learn_codes.py", "answers=shown&model=digits&seed=1"),
+        ("learn_codes.py", "answers=shown&model=digits&stage=mean"),
+        ("learn_codes.py", "answers=shown&model=faces&stage=path&from=3&level=0.7"),
+        ("learn_codes.py", "answers=shown&model=digits&stage=draw&seed=1"),
     ],
 )
 def test_a_views_program_gives_the_numbers_on_the_page(file, query):

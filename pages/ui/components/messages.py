@@ -36,6 +36,7 @@ __all__ = [
     "PlanePlace",
     "PlaneVaeData",
     "SliderData",
+    "StepsData",
     "Uploaded",
     "UploaderData",
     "Values",
@@ -98,6 +99,23 @@ class DrawerData(Message):
     """Sent to what closes the drawer, which answers nothing."""
 
     page: str
+
+
+class LessonStep(Message):
+    """A step of the lecture."""
+
+    lesson: str
+    title: str
+
+
+class StepsData(Message):
+    """Sent to the lecture's steps, or to what ticks one of them; neither answers."""
+
+    steps: list[LessonStep]
+    here: str
+    label: str
+    done: str
+    ticked: str | None
 
 
 class DecodedViewData(Message):
@@ -336,6 +354,7 @@ class PlanePanel(Message):
     field: PlaneField | None
     ellipses: list[PlaneEllipse]
     rings: bool
+    marked: bool
     names: tuple[str, str]
     note: str
 

@@ -35,6 +35,7 @@ __all__ = [
     "choose_image",
     "encode_now",
     "encoder_cost",
+    "gain",
     "search",
     "show_map",
     "show_search",
@@ -192,6 +193,12 @@ def _add_ellipse(
     figure.add_scatter(
         x=[mx], y=[my], mode="markers", name=name, marker={"color": TERMS[colour], "size": 9}
     )
+
+
+def gain(search: Search) -> tuple[float, float, str]:
+    """Nats that the better search gains, how far off a prediction may be, and the gain as text."""
+    nats = max(search.gaps[search.best].nats.item(), 0.0)
+    return nats, 1 + nats / 2, f"{nats:.1f}"
 
 
 def show_search(space: LatentSpace, guess: Guess, search: Search) -> None:

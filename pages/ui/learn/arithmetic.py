@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pages.ui.components.plotly_chart import chart
 from pages.ui.components.sliders import Slider, live_sliders
+from pages.ui.learn import prediction
 from pages.ui.learn.texts import lesson, numbers
 from pages.ui.shared import cache, formatting, images, labels, links
 from pages.ui.shared.classifier import predictions
@@ -189,7 +190,15 @@ def on_another(space: LatentSpace, name: str, seed: int) -> None:
         before=True,
         size=150,
     )
-    _show_outcome(space, name, outcome(space, name, vector))
+    measured = outcome(space, name, vector)
+    if measured is None:
+        _show_outcome(space, name, None)
+        return
+    question = prediction.number(text, 0.0, 100.0, 5.0, count=measured.n)
+    if question.looked:
+        success = 100 * measured.success
+        question.tell_number(success, 15, f"{success:.0f} %")
+        _show_outcome(space, name, measured)
 
 
 @cache.shared(256)

@@ -22,6 +22,7 @@ from vae.latent import neighbours
 __all__ = [
     "FIELDS",
     "bounds_of",
+    "clearer",
     "field",
     "halfway",
     "open_model",
@@ -36,6 +37,7 @@ __all__ = [
 
 FIELDS = ("none", "distance", "confidence")
 _SAMPLES = 1_000  # samples, or pairs of codes, that are decoded
+_GAP = 0.3  # standard deviations of all codes to the nearest one: nobody lives there
 _STEPS = 45  # positions of a field along each axis
 
 
@@ -182,6 +184,23 @@ def show_samples(twins: dict[str, LatentSpace], distribution: str, seed: int) ->
                     )
 
 
+def clearer(twins: dict[str, LatentSpace], seed: int) -> tuple[int, dict[str, str]]:
+    """Whose draws from N(0, I) more often look like digits: 0, 1 or 2 for about as often.
+
+    Args:
+        twins: models, as `open_twins` names them.
+        seed: seed of the draws.
+
+    Returns:
+        The answer, and both counts as text.
+    """
+    counts = {n: int(samples(s, "prior", seed)["clear"] or 0) for n, s in twins.items()}
+    first, second = counts.values()
+    error = 2 * np.sqrt(sum(c * (1 - c / _SAMPLES) for c in counts.values()))  # of the difference
+    answer = 2 if abs(first - second) <= error else int(second > first)
+    return answer, {name: f"{count:,}" for name, count in counts.items()}
+
+
 def show_fitted(twins: dict[str, LatentSpace], seed: int) -> None:
     """Compares the models where their own codes lie, and shows draws on demand."""
     text = lesson("autoencoder")
@@ -263,3 +282,8 @@ def show_planes(twins: dict[str, LatentSpace]) -> None:
         legend=next(iter(twins.values())).classes,
     )
     links.put("at", None if at == start else links.numbers_text(at))
+    first = next(iter(twins.values()))
+    x0, x1, y0, y1 = bounds_of(first)
+    place = np.array([[x0 + at[0] * (x1 - x0), y0 + at[1] * (y1 - y0)]], np.float32)
+    if at != start and neighbours(first.mean, place, 1)[1][0, 0] > _GAP * first.deviation.mean():
+        layout.did(text)

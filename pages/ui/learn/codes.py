@@ -10,7 +10,7 @@ import streamlit as st
 
 from pages.ui.components.lineup import Histogram, Panel, Plane, lineup
 from pages.ui.components.sliders import Curve, Slider, Track
-from pages.ui.learn import as_python, layout
+from pages.ui.learn import as_python, layout, prediction
 from pages.ui.learn.texts import lesson, numbers
 from pages.ui.shared import cache, images, links, model_picker, scatter, share
 from pages.ui.shared.latent_space import LatentSpace
@@ -82,6 +82,10 @@ def show_shell(space: LatentSpace, seed: int) -> None:
     left, right = st.columns(_COLUMNS, gap="medium")
     with left:
         row = layout.choose_image(space, default=_row(space, "image"))
+        root = float(np.sqrt(dim))
+        question = prediction.number(text, 0.0, 100.0, 0.1, dimensions=dim)
+        if question.looked:
+            question.tell_number(root, 0.15 * root, f"{root:.1f}", dimensions=dim)
     norms = lengths(space, seed)
     share.python(lambda: as_python.shell_as_python(space, seed, _BINS, norms.high))
     draw = np.zeros(dim)
@@ -96,6 +100,8 @@ def show_shell(space: LatentSpace, seed: int) -> None:
         (text("shell.draws"), TERMS["prior"], norms.draws),
         (text("shell.codes"), TERMS["posterior"], norms.codes),
     ]
+    if not question.looked:
+        return
     with right:
         at = lineup(
             space,

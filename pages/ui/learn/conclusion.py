@@ -84,16 +84,21 @@ def _lengths(space: LatentSpace) -> dict[str, str]:
     }
 
 
+def active_variables(space: LatentSpace) -> tuple[int, int]:
+    """How many latent variables carry information, and how many there are."""
+    return int((space.mean.var(0, ddof=1) > ACTIVE).sum()), space.mean.shape[1]
+
+
 def show_results_of_the_kl(space: LatentSpace) -> None:
     """Lists what follows from the KL, with what was measured on a model."""
     text = lesson("conclusion")
-    active = int((space.mean.var(0, ddof=1) > ACTIVE).sum())
+    active, dimensions = active_variables(space)
     whole = space.mean.var(0) + space.variance.mean(0)
     st.markdown(
         text(
             "structure.results",
             active=active,
-            dimensions=space.mean.shape[1],
+            dimensions=dimensions,
             low=f"{np.sqrt(whole.min()):.2f}",
             high=f"{np.sqrt(whole.max()):.2f}",
         )

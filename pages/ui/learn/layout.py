@@ -10,6 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.ui.components.lesson_steps import lesson_steps, tick
 from pages.ui.learn.contents import STEPS
 from pages.ui.learn.texts import DEFAULT, Lesson, language, lesson
 from pages.ui.shared import images, links, share
@@ -24,6 +25,7 @@ __all__ = [
     "begin",
     "choose_image",
     "details",
+    "did",
     "end",
     "formula",
     "plane_words",
@@ -43,6 +45,10 @@ def begin(text: Lesson) -> None:
     number, frame = _number(text), lesson("frame")
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="head"):
         st.title(f"{number + 1} · {text('title')}", anchor=False, width="stretch")
+        with st.container(width=260):
+            titles = {step.name: step.title for step in STEPS if _exists(STEPS.index(step))}
+            words = {"label": frame("steps.label"), "done": frame("steps.done")}
+            lesson_steps(titles, text.name, **words)
         share.button(frame("share"))
         ways = ((-1, frame("previous"), "P", "left"), (1, frame("next"), "N", "right"))
         for by, label, key, side in ways:
@@ -60,6 +66,11 @@ def begin(text: Lesson) -> None:
             ):
                 st.switch_page(STEPS[target].file, query_params={})
     st.markdown(text("intro"))
+
+
+def did(text: Lesson) -> None:
+    """Ticks a lesson off: its visitor has done what it is for. The browser remembers."""
+    tick(text.name)
 
 
 def end(text: Lesson) -> None:

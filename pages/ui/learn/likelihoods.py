@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pages.ui.components.pixel_inspector import Reading, live_pixels
 from pages.ui.components.plotly_chart import chart
-from pages.ui.learn import autoencoder
+from pages.ui.learn import autoencoder, layout
 from pages.ui.learn.texts import lesson
 from pages.ui.shared import cache, images, links, plot_style
 from pages.ui.shared.latent_space import LatentSpace
@@ -112,6 +112,8 @@ def read_pixels(x: Tensor) -> tuple[int, int]:
     start = (int(first[0]), int(first[1]))
     at = live_pixels(readings, key="pixels", start=start, alt=text("pixel.alt"))
     links.put("pixel", links.numbers_text(at) if at != usual else None)
+    if at != usual:
+        layout.did(text)
     return at
 
 
@@ -212,6 +214,24 @@ def shares(space: LatentSpace, count: int = 500) -> dict[str, tuple[int, int]]:
         for name, dtype in PRECISIONS.items()
     }
     return {k: (int((v == 0).sum()), int((~np.isfinite(v)).sum())) for k, v in last.items()}
+
+
+def product_in_halves(space: LatentSpace, x: Tensor) -> tuple[int, dict[str, str]]:
+    """What the product of all pixels' probabilities is in float16: 0 small, 1 zero, 2 infinite.
+
+    Args:
+        space: a Bernoulli model.
+        x: one image `(C, H, W)`.
+
+    Returns:
+        The answer, and its logarithms as text.
+    """
+    log_p = evaluate_pixels(space, x).log_p.ravel()
+    end = _ends(running_products(log_p, np.float16))
+    logs = float(log_p.astype(np.float64).sum())
+    texts = {"logs": f"{logs:.1f}", "power": f"{logs / math.log(10):.0f}"}
+    answer = 0 if end is None else {"zero": 1, "infinite": 2}[end[0]]
+    return answer, {name: text.replace("-", "−") for name, text in texts.items()}
 
 
 def underflow(space: LatentSpace, x: Tensor) -> None:

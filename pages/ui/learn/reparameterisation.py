@@ -148,6 +148,14 @@ def _estimates(
     return first_dimension, {name: g.variance().mean().item() for name, g in estimates.items()}
 
 
+def widest(space: LatentSpace, row: int, seed: int) -> tuple[int, dict[str, str]]:
+    """Which estimator varies most, in the order of `ESTIMATORS`, and how much more as text."""
+    _, variance = _estimates(space, row, seed)
+    most = max(ESTIMATORS, key=variance.__getitem__)
+    times = figure_of(variance[most] / variance["reparameterised"])
+    return ESTIMATORS.index(most), {"times": times}
+
+
 def compare_estimators(space: LatentSpace, row: int, seed: int) -> None:
     """Shows three estimators of one gradient on the same images and the same draws."""
     text = lesson("reparameterisation")

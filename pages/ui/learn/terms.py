@@ -20,10 +20,22 @@ from vae.latent import evenly
 from vae.theory.exact import exact_elbo
 from vae.theory.gradients import gradient_norms
 
-__all__ = ["gradients", "move_posterior", "rate_distortion", "sweep"]
+__all__ = ["gradients", "guess_panel", "is_near", "move_posterior", "rate_distortion", "sweep"]
 
 _ELLIPSES = 110  # posteriors that are drawn, spread evenly over the images
 _BATCH = 128  # images whose gradients are averaged
+
+
+def guess_panel(space: LatentSpace) -> Panel:
+    """The plane on which a visitor predicts where the encoder puts an image."""
+    half = float(np.abs(space.mean).max()) * 1.05
+    bounds = (-half, half, -half, half)
+    return Panel("", bounds, None, space.mean, space.class_of, rings=True, marked=True)
+
+
+def is_near(place: tuple[float, float] | None, mean: np.ndarray) -> bool:
+    """Whether a place lies within a standard deviation of the prior of a mean `(2,)`."""
+    return place is not None and float(np.hypot(*(np.array(place) - mean))) <= 1
 
 
 def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
@@ -60,6 +72,8 @@ def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
         )
     own_q = (np.array(centre), np.array(width))
     moved = not np.allclose([*centre, *width], [*mean, *sigma], atol=2e-3)
+    if moved:
+        layout.did(text)
     links.put("q", links.numbers_text([*centre, *width]) if moved else None)
     bounds = space.bounds(row) or estimate_elbo(space.model, x)
     own = (bounds.elbo.value + bounds.kl, bounds.kl)

@@ -195,6 +195,10 @@ TABLE = (
     Parameter(
         "epoch", ("train",), "number", "the last", "the epoch that is replayed", pushed=False
     ),
+    Parameter(
+        "answers", (*_LESSONS, "learn_conclusion"), "shown", "a question comes first",
+        "shows what a lesson asks its visitor to predict", pushed=False,
+    ),
     Parameter("image", _LESSONS[:-1], "number", "depends on the lesson", "row of the image"),
     Parameter("seed", _LESSONS, "0 to 9999", "0", "of all random numbers", pushed=False),
     Parameter(

@@ -206,6 +206,7 @@ class Visitor:
         posterior_tries: number of times that q has been reset in that lesson.
         drawings_cleared: number of times that the drawing of a digit has been cleared.
         drawings_sent: number of drawings that were sent to the room.
+        predictions: answers to the lessons' questions, by lesson and question.
         address: state of the address.
         paths: state of the page of paths.
         concepts: state of the page of concepts.
@@ -226,6 +227,7 @@ class Visitor:
     posterior_tries: int = 0
     drawings_cleared: int = 0
     drawings_sent: int = 0
+    predictions: dict[tuple[str, str], Any] = field(default_factory=dict)
     address: Address = field(default_factory=Address)
     paths: PathsState = field(default_factory=PathsState)
     concepts: ConceptsState = field(default_factory=ConceptsState)

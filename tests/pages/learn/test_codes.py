@@ -33,7 +33,7 @@ def visit(query: dict[str, str] | None = None, **state) -> AppTest:
     at.switch_page("learn_codes.py")
     for key, value in state.items():
         at.session_state[key] = value
-    for key, value in (query or {}).items():
+    for key, value in {"answers": "shown", **(query or {})}.items():
         at.query_params[key] = value
     return at.run()
 

@@ -28,7 +28,7 @@ FILES = [step.file for step in contents.STEPS[:4]]
 def visit(file: str, query: dict[str, str] | None = None, **state) -> AppTest:
     at = AppTest.from_file(ROOT / "pages" / "router.py", default_timeout=240).run()
     at.switch_page(file)
-    for key, value in (query or {}).items():
+    for key, value in {"answers": "shown", **(query or {})}.items():
         at.query_params[key] = value
     for key, value in state.items():
         at.session_state[key] = value

@@ -17,7 +17,7 @@ def pictures(page, selector: str) -> list[int]:
 
 def open_planes(page, app: str, path: str):
     page.set_default_timeout(120_000)
-    page.goto(f"{app}/{path}")
+    page.goto(f"{app}/{path}{'&' if '?' in path else '?'}answers=shown")
     page.wait_for_selector(".planes[data-ready]")
     page.wait_for_selector(".planes[data-exact='true']")
     page.locator(".plane-stage").first.scroll_into_view_if_needed()
@@ -146,7 +146,7 @@ def test_q_is_dragged_and_widened_and_python_answers(page, app):
 
 def test_a_pixel_is_read_in_all_pictures(page, app):
     page.set_default_timeout(120_000)
-    page.goto(f"{app}/learn_likelihoods?image=0")
+    page.goto(f"{app}/learn_likelihoods?image=0&answers=shown")
     page.wait_for_selector(".pixels[data-at]")
     before = page.locator(".pixels .lines").all_inner_texts()
     assert len(before) == 3 and all("log p(x | z) =" in text for text in before)
@@ -169,7 +169,7 @@ def test_nothing_is_wider_than_a_phone(browser, app, file):
     try:
         page = context.new_page()
         page.set_default_timeout(120_000)
-        page.goto(f"{app}/learn_{file}")
+        page.goto(f"{app}/learn_{file}?answers=shown")
         page.get_by_text("What to try").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
     finally:
@@ -178,7 +178,7 @@ def test_nothing_is_wider_than_a_phone(browser, app, file):
 
 def test_the_next_step_opens_with_an_image_in_the_address(page, app):
     page.set_default_timeout(120_000)
-    page.goto(f"{app}/learn_terms?image=5")
+    page.goto(f"{app}/learn_terms?image=5&answers=shown")
     page.get_by_role("button", name="Next").click()
     page.get_by_role("heading", name="4 · What the decoder predicts").wait_for()
     assert page.get_by_text("encountered an error").count() == 0

@@ -38,6 +38,7 @@ def visit(page: str, model: str = "tiny-plane", **state) -> AppTest:
     """Opens a page by its place among the others, as the router does."""
     at = AppTest.from_file(ROOT / "pages/router.py", default_timeout=60).switch_page(page)
     at.session_state["model"] = model
+    at.query_params["answers"] = "shown"
     for key, value in state.items():
         at.session_state[key] = value
     return at.run()

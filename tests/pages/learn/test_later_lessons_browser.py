@@ -17,7 +17,9 @@ def noise(page, app):
     page.set_default_timeout(180_000)
 
     def visit(**query):
-        pairs = "&".join(f"{k}={v}" for k, v in {"model": "tiny-plane", **query}.items())
+        pairs = "&".join(
+            f"{k}={v}" for k, v in {"answers": "shown", "model": "tiny-plane", **query}.items()
+        )
         page.goto(f"{app}/learn_reparameterisation?{pairs}")
         page.wait_for_selector('.noise-pad[data-ready="tiny-plane"]')
         page.wait_for_selector('.noise-picture canvas[width="28"]')
@@ -114,7 +116,7 @@ def test_a_drawn_digit_gets_its_code_without_any_other_host(page, app):
     page.set_default_timeout(180_000)
     foreign = []
     page.on("request", lambda r: foreign.append(r.url) if not own(r.url, app) else None)
-    page.goto(f"{app}/learn_amortised?model=tiny-plane&steps=50")
+    page.goto(f"{app}/learn_amortised?model=tiny-plane&steps=50&answers=shown")
     page.get_by_text("Until you draw").wait_for()
     page.get_by_text("Amortisation gap of this image").wait_for()
     metric = page.get_by_test_id("stMetric").filter(has_text="Code, μ ± σ")

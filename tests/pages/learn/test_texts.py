@@ -19,13 +19,17 @@ from pages.ui.shared.visitor import Visitor
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = [step.name for step in contents.STEPS]
 PLACEHOLDER = re.compile(r"(?<![A-Za-z0-9}\\^_]){([a-z][a-z0-9_]*)}")
-EVERY = {"title", "about", "intro", "try", "formula.latex", "formula.legend"}  # by layout.py
+EVERY = {  # by layout.py and prediction.py
+    *("title", "about", "intro", "try", "formula.latex", "formula.legend"),
+    *("predict.ask", "predict.because"),
+}
 
 
 def files_of(name: str) -> list[Path]:
     if name == "frame":
         return [
             ROOT / "pages" / "ui" / "learn" / "layout.py",
+            ROOT / "pages" / "ui" / "learn" / "prediction.py",
             *(ROOT / "pages").glob("learn_*.py"),
         ]
     return [ROOT / "pages" / f"learn_{name}.py", ROOT / "pages" / "ui" / "learn" / f"{name}.py"]
@@ -75,6 +79,7 @@ def test_every_key_that_is_used_exists_and_every_key_is_used(name):
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and node.value in known:
                 used.add(node.value)
+    used |= known & {"predict.options"}  # of a choice
     assert known - used == set(), "never shown"
     assert used - known == set(), "missing"
 
@@ -210,17 +215,23 @@ def parts(block: object) -> Iterator[Message]:
         yield from parts(child)
 
 
+@pytest.mark.parametrize("answers", ["shown", pytest.param("asked", marks=pytest.mark.soak)])
 @pytest.mark.parametrize("step", contents.STEPS, ids=NAMES)
-def test_with_another_language_no_english_text_is_left(step, other_language):
+def test_with_another_language_no_english_text_is_left(step, answers, other_language):
+    asked = {} if answers == "asked" else {"answers": "shown"}
     for language in (texts.DEFAULT, other_language):  # nor what the first visitor was shown
         at = AppTest.from_file(ROOT / "pages" / "router.py", default_timeout=240)
         at.session_state["visitor"] = Visitor(language=language)
-        at = at.run().switch_page(step.file).run()
+        at = at.run().switch_page(step.file)
+        for name, value in asked.items():
+            at.query_params[name] = value
+        at.run()
         assert not at.exception
     left = set()
     for message in parts(at.main):
         for text in shown(message):
-            rest = re.sub(r"⟦[^⟧]*⟧|\{[a-z]+\}|\\[a-z]+", "", text)
+            icons = r":material/\w+:"
+            rest = re.sub(rf"⟦[^⟧]*⟧|{icons}|\{{[a-z]+\}}|\\[a-z]+", "", text)
             left |= set(re.findall(r"\b[^\W\d_]{3,}\b", rest))  # no letters of a checksum
     assert left <= DATA
 

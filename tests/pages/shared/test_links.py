@@ -81,7 +81,7 @@ def visit(place: str, query: dict[str, str | list[str]]) -> AppTest:
     at = AppTest.from_file(ROOT / "pages" / "router.py", default_timeout=120).switch_page(page)
     for key, value in {"model": "tiny-gaussian", **state}.items():
         at.session_state[key] = value
-    for key, value in query.items():
+    for key, value in {"answers": "shown", **query}.items():
         at.query_params[key] = value
     at.run()
     assert not at.exception, [e.message for e in at.exception]

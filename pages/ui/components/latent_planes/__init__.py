@@ -84,6 +84,7 @@ class Panel:
         field: behind the points.
         ellipses: over the points.
         rings: circles of 1, 2 and 3 standard deviations of the prior.
+        marked: whether the mark is drawn although nothing is decoded.
         names: names of the axes.
         note: below the plane.
     """
@@ -96,6 +97,7 @@ class Panel:
     field: Field | None = None
     ellipses: Sequence[Ellipse] = ()
     rings: bool = False
+    marked: bool = False
     names: tuple[str, str] = ("z₁", "z₂")
     note: str = ""
 
@@ -210,6 +212,7 @@ def _panel(panel: Panel) -> dict[str, Any]:
             for e in panel.ellipses
         ],
         "rings": panel.rings,
+        "marked": panel.marked,
         "names": list(panel.names),
         "note": panel.note,
     }

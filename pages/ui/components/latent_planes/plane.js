@@ -64,7 +64,7 @@ export class Planes {
         const caption = element("figcaption")
         const screen = element("figure", { className: "plane-screen" }, caption)
         if (panel.model) screen.prepend(picture)
-        else stage.tabIndex = -1
+        else if (!panel.marked) stage.tabIndex = -1
         const title = element("h4", { text: panel.title })
         this.bind(stage, i)
         return { title, stage, still, over, picture, caption, screen }
@@ -113,7 +113,8 @@ export class Planes {
     this.views.forEach(({ over, scale }, i) => {
       const { context, width, height } = fit(over)
       context.clearRect(0, 0, width, height)
-      if (!this.data.panels[i].model && !this.data.panels[i].field) return
+      const { model, field, marked } = this.data.panels[i]
+      if (!model && !field && !marked) return
       const [x, y] = [scale.x(codes[i][0]), scale.y(codes[i][1])]
       if (this.gaussian) {
         const [mx, my, sx, sy] = this.gaussian
