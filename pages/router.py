@@ -12,6 +12,7 @@ from pages.ui.components.address import write_address
 from pages.ui.components.drawer import close_drawer
 from pages.ui.components.room import join_room
 from pages.ui.learn.contents import STEPS
+from pages.ui.learn.texts import lesson
 from pages.ui.shared import embedding, links, permissions, share
 from pages.ui.shared.device import on_a_phone
 from pages.ui.shared.foreign_text import message
@@ -31,6 +32,7 @@ PAGES = (  # file, title, icon, what the page is for
 )
 LEARN = (
     *((s.file, f"{n} · {s.title}", s.icon, s.about) for n, s in enumerate(STEPS, 1)),
+    ("teachers.py", lesson("teachers")("title"), "school", lesson("teachers")("about")),
     ("glossary.py", "Glossary", "menu_book", "Every term in a sentence and a formula."),
 )
 

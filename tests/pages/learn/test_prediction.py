@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from soak import always
 from streamlit.testing.v1 import AppTest
 

@@ -18,6 +18,7 @@ from pages.ui.shared.visitor import Visitor
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = [step.name for step in contents.STEPS]
+FILES = ["frame", "teachers", *NAMES]
 PLACEHOLDER = re.compile(r"(?<![A-Za-z0-9}\\^_]){([a-z][a-z0-9_]*)}")
 EVERY = {  # by layout.py and prediction.py
     *("title", "about", "intro", "try", "formula.latex", "formula.legend"),
@@ -32,6 +33,8 @@ def files_of(name: str) -> list[Path]:
             ROOT / "pages" / "ui" / "learn" / "prediction.py",
             *(ROOT / "pages").glob("learn_*.py"),
         ]
+    if name == "teachers":
+        return [ROOT / "pages" / "teachers.py", ROOT / "pages" / "router.py"]
     return [ROOT / "pages" / f"learn_{name}.py", ROOT / "pages" / "ui" / "learn" / f"{name}.py"]
 
 
@@ -61,9 +64,9 @@ def pattern(node: ast.JoinedStr) -> str:
     return "".join(parts)
 
 
-@pytest.mark.parametrize("name", ["frame", *NAMES])
+@pytest.mark.parametrize("name", FILES)
 def test_every_key_that_is_used_exists_and_every_key_is_used(name):
-    known, used = set(words_of(name)), set() if name == "frame" else set(EVERY)
+    known, used = set(words_of(name)), set(EVERY) if name in NAMES else set()
     for file in files_of(name):
         tree = ast.parse(file.read_text(encoding="utf-8"))
         for call in calls(tree, name):
@@ -84,7 +87,7 @@ def test_every_key_that_is_used_exists_and_every_key_is_used(name):
     assert used - known == set(), "missing"
 
 
-@pytest.mark.parametrize("name", ["frame", *NAMES])
+@pytest.mark.parametrize("name", FILES)
 def test_what_a_page_fills_in_is_what_a_text_leaves_open(name):
     known = words_of(name)
     for file in files_of(name):
@@ -98,7 +101,7 @@ def test_what_a_page_fills_in_is_what_a_text_leaves_open(name):
 
 
 @pytest.mark.parametrize("language", texts.languages()[1:] or [texts.DEFAULT])
-@pytest.mark.parametrize("name", ["frame", *NAMES])
+@pytest.mark.parametrize("name", FILES)
 def test_every_language_has_the_same_keys_and_leaves_the_same_open(name, language):
     english, other = words_of(name), words_of(name, language)
     assert english.keys() == other.keys()
@@ -138,7 +141,7 @@ def other_language(tmp_path, monkeypatch) -> str:
     shutil.copytree(texts.FOLDER / texts.DEFAULT, tmp_path / texts.DEFAULT)
     shutil.copy(texts.FOLDER / "numbers.toml", tmp_path)
     (tmp_path / "xx").mkdir()
-    for name in ("frame", *NAMES):
+    for name in FILES:
         tables: dict = {}
         for key, text in words_of(name).items():
             *parents, last = key.split(".")
@@ -164,7 +167,7 @@ def toml(tables: dict) -> str:
 SILENT = {  # fields of messages that nobody reads
     "id", "form_id", "icon", "url", "page", "page_script_hash", "element_hash", "component_name",
     "format", "color", "query_key", "url_path", "js_content", "css_content",
-    "placement", "shortcut", "bytes", "type", "query_param_key", "data_type",
+    "placement", "shortcut", "query_string", "bytes", "type", "query_param_key", "data_type",
 }  # fmt: skip
 DATA = set(  # names of models, attributes and quantities, the same in every language
     "autoencoder digits faces fashion Bald Beard Dark Earrings Glasses Grey Hat Long Moustache "
@@ -216,13 +219,15 @@ def parts(block: object) -> Iterator[Message]:
 
 
 @pytest.mark.parametrize("answers", ["shown", pytest.param("asked", marks=pytest.mark.soak)])
-@pytest.mark.parametrize("step", contents.STEPS, ids=NAMES)
-def test_with_another_language_no_english_text_is_left(step, answers, other_language):
+@pytest.mark.parametrize(
+    "file", ["teachers.py", *(step.file for step in contents.STEPS)], ids=["teachers", *NAMES]
+)
+def test_with_another_language_no_english_text_is_left(file, answers, other_language):
     asked = {} if answers == "asked" else {"answers": "shown"}
     for language in (texts.DEFAULT, other_language):  # nor what the first visitor was shown
         at = AppTest.from_file(ROOT / "pages" / "router.py", default_timeout=240)
         at.session_state["visitor"] = Visitor(language=language)
-        at = at.run().switch_page(step.file)
+        at = at.run().switch_page(file)
         for name, value in asked.items():
             at.query_params[name] = value
         at.run()
