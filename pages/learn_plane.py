@@ -5,7 +5,7 @@ Beside the ELBO stands log p(x), summed over the latent plane.
 
 import streamlit as st
 
-from pages.ui.learn import layout, plane
+from pages.ui.learn import layout, plane, prediction
 from pages.ui.learn.texts import lesson
 
 text = lesson("plane")
@@ -13,6 +13,11 @@ layout.begin(text)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     shape = plane.choose_shape()
     seed = layout.seed(help=text("seed.help"))
+question = prediction.choice(text)
+if question.looked:
+    question.tell_choice(1, {})
+if question.given is not None:
+    layout.did(text)
 plane.train(shape, seed)
 
 layout.formula(text)
