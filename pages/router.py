@@ -13,10 +13,8 @@ from pages.ui.components.drawer import close_drawer
 from pages.ui.components.room import join_room
 from pages.ui.learn.contents import STEPS
 from pages.ui.learn.texts import lesson
-from pages.ui.shared import embedding, links, permissions, share
+from pages.ui.shared import embedding, links, permissions, problems, share
 from pages.ui.shared.device import on_a_phone
-from pages.ui.shared.foreign_text import message
-from vae import CheckpointError
 
 PAGES = (  # file, title, icon, what the page is for
     (
@@ -84,9 +82,8 @@ def finish() -> None:
 
 try:
     page.run()
-except (CheckpointError, permissions.NotAllowedError) as problem:
-    # A network of one's own that gave up meanwhile, or a message that no page of ours sends.
-    st.error(message(problem))
+except problems.PROBLEMS as problem:
+    problems.show(problem)
 except StopException:  # a page that has said all it can
     finish()
     raise

@@ -6,13 +6,13 @@ A separate process trains; this page reads its files and sends it what visitors 
 import streamlit as st
 
 from pages.ui.components import address
-from pages.ui.shared import links, share, visitor
+from pages.ui.shared import links, problems, share, visitor
 from pages.ui.shared.foreign_text import message
 from pages.ui.train.as_python import run_as_python
 from pages.ui.train.form import show_form
 from pages.ui.train.monitor import show_controls, show_run
 from pages.ui.train.results import show_actions, show_comparison, show_note
-from vae.runs.folder import RunError, read_status
+from vae.runs.folder import read_status
 from vae.runs.manager import list_runs
 
 runs = list_runs()
@@ -40,8 +40,8 @@ with st.container(horizontal=True, vertical_alignment="center", key="head"):
 if view == "compare":
     try:
         show_comparison(runs)
-    except RunError as problem:
-        st.error(message(problem))
+    except problems.PROBLEMS as problem:
+        problems.show(problem)
     st.stop()
 if view != "watch" or not runs:
     show_form()
@@ -73,16 +73,16 @@ def controls() -> None:
         show_controls(run)
         show_actions(run)
         show_note(run)
-    except RunError as problem:
-        st.error(message(problem))
+    except problems.PROBLEMS as problem:
+        problems.show(problem)
 
 
 def watch() -> None:
     """Curves and pictures, redrawn while the run trains or its epochs are played."""
     try:
         show_run(run)
-    except RunError as problem:
-        st.error(message(problem))
+    except problems.PROBLEMS as problem:
+        problems.show(problem)
 
 
 @st.fragment(run_every=None if states[name].live else 3.0)

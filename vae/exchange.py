@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from .checkpoint import CheckpointError, find_checkpoint, load_card, load_checkpoint, load_codes
 from .datasets import DatasetError, dataset_names, is_path
-from .files import is_full, new_archive, refusals_as, write_file
+from .files import DAMAGED_ARCHIVE, is_full, new_archive, refusals_as, write_file
 from .imported_models.networks import try_network
 from .imports import export_dataset, find_dataset, import_source
 from .imports.writing import remove_leftovers
@@ -190,7 +190,7 @@ def _unpack(file: Path, folder: Path, progress: Callable[[float, str], None]) ->
                             raise CheckpointError(f"{file.name} is damaged. Export it again.")
                         out.write(part)
                         progress(0.5 * done / max(size, 1), f"unpacking {base}")
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except DAMAGED_ARCHIVE as error:
         if is_full(error):
             raise
         raise CheckpointError(

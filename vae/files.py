@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import errno
+import lzma
 import os
 import re
 import stat
 import uuid
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 __all__ = [
+    "DAMAGED_ARCHIVE",
     "OutputError",
     "check_output_file",
     "check_output_folder",
@@ -27,6 +30,12 @@ __all__ = [
     "remove_unfinished",
     "write_file",
 ]
+
+DAMAGED_ARCHIVE = (
+    *(OSError, EOFError, KeyError, RuntimeError),  # no such member, or one with a password
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
+"""What `zipfile` raises where an archive is damaged, or packed in a way that it does not know."""
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}\.unfinished")
@@ -73,10 +82,10 @@ def open_regular(file: Path) -> BinaryIO:
     Raises:
         OSError: if it cannot be opened, or is no regular file.
     """
-    stream = open(os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY), "rb")
-    if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-        return stream
-    stream.close()
+    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return open(descriptor, "rb")
+    os.close(descriptor)
     raise OSError(errno.EINVAL, "it is no regular file", str(file))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +35,9 @@ TEXTS = {  # in place of a whole file or of a line
     "deep": b"[" * 100_000,
     "no fields": b"{}",
     "no key": b'{"": 1}',
+    "deep objects": b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
+    "a long text": b'{"dataset": "' + b"x" * 900_000 + b'"}',
+    "the same key twice": b'{"dataset": "digits", "dataset": 7, "step": -1, "step": "x"}',
 }
 
 
@@ -48,6 +52,12 @@ def damages(file: Path, fields: bool = True) -> Iterator[tuple[str, Callable[[Pa
     yield "a folder", _folder
     for name, text in TEXTS.items():
         yield name, _writes(text)
+    yield "after a byte order mark", _writes(b"\xef\xbb\xbf" + content)
+    yield "not UTF-8", _writes(content.replace(b'"', b'"\xff', 1))
+    yield "twice", _writes(content + content)
+    yield "zeros", _writes(bytes(len(content)))
+    yield "enormous", _enormous
+    yield "a pipe", _pipe
     yield "half", _writes(content[: len(content) // 2])
     yield "cut at its end", _writes(content[:-3])
     if file.suffix == ".json":
@@ -62,6 +72,13 @@ def damages(file: Path, fields: bool = True) -> Iterator[tuple[str, Callable[[Pa
         yield from _tensors(content, fields)
 
 
+def absences(file: Path) -> Iterator[tuple[str, Callable[[Path], None]]]:
+    """Ways in which a file is not there, as `damages`."""
+    yield "gone", Path.unlink
+    yield "a link to nothing", _link("nowhere")
+    yield "a link to itself", _link(file.name)
+
+
 def _folder(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
@@ -69,6 +86,32 @@ def _folder(path: Path) -> None:
         path.unlink(missing_ok=True)
     path.mkdir(parents=True)
     (path / "inside").write_text("kept")
+
+
+def _enormous(path: Path) -> None:
+    with path.open("wb") as out:
+        out.truncate(150_000_000)  # which takes no place on the disk
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _link(target: str) -> Callable[[Path], None]:
+    def link(path: Path) -> None:
+        path.unlink()
+        path.symlink_to(target)
+
+    return link
+
+
+def restore(path: Path, content: bytes) -> None:
+    """Makes a file whole again, whatever lies in its place."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
 
 
 def _writes(content: bytes) -> Callable[[Path], None]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ..files import refusals_as
 from .base import SPLITS, Dataset, DatasetError, Images, LazyImages, Progress
 from .digits import load_digits
 from .downloads import load_cifar10, load_emnist
@@ -70,6 +71,7 @@ def dataset_names() -> tuple[str, ...]:
     return tuple(_LOADERS)
 
 
+@refusals_as(DatasetError)
 def load_dataset(
     name: str | Path,
     split: str = "test",
@@ -120,6 +122,7 @@ def load_dataset(
     return dataset
 
 
+@refusals_as(DatasetError)
 def source_stamp(name: str | Path) -> str:
     """A text that changes whenever a dataset or its source does, computed without reading images.
 
@@ -137,6 +140,7 @@ def source_stamp(name: str | Path) -> str:
     return folder_stamp(name) if name not in _LOADERS and is_path(name) else ""
 
 
+@refusals_as(DatasetError)
 def source_fingerprint(name: str | Path) -> str:
     """The `fingerprint` of a dataset, computed without loading it; another if its source changed.
 
@@ -153,7 +157,7 @@ def _is_import(name: str | Path) -> bool:
     if not isinstance(name, str) or name in _LOADERS or len(Path(name).parts) != 1:
         return False
     if "@" in name:
-        return not Path(name).exists()
+        return not _exists(Path(name))
     from ..imports.store import list_versions, present_name
 
     return bool(list_versions(present_name(name)))  # intact or damaged
@@ -164,4 +168,11 @@ def is_path(name: str | Path) -> bool:
     if name in _LOADERS or not str(name).strip():  # "" would be the working folder
         return False
     path = Path(name)
-    return path.exists() or path.suffix.lower() == ".zip" or len(path.parts) > 1
+    return _exists(path) or path.suffix.lower() == ".zip" or len(path.parts) > 1
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, or a folder of somebody else's
+        return False

@@ -14,6 +14,7 @@ import stat
 import tarfile
 import weakref
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -65,7 +66,7 @@ def open_source(path: Path, *, follow_links: bool | None = None) -> Source:
     """
     if not path.is_file():
         return _Folder(path, follow_links)
-    if follow_links is not None and not zipfile.is_zipfile(path) and tarfile.is_tarfile(path):
+    if follow_links is not None and not zipfile.is_zipfile(path) and is_tar(path):
         return _Tar(path)
     return _Zip(path, decode_names=follow_links is not None)
 
@@ -166,7 +167,10 @@ class _Tar:
         except tarfile.TarError:
             packed = path.stat().st_size
             kinds = (gzip.GzipFile, bz2.BZ2File, lzma.LZMAFile)
-            with next(kind for kind in kinds if _opens(kind, path))(path) as stream:
+            kind = next((kind for kind in kinds if _opens(kind, path)), None)
+            if kind is None:
+                raise DatasetError(f"{path} is damaged. Pack the archive again.") from None
+            with kind(path) as stream:
                 self._spool = unpack(stream, packed, str(path))  # kept as long as its file
             self._stream = self._spool.file
         try:
@@ -201,6 +205,16 @@ class _Tar:
 
     def label(self, name: str) -> str:
         return f"{name} in {self.path}"
+
+
+def is_tar(path: Path) -> bool:
+    """Whether a file is a tar archive, compressed or not; or one that begins so and is damaged."""
+    try:
+        return tarfile.is_tarfile(path)
+    except (EOFError, zlib.error, lzma.LZMAError):
+        return True
+    except OSError:
+        return False
 
 
 def _opens(kind: Callable[[Path], IO[bytes] | io.BufferedIOBase], path: Path) -> bool:

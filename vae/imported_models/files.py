@@ -10,6 +10,7 @@ import torch
 
 from ..checkpoint import CheckpointError, read_tensors, write_tensors
 from ..config import ConfigError
+from ..files import read_file
 from .config import ImportedConfig
 from .networks import OnnxNetwork
 from .onnx_file import ImportedModelError
@@ -18,6 +19,7 @@ from .wrapped import NearestImages, WrappedModel
 __all__ = ["DECODER", "ENCODER", "load_imported", "save_imported"]
 
 DECODER, ENCODER = "decoder.onnx", "encoder.onnx"
+_LARGEST = 1 << 31  # bytes, which no ONNX file exceeds
 
 
 def save_imported(model: WrappedModel, folder: Path) -> None:
@@ -63,7 +65,7 @@ def load_imported(folder: Path) -> WrappedModel:
     for name, digest in files.items():
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder / name}: no such file; import the model again.")
-        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+        if hashlib.sha256(read_file(folder / name, _LARGEST)).hexdigest() != digest:
             raise ImportedModelError(
                 f"{folder / name} is not the file that was imported. Put it back, or import the "
                 "model again."

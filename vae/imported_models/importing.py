@@ -186,7 +186,7 @@ def read_codes(file: str | Path) -> dict[str, np.ndarray]:
     if not file.is_file() or file.stat().st_size > _LARGEST_CODES:
         raise ImportedModelError(f"{file} is missing or larger than 200 MB; {expected}.")
     try:
-        with np.load(file, allow_pickle=False) as opened:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as opened:
             arrays = {k: opened[k] for k in ("mean", "variance", "index") if k in opened.files}
     except Exception as error:  # numpy and zipfile raise many types on damaged bytes
         raise ImportedModelError(f"{file.name} is no .npz, or damaged; {expected}.") from error

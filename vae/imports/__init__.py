@@ -15,6 +15,7 @@ from .store import (
     ImportedDataset,
     find_dataset,
     find_import,
+    list_damaged,
     list_datasets,
     list_versions,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "import_images",
     "import_source",
     "inspect_source",
+    "list_damaged",
     "list_datasets",
     "list_versions",
     "name_for",

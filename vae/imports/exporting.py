@@ -10,16 +10,16 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from ..datasets.base import SPLITS, DatasetError, Progress
-from ..files import is_full, new_archive, read_file, write_file
+from ..files import DAMAGED_ARCHIVE, is_full, new_archive, read_file, write_file
 from ..schema import SchemaError, convert, decode
 from .planning import Options
 from .store import (
     ImportedDataset,
     all_images,
     find_dataset,
-    list_versions,
     open_import,
     read_import,
+    sound_versions,
 )
 from .writing import unfinished
 
@@ -112,8 +112,7 @@ def import_exported(
     """
     with unfinished(name) as (folder, keep):
         found = unpack_exported(path, folder, name, progress, cancelled)
-        for version in reversed(list_versions(name)):
-            known = find_dataset(f"{name}@{version}")
+        for known in sound_versions(name):
             if known.card["content"] == found.card["content"]:
                 return known
         version = keep()
@@ -159,7 +158,7 @@ def unpack_exported(
                             progress(done / max(size, 1), f"Unpacking {path.name}")
                         if cancelled and cancelled():
                             raise Cancelled("The import was cancelled; nothing was kept.")
-    except (OSError, zipfile.BadZipFile, RuntimeError, KeyError) as error:
+    except DAMAGED_ARCHIVE as error:
         if is_full(error):
             raise
         raise DatasetError(f"{path} is damaged ({error}). Export it again.") from error

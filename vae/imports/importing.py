@@ -32,6 +32,7 @@ from .store import (
     check_name,
     find_dataset,
     list_versions,
+    sound_versions,
 )
 from .writing import unfinished, write_rows
 
@@ -199,8 +200,7 @@ def _import(
     step: int = STEP,
 ) -> ImportedDataset:
     stated = json.loads(json.dumps(asdict(options) | (where or {})))
-    for version in reversed(list_versions(name)):
-        known = find_dataset(f"{name}@{version}")
+    for known in sound_versions(name):
         if stamp and known.card["stamp"] == stamp and known.card["options"] == stated:
             return replace(known, told=("These pictures are imported already.",))
     plan, notices = plan_images(source, options, step)
@@ -268,13 +268,12 @@ def _import(
             "options": stated,
             "imported": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
-        for version in reversed(list_versions(name)):
-            known = find_dataset(f"{name}@{version}")
+        for known in sound_versions(name):
             if known.card["content"] == card["content"]:
                 return replace(known, told=("These pictures are imported already.",))
         told: tuple[str, ...] = ()
-        if list_versions(name):
-            card["changed"] = _difference(find_dataset(name), names, checksums)
+        if (before := next(sound_versions(name), None)) is not None:
+            card["changed"] = _difference(before, names, checksums)
             told = (card["changed"],)
         write_rows(folder, card, names, checksums, labels, columns)
         version = keep()

@@ -56,13 +56,17 @@ def delete_dataset(name: str) -> None:
     Raises:
         DatasetError: if there is no such import.
     """
-    found = find_dataset(name)
-    folder = found.folder if "@" in name else found.folder.parent
-    away = datasets_folder() / f".{found.name}.{uuid.uuid4().hex}.importing"
-    os.replace(folder, away)  # at once, so that nobody sees half of it
+    stem, _, version = name.partition("@")
+    stem = stem if list_versions(stem) else present_name(stem)
+    known = list(map(str, list_versions(stem)))  # damaged or not
+    if not known or (version and version not in known):
+        find_dataset(name)  # says which there are
+    whole = datasets_folder() / stem
+    away = datasets_folder() / f".{stem}.{uuid.uuid4().hex}.importing"
+    os.replace(whole / version, away)  # at once, so that nobody sees half of it
     shutil.rmtree(away, ignore_errors=True)
-    if "@" in name and not list_versions(found.name):
-        shutil.rmtree(found.folder.parent, ignore_errors=True)
+    if version and not list_versions(stem):
+        shutil.rmtree(whole, ignore_errors=True)
 
 
 def runs_that_need(name: str) -> list[str]:
@@ -71,17 +75,18 @@ def runs_that_need(name: str) -> list[str]:
     Args:
         name: `NAME`, for any version, or `NAME@VERSION`.
     """
-    try:
-        found = find_dataset(name)
-    except DatasetError:
+    present, _, wanted = name.partition("@")
+    present = present if list_versions(present) else present_name(present)
+    if not (known := list_versions(present)):
         return []
-    names = {found.name, *former_names(found.folder.parent)}
+    wanted = wanted or str(known[-1])
+    names = {present, *former_names(datasets_folder() / present)}
     needed = []
     for place in (data_folder() / "runs", data_folder() / "checkpoints"):
         for folder in sorted(place.glob("*/")):
             for file in (folder / "config.json", folder / "card.json"):
                 stem, _, version = _dataset_of(file).partition("@")
-                if stem in names and ("@" not in name or version == str(found.version)):
+                if stem in names and ("@" not in name or version == wanted):
                     needed.append(folder.name)
                     break
     return needed

@@ -96,11 +96,11 @@ def _pairs(numbers: list[int]) -> list[tuple[int, int]]:
 
 
 def _is_archive(path: Path) -> bool:
-    import tarfile
+    from ..datasets.archive import is_tar
 
     if path.suffix.lower() in _ARRAYS or is_idx(path.name):
         return False
-    return path.suffix.lower() == ".zip" or zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
+    return path.suffix.lower() == ".zip" or zipfile.is_zipfile(path) or is_tar(path)
 
 
 def _read_arrays(paths: list[Path], label: str) -> Source:

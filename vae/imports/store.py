@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
@@ -38,11 +39,13 @@ __all__ = [
     "find_dataset",
     "find_import",
     "former_names",
+    "list_damaged",
     "list_datasets",
     "list_versions",
     "open_import",
     "present_name",
     "read_import",
+    "sound_versions",
 ]
 
 FORMAT = 1
@@ -173,6 +176,29 @@ def list_datasets() -> list[ImportedDataset]:
             with contextlib.suppress(DatasetError):
                 found.append(find_dataset(folder.name))
     return found
+
+
+def list_damaged() -> dict[str, str]:
+    """The imports whose newest version cannot be read: by name, what is wrong with it."""
+    damaged = {}
+    for folder in sorted(datasets_folder().glob("*/")):
+        if NAME.fullmatch(folder.name) and list_versions(folder.name):
+            try:
+                find_dataset(folder.name)
+            except DatasetError as error:
+                damaged[folder.name] = str(error)
+    return damaged
+
+
+def sound_versions(name: str) -> Iterator[ImportedDataset]:
+    """The versions of an import of which every file can be read, the newest first."""
+    for version in reversed(list_versions(name)):
+        with contextlib.suppress(DatasetError):
+            found = find_dataset(f"{name}@{version}")
+            all_images(found)
+            all_names(found)
+            _read_rows(found)
+            yield found
 
 
 def list_versions(name: str) -> list[int]:

@@ -321,7 +321,7 @@ def is_alive(folder: str | Path) -> bool:
 def is_locked(file: Path) -> bool:
     """Whether a process holds the lock of a file; False if there is no such file."""
     try:
-        with _PROBE, file.open("rb") as stream:
+        with _PROBE, open_regular(file) as stream:
             return not lock_descriptor(stream.fileno(), blocking=False)
     except OSError:  # no such file, or a folder in its place
         return False

@@ -68,6 +68,12 @@ class Edit:
         return {c.target: bool(s > 0) for c, s in pairs if c.target and abs(s) >= 0.25}
 
     @property
+    def judged(self) -> dict[str, bool]:
+        """Those of the targets that the classifier of these images predicts at all."""
+        names = self.space.classifier.names if self.space.classifier else ()
+        return {name: value for name, value in self.targets.items() if name in names}
+
+    @property
     def allowed_changes(self) -> set[str]:
         """Names that may change: the targets, and those that exclude them."""
         excluded = (labels.excluded(self.space, name) for name in self.targets)

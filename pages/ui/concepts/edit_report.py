@@ -46,11 +46,13 @@ def verdict(
     place = f"The edited code is {where.words}.{' Look closely.' * out}"
     if where.zone == "unknown":
         place = f"Whether the edited code stays inside the data: {where.words}."
-    targets = edit.targets
+    targets = edit.judged
     if not report.after or not targets:
-        why = (
-            "these images" if not report.after else "this concept, which is not a known attribute"
-        )
+        why = "this concept, which is not a known attribute"
+        if not report.after:
+            why = "these images"
+        elif edit.targets:
+            why = f"{' and '.join(map(_word, edit.targets))}, which it cannot tell"
         return "fair" if out else "open", f"No classifier covers {why}. {place}"
     missed = [n for n, value in targets.items() if report.predicts(n)[1] != value]
     intended = " and ".join(
@@ -108,7 +110,7 @@ def show_verdict(result: EditResult) -> None:
             callout(words, icon=icon)
 
     show(None)
-    if edit.targets and result.effect is not None:
+    if edit.judged and result.effect is not None:
         show(result.effect)
 
 
@@ -239,7 +241,7 @@ def _figures(
     share = "below all" if place.share == 0 else f"{place.share:.0%}"
     shown = {"Likelihood percentile": share}
     if report.after:
-        targets = result.edit.targets.items()
+        targets = result.edit.judged.items()
         if targets:
             reached = [name for name, value in targets if report.predicts(name)[1] == value]
             shown["Predicted as intended"] = f"{len(reached)} of {len(targets)}"

@@ -20,11 +20,12 @@ from vae.datasets import dataset_names
 from vae.imports import (
     ImportedDataset,
     export_dataset,
+    list_damaged,
     list_datasets,
     list_versions,
     runs_that_need,
 )
-from vae.imports.store import all_images
+from vae.imports.store import all_images, read_import
 
 __all__ = ["show_datasets"]
 
@@ -36,8 +37,15 @@ def show_datasets() -> None:
     found = list_datasets()
     by_name = ", ".join(dataset_names())
     st.caption(f"Shipped, or fetched when first used: {by_name}.")
-    if not found:
+    damaged = list_damaged()
+    for name, problem in damaged.items():
+        with st.container(border=True):
+            st.error(f"{plain(name)}: {message(problem)}")
+            _offer_delete(name)
+    if not found and not damaged:
         st.info("Nothing is imported yet. Choose Import above to bring pictures of your own.")
+        return
+    if not found:
         return
     permissions.explain("trains on datasets, renames and deletes them")
     total = sum(dataset.bytes for dataset in found)
@@ -90,7 +98,7 @@ def _show(dataset: ImportedDataset) -> None:
                         functools.partial(export_dataset, dataset.reference),
                     )
                     st.caption("Import it above on any machine: it is the same there.")
-            _offer_delete(dataset)
+            _offer_delete(dataset.name)
         offer_classifier(dataset)
         with st.expander("Card", icon=":material/id_card:"):
             _show_card(dataset)
@@ -135,17 +143,17 @@ def _offer_rename(dataset: ImportedDataset) -> None:
             st.rerun()
 
 
-def _offer_delete(dataset: ImportedDataset) -> None:
+def _offer_delete(name: str) -> None:
     with st.popover(
         "Delete",
         icon=":material/delete:",
-        key=f"ask-{dataset.name}",
+        key=f"ask-{name}",
         on_change="rerun",
         disabled=not permissions.may_change(),
     ) as popover:
         if not popover.open:
             return
-        needed = runs_that_need(dataset.name)
+        needed = runs_that_need(name)
         if needed:
             named = ", ".join(map(plain, needed[:8]))
             st.warning(
@@ -153,20 +161,19 @@ def _offer_delete(dataset: ImportedDataset) -> None:
                 f"{named}{'…' if len(needed) > 8 else ''}"
             )
         st.write("This deletes its pictures and labels for all visitors.")
-        if st.button("Delete permanently", key=f"delete-{dataset.name}", type="primary"):
+        if st.button("Delete permanently", key=f"delete-{name}", type="primary"):
             try:
-                delete_dataset(dataset.name)
+                delete_dataset(name)
             except DatasetError as problem:
                 st.error(message(problem))
                 return
-            visitor.current().library.message = f"{dataset.name} is deleted."
+            visitor.current().library.message = f"{name} is deleted."
             st.rerun()
 
 
 @cache.shared(64)
 def _thumbnails(name: str, folder: str) -> str:
-    dataset = next(d for d in list_datasets() if str(d.folder) == folder)
-    pixels = all_images(dataset)
+    pixels = all_images(read_import(Path(folder), name))
     rows = torch.linspace(0, len(pixels) - 1, min(_PICTURES, len(pixels))).long()
     sheet = images.sheet(pixels[rows].float() / 255, 6)
     return images.data_url(sheet, max(sheet.shape[1], 120))

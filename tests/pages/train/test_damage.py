@@ -111,7 +111,7 @@ def still_whole(content: bytes, name: str) -> bool:
 
 
 @pytest.mark.parametrize(("page", "name"), PLACES)
-@share("count", 2)
+@share("count", 1)
 def test_a_file_that_is_cut_anywhere_is_named_on_every_page_that_reads_it(
     data, page, name, count, record_property
 ):

@@ -20,6 +20,7 @@ from vae.imports import (
     find_dataset,
     import_source,
     inspect_source,
+    list_damaged,
     list_datasets,
     list_versions,
     rename_dataset,
@@ -234,3 +235,18 @@ def test_a_source_that_changed_is_said_to_have(tmp_path):
         file.unlink()
     folder.rmdir()
     assert not source_change(made)  # it may have been an upload, or a disk that is not here
+
+
+@pytest.mark.parametrize("name", ["card.json", "rows.safetensors", "names.json", "pixels.npy"])
+def test_a_damaged_import_is_listed_imported_anew_and_deleted(name):
+    x = np.random.default_rng(0).integers(0, 256, (20, 8, 8), np.uint8)
+    first = import_images(x, "mine")
+    (first.folder / name).write_bytes(b"{")
+    assert list(list_damaged()) == (["mine"] if name == "card.json" else [])
+    again = import_images(x, "mine")
+    assert again.version == 2 and not list_damaged()
+    assert len(load_dataset("mine", "train")) == 18
+    (again.folder / "card.json").write_bytes(b"[]")
+    assert "card.json" in list_damaged()["mine"]
+    delete_dataset("mine")
+    assert not list_damaged() and not list_datasets()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypedDict
 
 import pytest
-from damage import TEXTS, damages
+from damage import TEXTS, damages, restore
 from small_run import train
 from soak import product, sample, share
 
@@ -48,12 +47,6 @@ def run(finished) -> Path:
     (finished / "changes.jsonl").write_text('{"step": 9, "beta": 2.5, "learning_rate": null}\n')
     (finished / "log.txt").write_text("a line\n")
     return finished
-
-
-def restore(file: Path, content: bytes) -> None:
-    if file.is_dir():
-        shutil.rmtree(file)
-    file.write_bytes(content)
 
 
 def readers(run: Path) -> list[Callable[[], Any]]:

@@ -12,10 +12,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.ui.components import messages
 from pages.ui.components.base import Component
-from pages.ui.shared import links
-from pages.ui.shared.foreign_text import message
-from pages.ui.shared.permissions import NotAllowedError
-from vae import CheckpointError
+from pages.ui.shared import links, problems
 
 __all__ = ["fragment", "write_address"]
 
@@ -48,8 +45,8 @@ def fragment(
         result = None
         try:
             result = function(*args, **kwargs)
-        except (CheckpointError, NotAllowedError) as problem:  # as in the router
-            st.error(message(problem))
+        except problems.PROBLEMS as problem:  # as in the router
+            problems.show(problem)
         context = get_script_run_ctx()
         alone = context is not None and context.fragment_ids_this_run
         if writes and alone:  # else the page itself does it
