@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Each training starts torch in a process of its own: from compiled files, in half the time.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run present test soak lint docs site lock bench kernel setup
+.PHONY: run present test soak fuzz lint docs site lock bench kernel setup
 
 SITE ?= site
 VIEW ?= map
@@ -25,6 +25,12 @@ test: .venv/dev
 # What is long by nature, whole; its figures go into benchmarks/results.md.
 soak: .venv/dev
 	$(BIN)/python benchmarks/soak.py
+
+# Reads damaged files of every kind for so many seconds, then texts and messages.
+FUZZ_SECONDS ?= 3600
+fuzz: .venv/dev
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python benchmarks/fuzz.py
+	FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest -q tests/test_fuzz.py
 
 lint: .venv/dev node_modules/.package-lock.json
 	$(BIN)/ruff check .

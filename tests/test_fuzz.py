@@ -1,0 +1,153 @@
+"""Whatever bytes and texts come in: taken, or refused in a sentence, in seconds."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mutations import KINDS, attempt
+from soak import sample, share
+
+from pages.ui.components import messages, schema
+from pages.ui.shared import incoming
+from pages.ui.shared.foreign_text import plain
+from pages.ui.shared.tables import TableError, read_table, write_table
+from vae import DatasetError
+from vae.expressions import ExpressionError, parse
+from vae.imports.store import check_name
+
+SECONDS, MEGABYTES = 5, 500
+SEEDS = [(kind, seed) for kind in KINDS for seed in range(16)]
+few = settings(
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "25")),
+    deadline=None,
+    derandomize="FUZZ_EXAMPLES" not in os.environ,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("LATENT_DATA", str(tmp_path / "data"))
+
+
+@share("count", 30)
+def test_files_are_taken_or_refused(tmp_path, monkeypatch, count, record_property):
+    assert len(SEEDS) >= 300
+    chosen = sample(SEEDS, count)
+    gc.collect()
+    before = peak(reset=True)
+    for number, (kind, seed) in enumerate(chosen):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        monkeypatch.setenv("LATENT_DATA", str(folder / "data"))
+        start = sum(os.times()[:4])  # of the processor: the machine may be busy
+        words = attempt(kind, seed, folder)
+        assert sum(os.times()[:4]) - start < SECONDS, (kind, seed)
+        assert not words or (15 < len(words) < 1_500 and "Traceback" not in words), (kind, seed)
+        left = [file.name for file in (folder / "data").rglob(".*.importing")]
+        assert not left, (kind, seed, left)
+    assert peak() - before < MEGABYTES
+    record_property("files", len(chosen))
+
+
+def peak(reset: bool = False) -> float:
+    """Most megabytes of this process since it was last reset; 0 where nobody tells."""
+    if sys.platform != "linux":
+        return 0.0
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1e3
+
+
+STRANGE = "\u202e\u2066\u200b\ufeff\ud800\ue000−·×é日م👩\u200d\U0010ffff"
+CHARACTERS = [*map(chr, range(256)), *STRANGE]
+TEXT = st.lists(st.sampled_from(CHARACTERS), max_size=300).map("".join)
+EXPRESSION = st.lists(
+    st.sampled_from(["a", "b c", "'x'", '"', "+", "-", "*", "/", "(", ")", "1", "1e9", "0", ".",
+                     "**", "[", "]", "lambda", "é", "\x00", "#", "\n", "=", "9" * 40])
+).map(" ".join)  # fmt: skip
+
+
+@given(st.one_of(TEXT, EXPRESSION, st.integers(1, 5_000).map(lambda n: "(" * n)))
+@few
+def test_expressions_are_sums_or_refused(text):
+    try:
+        parsed = parse(text)
+    except ExpressionError as refusal:
+        assert 0 <= refusal.position <= len(text) + 1 and str(refusal)
+        return
+    assert all(np.isfinite(factor) for factor in parsed.values())
+
+
+PATHS = st.lists(
+    st.sampled_from(["a", "..", ".", "/", "\\", "C:", "\x00", "\u202e", ".hidden", " ", "~", "é"])
+).map("".join)
+
+
+@given(st.one_of(TEXT, PATHS))
+@few
+def test_names_stay_in_their_folder(text):
+    path = incoming.safe_path(text)
+    root = Path("/somewhere")
+    assert path is None or ((root / path).resolve().is_relative_to(root) and path != Path())
+    try:
+        check_name(text)
+    except DatasetError:
+        return
+    assert Path(text).name == text and text.isascii()
+
+
+@given(TEXT, st.sampled_from(["markdown", "chart", "text"]))
+@few
+def test_foreign_text_is_of_one_line_that_can_be_sent(text, where):
+    shown = plain(text, where)
+    assert "\n" not in shown and len(shown) <= 80 * 9 + 1
+    shown.encode()
+    assert not set(shown) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\x00\x1b")
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), TEXT),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(st.sampled_from(["value", "count", "subject", "a", ""]), inner),
+    ),
+    max_leaves=12,
+)
+ANSWERS = [
+    kind
+    for name, kind in vars(messages).items()
+    if not name.startswith("_") and isinstance(kind, type) and kind.__module__ == messages.__name__
+]
+
+
+@given(JSON, st.sampled_from([*ANSWERS, float, list[float], dict[str, float]]))
+@few
+def test_messages_from_a_browser_are_dropped_where_they_do_not_fit(message, kind):
+    heard = schema.heard(kind, message, "a test")
+    assert type(heard.count) is int and (heard.value is None or "value" in message)
+
+
+CELLS = TEXT.map(lambda text: text.replace("\x00", "").replace("\r", "").replace("\ud800", ""))
+
+
+@given(st.lists(CELLS, min_size=1, max_size=5))
+@few
+def test_texts_go_into_a_table_and_come_back_and_none_is_a_formula(texts):
+    content = write_table({"name": texts, "z": np.arange(len(texts))}, "csv")
+    for line in content.decode().split('"')[1::2]:
+        assert not line.startswith(("=", "+", "-", "@", "\t"))
+    try:
+        columns = read_table(content, "a.csv")
+    except TableError:
+        return
+    assert list(columns) == ["name", "z"] and len(columns["name"]) == len(texts)
