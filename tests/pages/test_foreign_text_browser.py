@@ -9,6 +9,7 @@ import foreign
 import pytest
 
 from pages.ui.shared import formatting
+from pages.ui.shared.foreign_text import plain
 from vae import load_checkpoint
 
 
@@ -30,9 +31,14 @@ def visit(page, app, data, monkeypatch):
     hosts = {urlsplit(url).hostname for url in asked if url.startswith("http")}
     assert hosts == {"127.0.0.1"}
     assert page.evaluate("window.stolen") is None
+    forget(data)
+
+
+def forget(data) -> None:
     for folder in ("checkpoints/" + foreign.MODEL, "runs/" + foreign.MODEL + "-run"):
         shutil.rmtree(data / folder)
     shutil.rmtree(data / "runs" / foreign.FAILED)
+    shutil.rmtree(data / "pictures")
 
 
 def waits_for(page, text: str) -> None:
@@ -93,3 +99,34 @@ def test_no_page_fetches_what_a_name_asks_for(visit, data, tmp_path):
     page = visit(f"train?run={foreign.FAILED}", ".chart[data-drawn]")
     waits_for(page, f"Failed. {foreign.NASTY[0]}")
     no_markup(page)
+
+
+EVERYWHERE = (
+    f"?model={foreign.MODEL}&colour=class",
+    *(f"interpolate?model={foreign.MODEL}&walk={walk}" for walk in ("path", "corners")),
+    *(f"concepts?model={foreign.MODEL}&concept-view={view}" for view in ("after", "grid", "map")),
+    *(f"train?run={run}" for run in (f"{foreign.MODEL}-run", foreign.FAILED)),
+    *(f"library?shelf={shelf}" for shelf in ("datasets", "models", "runs")),
+    f"learn_arithmetic?model={foreign.MODEL}",
+)
+TRIPLES = [foreign.HOSTILE[k : k + 3] for k in range(0, len(foreign.HOSTILE) - 2, 3)]
+LONG = ("W" * 5_000, "\u0e33" * 900, "a " * 3_000)  # without a place to break, stacked, endless
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("names", [*TRIPLES, LONG], ids=lambda names: ascii(names)[:40])
+def test_no_text_moves_a_page_or_fetches_anything(visit, data, names):
+    """Every page in a browser, with names that each try one trick."""
+    forget(data)
+    foreign.make(data, [f"{name} {k}" for k, name in enumerate(names)])
+    for path in (*EVERYWHERE, f"?model={quote(names[0])}&colour={quote(names[1])}"):
+        page = visit(path, "[data-testid=stApp][data-test-script-state=notRunning]")
+        page.wait_for_selector("[data-testid=stMain] [data-testid=stVerticalBlock]")
+        no_markup(page)
+        assert page.locator("[data-testid=stException]").count() == 0, path
+        wide, tall, seen = page.evaluate(
+            "() => [document.documentElement.scrollWidth, document.body.scrollHeight, innerWidth]"
+        )
+        assert wide <= seen and tall < 12_000, (path, wide, tall)
+    page = visit(f"train?run={foreign.FAILED}", "[data-testid=stAlert]")
+    waits_for(page, plain(f"{names[0]} 0", "text", longest=600)[:80])

@@ -46,7 +46,8 @@ def images(folder: Path, names: Sequence[str] = NASTY) -> Path:
     rng = np.random.default_rng(0)
     rows = [["file", *names[:2]]]
     for k in range(60):
-        name = f"{names[k % 2].translate(_ENTITIES)}/{k}.png"
+        label = names[k % 2].translate(_ENTITIES).encode()[:240].decode(errors="ignore")
+        name = f"{label}/{k}.png"  # as long as a folder's name may be
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (16, 16, 3), np.uint8)).save(place / name)
         rows.append([name, str(k % 2), str(k // 2 % 2)])
