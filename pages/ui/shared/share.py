@@ -9,11 +9,13 @@ from __future__ import annotations
 import html
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import segno
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui.shared import embedding, links, visitor
 
@@ -24,11 +26,49 @@ ADDRESS = "LATENT_ADDRESS"  # environment variable: where the room reaches the a
 _THIS_COMPUTER = ("localhost", "127.0.0.1", "::1")
 
 
+@dataclass(frozen=True)
+class Menu:
+    """The open menu during a run: what `fill` writes, and where.
+
+    Its widgets belong to the page's head: those that a fragment makes would rerun it alone.
+
+    Args:
+        above: place of the link.
+        below: place of the link for a frame, and of the program.
+        hidden: controls that the link for a frame takes away.
+        alone: whether it shows the live part alone.
+    """
+
+    above: DeltaGenerator
+    below: DeltaGenerator
+    hidden: Sequence[str]
+    alone: bool
+
+
 def button(label: str = "Share") -> None:
-    """Puts the button into the head of a page."""
-    visitor.current().address.share = st.popover(
-        label, icon=":material/share:", key="share", on_change="rerun"
-    )
+    """Puts the button into the head of a page, and into its open menu what is chosen there."""
+    address = visitor.current().address
+    menu = st.popover(label, icon=":material/share:", key="share", on_change="rerun")
+    if not menu.open:
+        return
+    known = {c.name: c.label for c in embedding.controls(address.page or "map")}
+    with menu:
+        above = st.container()
+        st.markdown("**For a slide or a course page**")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            hidden = st.pills(
+                "Hide controls",
+                list(known),
+                selection_mode="multi",
+                format_func=known.get,
+                key="share-hidden",
+            )
+            alone = st.toggle(
+                "Live part alone",
+                key="share-alone",
+                help="What a frame on another page shows: no title, no choices, no explanations.",
+            )
+        address.share = Menu(above, st.container(), hidden, alone)
 
 
 def python(make: Callable[[], str]) -> None:
@@ -56,11 +96,11 @@ def fill() -> None:
     it before.
     """
     address = visitor.current().address
-    below, address.share = address.share, None
-    if below is None or not below.open:
+    menu, address.share = address.share, None
+    if menu is None:
         return
     target = link()
-    with below:
+    with menu.above:
         left, right = st.columns([2, 5], gap="medium")
         with left:
             st.image(qr_code(target), width="stretch", alt="The link as a QR code")
@@ -74,7 +114,8 @@ def fill() -> None:
                     "start it with `make present` or `latent-space-explorer --present`.",
                     icon=":material/lan:",
                 )
-        _frame(address.page or "map")
+    with menu.below:
+        _frame(menu.hidden, menu.alone)
         if address.python is not None:
             st.markdown("**This view as Python**")
             st.code(address.python(), language="python", wrap_lines=True, height=260)
@@ -91,23 +132,8 @@ def is_local(address: str) -> bool:
     return urlsplit(address).hostname in _THIS_COMPUTER
 
 
-def _frame(page: str) -> None:
-    """The same for slides and course pages: without some controls, or the live part alone."""
-    known = {control.name: control.label for control in embedding.controls(page)}
-    st.markdown("**For a slide or a course page**")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        hidden = st.pills(
-            "Hide controls",
-            list(known),
-            selection_mode="multi",
-            format_func=known.get,
-            key="share-hidden",
-        )
-        alone = st.toggle(
-            "Live part alone",
-            key="share-alone",
-            help="What a frame on another page shows: no title, no choices, no explanations.",
-        )
+def _frame(hidden: Sequence[str], alone: bool) -> None:
+    """The same link for slides and course pages, and how a page shows it."""
     if not hidden and not alone:
         return
     more = ({"hide": ",".join(hidden)} if hidden else {}) | ({"embed": "true"} if alone else {})

@@ -65,7 +65,7 @@ class Address:
         arrivals: number of arrivals at an address.
         session: tells this visit from others in the same tab.
         told_unkept: the visitor knows that links cannot hold everything, for the disk is full.
-        share: container of the page's share menu, during a run.
+        share: the page's share menu, during a run in which it is open.
         python: gives the program that computes what the page shows, likewise.
     """
 
