@@ -202,7 +202,7 @@ def test_the_app_answers_below_a_path(tmp_path, data, browser):
 @always(
     "place",
     ["", "interpolate", "concepts", "train", "library", "learn_elbo", "learn_codes", "glossary"],
-    ["", "library"],
+    ["library"],
 )
 def test_with_the_network_cut_pages_open(page, app, place):
     """Nothing but the app itself is asked for anything."""

@@ -6,6 +6,7 @@ import io
 
 import pytest
 from PIL import Image
+from soak import always
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
@@ -55,12 +56,13 @@ def test_a_map_in_a_frame_is_the_map_alone(app, course, page):
     frame.locator(".map-status", has_text="Pinned").wait_for()
 
 
-@pytest.mark.parametrize(
-    ("address", "there", "gone"),
+@always(
+    "address, there, gone",
     [
         ("interpolate?model=tiny-gaussian&hide=frames,curves", ".live-row input", ".live-strip"),
         ("learn_likelihoods?hide=formula", ".pixels", ".st-key-formula"),
     ],
+    ["interpolate?model=tiny-gaussian&hide=frames,curves"],
 )
 def test_controls_are_taken_away(app, page, address, there, gone):
     page.goto(f"{app}/{address}&embed=true")
@@ -69,6 +71,7 @@ def test_controls_are_taken_away(app, page, address, there, gone):
     assert not page.locator("h1").is_visible()
 
 
+@pytest.mark.soak
 def test_every_control_is_there_to_be_taken_away(app, page):
     """Else a selector would hide nothing, and nobody would notice."""
     found = {}

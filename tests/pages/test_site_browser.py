@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from soak import always
 
 from pages.ui.server import routes
 from pages.ui.site.__main__ import main
@@ -109,7 +110,7 @@ def test_a_map_needs_no_server(show):
     page.wait_for_selector(".pin[data-pin='2']")
 
 
-@pytest.mark.parametrize("view", ["path", "corners"])
+@always("view", ["path", "corners"], ["path"])
 def test_what_is_dragged_needs_no_server(show, view):
     page = show("--model", "tiny-gaussian", "--view", view)
     page.wait_for_selector(".live-decoder[data-decoded]")

@@ -67,7 +67,16 @@ _PLACE = (
     "id of a real image or f and its file, n and the seed of a draw, or a code as the page writes "
     "them"
 )
-_EVERY = (*_PLACES, *_LESSONS, "learn_conclusion", "train", "library", "glossary")
+_EVERY = (
+    *_PLACES,
+    *_LESSONS,
+    "learn_conclusion",
+    "train",
+    "library",
+    "room",
+    "teachers",
+    "glossary",
+)
 CONTROLS = (
     Control("navigation", "Pages", _EVERY, '[data-testid="stHeader"]'),
     Control("head", "Title and choices", (*_PLACES, *_LESSONS, "train"), ".st-key-head"),

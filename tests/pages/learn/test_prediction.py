@@ -56,7 +56,7 @@ def answer(at: AppTest, name: str, value: object) -> AppTest:
     return at
 
 
-@always("name", NAMES, ["likelihoods", "codes", "terms"])
+@always("name", NAMES, ["terms", "codes"])
 def test_a_lesson_asks_first_and_then_gives_the_reason(name):
     at = visit(name)
     question = card(at, name)
@@ -72,7 +72,7 @@ def test_a_lesson_asks_first_and_then_gives_the_reason(name):
     assert not card(visit(name, answers="shown"), name), "nobody is asked"
 
 
-@always("name", list(RIGHT), ["likelihoods", "codes"])
+@always("name", list(RIGHT), ["likelihoods"])
 def test_what_the_page_computes_is_right_and_something_else_is_not(name):
     right = answer(visit(name), name, RIGHT[name])
     assert "**Right.**" in card(right, name)
