@@ -6,7 +6,9 @@ Visitors are sessions that speak Streamlit's own protocol over WebSockets; besid
 browsers click on the map. A pin counts from its message to the end of the run that it starts; in a
 browser, from the release of the button to the painted reconstruction and neighbours. The same
 load is put on `empty_app.py`, which shows what Streamlit itself takes on this machine; clients
-share the processors with the server. A training run goes on beside, at the lowest priority.
+share the processors with the server, so that `server_ms_per_pin`, the processor time that all its
+work takes by the number of pins, tells more on a machine that others use. A training run goes on
+beside, at the lowest priority.
 """
 
 from __future__ import annotations
@@ -197,6 +199,15 @@ def memory(process: int) -> float:
     return int(status.partition("VmRSS:")[2].split()[0]) / 1000
 
 
+def processor(process: int) -> float:
+    """Seconds of processor time that a process has used; nan where the system does not say."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return float("nan")
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def p95(seconds: list[float]) -> float | None:
     """The 95th percentile in milliseconds; None of nothing."""
     if len(seconds) < 2:
@@ -305,7 +316,7 @@ async def measure(address: str, process: int, options: argparse.Namespace) -> di
     first = Seen()
     alone = argparse.Namespace(**vars(options) | {"visitors": 1, "seconds": 3.0, "every": 1.0})
     await visit(address, first, alone, 0.0)  # models are opened before the class comes
-    before = memory(process)
+    before, used = memory(process), processor(process)
     peak = asyncio.create_task(_peak(process, options.seconds))
     crowd = asyncio.create_task(visit_all(address, options))
     clicks: list[float] = []
@@ -323,6 +334,7 @@ async def measure(address: str, process: int, options: argparse.Namespace) -> di
         "pins": len(seen.pins),
         "pin_p50_ms": round(1000 * statistics.median(seen.pins), 1) if seen.pins else None,
         "pin_p95_ms": p95(seen.pins),
+        "server_ms_per_pin": round(1000 * (processor(process) - used) / max(len(seen.pins), 1)),
         "pin_browser_p95_ms": p95(clicks),
         "follow_p95_ms": p95(led),
         "open_p95_ms": p95(seen.opens),
@@ -365,9 +377,11 @@ def main() -> None:
                 f"import streamlit as st\napp = st.App({str(HERE / 'empty_app.py')!r})\n"
             )
             nothing = [*serve, "--app-dir", str(data), "empty:app"]
-            with served(nothing, ROOT, data, data / "empty.log") as (address, _):
+            with served(nothing, ROOT, data, data / "empty.log") as (address, process):
                 empty = asyncio.run(visit_all(address, options))
+                used = processor(process)
         figures["empty_app_p95_ms"] = p95(empty.pins)
+        figures["empty_app_server_ms_per_pin"] = round(1000 * used / max(len(empty.pins), 1))
     lines = ["| figure | value |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in figures.items()]
     print("\n".join(lines))

@@ -11,7 +11,7 @@ import streamlit as st
 from pages.ui.components import pickers
 from pages.ui.components.messages import MapPinned
 from pages.ui.map.exports import export_and_import
-from pages.ui.shared import glossary, links, visitor
+from pages.ui.shared import glossary, links, permissions, visitor
 from pages.ui.shared.device import on_a_phone
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -227,24 +227,7 @@ def own_things(space: LatentSpace, projection: str, axes: tuple[int, int]) -> No
     pins = visitor.pins(space)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if pins:
-            with st.popover(f"Pins: {len(pins)}", icon=":material/push_pin:"):
-                for pin in reversed(pins):
-                    with st.container(horizontal=True, vertical_alignment="center"):
-                        st.button(
-                            f"{pin.number}: {plain(pin.title)}",
-                            key=f"pin-{pin.number}",
-                            on_click=visitor.select_pin,
-                            args=(pin.number,),
-                            type="tertiary",
-                        )
-                        st.button(
-                            "Remove",
-                            key=f"unpin-{pin.number}",
-                            icon=":material/close:",
-                            on_click=visitor.remove_pin,
-                            args=(pin.number,),
-                            type="tertiary",
-                        )
+            _list_pins(pins)
         pickers.draw_somebody(space, key="new", on_choose=visitor.add_pin, shown=pins)
         for name in "AB":
             rows = visitor.group(space, name)
@@ -266,6 +249,31 @@ def own_things(space: LatentSpace, projection: str, axes: tuple[int, int]) -> No
         ) as popover:
             if popover.open:
                 export_and_import(space, projection, axes)
+
+
+def _list_pins(pins: Sequence[Pin]) -> None:
+    # In a room what is inside is sent to whoever opens it, and not with every click of everybody.
+    later = {"on_change": "rerun", "key": "pins"} if not permissions.for_one_person() else {}
+    with st.popover(f"Pins: {len(pins)}", icon=":material/push_pin:", **later) as popover:
+        if later and not popover.open:
+            return
+        for pin in reversed(pins):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.button(
+                    f"{pin.number}: {plain(pin.title)}",
+                    key=f"pin-{pin.number}",
+                    on_click=visitor.select_pin,
+                    args=(pin.number,),
+                    type="tertiary",
+                )
+                st.button(
+                    "Remove",
+                    key=f"unpin-{pin.number}",
+                    icon=":material/close:",
+                    on_click=visitor.remove_pin,
+                    args=(pin.number,),
+                    type="tertiary",
+                )
 
 
 def _offer_average(space: LatentSpace, name: str, rows: np.ndarray) -> None:
