@@ -65,8 +65,8 @@ def show_last(space: LatentSpace, pins: Sequence[Pin], view: str) -> None:
             slot = show_pin(space, pins[-1])
     with place:  # it gives way now, when all but the estimates is there
         pin_view(view, pins_heard(view))
-    share.fill()  # what follows may take seconds
     if pins:
+        share.fill()  # what follows may take seconds
         show_bounds(space, pins[-1], slot)
 
 
