@@ -16,8 +16,6 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 question = prediction.choice(text)
 if question.looked:
     question.tell_choice(1, {})
-if question.given is not None:
-    layout.did(text)
 plane.train(shape, seed)
 
 layout.formula(text)

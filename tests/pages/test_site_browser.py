@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import imported
 import numpy as np
 import pytest
 import tiny
@@ -164,3 +165,12 @@ def test_faces_stay_small(show, written, view):
     page.wait_for_selector(ready)
     size = sum(file.stat().st_size for file in written.folder.rglob("*") if file.is_file())
     assert size < 12e6, f"{size / 1e6:.1f} MB"
+
+
+@pytest.mark.soak
+def test_an_imported_model_is_written_if_the_browser_can_run_it(show, written, capsys, tmp_path):
+    imported.make(tmp_path, ("encoded", "codes-only"))
+    page = show("--model", "encoded")
+    page.wait_for_selector('.latent-map[data-ready][data-exact="true"]')
+    assert written("--model", "codes-only") == 2
+    assert "cannot decode codes-only" in capsys.readouterr().err

@@ -38,6 +38,7 @@ def test_a_vae_trains_at_once_and_its_bound_stays_below_log_p(page, app):
     beta.fill("10")  # posterior collapse: it trains on by itself
     beyond(page, steps + 250)
     assert told(page, "kl") < before
+    page.locator(".lesson-steps li[data-done][aria-current]").wait_for()  # it was seen to happen
 
 
 def test_one_can_draw_points_with_a_pointer_or_with_keys(page, app):

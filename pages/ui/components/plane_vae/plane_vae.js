@@ -2,6 +2,7 @@
 // their posteriors, and the terms of the objective with the log p(x) that they stay below.
 
 import { arrowKey, clamp, component, recall, remember } from "../base.js"
+import { tickLesson } from "../lesson_steps/ticks.js"
 import { SHADES, drawPoints, drawPosteriors, drawTerms, number } from "./drawing.js"
 import { PlaneVae, generator, points } from "./training.js"
 
@@ -12,6 +13,7 @@ const ENOUGH = 2500 // steps after which training stops by itself
 const BUDGET = 30 // milliseconds of training at a time
 const PICTURE = 90 // milliseconds between two pictures, which cost more than several steps
 const LOOK = 600 // milliseconds between two sums over the lattice
+const [COLLAPSED, LEARNED] = [0.1, 0.5] // nats of KL
 const KEPT = "latent-plane-points"
 
 const mean = (values) => values.reduce((sum, v) => sum + v, 0) / values.length
@@ -147,6 +149,8 @@ export class Plane {
       const row = { step: vae.steps, reconstruction, kl, elbo: reconstruction - kl, evidence }
       if (this.history.at(-1)?.step === row.step) this.history.pop()
       this.history.push(row)
+      // Seen to collapse, which is what the step is for.
+      if (kl < COLLAPSED && this.history.some((other) => other.kl > LEARNED)) tickLesson("plane")
     }
     this.draw()
   }
