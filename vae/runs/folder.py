@@ -530,6 +530,6 @@ def _what(error: Exception) -> str:
 
 def _age(file: Path) -> float:
     try:
-        return time.time() - file.stat().st_mtime
+        return abs(time.time() - file.stat().st_mtime)  # the clock may have been set back
     except OSError:
         return float("inf")

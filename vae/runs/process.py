@@ -126,8 +126,8 @@ class Reporter:
         def beat() -> None:
             written, at = None, 0.0
             while not done.wait(0.4):
-                if self.status is not written or time.time() - at > 2:
-                    written, at = self.status, time.time()
+                if self.status is not written or time.monotonic() - at > 2:
+                    written, at = self.status, time.monotonic()
                     self._write()
 
         thread = threading.Thread(target=beat, daemon=True)

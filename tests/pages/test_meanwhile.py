@@ -1,0 +1,125 @@
+"""What happens meanwhile: a run deleted under a viewer, by another server, or a clock set back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from small_run import CONFIG, train
+from soak import share
+from streamlit.testing.v1 import AppTest
+
+from vae.runs import manager
+from vae.runs.folder import Control, RunError, read_status, write_json
+from vae.runs.manager import delete_run, list_runs, resume_run
+
+torch.set_num_threads(1)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch) -> Path:
+    """A run that was stopped."""
+    monkeypatch.setenv("LATENT_DATA", str(tmp_path / "data"))
+    folder = tmp_path / "data" / "runs" / "one"
+    train(folder, CONFIG, control=lambda step: Control("stop" if step > 9 else "run"))
+    return folder
+
+
+def test_a_run_may_be_deleted_under_whoever_watches_it_or_explores_it(run):
+    for page, state in (("train.py", {"run": "one", "train-view": "watch"}),
+                        ("train.py", {"train-view": "compare"}),
+                        ("map.py", {"model": "one"}),
+                        ("library.py", {"shelf": "runs"})):  # fmt: skip
+        shutil.copytree(run, run.parent / "kept", dirs_exist_ok=True)
+        at = AppTest.from_file(ROOT / "pages" / "router.py", default_timeout=60)
+        at.switch_page(page)
+        for key, value in state.items():
+            at.session_state[key] = value
+        assert not at.run().exception
+        shutil.rmtree(run)
+        assert not at.run().exception, page
+        shutil.copytree(run.parent / "kept", run)
+        shutil.rmtree(run.parent / "kept")
+
+
+@share("rounds", 3, 100)
+def test_two_servers_resume_and_delete_the_same_run(run, monkeypatch, rounds, record_property):
+    """Whoever is first: the run is there as a whole, or it is gone as a whole."""
+    monkeypatch.setattr(manager, "_start", _Process)
+    shutil.copytree(run, run.parents[1] / "copy")
+    ends = set()
+    for number in range(rounds):
+        if not run.exists():
+            shutil.copytree(run.parents[1] / "copy", run)
+        said: list[str] = []
+
+        def act(function, wait: float) -> None:
+            time.sleep(wait)  # each round begins in another order
+            try:
+                function(run)
+            except RunError as refusal:
+                said.append(str(refusal))  # noqa: B023
+
+        late = (0.0, 0.002, 0.01)[number % 3]
+        threads = [
+            threading.Thread(target=act, args=(resume_run, 0.01 - late)),
+            threading.Thread(target=act, args=(delete_run, late)),
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        listed = [found.name for found in list_runs()]
+        ends.add(bool(listed))
+        if listed:
+            assert (run / "state.safetensors").exists() and (run / "config.json").read_bytes()
+        else:
+            assert not run.exists() or not {f.name for f in run.iterdir()} - {"run.lock"}, said
+            shutil.rmtree(run, ignore_errors=True)
+    assert ends
+    record_property("rounds", rounds)
+
+
+class _Process:
+    """In place of one that would train."""
+
+    def __init__(self, *command, **how) -> None: ...
+
+    def poll(self) -> int:
+        return 0
+
+
+def test_a_clock_that_is_set_back_stops_nothing(tmp_path, monkeypatch):
+    """By an hour during a run, whose heartbeat goes on."""
+    real, back = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: real() - back[0])
+    beats = []
+
+    def control(step: int) -> Control:
+        if step == 4:
+            back[0] = 3600.0
+            until = time.monotonic() + 20
+            while not beats or min(beats) > real() - 1800:
+                beats.append(read_status(tmp_path / "one").heartbeat)
+                assert time.monotonic() < until, "no heartbeat by the new clock"
+                time.sleep(0.05)
+        return Control()
+
+    status = train(tmp_path / "one", CONFIG, control=control)
+    assert status.state == "finished"
+    assert 0 < read_status(tmp_path / "one").heartbeat < real() - 1800
+
+
+def test_a_run_that_died_before_the_clock_was_set_back_is_interrupted(tmp_path):
+    write_json(tmp_path / "config.json", CONFIG.to_dict())
+    write_json(tmp_path / "status.json", {"state": "starting"})
+    assert read_status(tmp_path).state == "starting"  # for a moment, until its process has begun
+    ahead = time.time() + 3600
+    os.utime(tmp_path / "config.json", (ahead, ahead))
+    assert read_status(tmp_path).state == "interrupted"
