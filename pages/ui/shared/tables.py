@@ -90,7 +90,8 @@ def _array(values: Sequence[Any] | np.ndarray) -> np.ndarray:
 
 def _csv(columns: Mapping[str, Sequence[Any] | np.ndarray]) -> bytes:
     out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
+    # Texts in quotation marks: some spreadsheets part cells at semicolons, too.
+    table = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     table.writerow([safe_cell(name) for name in columns])
     lists = [["" if value != value else value for value in values] for values in columns.values()]
     for row in zip(*lists, strict=True):
