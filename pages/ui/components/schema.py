@@ -69,6 +69,7 @@ def heard(kind: Any, message: object, name: str) -> Heard:
         count = convert(message, Synced[Any]).count
         convert(message, Synced[kind])
     except SchemaError as error:
-        _log.warning("Dropped a message from a browser, %s: %s", name, error)
+        said = str(error).encode("unicode_escape").decode()  # it may quote what came
+        _log.warning("Dropped a message from a browser, %s: %s", name, said)
         return Heard(None, count)
     return Heard(message["value"], count)
