@@ -20,9 +20,11 @@ from .concepts.attributes import attribute_table
 from .datasets import Dataset, load_dataset
 from .disentanglement import as_report, factors_of, measure
 from .durations import time_words
+from .map_quality import measure_maps, neighbour_agreement
 from .mixture import fit_mixture
 from .model import VAE
 from .objective import elbo
+from .projection import fit_pca
 from .realism import FEWEST, estimate_seconds, measure_realism
 from .sample_quality import measure_samples
 from .training.heldout import ACTIVE
@@ -118,7 +120,8 @@ def evaluate(
         the ELBO of the same images, under the names in `EVIDENCE`; `active_units`, `psnr`
         (decibels), `attribute_survival` and `classifier_accuracy` on real images (by name, 0…1),
         the measures of `measure_samples`, `n`; where factors of the images are known, under
-        `disentanglement` the scores of `disentanglement.measure`; with `realism`, `realism`,
+        `disentanglement` the scores of `disentanglement.measure`; `maps` and `neighbours`, see
+        `measure_maps` and `neighbour_agreement`; with `realism`, `realism`,
         `realism_interval` and `shared_kept`. None for metrics that do not apply.
 
     Raises:
@@ -210,10 +213,35 @@ def evaluate(
     if factors := factors_of(data, encoded["index"]):
         log(f"Scoring disentanglement by {len(factors)} known factors.")
         report |= as_report(measure(means, factors, seed, progress))
+    log("Comparing neighbours.")
+    rows = encoded["index"]
+    report["maps"] = measure_maps(means, _maps(folder, means), seed)
+    report["neighbours"] = neighbour_agreement(means, _labels(data, rows), seed)
     report |= {"dataset": name, "n": n}
     if save and folder:
         save_card(folder, card | {"metrics": report})
     return report
+
+
+def _maps(folder: str | Path | None, means: np.ndarray) -> dict[str, np.ndarray]:
+    """The places `(N, 2)` of codes on each map that is no plane of their own axes."""
+    if means.shape[1] <= 2 or len(means) < 3:
+        return {}
+    maps = {"pca": fit_pca(means).transform(means)[:, :2]}
+    places = _places(folder, means) if folder else None
+    return maps if places is None else maps | {"tsne": places}
+
+
+def _labels(data: Dataset, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Classes, yes/no and categories of images as numbers `(N,)`, negative where unknown."""
+    found = {}
+    if data.labels is not None and data.classes:
+        found["class"] = data.labels.numpy()[rows]
+    for name, column in data.attributes.items():
+        if name not in data.numbers:
+            values = column.numpy()[rows].astype(float)
+            found[name] = np.where(np.isnan(values), -1, values).astype(int)
+    return found
 
 
 def _places(folder: str | Path, means: np.ndarray) -> np.ndarray | None:

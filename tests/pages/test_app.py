@@ -386,3 +386,16 @@ def test_the_card_shows_what_was_measured(model):
     assert ("KL" in shown) == (model == "digits")
     nats = {m.label: m.value for m in at.metric if m.label in ("ELBO", "Log evidence")}
     assert len(nats) == 2 * (model == "digits") and not any("≈" in v for v in nats.values())
+
+
+def test_the_card_compares_maps_and_neighbours_with_the_latent_space():
+    at = AppTest.from_file(ROOT / "pages" / "map.py", default_timeout=60)
+    at.session_state["model"] = "digits-16"
+    at.session_state["card"] = True
+    at.run()
+    assert not at.exception
+    (table,) = (t.value for t in at.dataframe if "Trustworthiness" in t.value)
+    shown = table.set_index("Map")
+    assert list(shown.index) == ["PCA plane", "t-SNE"]
+    assert shown["Trustworthiness"]["t-SNE"] > shown["Trustworthiness"]["PCA plane"] + 0.1
+    assert any("codes that agree: class 79% (10% by chance)" in c.value for c in at.caption)

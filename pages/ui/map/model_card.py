@@ -43,6 +43,8 @@ _SOURCES = {
     "fitted_gaussian": "Gaussian fitted to the codes",
     "prior": "Prior",
 }
+_MAPS = {"pca": "PCA plane", "tsne": "t-SNE"}
+_MOST = 6  # attributes whose neighbours are told
 _WAYS = {
     "reconstructions": "Reconstructions",
     "learned": "Draws of the learned distribution",
@@ -129,6 +131,7 @@ def show_card(space: LatentSpace) -> None:
         *(_numbers(metrics.get(key)) for key in ("realism", "shared_kept", "realism_by_zone"))
     )
     _show_fit(space.distribution)
+    _show_neighbours(metrics)
     show_scores(card)
     rows = card.get("trade_off")
     if trade_off := [_numbers(row) for row in rows] if isinstance(rows, list) else []:
@@ -274,6 +277,43 @@ def _show_realism(
             f"Of all these codes, {zones['inside']:.0%} of those that the pages call inside the "
             f"data pass, and {zones['outside']:.0%} of those outside."
         )
+
+
+def _show_neighbours(metrics: dict[str, Any]) -> None:
+    """How true the maps are to the latent space, and what neighbours there have in common."""
+    kept = metrics.get("maps") if isinstance(metrics.get("maps"), dict) else {}
+    maps = {key: _numbers(kept.get(key)) for key in _MAPS}
+    share = st.column_config.NumberColumn(format="%.2f")
+    if rows := [
+        {
+            "Map": _MAPS[key],
+            "Trustworthiness": of["trustworthiness"],
+            "Continuity": of["continuity"],
+        }
+        for key, of in maps.items()
+        if {"trustworthiness", "continuity"} <= of.keys()
+    ]:
+        st.markdown("**Maps compared with the latent space**")
+        names = ("Trustworthiness", "Continuity")
+        st.dataframe(rows, hide_index=True, column_config=dict.fromkeys(names, share))
+        st.caption(
+            "1 where neighbours on the map are neighbours in the latent space, and the reverse; "
+            "about 0.5 for a map that has nothing to do with the codes."
+        )
+    found = metrics.get("neighbours") if isinstance(metrics.get("neighbours"), dict) else {}
+    shares = {plain(str(name)): _numbers(of) for name, of in found.items()}
+    best = [
+        f"{name} {of['equal']:.0%} ({of['by_chance']:.0%} by chance)"
+        for name, of in sorted(shares.items(), key=lambda item: -_above_chance(item[1]))
+        if {"equal", "by_chance"} <= of.keys()
+    ]
+    if best:
+        more = f", and {len(best) - _MOST:,} more" if len(best) > _MOST else ""
+        st.caption(f"Share of the ten nearest codes that agree: {', '.join(best[:_MOST])}{more}.")
+
+
+def _above_chance(shares: dict[str, float]) -> float:
+    return shares.get("equal", 0.0) - shares.get("by_chance", 0.0)
 
 
 def _numbers(metrics: object) -> dict[str, float]:
