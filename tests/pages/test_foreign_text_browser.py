@@ -122,7 +122,8 @@ def test_no_text_moves_a_page_or_fetches_anything(visit, data, names):
     for path in (*EVERYWHERE, f"?model={quote(names[0])}&colour={quote(names[1])}"):
         page = visit(path, "[data-testid=stApp][data-test-script-state=notRunning]")
         page.wait_for_selector("[data-testid=stMain] [data-testid=stVerticalBlock]")
-        no_markup(page)
+        if "learn" not in path:  # whose own formulas are elements
+            no_markup(page)
         assert page.locator("[data-testid=stException]").count() == 0, path
         wide, tall, seen = page.evaluate(
             "() => [document.documentElement.scrollWidth, document.body.scrollHeight, innerWidth]"
