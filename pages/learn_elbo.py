@@ -56,9 +56,10 @@ if question.looked:
         chart(elbo.bound_figure(bound, run, row), key="bound", alt=text("bound.alt"))
 
 layout.formula(text)
-st.header(text("derivation.title"), anchor=False)
-st.markdown(text("derivation.intro"))
-elbo.derivation(space, row, bound)
+if question.looked:
+    st.header(text("derivation.title"), anchor=False)
+    st.markdown(text("derivation.intro"))
+    elbo.derivation(space, row, bound)
 
 st.header(text("jensen.title"), anchor=False)
 tones = [plot_style.TERMS[name] for name in ("evidence", "elbo", "gap")]

@@ -45,7 +45,7 @@ def begin(text: Lesson) -> None:
     number, frame = _number(text), lesson("frame")
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="head"):
         st.title(f"{number + 1} · {text('title')}", anchor=False, width="stretch")
-        with st.container(width=260):
+        with st.container(width=290):
             titles = {step.name: step.title for step in STEPS if _exists(STEPS.index(step))}
             words = {"label": frame("steps.label"), "done": frame("steps.done")}
             lesson_steps(titles, text.name, **words)

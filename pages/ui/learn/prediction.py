@@ -135,7 +135,7 @@ def number(
     frame = lesson("frame")
 
     def widget() -> float | None:
-        with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        with st.container(horizontal=True, width="content", gap="small"):
             given = st.number_input(
                 frame("predict.title"), low, high, None, step, width=150,
                 label_visibility="collapsed", key=f"ask-{text.name}-{key}",

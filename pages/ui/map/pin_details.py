@@ -15,7 +15,7 @@ from torch import Tensor
 from pages.ui.components import address
 from pages.ui.components.latent_map import pins_heard
 from pages.ui.components.pin_view import DETAILS, PLACE, pin_view
-from pages.ui.shared import cache, images, permissions, share, visitor
+from pages.ui.shared import cache, images, permissions, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.formatting import bounds_in_words, time_words
 from pages.ui.shared.glossary import explain
@@ -66,7 +66,6 @@ def show_last(space: LatentSpace, pins: Sequence[Pin], view: str) -> None:
     with place:  # it gives way now, when all but the estimates is there
         pin_view(view, pins_heard(view))
     if pins:
-        share.fill()  # what follows may take seconds
         show_bounds(space, pins[-1], slot)
 
 

@@ -92,8 +92,7 @@ def link(**more: str) -> str:
 def fill() -> None:
     """Writes what is shared below the button, if it is open.
 
-    The router calls it at the end of a run; a page that goes on to compute something long calls
-    it before.
+    The router calls it at the end of a run, and no fragment does: its next run would clear this.
     """
     address = visitor.current().address
     menu, address.share = address.share, None
