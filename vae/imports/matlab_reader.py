@@ -25,7 +25,7 @@ def main(file: str, most: int, folder: Path) -> dict[str, object]:
         found = loadmat(file)
     except Exception as error:  # scipy raises errors of many types on damaged bytes
         return {"error": str(error)[:300]}
-    names = []
+    names: list[str] = []
     for name, value in found.items():
         if isinstance(value, np.ndarray) and value.dtype.kind in "buifSU":
             np.save(folder / f"{len(names)}.npy", value, allow_pickle=False)
