@@ -34,6 +34,7 @@ elif stage == "many":
     arithmetic.from_many(space, name, seed)
 else:
     arithmetic.two_models((space, twin), name, seed)
+    layout.did(text)
 
 left, right = st.columns([3, 2], gap="medium")
 with left:

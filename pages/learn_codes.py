@@ -28,6 +28,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 
 st.markdown(text(f"about_stage.{stage}"))
 address.fragment(codes.STAGES[stage])(space, seed)
+if stage == list(codes.STAGES)[-1]:
+    layout.did(text)
 
 left, right = st.columns([3, 2], gap="medium")
 with left:

@@ -97,3 +97,12 @@ def test_a_step_is_ticked_off_when_it_was_done_and_the_browser_remembers(app, pa
     page.locator(".lesson-steps li[aria-current]", has_text=str(len(NAMES))).wait_for()
     assert done.get_attribute("title").startswith("5 · ")
     assert page.evaluate("localStorage.getItem('latent-lessons')") == "reparameterisation"
+
+
+def test_every_lesson_can_be_ticked_off():
+    scripts = (ROOT / "pages" / "ui" / "components").rglob("*.js")
+    browser = "".join(file.read_text(encoding="utf-8") for file in scripts)
+    for name in NAMES:
+        files = [ROOT / f"pages/learn_{name}.py", ROOT / f"pages/ui/learn/{name}.py"]
+        server = "".join(file.read_text(encoding="utf-8") for file in files)
+        assert "layout.did(text)" in server or f'tickLesson("{name}")' in browser, name
