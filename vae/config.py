@@ -11,6 +11,7 @@ from typing import Any, Self
 __all__ = ["LIKELIHOODS", "ConfigError", "Fields", "VAEConfig", "parameters_per_pixel"]
 
 LIKELIHOODS = ("bernoulli", "continuous_bernoulli", "gaussian", "gaussian_fixed")
+_LATER = ("blocks", "prior_components")  # fields that came later, 0 where there are none
 _LARGEST = 50_000_000  # parameters; a larger network is refused before memory is allocated
 
 
@@ -228,8 +229,16 @@ class VAEConfig(Fields):
         return count + self.prior_components * math.prod(self.image_shape)
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON can hold them."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in super().to_dict().items()}
+        """The fields as JSON can hold them, without later ones that say nothing new.
+
+        So the dictionary of a network that earlier versions knew is the same as theirs, and with
+        it the fingerprint by which vectors know their model.
+        """
+        fields = super().to_dict()
+        for name in _LATER:
+            if not fields[name]:
+                del fields[name]
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
 
 
 def parameters_per_pixel(name: str) -> int:

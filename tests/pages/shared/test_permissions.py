@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -171,7 +172,10 @@ def test_a_crafted_message_reaches_no_other_session(room):
         while not heard or heard[-1]["type"] != "websocket.disconnect":
             heard.append(await receive())
 
-    asyncio.run(OwnSessionOnly(app)({"type": "websocket"}, receive, None))
+    with ThreadPoolExecutor(1) as pool:  # where no browser's loop runs
+        pool.submit(
+            lambda: asyncio.run(OwnSessionOnly(app)({"type": "websocket"}, receive, None))
+        ).result()
     kinds = [BackMsg.FromString(m["bytes"]).WhichOneof("type") for m in heard[:-1]]
     assert kinds == ["backend_operation_request", "rerun_script"]
 

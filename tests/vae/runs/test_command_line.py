@@ -23,6 +23,8 @@ NETWORK = {
     "hidden": [],
     "sigma_floor": 0.02,
     "sigma": 0.3,
+    "blocks": 1,
+    "prior_components": 20,
 }
 TRAINING = TrainingConfig(
     epochs=3,
