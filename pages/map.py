@@ -87,7 +87,8 @@ def explore() -> None:
         live_picture("map")
         if embedding.on():
             return
-        placing.suggest(space, pins)
+        with st.container():  # empty or not, what follows keeps its place
+            placing.suggest(space, pins)
         pin_details.show_last(space, pins, "map")
     if beside is not None:
         with other:

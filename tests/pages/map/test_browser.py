@@ -233,20 +233,22 @@ def test_a_click_is_answered_before_python_hears_of_it(visit):
     page.wait_for_selector(".pin-view", state="hidden")
     page.evaluate(
         """() => {
-            const view = document.querySelector(".pin-view")
             const note = () => {
-                if (view.hidden || window.answer) return
+                // Streamlit may keep an older one until its run has ended.
+                const view = document.querySelector(".pin-view:not([hidden])")
+                if (!view || window.answer) return
                 const texts = [...view.querySelectorAll("figcaption")].map((c) => c.textContent)
                 const details = document.querySelector(".st-key-pin-details")
                 const seen = details ? getComputedStyle(details).display : "none"
                 const words = view.querySelector("p").textContent
                 window.answer = { texts, seen, words, title: view.querySelector("h4").textContent }
             }
-            new MutationObserver(note).observe(view, { attributes: true, childList: true })
+            const all = { attributes: true, childList: true, subtree: true }
+            new MutationObserver(note).observe(document.body, all)
         }"""
     )
     page.mouse.click(*code_position(page, 12))
-    page.wait_for_function("() => window.answer")
+    page.wait_for_function("() => window.answer", timeout=20_000)
     answer = page.evaluate("answer")
     assert answer["texts"][:3] == ["original", "reconstruction", "standard deviation"]
     assert len(answer["texts"]) == 9 and all("#" in text for text in answer["texts"][3:])
@@ -254,7 +256,7 @@ def test_a_click_is_answered_before_python_hears_of_it(visit):
     assert "#12" in answer["title"] and f"KL {space.kl[12]:.1f} nats" in answer["words"]
     assert answer["seen"] == "none"  # what Python said of the pin before
     page.get_by_text("Nearest real images").wait_for()
-    page.wait_for_selector(".pin-view", state="hidden")
+    page.wait_for_function("() => !document.querySelector('.pin-view:not([hidden])')")
 
 
 def test_a_place_between_points_is_called_generated(visit):

@@ -6,6 +6,7 @@ import { nearestCodes } from "./geometry.js"
 const SHOWN = 6 // neighbours
 const TILE = 56 // pixels of each
 const LARGE = 104 // pixels of the original
+const WAITED = 30 // frames in which the page may put the place anew where it is shown
 
 export class Answer {
   constructor(map) {
@@ -29,8 +30,11 @@ export class Answer {
   async show(pin, released) {
     const { map } = this
     const { view, dimensions } = map.data
-    if (!screenOf(`${view}-pin`)) return
     const asked = this.asked = { count: map.pins.count }
+    for (let k = 0; !screenOf(`${view}-pin`); k++) {
+      if (k === WAITED) return // this page has none
+      await new Promise(requestAnimationFrame) // the page may be putting it anew
+    }
     const nearest = nearestCodes(map.codes, dimensions, pin.z, SHOWN + 1)
     const near = nearest.filter(({ index }) => index !== pin.row).slice(0, SHOWN)
     const rows = [...near.map(({ index }) => index), ...(pin.row < 0 ? [] : [pin.row])]

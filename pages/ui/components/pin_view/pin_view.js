@@ -12,6 +12,7 @@ export class PinView {
   update({ view, heard }) {
     this.close()
     this.withdraw = offerScreen(`${view}-pin`, this)
+    this.heard = heard
     if (heard >= (this.count ?? 0)) {
       this.root.hidden = true
       this.root.replaceChildren()
@@ -20,6 +21,7 @@ export class PinView {
 
   // Pictures are [caption, what it shows, draw], where `draw` paints a canvas, or an ImageData.
   show({ count, real, tag, title, pictures, words, near }) {
+    if (count <= this.heard) return // decoded so late that Python was first
     this.count = count
     const figures = (shown) => shown.map(([caption, alt, picture]) => {
       const canvas = element("canvas", { role: "img", ariaLabel: alt })
