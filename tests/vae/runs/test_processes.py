@@ -107,7 +107,7 @@ for count in map(int, sys.argv[2].split()):
 """
 
 
-@share("kills", 3, whole=50)
+@share("kills", 2, whole=50)
 def test_a_run_killed_at_random_moments_ends_with_the_same_weights(
     tmp_path, kills, record_property
 ):
