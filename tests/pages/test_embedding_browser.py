@@ -94,6 +94,7 @@ def test_a_name_that_is_no_control_is_named(app, page):
 
 def test_share_writes_the_frame(app, page):
     page.goto(f"{app}/?model=tiny-plane")
+    page.wait_for_selector(".latent-map[data-ready]")
     page.get_by_role("button", name="Share").click()
     page.get_by_role("button", name="Tools of the map").click()
     page.get_by_text("Live part alone").click()

@@ -170,6 +170,7 @@ export class Plane {
 
   write() {
     const row = this.history.at(-1)
+    this.root.dataset.points = this.x.length / 2
     const { words, colours } = this.data
     if (!row || !this.x.length) {
       this.numbers.replaceChildren()
