@@ -122,6 +122,8 @@ def _tree(text: str) -> ast.expr:
     plain = text.translate(_SIGNS)
     try:
         return ast.parse(plain, mode="eval").body
+    except UnicodeEncodeError as error:  # half of a character
+        raise _refused(text, error.start) from error
     except (SyntaxError, MemoryError, RecursionError) as error:
         at = (getattr(error, "offset", None) or len(text) + 1) - 1
         raise _refused(text, at) from error

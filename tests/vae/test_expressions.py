@@ -54,6 +54,7 @@ def test_sums(text, expected):
         ("a.__class__", 0),
         ("__import__('os')", 11),
         ("$", 0),
+        ("a + \ud800", 4),
         ("1e999*a", 0),
     ],
 )
