@@ -179,6 +179,7 @@ def _details(preset: RunConfig, imported: list[str], key: str | None) -> RunConf
         )
         blocks = st.number_input(
             "Residual blocks at each level", 0, 4, model["blocks"], key=f"{key}-blocks",
+            disabled=not _SIZES[size][0],
             help="With them images are normalised between convolutions, and the decoder enlarges "
             "by repeating pixels. For networks with convolutions.",
         )  # fmt: skip
@@ -243,7 +244,7 @@ def _details(preset: RunConfig, imported: list[str], key: str | None) -> RunConf
         chosen["hidden"] = list(hidden)
     if not variational:
         chosen["variational"] = False
-    more = {"blocks": blocks, "prior_components": prior}
+    more = {"blocks": channels and blocks, "prior_components": variational and prior}
     chosen |= {name: value for name, value in more.items() if value}
     return replace(
         preset,

@@ -96,6 +96,29 @@ def test_details_change_what_is_started(tmp_path, monkeypatch):
     assert config.model["latent_dim"] == 5 and config.model["likelihood"] == "gaussian_fixed"
 
 
+def test_residual_blocks_and_a_learned_prior_are_for_networks_that_can_have_them(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("LATENT_DATA", str(tmp_path))
+    started = []
+    monkeypatch.setattr(form, "start_run", lambda config, name: started.append(config))
+    key = PRESETS[0].key
+    at = visit()
+    at.selectbox(key=f"{key}-size").set_value("medium").run()
+    at.number_input(key=f"{key}-blocks").set_value(2)
+    at.selectbox(key=f"{key}-prior").set_value(50).run()
+    for size, autoencoder in (("medium", False), ("small", True)):
+        at.selectbox(key=f"{key}-size").set_value(size)
+        at.toggle(key=f"{key}-autoencoder").set_value(autoencoder)
+        at.session_state["train-view"] = "new"
+        at.run()
+        assert at.number_input(key=f"{key}-blocks").disabled == (size == "small")
+        at.button(key="start").click().run()
+    able, unable = (config.model for config in started)
+    assert (able["blocks"], able["prior_components"]) == (2, 50)
+    assert not {"blocks", "prior_components"} & unable.keys()
+
+
 def test_a_second_click_goes_to_the_run_that_the_first_has_started(tmp_path, monkeypatch):
     monkeypatch.setenv("LATENT_DATA", str(tmp_path))
     monkeypatch.setattr(manager, "_launch", lambda folder, ticket: None)
