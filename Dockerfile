@@ -5,11 +5,8 @@ ARG TORCH=cpu
 RUN pip install --no-cache-dir uv && uv venv /venv
 WORKDIR /build
 COPY requirements.txt requirements-onnx.txt requirements.lock ./
-RUN if [ "$TORCH" = cpu ]; then \
-        uv pip install --python /venv/bin/python --constraint requirements.lock \
-            --index-url https://download.pytorch.org/whl/cpu --no-deps torch torchvision; \
-    fi \
-    && uv pip install --python /venv/bin/python --constraint requirements.lock --compile-bytecode \
+RUN uv pip install --python /venv/bin/python --constraint requirements.lock --compile-bytecode \
+        $(if [ "$TORCH" = cpu ]; then echo --torch-backend cpu; fi) \
         -r requirements.txt -r requirements-onnx.txt
 
 FROM python:3.12-slim
