@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from mutations import KINDS, attempt
 from soak import sample, share
 
-from pages.ui.components import messages, schema
+from pages.ui.components import schema
+from pages.ui.components.messages import common, latent_map, lessons, page, paths
 from pages.ui.shared import incoming
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.tables import TableError, read_table, write_table
@@ -128,8 +129,9 @@ JSON = st.recursive(
 )
 ANSWERS = [
     kind
-    for name, kind in vars(messages).items()
-    if not name.startswith("_") and isinstance(kind, type) and kind.__module__ == messages.__name__
+    for module in (common, latent_map, lessons, page, paths)
+    for kind in vars(module).values()
+    if isinstance(kind, type) and kind.__module__ == module.__name__
 ]
 
 

@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.components import messages, schema
+from pages.ui.components import schema
+from pages.ui.components.messages import latent_map as messages
 from pages.ui.map import placing
 from pages.ui.shared import cache, images, samples, scatter, visitor
 from pages.ui.shared.foreign_text import message, plain

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.components import pickers
-from pages.ui.components.messages import MapPinned
+from pages.ui.components.messages.latent_map import MapPinned
 from pages.ui.map.exports import export_and_import
 from pages.ui.shared import glossary, links, permissions, visitor
 from pages.ui.shared.device import on_a_phone

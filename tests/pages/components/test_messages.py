@@ -11,7 +11,7 @@ import tiny
 from msgspec import UNSET, Meta, UnsetType
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.components import messages
+from pages.ui.components.messages import latent_map as messages
 from pages.ui.components.schema import Heard, Message, Synced, heard
 from vae.schema import SchemaError, convert
 

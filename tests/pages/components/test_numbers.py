@@ -8,7 +8,7 @@ import math
 import numpy as np
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.components import messages
+from pages.ui.components.messages import paths as messages
 from pages.ui.components.sliders import Curve, Track
 from vae.schema import convert
 

@@ -10,8 +10,8 @@ from typing import ParamSpec, TypeVar
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from pages.ui.components import messages
 from pages.ui.components.base import Component
+from pages.ui.components.messages import page as messages
 from pages.ui.shared import links, problems
 
 __all__ = ["fragment", "write_address"]

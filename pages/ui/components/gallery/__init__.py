@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pages.ui.components import messages
 from pages.ui.components.base import Component
+from pages.ui.components.messages import page as messages
 from pages.ui.shared.foreign_text import plain
 
 __all__ = [

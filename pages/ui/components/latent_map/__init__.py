@@ -7,9 +7,9 @@ from math import isfinite
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from pages.ui.components import messages
 from pages.ui.components.base import Component
-from pages.ui.components.messages import MapGroup, MapLattice, MapPin, MapPinned
+from pages.ui.components.messages import latent_map as messages
+from pages.ui.components.messages.latent_map import MapGroup, MapLattice, MapPin, MapPinned
 from pages.ui.shared import cache, images, links, scatter, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from pages.ui.components import messages
 from pages.ui.components.base import Component
+from pages.ui.components.messages import lessons as messages
 from pages.ui.shared import links, plot_style
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.packing import packed

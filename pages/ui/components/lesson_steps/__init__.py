@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pages.ui.components import messages
 from pages.ui.components.base import Component
+from pages.ui.components.messages import lessons as messages
 
 __all__ = ["lesson_steps", "tick"]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from pages.ui.components import messages
 from pages.ui.components.base import Component
+from pages.ui.components.messages import paths as messages
 from pages.ui.components.sliders import Slider, Track
 from pages.ui.shared import links
 from pages.ui.shared.foreign_text import plain

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pages.ui.components import messages
 from pages.ui.components.base import Component
+from pages.ui.components.messages import lessons as messages
 from pages.ui.shared import links
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.plot_style import TERMS

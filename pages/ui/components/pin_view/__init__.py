@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pages.ui.components import messages
 from pages.ui.components.base import Component
+from pages.ui.components.messages import page as messages
 
 __all__ = ["DETAILS", "PLACE", "pin_view"]
 

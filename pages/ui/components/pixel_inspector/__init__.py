@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pages.ui.components import messages
 from pages.ui.components.base import Component
+from pages.ui.components.messages import lessons as messages
 from pages.ui.shared.packing import packed
 
 __all__ = ["Reading", "live_pixels"]

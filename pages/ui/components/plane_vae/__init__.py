@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pages.ui.components import messages
 from pages.ui.components.base import Component
+from pages.ui.components.messages import lessons as messages
 from pages.ui.shared.plot_style import TERMS
 
 __all__ = ["SHAPES", "plane_vae"]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas  # noqa: F401  all of it, before Plotly meets what another thread has half imported
 import plotly.graph_objects as go
 
-from pages.ui.components import messages
 from pages.ui.components.base import Component
+from pages.ui.components.messages import page as messages
 from pages.ui.shared import links
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.plot_style import COLOURS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pages.ui.components import messages
 from pages.ui.components.base import Component
+from pages.ui.components.messages import page as messages
 from pages.ui.shared import links, permissions
 
 __all__ = ["join_room"]

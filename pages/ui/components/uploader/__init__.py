@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pages.ui.components import messages
 from pages.ui.components.base import Component
-from pages.ui.components.messages import Uploaded
+from pages.ui.components.messages import page as messages
+from pages.ui.components.messages.page import Uploaded
 from pages.ui.shared import incoming, links
 
 __all__ = ["uploader"]

@@ -1,0 +1,114 @@
+"""What the latent map is sent, and what it answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from pages.ui.components.schema import Message, Synced
+from vae.latent import LARGEST_CODE
+
+
+class MapPin(Message):
+    """A pin as the map draws it."""
+
+    kind: Literal["real", "upload", "sample", "generated"]
+    row: int
+    z: list[float]
+    label: str
+    variance: list[float] | None
+
+
+class MapFamily(Message):
+    """How places of a map become codes: on a plane, or from the nearest codes."""
+
+    kind: Literal["linear", "nearest"]
+    origin: list[float] | UnsetType = UNSET
+    u: list[float] | UnsetType = UNSET
+    v: list[float] | UnsetType = UNSET
+
+
+class MapLattice(Message):
+    """Codes of a lattice of places: where they are fetched, what part of the plane they cover."""
+
+    url: str
+    side: int
+    bounds: tuple[float, float, float, float]
+
+
+class MapNoise(Message):
+    """Noise of a level of all codes: where it is fetched."""
+
+    url: str
+    level: float
+
+
+class MapCodes(Message):
+    """All codes: where they are fetched, and the bits of each number."""
+
+    url: str
+    bits: Literal[16, 32]
+
+
+class MapAtlas(Message):
+    """Sheets of small pictures: one of all images, or of those that a request names."""
+
+    url: str
+    whole: bool
+    tile: int
+    columns: int
+
+
+class MapData(Message):
+    """Sent to the latent map."""
+
+    base: str
+    view: str
+    linked: str | None
+    second: bool
+    model: str
+    description: str
+    figure: str
+    places: str
+    marks: str
+    family: MapFamily
+    keep: Literal["mean", "pinned", "likely"]
+    lattice: MapLattice | None
+    noise: MapNoise | None
+    codes: MapCodes
+    atlas: MapAtlas
+    nats: str | None
+    names: str | None
+    first_train: int | None
+    count: int
+    dimensions: int
+    whole_space: bool
+    decodes: bool
+    shape: tuple[int, int, int]
+    classes: list[str]
+    usual_distance: float | None
+    far: float | None
+    zones: list[tuple[float | None, str]]
+    opacity: float
+    pins: Synced[list[MapPin]]
+    most_pins: int
+    groups: Synced[dict[str, list[int]]]
+
+
+class MapPinned(Message):
+    """Answered by the map: a click on a real image, or on a place that was decoded."""
+
+    model: str
+    kind: Literal["real", "generated"]
+    row: int
+    z: list[Annotated[float, Meta(ge=-LARGEST_CODE, le=LARGEST_CODE)]]
+    approximate: bool
+
+
+class MapGroup(Message):
+    """Answered by the map: a lasso around codes."""
+
+    model: str
+    group: Literal["A", "B"]
+    rows: list[int]

@@ -1,0 +1,95 @@
+"""What belongs to no one page: pictures to choose from, files, charts, the address, the room."""
+
+from __future__ import annotations
+
+from pages.ui.components.schema import Message, Synced
+
+Chosen = list[str]
+"""Answered by the gallery: the keys of what is chosen, in the order of the clicks."""
+
+
+class GalleryItem(Message):
+    """One button of a gallery."""
+
+    key: str
+    url: str
+    caption: str
+    alt: str
+
+
+class GalleryData(Message):
+    """Sent to the gallery."""
+
+    label: str
+    items: list[GalleryItem]
+    chosen: Synced[Chosen]
+    multiple: bool
+    tile: int
+    height: int
+    pixelated: bool
+
+
+class UploaderData(Message):
+    """Sent to what uploads files."""
+
+    base: str
+    token: str
+    largest: float
+    label: str
+    accept: str
+
+
+class Uploaded(Message):
+    """Answered by the uploader: all files of an upload have arrived."""
+
+    token: str
+    files: int
+
+
+class DrawerData(Message):
+    """Sent to what closes the drawer, which answers nothing."""
+
+    page: str
+
+
+class DecodedViewData(Message):
+    """Sent to the enlarged view, which answers nothing."""
+
+    view: str
+    invitation: str
+
+
+class PinViewData(Message):
+    """Sent to what shows a pin until Python's details are there, which answers nothing."""
+
+    view: str
+    heard: int
+
+
+class RoomData(Message):
+    """Sent to what ties a page to its room, which answers nothing."""
+
+    base: str
+    leads: bool
+    pages: list[str]
+    page: str
+
+
+class AddressData(Message):
+    """Sent to the page's address, which answers nothing."""
+
+    query: list[tuple[str, str]]
+    push: bool
+    count: int
+    arrivals: int
+    session: str
+
+
+class ChartData(Message):
+    """Sent to the chart, which answers nothing; the figure is Plotly's JSON."""
+
+    base: str
+    figure: str
+    height: float
+    colours: list[str]
+    alt: str
