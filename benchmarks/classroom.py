@@ -161,12 +161,14 @@ async def visit_all(address: str, options: argparse.Namespace) -> Seen:
 
 
 @contextlib.contextmanager
-def served(command: list[str], folder: Path, data: Path, log: Path) -> Iterator[tuple[str, int]]:
+def served(
+    command: list[str], folder: Path, data: Path, log: Path, mode: str = "room"
+) -> Iterator[tuple[str, int]]:
     """Serves an app on a free port; gives its address and process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    own = {"LATENT_DATA": str(data), "LATENT_MODE": "room", "LATENT_TOKEN": TOKEN}
+    own = {"LATENT_DATA": str(data), "LATENT_MODE": mode, "LATENT_TOKEN": TOKEN}
     own["PYTHONPATH"] = str(ROOT)
     with log.open("w") as out:
         server = subprocess.Popen(
