@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import tempfile
 import uuid
 import zipfile
@@ -13,14 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from .checkpoint import CheckpointError, find_checkpoint, load_card, load_checkpoint, load_codes
 from .datasets import DatasetError, dataset_names, is_path
 from .files import DAMAGED_ARCHIVE, is_full, new_archive, refusals_as, write_file
 from .imported_models.networks import try_network
 from .imports import export_dataset, find_dataset, import_source
-from .imports.writing import remove_leftovers
+from .in_progress import in_progress, remove_leftovers
 from .locations import FILES, NAME, data_folder, list_checkpoints
 from .schema import decode
 
@@ -136,24 +133,19 @@ def new_checkpoint(name: str) -> Iterator[tuple[Path, Path]]:
     if name in {checkpoint.name for checkpoint in list_checkpoints()}:
         raise CheckpointError(_taken(name))
     place = data_folder() / "checkpoints"
-    folder = place / f".{name}.{uuid.uuid4().hex}.importing"
-    lock = FileLock(f"{folder}.lock")
+    unfinished = place / f".{name}.{uuid.uuid4().hex}.importing"
     with refusals_as(CheckpointError), contextlib.ExitStack() as held:
         place.mkdir(parents=True, exist_ok=True)
         remove_leftovers()
-        held.enter_context(lock)
+        folder = held.enter_context(in_progress(unfinished))
         folder.mkdir()
+        yield folder, place / name
         try:
-            yield folder, place / name
-            try:
-                folder.rename(place / name)
-            except OSError:
-                if not (place / name).exists():
-                    raise
-                raise CheckpointError(_taken(name)) from None  # somebody was faster
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            Path(lock.lock_file).unlink(missing_ok=True)
+            folder.rename(place / name)
+        except OSError:
+            if not (place / name).exists():
+                raise
+            raise CheckpointError(_taken(name)) from None  # somebody was faster
 
 
 def _taken(name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..datasets.base import SPLITS, Progress
+from ..in_progress import temporary_folder
 from .exporting import check_options, is_exported, unpack_exported
 from .observing import check_enough, constant_columns, observations
 from .opening import open_source
@@ -148,8 +148,8 @@ def _look_at_exported(
     path: Path, progress: Progress | None, cancelled: Callable[[], bool] | None
 ) -> Summary:
     """The summary of an exported dataset, which is imported as it is."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = unpack_exported(path, Path(folder), path.stem, progress, cancelled)
+    with temporary_folder() as folder:
+        found = unpack_exported(path, folder, path.stem, progress, cancelled)
         count, *shape = found.shape
         which = np.unique(np.linspace(0, count - 1, min(_SHOWN, count)).astype(int))
         names = all_names(found)

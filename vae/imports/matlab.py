@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
 
 from ..datasets.base import DatasetError
+from ..in_progress import temporary_folder
 from ..schema import Count, SchemaError, decode
 from .array_files import source_of_arrays
 from .hdf5 import read_hdf5
@@ -50,8 +50,8 @@ def read_mat_files(files: dict[str, Path], label: str) -> Source:
 
 
 def _read(file: Path, label: str) -> dict[str, np.ndarray]:
-    with tempfile.TemporaryDirectory() as folder:
-        arrays = _load(file, label, Path(folder))
+    with temporary_folder() as folder:
+        arrays = _load(file, label, folder)
     for name, array in list(arrays.items()):
         if array.ndim == 2 and array.shape[0] == 1:  # MATLAB knows no arrays of one dimension
             arrays[name] = array.reshape(-1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from ..datasets.archive import Source as Files
 from ..datasets.archive import open_source as open_files
 from ..datasets.base import DatasetError
 from ..datasets.layout import SPLIT_NAMES
+from ..in_progress import temporary_folder
 from .array_files import read_npy, read_npz
 from .cifar import is_cifar, read_cifar
 from .files import is_picture, read_files
@@ -58,8 +58,8 @@ def open_source(path: Path, labels: str | Path | None, follow_links: bool) -> So
         if path.is_dir() and len(packed) == 1:
             return open_source(packed[0], labels, follow_links)
         return read_files(files, table)  # which says what is there instead
-    with tempfile.TemporaryDirectory() as folder:
-        return _with_labels(_read_arrays(_paths(files, arrays, Path(folder)), label), table)
+    with temporary_folder() as folder:
+        return _with_labels(_read_arrays(_paths(files, arrays, folder), label), table)
 
 
 def label_of(path: Path) -> str:

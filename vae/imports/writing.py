@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,17 +12,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from ..checkpoint import write_tensors
 from ..files import write_file
-from ..locations import data_folder
+from ..in_progress import in_progress, remove_leftovers
 from .source import Column
 from .store import FORMAT, datasets_folder, list_versions
 
-__all__ = ["remove_leftovers", "unfinished", "write_rows"]
+__all__ = ["unfinished", "write_rows"]
 
-_UNFINISHED = re.compile(r"\.[A-Za-z0-9][A-Za-z0-9._-]*\.[0-9a-f]{32}\.importing")
 _SHOWN = 1_000  # files left out that a card names
 
 
@@ -77,9 +74,7 @@ def unfinished(name: str) -> Iterator[tuple[Path, Any]]:
     place = datasets_folder()
     place.mkdir(parents=True, exist_ok=True)
     remove_leftovers()
-    folder = place / f".{name}.{uuid.uuid4().hex}.importing"
-    lock = FileLock(place / f"{folder.name}.lock")
-    with lock:
+    with in_progress(place / f".{name}.{uuid.uuid4().hex}.importing") as folder:
         folder.mkdir()
 
         def keep() -> int:
@@ -89,23 +84,4 @@ def unfinished(name: str) -> Iterator[tuple[Path, Any]]:
                 os.replace(folder, place / name / str(version))
             return version
 
-        try:
-            yield folder, keep
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            Path(lock.lock_file).unlink(missing_ok=True)
-
-
-def remove_leftovers() -> None:
-    """Removes what imports of datasets and models left whose process was killed."""
-    places = (datasets_folder(), data_folder() / "checkpoints")
-    for folder in (folder for place in places for folder in place.glob(".*.importing")):
-        if not _UNFINISHED.fullmatch(folder.name):
-            continue
-        lock = FileLock(f"{folder}.lock")
-        try:
-            with lock.acquire(timeout=0):
-                shutil.rmtree(folder, ignore_errors=True)
-                Path(lock.lock_file).unlink(missing_ok=True)
-        except Timeout:  # another process is importing
-            continue
+        yield folder, keep

@@ -43,13 +43,7 @@ def offer_file(key: str, label: str, name: str, make: Callable[[Path], object]) 
 
     def work(job: jobs.Job) -> Path:
         job.tell(0.0, "packing")
-        file = outgoing.new_file(name)
-        try:
-            make(file)
-        except BaseException:
-            outgoing.discard(file)
-            raise
-        return file
+        return outgoing.make_file(name, make)
 
     if st.button(label, key=key, icon=":material/folder_zip:"):
         jobs.forget(key)

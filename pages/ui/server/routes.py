@@ -27,17 +27,17 @@ from pages.ui.server.downloads import download_routes
 from pages.ui.server.map_data import map_routes
 from pages.ui.server.room import room_routes
 from pages.ui.server.uploads import upload_routes
-from pages.ui.shared import cache, component_scripts
+from pages.ui.shared import cache, component_scripts, incoming, outgoing
 from vae.checkpoint import CheckpointError, load_checkpoint
 from vae.code_distribution import FILE, CodeDistribution, load_code_distribution
 from vae.decoder_export import DEVIATION_WHITE, decoder_bytes, decoder_info, flow_bytes
 from vae.decoder_graph import GraphError
-from vae.imports.writing import remove_leftovers
+from vae.in_progress import remove_leftovers
 from vae.latent import LARGEST_CODE
 from vae.locations import Checkpoint, all_checkpoints, list_checkpoints
 from vae.model import Decoder
 
-__all__ = ["live_routes", "warm"]
+__all__ = ["live_routes", "tidy", "warm"]
 
 _DECODER = Path(__file__).parents[1] / "decoder"
 _FIRST_VISIT = (
@@ -116,13 +116,17 @@ def live_routes(base: str = "") -> list[Route]:
     ]
 
 
-def warm() -> None:
-    """Opens what the first page shows, then the other shipped models.
-
-    What imports left that were killed with an earlier process of the app is removed.
-    """
+def tidy() -> None:
+    """Removes what imports, uploads and exports left that an earlier process was killed in."""
     with contextlib.suppress(OSError):  # a data folder that cannot be written to
         remove_leftovers()
+        incoming.remove_abandoned()
+        outgoing.remove_abandoned()
+
+
+def warm() -> None:
+    """Tidies up, opens what the first page shows, then the other shipped models."""
+    tidy()
     shipped = [checkpoint.name for checkpoint in list_checkpoints() if checkpoint.shipped]
     _plotly_gzip()
     for others, names in enumerate((shipped[:1], shipped[1:])):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
@@ -12,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pages.ui.shared import incoming, permissions
+from vae.in_progress import in_progress
 
 __all__ = ["HEADER", "upload_routes"]
 
@@ -84,9 +84,8 @@ async def _receive(request: Request, folder: Path) -> int:
         raise _Refused(413, full)
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{secrets.token_hex(8)}.part")
     size = 0
-    try:
+    with in_progress(incoming.part_of(target)) as part:
         with part.open("xb") as out:
             gathered = bytearray()
             async for chunk in request.stream():
@@ -100,6 +99,4 @@ async def _receive(request: Request, folder: Path) -> int:
             out.write(gathered)
         os.replace(part, target)
         os.utime(folder)  # it is forgotten a day after it was last touched
-    finally:
-        part.unlink(missing_ok=True)
     return size

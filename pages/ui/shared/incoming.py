@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from vae import in_progress
 from vae.locations import data_folder
 
 __all__ = [
@@ -20,7 +21,9 @@ __all__ = [
     "folder_of",
     "is_given",
     "new_token",
+    "part_of",
     "remove",
+    "remove_abandoned",
     "room",
     "safe_path",
     "source_in",
@@ -111,6 +114,16 @@ def remove(token: str) -> None:
     folder = folder_of(token)
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def part_of(target: Path) -> Path:
+    """Where a file lies until it has arrived as a whole; held by `vae.in_progress`."""
+    return target.with_name(f".{secrets.token_hex(8)}.part")
+
+
+def remove_abandoned() -> None:
+    """Removes parts of uploads that were killed with an earlier process of the app."""
+    in_progress.remove_abandoned(data_folder() / "incoming", "*/**/.*.part")
 
 
 def clean() -> None:

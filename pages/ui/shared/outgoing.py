@@ -7,13 +7,14 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+from vae import in_progress
 from vae.locations import data_folder
 
-__all__ = ["address_of", "discard", "new_file", "served_file"]
+__all__ = ["address_of", "make_file", "remove_abandoned", "served_file"]
 
 _KEPT = 24 * 3600.0  # seconds
 _SURE = 3600.0  # seconds in which a file stays even where others need the room
@@ -22,17 +23,32 @@ _TOKEN = re.compile(r"[0-9a-f]{32}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 
 
-def new_file(name: str) -> Path:
-    """A place for a file of that name, under a token that nobody guesses."""
+def make_file(name: str, make: Callable[[Path], object]) -> Path:
+    """Makes a file of that name, under a token that nobody guesses.
+
+    Args:
+        name: name of the file.
+        make: writes it to a path.
+
+    Returns:
+        Its path, once it is complete.
+
+    Raises:
+        OSError: if nothing can be written.
+    """
     _clean()
-    folder = _place() / secrets.token_hex(16)
-    folder.mkdir(parents=True)
-    return folder / name
+    token = secrets.token_hex(16)
+    _place().mkdir(parents=True, exist_ok=True)
+    with in_progress.in_progress(_place() / f".{token}.making") as unfinished:
+        unfinished.mkdir()
+        make(unfinished / name)
+        unfinished.rename(_place() / token)
+    return _place() / token / name
 
 
-def discard(file: Path) -> None:
-    """Gives up the place of a file that could not be made."""
-    shutil.rmtree(file.parent, ignore_errors=True)
+def remove_abandoned() -> None:
+    """Removes exports that were killed with an earlier process of the app."""
+    in_progress.remove_abandoned(_place(), ".*.making")
 
 
 def address_of(file: Path) -> str:

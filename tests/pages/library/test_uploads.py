@@ -143,9 +143,8 @@ def test_exports_are_bounded_together(data, monkeypatch):
     monkeypatch.setattr(outgoing, "_MOST_TOGETHER", 100)
     files = []
     for age in (3, 2, 0):
-        files.append(outgoing.new_file("a.zip"))
-        files[-1].write_bytes(b"x" * 60)
+        files.append(outgoing.make_file("a.zip", lambda file: file.write_bytes(b"x" * 60)))
         ago = time.time() - age * 3600
         os.utime(files[-1].parent, (ago, ago))
-    outgoing.new_file("b.zip")
+    outgoing.make_file("b.zip", lambda file: file.write_bytes(b""))
     assert [file.exists() for file in files] == [False, False, True]
