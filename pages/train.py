@@ -22,7 +22,7 @@ started, state.opened = state.opened, None
 if started in states:  # a run that this visitor has just begun
     st.session_state["run"] = started
     st.session_state["train-view"] = "watch"
-if state.to_form:
+if state.to_form or state.dataset:
     st.session_state["train-view"] = "new"
 views = {"watch": "Watch", "new": "New run", "compare": "Compare"}
 st.session_state.setdefault("train-view", "watch" if runs else "new")

@@ -166,6 +166,26 @@ def test_the_app_answers_behind_nginx_with_https(tmp_path, app, browser):
 
 
 @needs_nginx
+def test_the_app_is_found_below_a_path_that_a_proxy_takes_away(tmp_path, app, page):
+    listen, upgrade = (
+        free_port(),
+        "map $http_upgrade $connection_upgrade { default upgrade; '' close; }",
+    )
+    location = (DEPLOY / "nginx-location.conf").read_text()
+    location = location.replace("location / {", "location /user/a/proxy/8501/ {")
+    location = location.replace("http://explorer;", f"{app}/;")
+    with proxy(tmp_path, f"{upgrade} server {{ listen 127.0.0.1:{listen}; {location} }}"):
+        below = f"http://127.0.0.1:{listen}/user/a/proxy/8501/"
+        lost = []
+        page.on("response", lambda r: lost.append(r.url) if not r.url.startswith(below) else None)
+        page.goto(f"{below}?model=tiny-plane")
+        page.wait_for_selector(".latent-map[data-ready]")
+        page.goto(f"{below}learn_plane")
+        page.wait_for_selector(".plane-vae[data-steps]")
+        assert [url for url in lost if url.startswith("http")] == []
+
+
+@needs_nginx
 @pytest.mark.soak
 def test_the_app_answers_below_a_path(tmp_path, data, browser):
     port, listen = free_port(), free_port()

@@ -54,9 +54,12 @@ export function theme(element, name) {
   return getComputedStyle(element).getPropertyValue(`--st-${name}`).trim()
 }
 
-// The address of the app, whose base path is "" or "/folder".
+// The address of the app: where the page's own script comes from, for a proxy may take away a part
+// of the path that the app never hears of. A page without Streamlit has a base path alone.
 export function addressOf(base) {
-  return new URL(base || "/", location.href).href.replace(/\/$/, "")
+  const script = document.querySelector('script[src*="static/js/"]')
+  const address = script ? new URL("../..", script.src) : new URL(base || "/", location.href)
+  return address.href.replace(/\/$/, "")
 }
 
 // What the browser keeps for a visitor: for this tab ("session"), or for good ("local"). In a

@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.ui.components.job_progress import show_job
 from pages.ui.library.sizes import size_words
-from pages.ui.shared import jobs, links, outgoing
+from pages.ui.shared import jobs, outgoing
 from vae import CheckpointError, DatasetError
 from vae.files import OutputError
 
@@ -30,7 +30,7 @@ def offer_file(key: str, label: str, name: str, make: Callable[[Path], object]) 
     if job is not None and job.state == "done" and job.result.is_file():
         st.link_button(
             f"Download, {size_words(job.result.stat().st_size)}",
-            links.base_path() + outgoing.address_of(job.result),
+            outgoing.address_of(job.result).lstrip("/"),  # beside the page
             icon=":material/download:",
             type="primary",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -50,8 +50,8 @@ class PresenterLink:
         known = permissions.is_token(token)
         if not known and not permissions.for_one_person():
             return PlainTextResponse(_REFUSED, 403)
-        path = "/" + quote(scope["path"]).lstrip("/\\")  # never the name of another host
-        response = RedirectResponse(path + (f"?{rest}" if rest else ""), 303)
+        # The same address but for its query, whatever part of its path a proxy has taken away.
+        response = RedirectResponse(f"?{rest}", 303)
         if known:
             response.set_cookie(
                 permissions.COOKIE,

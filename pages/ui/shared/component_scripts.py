@@ -24,8 +24,10 @@ def loader(name: str, content: str, base: str) -> str:
         A module that fetches it and exports the same.
     """
     _scripts[name] = content
-    address = f"{base}/live/components/{name}-{_digest(content)}.js"
-    fetched = f'await import(new URL("{address}", location.href).href)'
+    file = f"live/components/{name}-{_digest(content)}.js"
+    page = """document.querySelector('script[src*="static/js/"]')?.src"""  # as `addressOf` has it
+    place = f'{page} ? "../../{file}" : "{base}/{file}", {page} ?? location.href'
+    fetched = f"await import(new URL({place}).href)"
     return f"const {{ default: mount }} = {fetched}\nexport default mount\n"
 
 

@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pages.ui.shared.links import base_path
-
 __all__ = ["Term", "explain", "glossary", "links_to", "markdown", "terms_in"]
 
 
@@ -76,7 +74,7 @@ def links_to(names: Iterable[str]) -> str:
 
 
 def _link(term: Term, words: str) -> str:
-    return f"[{words}]({base_path()}/glossary#{term.anchor})"
+    return f"[{words}](glossary#{term.anchor})"
 
 
 def markdown() -> str:

@@ -123,7 +123,9 @@ def fill() -> None:
 def room_link() -> str:
     """The address that a room opens: as the server was told, or as the presenter's own."""
     page = urlsplit(st.context.url or "")
-    return os.environ.get(ADDRESS) or f"{page.scheme}://{page.netloc}{links.base_path()}/"
+    return os.environ.get(ADDRESS) or urlunsplit(
+        page._replace(path=page.path.rpartition("/")[0] + "/", query="", fragment="")
+    )
 
 
 def is_local(address: str) -> bool:

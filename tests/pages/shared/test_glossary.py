@@ -30,7 +30,7 @@ def test_terms_are_found_in_texts_and_lead_to_the_glossary():
     found = terms_in(["The *ELBO* is a bound on nats; an encoder's codes", "auto-encoder, klein"])
     assert found == ["code", "encoder", "ELBO", "nat"]
     assert links_to(["ELBO", "active unit"]) == (
-        "[ELBO](/glossary#elbo) · [active unit](/glossary#active-unit)"
+        "[ELBO](glossary#elbo) · [active unit](glossary#active-unit)"
     )
 
 

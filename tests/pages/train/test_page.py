@@ -12,6 +12,7 @@ from small_run import train
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.shared.foreign_text import plain
+from pages.ui.shared.visitor import TrainState, Visitor
 from pages.ui.train import form, monitor, plots, warnings
 from vae.datasets import load_dataset
 from vae.runs import manager
@@ -360,6 +361,11 @@ def test_a_run_is_trained_again_with_changes(data, monkeypatch):
     precision = config.training.precision  # as this machine settled it
     assert config.training == replace(first, beta=4.0, patience=5, precision=precision)
     assert config.dataset == "digits" and config.model["hidden"] == MODEL["hidden"]
+
+
+def test_a_dataset_to_train_on_opens_the_form_though_there_are_runs(data):
+    at = visit(visitor=Visitor(train=TrainState(dataset="digits")))
+    assert not at.exception and at.session_state["train-view"] == "new"
 
 
 def test_a_note_says_what_a_run_was_for(data):

@@ -1,5 +1,7 @@
 // Small pictures of images: one sheet of all, or where these are many, sheets of those asked for.
 
+import { addressOf } from "../base.js"
+
 const MOST = 150 // pictures of one request
 const KEPT = 3000 // pictures that are kept
 
@@ -55,7 +57,7 @@ export class Tiles {
         this.map.layers.drawOverlay()
       }
       image.onerror = () => resolve()
-      image.src = new URL(this.map.data.base + url, location.href).href
+      image.src = addressOf(this.map.data.base) + url
     })
   }
 

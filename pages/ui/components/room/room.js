@@ -8,6 +8,9 @@ import { addressOf, component, element } from "../base.js"
 const PAUSE = 80 // ms between two messages of the presenter
 const maps = () => (globalThis.latentMaps ??= new Map())
 
+// The path below which the app lies, "" at the root.
+const folderOf = (base) => new URL(addressOf(base)).pathname.replace(/\/$/, "")
+
 // An address without what the map shows by itself.
 const bare = (address) => {
   const url = new URL(address, location.origin)
@@ -25,7 +28,7 @@ const travel = (address) => {
 class Lead {
   constructor(base) {
     this.address = `${addressOf(base)}/live/room/lead`
-    this.folder = new URL(base || "/", location.href).pathname.replace(/\/$/, "")
+    this.folder = folderOf(base)
     this.said = ""
     this.timer = setInterval(() => this.tell(), PAUSE)
   }
@@ -71,7 +74,7 @@ class Lead {
 class Follow {
   constructor(base, show) {
     this.live = `${addressOf(base)}/live/room`
-    this.folder = new URL(base || "/", location.href).pathname.replace(/\/$/, "")
+    this.folder = folderOf(base)
     this.show = show
     this.stop = new AbortController()
     this.stream = new EventSource(this.live)
@@ -197,7 +200,7 @@ export class Room {
   step(steps) {
     const { base, pages, page } = this.data
     const next = pages[pages.indexOf(page) + steps]
-    if (next !== undefined) travel(`${base}/${next}`)
+    if (next !== undefined) travel(`${folderOf(base)}/${next}`)
   }
 
   draw() {

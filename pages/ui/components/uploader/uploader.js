@@ -1,6 +1,6 @@
 // Files or a folder, sent one after another, straight to the server's disk.
 
-import { StatusLine, component } from "../base.js"
+import { StatusLine, addressOf, component } from "../base.js"
 
 const size = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB`
   : `${(bytes / 1e6).toFixed(bytes < 1e8 ? 1 : 0)} MB`)
@@ -91,8 +91,7 @@ export class Uploader {
     const query = name === null ? "" : `?name=${encodeURIComponent(name)}`
     return new Promise((resolve, reject) => {
       const request = (this.current = new XMLHttpRequest())
-      const place = new URL(base || "/", location.href).href.replace(/\/$/, "")
-      request.open(method, `${place}/live/uploads/${token}${query}`)
+      request.open(method, `${addressOf(base)}/live/uploads/${token}${query}`)
       request.setRequestHeader("X-Latent-Upload", "1")
       request.upload.onprogress = ({ loaded }) => tell(loaded)
       request.onabort = () => reject(new Error("Cancelled: nothing was kept."))
