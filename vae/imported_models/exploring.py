@@ -6,6 +6,7 @@ import contextlib
 import html
 import itertools
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from ..datasets import load_dataset
 from ..imports import delete_dataset, import_images
@@ -33,6 +35,7 @@ _PATIENCE = 120.0  # seconds until the app answers
 _COMMAND = "import sys; from vae.launcher import main; sys.exit(main())"
 _HEIGHT = 900  # pixels of the frame in a notebook
 _TRIED = 64
+_HUB = "JUPYTERHUB_SERVICE_PREFIX"  # environment variable, such as /user/NAME/
 
 _running: dict[Path, Exploration] = {}  # by data folder
 
@@ -140,7 +143,7 @@ def explore(
         )
         undo.pop_all()  # the images belong to the model from now on
     opened = _serve(data_folder().absolute())
-    address = f"{opened.address.partition('/?')[0]}/?model={name}"
+    address = _with_model(opened.address, name)
     opened = Exploration(name, address, opened.process, imported.told)
     _running[data_folder().absolute()] = opened
     notebook = "ipykernel" in sys.modules
@@ -152,6 +155,27 @@ def explore(
     return opened
 
 
+def _seen_by_the_browser(port: int) -> tuple[str, dict[str, str]]:
+    """The app's address where the browser is, and the settings with which it works there.
+
+    A browser that has come to a notebook through JupyterHub reaches nothing else of that computer:
+    jupyter-server-proxy leads on, and the token makes whoever has the notebook the presenter.
+    """
+    hub = os.environ.get(_HUB)
+    if not hub or "ipykernel" not in sys.modules:
+        return f"http://127.0.0.1:{port}", {}
+    token = secrets.token_urlsafe(24)
+    settings = {"LATENT_HOSTS": "*", "LATENT_TOKEN": token}  # the hub lets in whom it knows
+    return f"{hub}proxy/{port}/?token={token}", settings
+
+
+def _with_model(address: str, model: str) -> str:
+    """An address of the app that opens a model; a token stays in it."""
+    base, _, query = address.partition("/?")
+    kept = {"token": token} if (token := dict(parse_qsl(query)).get("token")) else {}
+    return f"{base}/?{urlencode(kept | {'model': model})}"
+
+
 def _serve(data: Path) -> Exploration:
     """The app over a data folder: the one that this process has started, or a new one."""
     if data in _running and _running[data].process.poll() is None:
@@ -159,18 +183,19 @@ def _serve(data: Path) -> Exploration:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
+    here = f"http://127.0.0.1:{port}"
+    address, told = _seen_by_the_browser(port)
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     process = subprocess.Popen(
         [sys.executable, "-c", _COMMAND, "--port", str(port), "--data", str(data)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        env=os.environ | told | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     ends = time.monotonic() + _PATIENCE
     while time.monotonic() < ends and process.poll() is None:
         try:
-            with urllib.request.urlopen(f"{address}/live/decoder.js", timeout=5):
+            with urllib.request.urlopen(f"{here}/live/decoder.js", timeout=5):
                 return Exploration("", address, process)
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
