@@ -14,9 +14,11 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     shape = plane.choose_shape()
     seed = layout.seed(help=text("seed.help"))
 question = prediction.choice(text)
-if question.looked:
-    question.tell_choice(1, {})
-plane.train(shape, seed)
+change = plane.train(shape, seed, held=not question.looked)
+if question.looked and change is None:
+    question.tell(text("predict.do"))
+elif question.looked:
+    question.tell_choice(*plane.what_became(change))
 
 layout.formula(text)
 layout.to_try(text)

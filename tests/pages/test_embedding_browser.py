@@ -28,7 +28,8 @@ def course(serve) -> str:
 
     async def page(request):
         source = request.url.query
-        frame = f'<iframe src="{source}" style="width: 100%; height: 700px"></iframe>'
+        style = "margin-left: 440px; width: 980px; height: 700px"
+        frame = f'<iframe src="{source}" style="{style}"></iframe>'
         return HTMLResponse(f"<!doctype html><link rel=icon href=data:,><h1>Week 3</h1>{frame}")
 
     return serve(Starlette(routes=[Route("/", page)]))
@@ -40,9 +41,11 @@ def framed(page, course: str, source: str, *, elsewhere: bool = True):
     return page.frame_locator("iframe")
 
 
-def test_a_map_in_a_frame_is_the_map_alone(app, course, page):
+@pytest.mark.parametrize("elsewhere", [True, False], ids=["of another site", "of the same site"])
+def test_a_map_in_a_frame_is_the_map_alone(app, course, page, elsewhere):
     page.add_init_script(f"({NO_STORAGE})()")
-    frame = framed(page, course, f"{app}/?model=tiny-plane&embed=true&hide=tools,legend")
+    source = f"{app}/?model=tiny-plane&embed=true&hide=tools,legend"
+    frame = framed(page, course, source, elsewhere=elsewhere)
     frame.locator(".latent-map[data-ready]").wait_for()
     for gone in ("h1", ".map-tools", ".legend", "[data-testid='stHeader']", ".stSelectbox"):
         assert not any(one.is_visible() for one in frame.locator(gone).all()), gone

@@ -7,7 +7,7 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from pages.ui.components.latent_planes import Field, Panel, live_planes
+from pages.ui.components.latent_planes import Field, Gap, Panel, live_planes
 from pages.ui.learn import layout
 from pages.ui.learn.texts import lesson
 from pages.ui.shared import cache, images, links, plot_style
@@ -263,6 +263,7 @@ def show_planes(twins: dict[str, LatentSpace]) -> None:
         st.info(text("planes.no_classifier"))
     colour = plot_style.TERMS["gap" if behind == "distance" else "elbo"]
     start = tuple(text.number("start"))
+    first = next(iter(twins.values()))
     at = live_planes(
         [
             Panel(
@@ -279,11 +280,7 @@ def show_planes(twins: dict[str, LatentSpace]) -> None:
         key="twins",
         words=layout.plane_words(),
         start=links.read_start("at", 2, 0, 1) or start,
-        legend=next(iter(twins.values())).classes,
+        legend=first.classes,
+        gap=Gap(text.name, float(_GAP * first.deviation.mean())),
     )
     links.put("at", None if at == start else links.numbers_text(at))
-    first = next(iter(twins.values()))
-    x0, x1, y0, y1 = bounds_of(first)
-    place = np.array([[x0 + at[0] * (x1 - x0), y0 + at[1] * (y1 - y0)]], np.float32)
-    if at != start and neighbours(first.mean, place, 1)[1][0, 0] > _GAP * first.deviation.mean():
-        layout.did(text)

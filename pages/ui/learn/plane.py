@@ -8,7 +8,9 @@ from pages.ui.components.plane_vae import SHAPES, plane_vae
 from pages.ui.learn.texts import lesson
 from pages.ui.shared import links
 
-__all__ = ["choose_shape", "train"]
+__all__ = ["choose_shape", "train", "what_became"]
+
+_CHANGED = 0.2  # of what it was, from which on a change counts
 
 
 def choose_shape() -> str:
@@ -24,12 +26,16 @@ def choose_shape() -> str:
     return shape or SHAPES[0]
 
 
-def train(shape: str, seed: int) -> None:
+def train(shape: str, seed: int, *, held: bool) -> dict[str, list[float]] | None:
     """Trains the VAE in the visitor's browser, before their eyes.
 
     Args:
         shape: one of `SHAPES`.
         seed: seed of the points, the weights and the noise.
+        held: whether β cannot be moved yet.
+
+    Returns:
+        What the posteriors were before β was raised, and after; None until that has been seen.
     """
     text = lesson("plane")
     words = {
@@ -43,11 +49,32 @@ def train(shape: str, seed: int) -> None:
             "evidence", "elbo", "gap", "reconstruction", "kl", "deviation",
         )},
     }  # fmt: skip
-    plane_vae(
+    return plane_vae(
         shape,
         seed,
         beta=text.number("beta"),
         rate=text.number("rate"),
+        held=held,
         words=words,
         key="plane-vae",
     )
+
+
+def what_became(change: dict[str, list[float]]) -> tuple[int, dict[str, str]]:
+    """What raising β did to the posteriors, as the browser has seen it.
+
+    Args:
+        change: what `train` gives.
+
+    Returns:
+        The number of the answer, and the mean standard deviations before and after.
+    """
+    before, after = change["sigma"]
+    first, last = change["apart"]
+    if after > (1 + _CHANGED) * before:
+        answer = 1
+    elif after < (1 - _CHANGED) * before:
+        answer = 0
+    else:
+        answer = 2 if last > first else 1
+    return answer, {"before": f"{before:.2f}", "after": f"{after:.2f}"}

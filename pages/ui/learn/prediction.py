@@ -42,6 +42,11 @@ class Question:
     looked: bool
     slot: DeltaGenerator | None
 
+    def tell(self, words: str) -> None:
+        """Says something in place of the reason, as long as there is none."""
+        if self.slot is not None:
+            self.slot.markdown(words)
+
     def tell_choice(self, right: int, values: Mapping[str, object]) -> None:
         """Says which option is right, and why.
 

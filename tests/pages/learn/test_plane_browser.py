@@ -23,6 +23,8 @@ def test_a_vae_trains_at_once_and_its_bound_stays_below_log_p(page, app):
     page.wait_for_selector(f"{LESSON}[data-running=true]")
     page.wait_for_selector(f"{LESSON}[data-steps]")
     first = told(page, "elbo")
+    beta = page.locator(f"{LESSON} input").first
+    assert beta.is_disabled(), "first it is asked what it does"
     beyond(page, 150)
     page.get_by_role("button", name="Pause").click()
     assert page.locator(LESSON).get_attribute("data-running") == "false"
@@ -33,11 +35,14 @@ def test_a_vae_trains_at_once_and_its_bound_stays_below_log_p(page, app):
     beyond(page, steps)
     assert told(page, "steps") == steps + 1
 
-    beta = page.locator(f"{LESSON} input").first
+    page.get_by_role("radio", name="they shrink to points").click()
+    card = page.locator("[class*='st-key-predict-plane']")
+    card.filter(has_text="raise β to 4").wait_for()
     before = told(page, "kl")
     beta.fill("10")  # posterior collapse: it trains on by itself
     beyond(page, steps + 250)
     assert told(page, "kl") < before
+    card.filter(has_text="It is they swell until they are the prior. Their mean σ went").wait_for()
     page.locator(".lesson-steps li[data-done][aria-current]").wait_for()  # it was seen to happen
 
 

@@ -60,6 +60,19 @@ def served(monkeypatch):
     process.wait()
 
 
+def test_on_a_hub_the_notebook_s_server_leads_to_the_app(monkeypatch):
+    seen, settings = exploring._seen_by_the_browser(8501)
+    assert (seen, settings) == ("http://127.0.0.1:8501", {})
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/ada/")
+    monkeypatch.setitem(sys.modules, "ipykernel", object())
+    seen, settings = exploring._seen_by_the_browser(8501)
+    token = settings["LATENT_TOKEN"]
+    assert seen == f"/user/ada/proxy/8501/?token={token}" and len(token) >= 16
+    assert settings["LATENT_HOSTS"] == "*"
+    again = exploring._with_model(exploring._with_model(seen, "one"), "two")
+    assert again == f"/user/ada/proxy/8501/?token={token}&model=two"
+
+
 HOW = {"likelihood": "gaussian_fixed", "pixel_range": (-1, 1), "latent_shape": (2, 7, 7)}
 
 

@@ -4,7 +4,9 @@ import { arrowKey, clamp } from "../base.js"
 import { insidePolygon } from "./geometry.js"
 import { Pinch } from "./pinch.js"
 
-const RAW = "onpointerrawupdate" in window ? "pointerrawupdate" : "pointermove"
+// In a frame of its own site Chromium says of raw moves where they are in the page around it.
+const RAW = "onpointerrawupdate" in window && window === window.top
+  ? "pointerrawupdate" : "pointermove"
 
 export class Controls {
   constructor(map) {

@@ -17,7 +17,7 @@ from pages.ui.shared import links, plot_style
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.packing import packed
 
-__all__ = ["Ellipse", "Field", "Panel", "live_gaussian", "live_planes"]
+__all__ = ["Ellipse", "Field", "Gap", "Panel", "live_gaussian", "live_planes"]
 
 _PLANE = Component(
     "live_planes",
@@ -102,6 +102,21 @@ class Panel:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Gap:
+    """What ticks a lesson off: the pointer crosses places that are far from all codes of a panel.
+
+    Args:
+        lesson: name of the lesson.
+        far: distance to the nearest code that is far, in the panel's own units.
+        panel: the panel's number.
+    """
+
+    lesson: str
+    far: float
+    panel: int = 0
+
+
 def live_planes(
     panels: Sequence[Panel],
     *,
@@ -109,6 +124,7 @@ def live_planes(
     words: dict[str, str],
     start: tuple[float, float] = (0.5, 0.5),
     legend: Sequence[str] = (),
+    gap: Gap | None = None,
 ) -> tuple[float, float]:
     """Shows planes under one pointer: it stands at the same relative place on each.
 
@@ -118,6 +134,7 @@ def live_planes(
         words: texts of the component, as `messages.PlaneWords`.
         start: initial position of the pointer, in 0…1 from the lower left.
         legend: names of the classes.
+        gap: what ticks a lesson off, if anything does.
 
     Returns:
         Where the visitor last clicked, in 0…1 from the lower left.
@@ -126,7 +143,10 @@ def live_planes(
     x, y = heard.value or start
     at = (min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0))
     names = [plain(name, "text") for name in legend]
-    _mount(panels, key, {"at": heard.answer(at, key), "legend": names, "words": words})
+    state = {"at": heard.answer(at, key), "legend": names, "words": words}
+    if gap is not None:
+        state["gap"] = {"lesson": gap.lesson, "panel": gap.panel, "far": gap.far}
+    _mount(panels, key, state)
     return at
 
 

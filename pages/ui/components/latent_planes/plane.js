@@ -3,7 +3,9 @@
 import {
   Decoders, StatusLine, SyncedValue, arrowKey, clamp, component, element, numbers, put,
 } from "../base.js"
+import { tickLesson } from "../lesson_steps/ticks.js"
 import { drawPanel, fit, oval } from "./draw.js"
+import { Gap } from "./gap.js"
 
 const GRIP = 18 // pixels around a handle that take hold of it
 const APART = 26 // pixels from the centre to a handle on the rim, at least
@@ -34,6 +36,7 @@ export class Planes {
       if (panel.field) panel.fieldValues = numbers(panel.field.values)
     }
     if (before?.layout !== data.layout) this.build(before)
+    if (data.gap && before?.layout !== data.layout) this.gap = new Gap(data.gap)
     this.paint()
     this.status.watch(() => this.open(data))
   }
@@ -260,6 +263,10 @@ export class Planes {
 
   move(value) {
     this.held.change(value)
+    const { gap } = this
+    if (gap?.crossed(this.codes()[gap.panel], this.data.panels[gap.panel].xy)) {
+      tickLesson(this.data.gap.lesson)
+    }
     this.moved()
   }
 

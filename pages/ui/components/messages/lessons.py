@@ -75,14 +75,28 @@ class PlaneVaeWords(Message):
     deviation: str
 
 
+_Positive = Annotated[float, Meta(ge=0, le=1e6)]
+
+
+class PlaneVaeChange(Message):
+    """Answered by the VAE of points of a plane: what it was before β was raised, and is after.
+
+    `sigma` is the mean standard deviation of the posteriors, `apart` that of their means.
+    """
+
+    sigma: tuple[_Positive, _Positive]
+    apart: tuple[_Positive, _Positive]
+
+
 class PlaneVaeData(Message):
-    """Sent to the VAE of points of a plane, which answers nothing."""
+    """Sent to the VAE of points of a plane; β is not to be moved while it is `held`."""
 
     words: PlaneVaeWords
     shape: Literal["rings", "moons", "clusters", "spiral"]
     seed: int
     beta: float
     rate: float
+    held: bool
     colours: dict[str, str]
 
 
@@ -140,6 +154,14 @@ class PlaneWords(Message):
     draw: str
 
 
+class PlaneGap(Message):
+    """What ticks a lesson off: a pointer that crosses a gap between a panel's codes."""
+
+    lesson: str
+    panel: int
+    far: float
+
+
 class PlaneData(Message):
     """Sent to the planes: either a place or a Gaussian."""
 
@@ -153,6 +175,7 @@ class PlaneData(Message):
     gaussian: Synced[PlaneGaussian] | UnsetType = UNSET
     colour: str | UnsetType = UNSET
     noise: list[tuple[float, float]] | UnsetType = UNSET
+    gap: PlaneGap | UnsetType = UNSET
 
 
 NOISE_REACH = 3.5

@@ -14,13 +14,15 @@ const BUDGET = 30 // milliseconds of training at a time
 const PICTURE = 90 // milliseconds between two pictures, which cost more than several steps
 const LOOK = 600 // milliseconds between two sums over the lattice
 const [COLLAPSED, LEARNED] = [0.1, 0.5] // nats of KL
+const RAISED = 2 // a β from which on it is seen what raising it does
+const SETTLED = 500 // steps until that is seen
 const KEPT = "latent-plane-points"
 
 const mean = (values) => values.reduce((sum, v) => sum + v, 0) / values.length
 
 export class Plane {
-  constructor(root, data) {
-    this.root = root
+  constructor(root, data, send) {
+    Object.assign(this, { root, send, told: 0 })
     const of = (name) => root.querySelector(`.plane-vae-${name}`)
     for (const name of ["run", "step", "anew", "clear", "codes", "curves", "numbers"]) {
       this[name] = of(name)
@@ -42,6 +44,8 @@ export class Plane {
     const fresh = subject !== this.subject
     Object.assign(this, { data, subject })
     const { words } = data
+    this.sliders.beta.querySelector("input").disabled = data.held
+    this.sliders.beta.toggleAttribute("data-held", data.held)
     this.step.textContent = words.step
     this.anew.textContent = words.anew
     this.clear.textContent = words.clear
@@ -92,6 +96,7 @@ export class Plane {
     this.vae = new PlaneVae(this.data.seed)
     this.order = generator(this.data.seed + 2)
     this.history = []
+    this.before = this.raised = null
     this.until = ENOUGH
     this.look()
     this.go(run)
@@ -149,10 +154,31 @@ export class Plane {
       const row = { step: vae.steps, reconstruction, kl, elbo: reconstruction - kl, evidence }
       if (this.history.at(-1)?.step === row.step) this.history.pop()
       this.history.push(row)
+      this.compare(kl)
       // Seen to collapse, which is what the step is for.
       if (kl < COLLAPSED && this.history.some((other) => other.kl > LEARNED)) tickLesson("plane")
     }
     this.draw()
+  }
+
+  // Tells what raising β has done to the posteriors, once it is seen.
+  compare(kl) {
+    const { vae, x, beta } = this
+    const { mean: means, sigma } = vae.encode(x)
+    const size = mean(sigma)
+    const centre = [0, 1].map((d) => mean(means.filter((_, k) => k % 2 === d)))
+    const apart = Math.sqrt(mean(means.map((v, k) => (v - centre[k % 2]) ** 2)))
+    if (beta < RAISED) {
+      this.raised = null
+      if (kl > LEARNED) this.before = { size, apart }
+    } else if (this.before) {
+      this.raised ??= vae.steps
+      if (vae.steps - this.raised < SETTLED) return
+      const { before } = this
+      this.send("change", { count: ++this.told,
+        value: { sigma: [before.size, size], apart: [before.apart, apart] } })
+      this.before = null
+    }
   }
 
   draw() {
