@@ -10,6 +10,7 @@ from pages.ui.concepts.edit import BroughtBack, Edit, EditResult
 from pages.ui.shared import cache, formatting, images, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.glossary import explain
+from pages.ui.shared.grid import show_table
 from pages.ui.shared.inside import INSIDE, Judgement, judge
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin
@@ -231,7 +232,7 @@ def _show_brought_back(result: EditResult, back: BroughtBack) -> None:
         {"Figure": name, "Plain edit": figure, "Brought back": columns[1][name]}
         for name, figure in columns[0].items()
     ]
-    right.dataframe(rows, hide_index=True, height=38 + 35 * len(rows))
+    show_table(rows, right, height=38 + 35 * len(rows))
 
 
 def _figures(
@@ -303,9 +304,8 @@ def _show_predictions(result: EditResult) -> None:
         rows.append(row)
     rows.sort(key=lambda row: -abs(row["After"] - row["Before"]))
     share = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
-    st.dataframe(
+    show_table(
         rows,
-        hide_index=True,
         height=38 + 35 * min(len(rows), 8),
         column_config={name: share for name in ("Before", "After", "Changed on held-out")}
         | {"Role": st.column_config.TextColumn(width=90)},

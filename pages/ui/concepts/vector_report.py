@@ -12,6 +12,7 @@ from pages.ui.concepts.edit import EditResult
 from pages.ui.shared import cache, concepts, formatting, labels
 from pages.ui.shared.concepts import NamedConcept
 from pages.ui.shared.foreign_text import plain
+from pages.ui.shared.grid import show_table
 from pages.ui.shared.latent_space import LatentSpace
 from vae.concepts.vectors import ReportCard, cosines, pair_cosine, report_card
 
@@ -92,9 +93,8 @@ def show_vectors(result: EditResult) -> None:
             | agree
         )
     number = st.column_config.NumberColumn
-    st.dataframe(
+    show_table(
         rows,
-        hide_index=True,
         column_config={
             "Positives": number(help="Positive examples"),
             "Negatives": number(help="Negative examples"),

@@ -15,6 +15,7 @@ from pages.ui.shared import images, jobs, permissions, visitor
 from pages.ui.shared.changes import import_source, inspect_source
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.formatting import time_words
+from pages.ui.shared.grid import show_table
 from pages.ui.shared.jobs import Job
 from vae import DatasetError
 from vae.imports import ImportedDataset, Summary, list_datasets
@@ -226,7 +227,7 @@ def _show_lists(chosen: Chosen, summary: Summary) -> None:
     for words, icon, entries in lists:
         if entries:
             with st.expander(f"{words}: {len(entries):,}", icon=icon):
-                st.dataframe(
+                show_table(
                     {
                         "file": [plain(name, "text") for name, _ in entries[:_LISTED]],
                         "why": [
@@ -234,7 +235,6 @@ def _show_lists(chosen: Chosen, summary: Summary) -> None:
                             for _, why in entries[:_LISTED]
                         ],
                     },
-                    hide_index=True,
                 )
 
 

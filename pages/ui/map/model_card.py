@@ -11,6 +11,7 @@ from pages.ui.shared import formatting
 from pages.ui.shared.disentanglement import show_scores
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.glossary import explain
+from pages.ui.shared.grid import show_table
 from pages.ui.shared.latent_space import LatentSpace
 from vae.bounds import Bounds, Estimate
 from vae.code_distribution import CodeDistribution
@@ -136,7 +137,7 @@ def show_card(space: LatentSpace) -> None:
     rows = card.get("trade_off")
     if trade_off := [_numbers(row) for row in rows] if isinstance(rows, list) else []:
         st.markdown("**Trade-off between reconstructions and samples**")
-        st.dataframe(
+        show_table(
             [
                 {
                     "beta": row.get("beta"),
@@ -147,7 +148,6 @@ def show_card(space: LatentSpace) -> None:
                 }
                 for row in trade_off
             ],
-            hide_index=True,
             column_config={
                 "PSNR, dB": st.column_config.NumberColumn(format="%.2f"),
                 "KL, nats": st.column_config.NumberColumn(format="%.1f"),
@@ -161,7 +161,7 @@ def show_card(space: LatentSpace) -> None:
     if survival and accuracy:
         st.markdown("**Attributes preserved by reconstruction**")
         share = st.column_config.NumberColumn(format="%.1f %%")
-        st.dataframe(
+        show_table(
             [
                 {
                     "Attribute": formatting.option(name),
@@ -171,7 +171,6 @@ def show_card(space: LatentSpace) -> None:
                 for name in survival
                 if name in accuracy
             ],
-            hide_index=True,
             height=248,
             column_config={
                 "Preserved by reconstruction": share,
@@ -205,7 +204,7 @@ def _show_fit(distribution: CodeDistribution | None) -> None:
         "Log density, nats": st.column_config.NumberColumn(format="%.1f"),
         "Distance to the nearest training code": st.column_config.NumberColumn(format="%.2f"),
     }
-    st.dataframe(rows, hide_index=True, column_config=columns)
+    show_table(rows, column_config=columns)
     st.caption(
         "A distribution that merely remembered its training codes would draw codes nearer to "
         "them than held-out codes are, and find those far less likely."
@@ -230,14 +229,13 @@ def _show_samples(metrics: dict[str, Any]) -> None:
         return f"{100 * value:.1f} %" + (f" ± {100 * half:.1f}" if half else "")
 
     st.markdown("**Samples compared with real images**")
-    st.dataframe(
+    show_table(
         [
             {"Pictures": words}
             | {name.capitalize(): cell(name, key) for name in MEASURES if measured[name]}
             for key, words in _SOURCES.items()
             if key in measured["precision"]
         ],
-        hide_index=True,
     )
     st.caption(
         "In the feature space of the classifier, with 95 % intervals from five seeds. Precision: "
@@ -262,9 +260,8 @@ def _show_realism(
         return
     st.markdown("**Pictures that pass for reconstructions**")
     share = st.column_config.NumberColumn(format="percent")
-    st.dataframe(
+    show_table(
         rows,
-        hide_index=True,
         column_config={"Pass": share, "Shared attributes kept": share},
     )
     st.caption(
@@ -295,7 +292,7 @@ def _show_neighbours(metrics: dict[str, Any]) -> None:
     ]:
         st.markdown("**Maps compared with the latent space**")
         names = ("Trustworthiness", "Continuity")
-        st.dataframe(rows, hide_index=True, column_config=dict.fromkeys(names, share))
+        show_table(rows, column_config=dict.fromkeys(names, share))
         st.caption(
             "1 where neighbours on the map are neighbours in the latent space, and the reverse; "
             "about 0.5 for a map that has nothing to do with the codes."

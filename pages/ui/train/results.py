@@ -14,6 +14,7 @@ from pages.ui.shared import formatting, images, permissions, visitor
 from pages.ui.shared.changes import delete_run, resume_run, save_run, write_note
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.formatting import time_words
+from pages.ui.shared.grid import show_table
 from pages.ui.train import plots
 from pages.ui.train.metrics import metrics_of
 from vae import CheckpointError
@@ -165,7 +166,7 @@ def _compare(kinds: dict[str, list[Run]], damaged: dict[str, RunError]) -> None:
     if not same:
         for row in table:
             del row["ELBO"], row["reconstruction"]
-    st.dataframe(table, hide_index=True)
+    show_table(table)
     st.caption(
         "Measured on held-out images at the latest epoch; reconstruction, KL and ELBO in nats per "
         "image."
