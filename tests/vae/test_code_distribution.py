@@ -195,11 +195,11 @@ def test_the_command_fits_a_checkpoint(tmp_path, capsys):
     folder = save_checkpoint(model, tmp_path / "small", {"dataset": "digits", "split": "test"})
     with pytest.raises(CheckpointError, match=r"codes\.safetensors"):
         fit_checkpoint(folder)
-    save_codes(folder, encode(model, load_dataset("digits", "test").images, limit=300))
-    command = ["fit-codes", str(folder), "--images", "500", "--steps", "20"]
+    save_codes(folder, encode(model, load_dataset("digits", "test").images, limit=60))
+    command = ["fit-codes", str(folder), "--images", "200", "--steps", "20"]
     assert main(command) == 0
     about = json.loads(capsys.readouterr().out)
-    assert (about["kind"], about["codes"], about["held_out_codes"]) == ("flow", 500, 300)
+    assert (about["kind"], about["codes"], about["held_out_codes"]) == ("flow", 200, 60)
     learned = load_code_distribution(folder)
     assert learned.learned and learned.sample(5).shape == (5, 3)
     save_card(folder, {})
