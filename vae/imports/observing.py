@@ -80,9 +80,10 @@ def _cut(sizes: Mapping[tuple[int, int], int], plan: Fit) -> list[str]:
     ratio = width / height
     lost = 1 - min(ratio, wanted) / max(ratio, wanted)
     where = "at the left and right" if ratio > wanted else "at top and bottom"
+    share = f"{lost:.0%}" if lost < 0.995 else "more than 99%"
     return [
         f"{count:,} pictures have another shape than {shape}: they are cropped at the centre. Of "
-        f"{width}×{height} pixels {lost:.0%} is cut off {where}; pad or stretch keeps all."
+        f"{width}×{height} pixels {share} is cut off {where}; pad or stretch keeps all."
     ]
 
 

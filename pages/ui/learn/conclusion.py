@@ -34,7 +34,7 @@ def show_lessons(space: LatentSpace, deep: LatentSpace, twins: dict[str, LatentS
         twins: models, as `autoencoder.open_twins` names them.
     """
     values = _numbers(space) | _lengths(deep) | {
-        name: f"{autoencoder.samples(twin, 'prior', 0)['clear'] or 0:,}"
+        name: _count(autoencoder.samples(twin, "prior", 0)["clear"])
         for name, twin in twins.items()
     }  # fmt: skip
     text = lesson("conclusion")
@@ -45,6 +45,11 @@ def show_lessons(space: LatentSpace, deep: LatentSpace, twins: dict[str, LatentS
         left.markdown(text(f"lessons.{step.name}", **values))
         label = f"{number} · {step.title}"
         right.page_link(step.file, label=label, icon=f":material/{step.icon}:")
+
+
+def _count(number: int | None) -> str:
+    """A number as text; a dash where no classifier could count."""
+    return "–" if number is None else f"{number:,}"
 
 
 @cache.shared(4)
@@ -108,15 +113,15 @@ def show_results_of_the_kl(space: LatentSpace) -> None:
 def show_what_is_no_result(space: LatentSpace, twins: dict[str, LatentSpace]) -> None:
     """Lists what does not follow from the KL, with what was measured."""
     text = lesson("conclusion")
-    halves = {name: autoencoder.halfway(twin, 0) or 0 for name, twin in twins.items()}
-    drawn = {kind: autoencoder.samples(space, kind, 0)["clear"] or 0 for kind in _KINDS}
+    halves = {name: _count(autoencoder.halfway(twin, 0)) for name, twin in twins.items()}
+    drawn = {kind: _count(autoencoder.samples(space, kind, 0)["clear"]) for kind in _KINDS}
     st.markdown(
         text(
             "structure.no_results",
-            autoencoder=f"{halves['autoencoder']:,}",
-            variational=f"{halves['variational']:,}",
-            prior=f"{drawn['prior']:,}",
-            fitted=f"{drawn['fitted']:,}",
+            autoencoder=halves["autoencoder"],
+            variational=halves["variational"],
+            prior=drawn["prior"],
+            fitted=drawn["fitted"],
         )
     )
 

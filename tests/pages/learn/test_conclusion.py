@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.learn import autoencoder, contents
+from pages.ui.learn import autoencoder, conclusion, contents
 from pages.ui.learn.texts import numbers
 from pages.ui.shared import cache
 
@@ -37,3 +37,12 @@ def test_each_lesson_has_its_sentence_and_the_numbers_are_those_of_the_lessons()
     assert [plain, variational] == [autoencoder.samples(t, "prior", 0)["clear"] for t in twins]
     assert plain < variational
     assert sum(text.startswith("**") for text in texts) >= len(contents.STEPS) - 1
+
+
+def test_where_no_classifier_counts_there_is_a_dash(monkeypatch):
+    monkeypatch.setattr(autoencoder, "halfway", lambda space, seed: None)
+    monkeypatch.setattr(autoencoder, "samples", lambda *_: {"clear": None, "classes": None})
+    written = []
+    monkeypatch.setattr(conclusion.st, "markdown", written.append)
+    conclusion.show_what_is_no_result(None, {"autoencoder": None, "variational": None})
+    assert written[0].count("–") == 4

@@ -80,6 +80,13 @@ def test_what_does_not_fit_is_cropped_padded_or_stretched_as_told(tmp_path, fit,
     assert all(top) is white
 
 
+def test_a_part_that_stays_is_never_called_nothing(tmp_path):
+    for i in range(4):
+        picture(i, (2, 1_000)).save(tmp_path / f"{i}.png")
+    notices = import_source(tmp_path, "it").card["notices"]
+    assert any("more than 99% is cut off" in notice for notice in notices)
+
+
 @pytest.mark.parametrize(
     ("size", "options", "shape"),
     [
