@@ -44,9 +44,10 @@ def choose_concepts(space: LatentSpace) -> list[NamedConcept]:
         now = [n for n in st.session_state.get(key, []) if n != new.name]
         st.session_state[key] = [new.name, *now][:MOST_SLIDERS]
     known = concepts(space)
-    linked = links.take("concepts", lambda text: _named(known, text), _listed(known))
-    if linked is not None:
-        st.session_state[key] = linked
+    with links.using("concepts"):
+        linked = links.take("concepts", lambda text: _named(known, text), _listed(known))
+        if linked is not None:
+            st.session_state[key] = linked
     if key not in st.session_state:
         first = [formatting.words(n) for n in _FIRST if formatting.words(n) in known] or list(
             known

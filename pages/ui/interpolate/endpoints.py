@@ -58,6 +58,7 @@ def ends(space: LatentSpace) -> dict[str, Pin]:
     now = {name: refound(space, pin) for name, pin in kept.get(space.name, {}).items()}
     if not now or None in now.values():
         now = dict(zip(NAMES, _any_images(space, len(NAMES), 5), strict=True))
+    kept[space.name] = now  # at once, for a run may be cut off between two of them
     for name in NAMES:
         linked = links.take(
             name.lower(),
@@ -65,7 +66,6 @@ def ends(space: LatentSpace) -> dict[str, Pin]:
             "the number of an image of this model, or a code as this page writes it",
         )
         now[name] = linked or now[name]
-    kept[space.name] = now
     return now
 
 

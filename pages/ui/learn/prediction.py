@@ -114,6 +114,7 @@ def choice(text: Lesson, key: str = "predict", **values: object) -> Question:
             format_func=options.__getitem__,
             label_visibility="collapsed",
             key=f"ask-{text.name}-{key}",
+            wrap=True,
         )
 
     return _ask(text, key, widget, values)

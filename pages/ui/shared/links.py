@@ -8,7 +8,8 @@ on the page decides, and its address follows.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -35,6 +36,7 @@ __all__ = [
     "take",
     "token",
     "tokens",
+    "using",
 ]
 
 T = TypeVar("T")
@@ -107,6 +109,25 @@ def take(
     if value is None and any(values):  # an empty one asks for nothing
         _notice(name, ", ".join(values), f"expected {expected}. It is left out.")
     return value
+
+
+@contextmanager
+def using(name: str) -> Iterator[None]:
+    """Takes a value and uses it: it is taken again if the run is cut off meanwhile.
+
+    A run may be cut off by the next one at each access to the session's state.
+
+    Args:
+        name: name of the parameter.
+    """
+    address = visitor.current().address
+    new = name not in address.read
+    try:
+        yield
+    except BaseException:
+        if new:
+            address.read.discard(name)
+        raise
 
 
 def read_numbers(name: str, count: int, low: float, high: float) -> tuple[float, ...] | None:
@@ -194,9 +215,12 @@ def choice(
 
     listed = ", ".join(texts[:_MOST_NAMED]) + ", …" * (len(texts) > _MOST_NAMED)
     first_read = name not in visitor.current().address.read
-    linked = take(name, parse, f"one of {listed}")
     texts_of = {option: t for t, option in by_text.items() if isinstance(option, Hashable)}
-    return _tie(name, first_read, linked, default, lambda v: v in options, texts_of.__getitem__)
+    with using(name):
+        linked = take(name, parse, f"one of {listed}")
+        return _tie(
+            name, first_read, linked, default, lambda v: v in options, texts_of.__getitem__
+        )
 
 
 def number(
@@ -218,10 +242,11 @@ def number(
         return isinstance(value, int | float) and low <= value <= high
 
     first_read = name not in visitor.current().address.read
-    linked = take(name, parse, f"a {'whole ' * whole}number from {low:,} to {high:,}")
     kind = int if whole else float
-    linked = None if linked is None else kind(linked)
-    return _tie(name, first_read, linked, kind(default), valid, lambda v: numbers_text([v]))
+    with using(name):
+        linked = take(name, parse, f"a {'whole ' * whole}number from {low:,} to {high:,}")
+        linked = None if linked is None else kind(linked)
+        return _tie(name, first_read, linked, kind(default), valid, lambda v: numbers_text([v]))
 
 
 def flag(name: str) -> dict[str, Any]:

@@ -35,9 +35,9 @@ def choose_model(label: str = "Model", *, first: str | None = None) -> LatentSpa
     known = visitor.current()
     if known.address.query is None:  # a page by itself, as in tests
         links.arrive(known.address.page, back=False)
-    requested, known.asked = known.asked, None
-    arrived, known.address.arrived = known.address.arrived, False
-    if arrived:  # the select box of another page is gone, and what it said
+    # Forgotten at last: at each access to the session's state the run may be cut off by the next.
+    requested = known.asked
+    if known.address.arrived:  # the select box of another page is gone, and what it said
         last = known.model or st.session_state.get(_KEY)
         if first in names and last in (None, names[0]):  # which every other page opens on
             last = first
@@ -45,6 +45,7 @@ def choose_model(label: str = "Model", *, first: str | None = None) -> LatentSpa
     if st.session_state.get(_KEY) not in names:  # none yet, or deleted meanwhile
         st.session_state[_KEY] = names[0]
     name = known.model = st.selectbox(label, names, key=_KEY)
+    known.asked, known.address.arrived = None, False
     if requested not in (None, *names):
         st.toast(
             f"This link asks for the model “{plain(requested)}”, which does not exist here. "

@@ -62,6 +62,7 @@ def button(label: str = "Share") -> None:
                 selection_mode="multi",
                 format_func=known.get,
                 key="share-hidden",
+                wrap=True,
             )
             alone = st.toggle(
                 "Live part alone",

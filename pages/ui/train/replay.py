@@ -20,9 +20,10 @@ def choose_epoch(run: Run, live: bool) -> int | None:
     if live or len(epochs) < 2:
         return epochs[-1] if epochs else None
     state, key = visitor.current().train, f"replay-{run.name}"
-    linked = links.read_numbers("epoch", 1, 0, epochs[-1])
-    if linked is not None:  # not every epoch has pictures
-        st.session_state[key] = min(epochs, key=lambda epoch: abs(epoch - linked[0]))
+    with links.using("epoch"):
+        linked = links.read_numbers("epoch", 1, 0, epochs[-1])
+        if linked is not None:  # not every epoch has pictures
+            st.session_state[key] = min(epochs, key=lambda epoch: abs(epoch - linked[0]))
     kept = st.session_state.get(key)
     epoch = kept if kept in epochs else epochs[-1]
     playing = state.playing == run.name

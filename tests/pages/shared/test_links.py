@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import tiny
 from soak import product
+from streamlit.runtime.scriptrunner_utils.exceptions import RerunException
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
+from streamlit.runtime.state.safe_session_state import SafeSessionState
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.shared import link_store
+from pages.ui.shared import link_store, model_picker
 from pages.ui.shared.cache import latent_space
 from pages.ui.shared.link_table import TABLE, as_markdown
 from pages.ui.shared.pins import Pin, as_text, from_text, real_pin
@@ -294,3 +297,36 @@ def test_an_option_of_the_last_model_is_nobodys_mistake():
     at.session_state["model"] = "digits-autoencoder"
     assert not at.run().exception
     assert not at.toast
+
+
+def linked() -> None:
+    import streamlit as st
+
+    from pages.ui.shared import links
+    from pages.ui.shared.model_picker import choose_model
+
+    links.arrive("map", back=False)
+    choose_model()
+    st.selectbox(
+        "Map", ["latent", "pca"], **links.choice("projection", ["latent", "pca"], "latent")
+    )
+
+
+@pytest.mark.parametrize("key", ["model", "projection"])
+def test_what_a_link_says_outlives_a_run_that_the_next_one_cuts_off(monkeypatch, key):
+    """As a click does that comes while the page is drawn for the first time."""
+    cut, store = [], SafeSessionState.__setitem__
+
+    def cut_off(state: SafeSessionState, name: str, value: object) -> None:
+        if name == key and not cut:
+            cut.append(name)
+            raise RerunException(RerunData())
+        store(state, name, value)
+
+    monkeypatch.setattr(SafeSessionState, "__setitem__", cut_off)
+    monkeypatch.setattr(model_picker, "latent_space", lambda name: name)
+    at = AppTest.from_function(linked)
+    at.query_params["model"], at.query_params["projection"] = "faces", "pca"
+    at.run()
+    assert cut and not at.exception
+    assert [box.value for box in at.selectbox] == ["faces", "pca"]
