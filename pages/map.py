@@ -1,16 +1,13 @@
 """Explore a model's latent space: every point of the map is decoded as the pointer passes.
 
-The browser decodes; after a click Python adds the original, KL and ELBO, and nearest images.
+The browser decodes, and shows what was clicked: original, KL and ELBO, and nearest images.
 """
 
 import streamlit as st
 
-from pages.ui.components import address
-from pages.ui.components.decoded_view import live_picture
-from pages.ui.components.latent_map import latent_map
-from pages.ui.map import model_card, pin_details, placing, side_by_side, which_images
+from pages.ui.map import model_card, placing, side_by_side, views, which_images
 from pages.ui.map.as_python import pin_as_python
-from pages.ui.shared import embedding, links, model_picker, own_things, scatter, share, visitor
+from pages.ui.shared import links, model_picker, own_things, scatter, share, visitor
 
 with st.container(horizontal=True, vertical_alignment="bottom", key="head"):
     st.title("Map", anchor=False, width="content")
@@ -51,48 +48,5 @@ with st.container(horizontal=True, vertical_alignment="bottom", key="head"):
 model_picker.show_notices(space)
 which_images.show_progress(opened, space)
 placing.pin_first(space)
-
-
-@address.fragment
-def explore() -> None:
-    """The map and what is pinned: a click reruns only this."""
-    model_picker.rerun_if_changed(opened)
-    left, right = st.columns([2, 1] if beside is None else 2, gap="medium")
-    pins = visitor.pins(space)
-    share.python(lambda: pin_as_python(space, pins[-1] if pins else None))
-    with left:
-        latent_map(
-            space,
-            projection,
-            axes,
-            colour,
-            key="map",
-            keep=keep,
-            pins=pins,
-            linked=side_by_side.VIEW if beside else None,
-            on_pin=lambda value: placing.pin_clicked(space, value),
-            on_group=lambda name, rows: visitor.set_group(space, name, rows),
-        )
-    if beside is not None:
-        with right:
-            side_by_side.show_beside(beside, space, "map", projection, colour)
-        left, other = st.columns(2, gap="medium")
-        right = left
-    with left:
-        which_images.explain_marks(space)
-        placing.explain(space, projection, keep, pins)
-        placing.next_step(space)
-        placing.own_things(space, projection, axes)
-    with right:
-        live_picture("map")
-        if embedding.on():
-            return
-        with st.container():  # empty or not, what follows keeps its place
-            placing.suggest(space, pins)
-        pin_details.show_last(space, pins, "map")
-    if beside is not None:
-        with other:
-            side_by_side.show_details(beside, space, pins[-1] if pins else None)
-
-
-explore()
+share.python(lambda: pin_as_python(space, next(reversed(visitor.pins(space)), None)))
+views.show(views.MapPage(opened, space, projection, axes, colour, keep, beside))

@@ -21,7 +21,7 @@ from pages.ui.library import models, networks
 from pages.ui.library.models import decoded
 from pages.ui.map import pin_details
 from pages.ui.server.routes import live_routes
-from pages.ui.shared import cache, incoming, jobs
+from pages.ui.shared import cache, estimates, incoming, jobs
 from pages.ui.shared.pins import Pin, real_pin
 from pages.ui.shared.visitor import LibraryState, Visitor
 from vae import list_checkpoints, load_checkpoint
@@ -108,8 +108,8 @@ def test_the_server_decodes_what_the_library_decodes(serve):
 
 def test_estimates_that_take_minutes_are_not_begun(monkeypatch):
     space = cache.latent_space("encoded")
-    monkeypatch.setattr(pin_details, "_seconds", lambda space: 600.0)
-    monkeypatch.setattr(pin_details, "_estimated", lambda space, image: [])
+    monkeypatch.setattr(estimates, "_seconds", lambda space: 600.0)
+    monkeypatch.setattr(estimates, "estimated", lambda space, image: [])
     said = visit("map.py", "encoded", visitor=Visitor(pins=[real_pin(space, 1)]))
     assert "python -m vae bounds encoded" in said and "10 min" in said
 

@@ -96,8 +96,8 @@ export function loadPlotly(base) {
 }
 
 // Something else of the app's, by its address within it.
-export async function fetchFrom(base, path, problem) {
-  const answer = await fetch(addressOf(base) + path)
+export async function fetchFrom(base, path, problem, options = {}) {
+  const answer = await fetch(addressOf(base) + path, options)
   if (!answer.ok) throw new Error(problem)
   return answer
 }

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
@@ -15,57 +14,55 @@ from torch import Tensor
 from pages.ui.components import address
 from pages.ui.components.latent_map import pins_heard
 from pages.ui.components.pin_view import DETAILS, PLACE, pin_view
-from pages.ui.shared import cache, images, permissions, visitor
+from pages.ui.shared import cache, estimates, images, permissions, visitor
+from pages.ui.shared.estimates import IN_NATS, TERMS
 from pages.ui.shared.foreign_text import plain
-from pages.ui.shared.formatting import bounds_in_words, time_words
-from pages.ui.shared.glossary import explain
-from pages.ui.shared.inside import Judgement, judge
+from pages.ui.shared.formatting import bounds_in_words
+from pages.ui.shared.glossary import explain, in_plain_words
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import KIND_BADGES, Pin, original, real_pin
-from pages.ui.shared.waiting_line import ESTIMATES, EVIDENCE, BusyError
-from vae.bounds import Bounds, estimate_elbo, estimate_evidence
+from pages.ui.shared.waiting_line import EVIDENCE, BusyError
+from vae.bounds import Bounds
 from vae.latent import neighbours
 
 __all__ = ["show_bounds", "show_last", "show_pin"]
 
-_DECODES = 1_000  # largest number of codes that each estimate decodes
 _NEIGHBOURS = 6  # neighbours shown
-_LONGEST = 60.0  # seconds that the estimates of an image may take
-_TIMED = 8  # decodes from which it is foreseen
-_FOR_EACH_DIMENSION = 30  # decodes at least, of cubature and of the search for the mode
 _POLLED = 2.0  # seconds between two looks whether an estimate is there
-_LATER = "Many are waiting for such an estimate. It comes when some of them have gone on."
-_HELP = {  # the glossary's term, and what there is to add; in nats for this one image
-    "KL": ("KL", ""),
-    "Reconstruction": (
-        "reconstruction",
-        "Not comparable between models with different likelihoods.",
-    ),
-    "ELBO": ("ELBO", ""),
-    "Log evidence": (
-        "evidence",
-        "Estimated by importance sampling around the most probable code, or by quadrature over "
-        "the plane. ≥ marks a lower bound, where the samples prove no more.",
-    ),
-}
 
 
-def show_last(space: LatentSpace, pins: Sequence[Pin], view: str) -> None:
-    """Shows the last pin of a map; what the browser knows of a newer one stands in its place.
+def show_last(
+    space: LatentSpace,
+    pins: Sequence[Pin],
+    view: str,
+    suggest: Callable[[], None] = lambda: None,
+) -> None:
+    """Shows the last pin of a map; one that was clicked, the browser shows in its place.
 
     Args:
         space: the model on the map.
         pins: the visitor's pins of it.
         view: the map.
+        suggest: shows what to try before anything is clicked.
     """
-    ESTIMATES.disturb()
+    clicked = bool(pins) and pins[-1].clicked
     place, slot = st.container(key=PLACE), None
     with st.container(key=DETAILS):
-        if pins:
+        suggest()
+        if pins and not clicked:
             slot = show_pin(space, pins[-1])
     with place:  # it gives way now, when all but the estimates is there
-        pin_view(view, pins_heard(view))
-    if pins:
+        pin_view(
+            view,
+            pins_heard(view),
+            server=not clicked,
+            image=" ".join(_what_pictures_are(space, image=True)),
+            place=" ".join(_what_pictures_are(space, image=False)),
+            terms=[(t, *in_plain_words(*a)) for t, a in TERMS.items()]
+            if space.variational
+            else [],
+        )
+    if pins and not clicked:
         show_bounds(space, pins[-1], slot)
 
 
@@ -158,10 +155,9 @@ def _pictures(
 
 
 def _explain_pictures(space: LatentSpace, pin: Pin, facts: _Facts) -> None:
-    config = space.model.config
     words = []
-    if (judgement := _judgement(space, pin)) is not None:
-        words.append(f"This code is {judgement.words}.")
+    if (judged := estimates.judgement(space, pin.row, pin.z)) is not None:
+        words.append(f"This code is {judged.words}.")
     if pin.automatic:
         words.append(
             "Pinned automatically: a typical image that this model reconstructs well. Click "
@@ -173,16 +169,7 @@ def _explain_pictures(space: LatentSpace, pin: Pin, facts: _Facts) -> None:
         scale = space.neighbour_distances
         usual = f" (usual between neighbours: {scale.usual:.2f})" if scale.judged else ""
         words.append(f"Distance to the nearest code {facts.distance:.2f}{usual}.")
-    if config.likelihood == "bernoulli" and (pin.row >= 0 or pin.image is not None):
-        words.append("This model treats pixels as black or white: images are binarised at 0.5.")
-    if config.likelihood == "gaussian":
-        words.append(
-            f"White in the standard deviation stands for {images.DEVIATION_WHITE:.2f} of the "
-            "pixel range or more; the smallest that the model can predict is "
-            f"{config.sigma_floor:.3f}."
-        )
-    if pin.variance is not None:
-        words.append("The ellipse on the map is at two standard deviations of its posterior.")
+    words += _what_pictures_are(space, image=pin.row >= 0 or pin.image is not None)
     if words:
         st.caption(" ".join(words))
     if pin.image is not None and space.is_foreign(pin.image):
@@ -194,22 +181,20 @@ def _explain_pictures(space: LatentSpace, pin: Pin, facts: _Facts) -> None:
         )
 
 
-def _judgement(space: LatentSpace, pin: Pin) -> Judgement | None:
-    """Whether a pin lies inside the data; None where nobody asks, or it is not yet known."""
-    if pin.row < 0:
-        return judge(space, pin.z)
-    if not space.judges_likelihood:
-        return None
-    known = _judged(space, pin.row)
-    if not known and permissions.for_one_person():
-        known.append(judge(space, pin.z))
-    return known[0] if known else None
-
-
-@cache.shared(4_096)
-def _judged(space: LatentSpace, row: int) -> list[Judgement]:
-    """A cache entry for the judgement of an image, which takes as long as all else of a pin."""
-    return []
+def _what_pictures_are(space: LatentSpace, *, image: bool) -> list[str]:
+    """What is to be said of every image, or of every place that is none."""
+    config, words = space.model.config, []
+    if config.likelihood == "bernoulli" and image:
+        words.append("This model treats pixels as black or white: images are binarised at 0.5.")
+    if config.likelihood == "gaussian":
+        words.append(
+            f"White in the standard deviation stands for {images.DEVIATION_WHITE:.2f} of the "
+            "pixel range or more; the smallest that the model can predict is "
+            f"{config.sigma_floor:.3f}."
+        )
+    if space.variational and image:
+        words.append("The ellipse on the map is at two standard deviations of its posterior.")
+    return words
 
 
 def _show_neighbours(facts: _Facts) -> None:
@@ -237,16 +222,10 @@ def show_bounds(space: LatentSpace, pin: Pin, slot: DeltaGenerator | None) -> No
         return
     known = space.bounds(pin.row) if pin.row >= 0 else None
     x = original(space, pin)
-    kept = _estimated(space, x if pin.row < 0 else pin.row)
+    kept = estimates.estimated(space, x if pin.row < 0 else pin.row)
     whole = known is not None and known.evidence is not None
-    if not whole and not kept and (seconds := _seconds(space)) > _LONGEST:
-        shown = bounds_in_words(known) if known else dict.fromkeys(_HELP, "–")
-        _write(
-            slot,
-            shown,
-            f"Estimating this takes about {time_words(seconds)} with this decoder: "
-            f"python -m vae bounds {plain(space.name)} does it in advance.",
-        )
+    if not whole and not kept and (why := estimates.too_long(space)):
+        _write(slot, bounds_in_words(known) if known else dict.fromkeys(TERMS, "–"), why)
         return
     shown = bounds_in_words(known) if known else {}
     if not whole and not kept and not permissions.for_one_person():
@@ -256,48 +235,23 @@ def show_bounds(space: LatentSpace, pin: Pin, slot: DeltaGenerator | None) -> No
         try:
             with EVIDENCE.turn(lambda ahead: _write(slot, shown)):
                 if not kept:
-                    kept.append(_estimate(space, x, lambda shown: _write(slot, shown), known))
+                    kept.append(estimates.estimate(space, x, lambda now: _write(slot, now), known))
         except BusyError as problem:
-            _write(slot, dict.fromkeys(_HELP, "–"), str(problem))
+            _write(slot, dict.fromkeys(TERMS, "–"), str(problem))
             return
     _write(slot, bounds_in_words(known if whole else kept[0]))
-
-
-@cache.shared(64)
-@torch.no_grad()
-def _seconds(space: LatentSpace) -> float:
-    """About how long the estimates of an image take; 0 for our own models, which are quick."""
-    if space.differentiable:
-        return 0.0
-    few = torch.from_numpy(space.mean[:_TIMED])
-    space.model.decoder(few[:1])  # its process starts
-    start = time.monotonic()
-    space.model.decoder(few)
-    each = (time.monotonic() - start) / len(few)
-    return each * (2 * _DECODES + _FOR_EACH_DIMENSION * space.mean.shape[1])
-
-
-@cache.shared(4_096)
-def _estimated(space: LatentSpace, image: int | Tensor) -> list[Bounds]:
-    """A cache entry for the estimates of an image, filled while the page shows their progress."""
-    return []
 
 
 def _estimate_later(
     space: LatentSpace, pin: Pin, x: Tensor, slot: DeltaGenerator, known: Bounds | None
 ) -> None:
     """In a room, runs end before the estimates, which come in turn to those who stay."""
-    kept = _estimated(space, x if pin.row < 0 else pin.row)
+    kept = estimates.estimated(space, x if pin.row < 0 else pin.row)
     shown = bounds_in_words(known) if known else {}
-
-    def work(go_on: Callable[[], None]) -> None:
-        if pin.row >= 0 and space.judges_likelihood and not (judged := _judged(space, pin.row)):
-            judged.append(judge(space, pin.z))
-        if not kept:
-            kept.append(_estimate(space, x, lambda _: go_on(), known))
+    who = visitor.current().address.session
 
     def want() -> bool:
-        return ESTIMATES.want(visitor.current().address.session, pin.number, work)
+        return estimates.want(space, pin.row, x, pin.z, who)
 
     def wait() -> None:
         if kept or not want():
@@ -308,25 +262,12 @@ def _estimate_later(
         with slot.container():
             address.fragment(wait, run_every=_POLLED, writes=False)()
     else:
-        _write(slot, dict.fromkeys(_HELP, "–") | shown, _LATER)
+        _write(slot, dict.fromkeys(TERMS, "–") | shown, estimates.LATER)
 
 
-def _estimate(
-    space: LatentSpace, x: Tensor, tell: Callable[[dict[str, str]], None], known: Bounds | None
-) -> Bounds:
-    """Estimates unknown bounds in parts, so that the next click need not wait for the last one."""
-    shown: dict[str, str] = {}
-    options = {"decodes": _DECODES, "tell": lambda: tell(shown)}
-    known = known or estimate_elbo(space.model, x, **options)
-    shown = bounds_in_words(known)
-    return replace(known, evidence=estimate_evidence(space.model, x, **options))
-
-
-def _write(
-    slot: DeltaGenerator, shown: dict[str, str], words: str = "In nats, for this image."
-) -> None:
+def _write(slot: DeltaGenerator, shown: dict[str, str], words: str = IN_NATS) -> None:
     with slot.container():
         with st.container(horizontal=True, gap="small"):
-            for term, about in _HELP.items():
+            for term, about in TERMS.items():
                 st.metric(term, shown.get(term, "…"), width="content", help=explain(*about))
         st.caption(words)

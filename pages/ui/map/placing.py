@@ -11,7 +11,7 @@ import streamlit as st
 from pages.ui.components import pickers
 from pages.ui.components.messages.latent_map import MapPinned
 from pages.ui.map.exports import export_and_import
-from pages.ui.shared import glossary, links, permissions, visitor
+from pages.ui.shared import glossary, links, visitor
 from pages.ui.shared.device import on_a_phone
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -191,12 +191,13 @@ def pin_clicked(space: LatentSpace, clicked: MapPinned) -> None:
         return
     if clicked["kind"] == "real":
         if 0 <= clicked["row"] < len(space):
-            visitor.add_pin(real_pin(space, clicked["row"]))
+            visitor.add_pin(replace(real_pin(space, clicked["row"]), clicked=True))
     elif len(clicked["z"]) == space.mean.shape[1]:
         approximate = clicked["approximate"]
         title = "point between codes" if approximate else "point on the map"
         code = np.asarray(clicked["z"], dtype=np.float32)
-        visitor.add_pin(Pin(space.name, "generated", code, title, approximate=approximate))
+        made = {"approximate": approximate, "clicked": True}
+        visitor.add_pin(Pin(space.name, "generated", code, title, **made))
 
 
 def place_controls(space: LatentSpace) -> None:
@@ -252,10 +253,9 @@ def own_things(space: LatentSpace, projection: str, axes: tuple[int, int]) -> No
 
 
 def _list_pins(pins: Sequence[Pin]) -> None:
-    # In a room what is inside is sent to whoever opens it, and not with every click of everybody.
-    later = {"on_change": "rerun", "key": "pins"} if not permissions.for_one_person() else {}
-    with st.popover(f"Pins: {len(pins)}", icon=":material/push_pin:", **later) as popover:
-        if later and not popover.open:
+    # A click on the map draws nothing of this anew, so it is made when it is opened.
+    with st.popover("Pins", icon=":material/push_pin:", on_change="rerun", key="pins") as popover:
+        if not popover.open:
             return
         for pin in reversed(pins):
             with st.container(horizontal=True, vertical_alignment="center"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 from starlette.concurrency import run_in_threadpool
@@ -12,16 +13,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pages.ui.shared import all_images, cache, images, scatter
+from pages.ui.shared import all_images, cache, estimates, images, scatter
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import from_text
 from vae import CheckpointError, DatasetError
+from vae.latent import LARGEST_CODE
 
 __all__ = ["map_routes"]
 
+T = TypeVar("T")
+
 _MOST_TILES = 200
 _LARGE = 4_000_000  # bytes
+_LONGEST = 40  # characters that tell a visitor from others
+_NOT_KEPT = {"Cache-Control": "no-store"}
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -39,6 +45,9 @@ def map_routes(live: str) -> list[Route]:
     - `maps/{name}/{stamp}/nats.bin`: KL and ELBO of each image in nats, `(N, 2)` float32
     - `maps/{name}/{stamp}/tiles.jpg`: the images of `rows`, with dots between, laid out likewise
     - `maps/{name}/{stamp}/names.json`: names of the images' files, where they came from files
+    - `maps/{name}/{stamp}/image.png`: the image in a `row`
+    - `maps/{name}/{stamp}/about.json`: what `estimates.about_image` says of the image in a `row`
+      to a visitor (`who`), and `about_place` of a code that is sent as numbers of 32 bits
     - `maps/{name}/{stamp}/atlas.jpg`: every reference image, as `images.atlas` lays them out
 
     Args:
@@ -56,6 +65,8 @@ def map_routes(live: str) -> list[Route]:
         Route(f"{place}/nats.bin", _serve(_nats, binary)),
         Route(f"{place}/tiles.jpg", _serve(_tiles, "image/jpeg")),
         Route(f"{place}/names.json", _serve(_names, "application/json")),
+        Route(f"{place}/image.png", _serve(_image, "image/png")),
+        Route(f"{place}/about.json", _about, methods=["GET", "POST"]),
         Route(f"{place}/atlas.jpg", _serve(lambda space, _: cache.atlas(space), "image/jpeg")),
     ]
 
@@ -113,6 +124,37 @@ def _names(space: LatentSpace, query: QueryParams) -> str | None:
     return None if names is None else json.dumps([plain(name, "text") for name in names])
 
 
+def _image(space: LatentSpace, query: QueryParams) -> bytes | None:
+    row = _row(space, query)
+    return None if row is None else images.png(space.image(row))
+
+
+def _row(space: LatentSpace, query: QueryParams) -> int | None:
+    """The row that a request names, if there is such an image."""
+    text = query.get("row", "")
+    whole = text.isascii() and text.isdigit() and len(text) < 10
+    return int(text) if whole and int(text) < len(space) else None
+
+
+async def _about(request: Request) -> Response:
+    """Not kept by the browser: more may be known later."""
+    body = await request.body() if request.method == "POST" else b""
+
+    def read() -> dict[str, Any] | None:
+        space = _opened(request)
+        if space is None:
+            return None
+        if body:
+            z = np.frombuffer(body, "<f4") if len(body) == 4 * space.mean.shape[1] else np.empty(0)
+            fine = z.size and bool((np.abs(z) <= LARGEST_CODE).all())  # false for nan
+            return estimates.about_place(space, z) if fine else None
+        row, who = _row(space, request.query_params), request.query_params.get("who", "")
+        return None if row is None else estimates.about_image(space, row, who[:_LONGEST])
+
+    content = await _in_thread(read)
+    return _gone() if content is None else JSONResponse(content, 200, _NOT_KEPT)
+
+
 def _plane(space: LatentSpace, query: QueryParams) -> tuple[str, tuple[int, int] | None]:
     """Projection and axes of a request; None for axes that make no sense for this model."""
     projection = query.get("projection", "")
@@ -123,25 +165,41 @@ def _plane(space: LatentSpace, query: QueryParams) -> tuple[str, tuple[int, int]
     return projection, (int(axes[0]), int(axes[1]))
 
 
+def _opened(request: Request) -> LatentSpace | None:
+    """The model that a request names; None where it has changed since."""
+    space = cache.latent_space(request.path_params["name"])
+    if request.path_params["stamp"].endswith(all_images.ALL):
+        space = all_images.ready(space)
+    fresh = space is not None and space.stamp == request.path_params["stamp"]
+    return space if fresh else None
+
+
+async def _in_thread(read: Callable[[], T | None]) -> T | None:
+    try:
+        return await run_in_threadpool(read)
+    except (CheckpointError, DatasetError):
+        return None
+
+
+def _gone() -> Response:
+    message = "This model is not here, or has changed since: reload the page."
+    return JSONResponse({"error": message}, 404, _NOT_KEPT)
+
+
 def _serve(make: Callable[[LatentSpace, QueryParams], bytes | str | None], media_type: str):  # noqa: ANN202
     async def endpoint(request: Request) -> Response:
         def read() -> bytes | str | None:
-            space = cache.latent_space(request.path_params["name"])
-            if request.path_params["stamp"].endswith(all_images.ALL):
-                space = all_images.ready(space)
-            fresh = space is not None and space.stamp == request.path_params["stamp"]
-            return make(space, request.query_params) if fresh else None
+            space = _opened(request)
+            return None if space is None else make(space, request.query_params)
 
-        try:
-            content = await run_in_threadpool(read)
-        except (CheckpointError, DatasetError):
-            content = None
+        content = await _in_thread(read)
         if content is None:
-            message = "This model is not here, or has changed since: reload the page."
-            return JSONResponse({"error": message}, 404, {"Cache-Control": "no-store"})
+            return _gone()
         headers = {"Cache-Control": _FOR_EVER}
         large = len(content) > _LARGE  # packing takes longer than sending
-        if media_type == "image/jpeg" or large:  # keeps Streamlit's middleware from packing it
+        if (
+            media_type.startswith("image/") or large
+        ):  # keeps Streamlit's middleware from packing it
             headers["Content-Encoding"] = "identity"
         return Response(content, media_type=media_type, headers=headers)
 

@@ -58,6 +58,12 @@ def explain(name: str, more: str = "") -> str:
     return " ".join(filter(None, [term.sentence, more, _link(term, f"Glossary: {term.name}")]))
 
 
+def in_plain_words(name: str, more: str = "") -> tuple[str, str]:
+    """What a term means, without Markdown, and the address of its entry; see `explain`."""
+    term = glossary()[name]
+    return " ".join(filter(None, [term.sentence, more])), _address(term)
+
+
 def terms_in(texts: Iterable[str]) -> list[str]:
     """Names of the terms that some texts use, in the order of the glossary."""
     whole = "\n".join(texts)
@@ -74,7 +80,11 @@ def links_to(names: Iterable[str]) -> str:
 
 
 def _link(term: Term, words: str) -> str:
-    return f"[{words}](glossary#{term.anchor})"
+    return f"[{words}]({_address(term)})"
+
+
+def _address(term: Term) -> str:
+    return f"glossary#{term.anchor}"
 
 
 def markdown() -> str:

@@ -41,6 +41,7 @@ class Pin:
         image: `(C, H, W)` in [0, 1], of an upload, else None.
         approximate: decoded as a mean of nearby codes, as between the points of a t-SNE map.
         automatic: pinned by a page; it gives way to the first pin that the visitor makes.
+        clicked: clicked on a map, which shows it without the server.
         number: tells a visitor's pins apart.
         seed: seed of a sample that `drawn_pin` drew, else -1.
     """
@@ -54,6 +55,7 @@ class Pin:
     image: Tensor | None = None
     approximate: bool = False
     automatic: bool = False
+    clicked: bool = False
     number: int = 0
     seed: int = -1
 

@@ -216,56 +216,64 @@ def test_it_says_why_the_server_decodes(page, app):
     page.get_by_text("lacks WebAssembly SIMD").wait_for()
 
 
-def test_a_click_pins_and_python_answers(visit):
+def pictured(page, what: str):
+    """Pictures of a pin by what they show."""
+    return page.get_by_role("img", name=re.compile(f"^{what}"))
+
+
+def test_a_click_pins_and_the_server_says_the_rest(visit):
     page = visit()
     page.mouse.click(*code_position(page, 12))
-    page.get_by_text("Reconstruction", exact=True).wait_for()
-    page.locator("text=#12 ·").first.wait_for()
-    originals = page.locator("img[alt^='original']")
-    assert originals.count() == 1
-    page.get_by_text("Log evidence", exact=True).wait_for()
-
-
-def test_a_click_is_answered_before_python_hears_of_it(visit):
-    page = visit("tiny-gaussian")
-    page.mouse.click(*code_position(page, 200))
-    page.get_by_text("Nearest real images").wait_for()
-    page.wait_for_selector(".pin-view", state="hidden")
-    page.evaluate(
-        """() => {
-            const note = () => {
-                // Streamlit may keep an older one until its run has ended.
-                const view = document.querySelector(".pin-view:not([hidden])")
-                if (!view || window.answer) return
-                const texts = [...view.querySelectorAll("figcaption")].map((c) => c.textContent)
-                const details = document.querySelector(".st-key-pin-details")
-                const seen = details ? getComputedStyle(details).display : "none"
-                const words = view.querySelector("p").textContent
-                window.answer = { texts, seen, words, title: view.querySelector("h4").textContent }
-            }
-            const all = { attributes: true, childList: true, subtree: true }
-            new MutationObserver(note).observe(document.body, all)
-        }"""
+    page.locator(".pin-view h4", has_text="Real #12 ·").wait_for()
+    assert pictured(page, "original").count() == 1 and pictured(page, "binarised").count() == 1
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.pin-view dd')].every((d) => d.textContent !== '…')"
     )
+    shown = dict(text.split("\n") for text in page.locator(".pin-view dl > div").all_inner_texts())
+    assert shown["KL"] == f"{cache.latent_space('tiny-plane').kl[12]:.0f}"
+    assert set(shown) == {"KL", "Reconstruction", "ELBO", "Log evidence"}
+    page.wait_for_url(re.compile(r"pins=12"))
+
+
+def test_a_click_is_answered_without_the_server(visit):
+    page = visit("tiny-gaussian", pins="200")
+    before = page.locator(".st-key-pin-details").get_by_text("Nearest real images")
+    before.wait_for()  # what came with the link, Python shows
+    page.context.set_offline(True)
     page.mouse.click(*code_position(page, 12))
-    page.wait_for_function("() => window.answer", timeout=20_000)
-    answer = page.evaluate("answer")
-    assert answer["texts"][:3] == ["original", "reconstruction", "standard deviation"]
-    assert len(answer["texts"]) == 9 and all("#" in text for text in answer["texts"][3:])
+    page.locator(".pin-view h4", has_text="Real #12 ·").wait_for()
+    texts = page.locator(".pin-view figcaption").all_inner_texts()
+    assert texts[:3] == ["original", "reconstruction", "standard deviation"]
+    assert len(texts) == 9 and all("#" in text for text in texts[3:])
     space = cache.latent_space("tiny-gaussian")
-    assert "#12" in answer["title"] and f"KL {space.kl[12]:.1f} nats" in answer["words"]
-    assert answer["seen"] == "none"  # what Python said of the pin before
-    page.get_by_text("Nearest real images").wait_for()
-    page.wait_for_function("() => !document.querySelector('.pin-view:not([hidden])')")
+    assert f"KL\n{space.kl[12]:.0f}" in page.locator(".pin-view dl").inner_text()
+    assert not before.is_visible()
+    page.context.set_offline(False)
+
+
+def test_a_page_that_is_drawn_anew_shows_what_was_clicked(visit):
+    page = visit("tiny-gaussian")
+    page.mouse.click(*code_position(page, 12))
+    page.wait_for_url(re.compile(r"pins=12"))
+    page.get_by_role("link", name="Interpolate", exact=True).click()
+    page.wait_for_url(re.compile("/interpolate"))
+    page.wait_for_selector(".latent-map", state="detached")
+    page.get_by_role("link", name="Map", exact=True).click()
+    page.locator(".pin-view h4", has_text="Real #12 ·").wait_for()
+    page.get_by_role("button", name="Pins").click()
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_text("Three things to try").wait_for()
+    assert page.locator(".pin-view").is_hidden()
 
 
 def test_a_place_between_points_is_called_generated(visit):
     page = visit("tiny-gaussian")
     page.mouse.click(*stage(page, 0.93, 0.8))
     page.get_by_text("point on the map").first.wait_for()
-    page.locator("img[alt^='standard deviation']").wait_for()
-    page.get_by_text("Nearest real images").wait_for()
-    assert page.get_by_text("Log evidence").count() == 0
+    pictured(page, "standard deviation").wait_for()
+    page.get_by_text("Nearest real images").and_(page.locator(".pin-view *")).wait_for()
+    page.get_by_text("judged by the distance").wait_for()
+    assert page.get_by_text("Log evidence").filter(visible=True).count() == 0
     assert page.locator(".live-second").is_visible()
 
 

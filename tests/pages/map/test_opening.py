@@ -65,7 +65,7 @@ def test_it_opens_pinned_on_a_usual_image_and_says_so():
 
 
 def test_a_visitor_who_removes_the_pin_gets_the_mean_and_a_sentence():
-    at = visit()
+    at = visit(pins=True)
     assert placing.NOTHING_PINNED not in captions(at)
     at.button(key="unpin-1").click().run()
     assert placing.NOTHING_PINNED in captions(at)

@@ -10,8 +10,7 @@ import pytest
 import tiny
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.map import pin_details
-from pages.ui.shared import cache
+from pages.ui.shared import cache, estimates
 from pages.ui.shared.pins import real_pin
 from pages.ui.shared.visitor import Visitor
 from vae.checkpoint import load_card, load_codes, save_codes
@@ -43,9 +42,9 @@ def number(text: str) -> float:
 
 def test_what_is_not_with_the_codes_is_estimated_once_for_everybody(monkeypatch):
     calls = []
-    estimate = pin_details.estimate_evidence
+    estimate = estimates.estimate_evidence
     monkeypatch.setattr(
-        pin_details, "estimate_evidence", lambda *a, **k: calls.append(a) or estimate(*a, **k)
+        estimates, "estimate_evidence", lambda *a, **k: calls.append(a) or estimate(*a, **k)
     )
     space = cache.latent_space("tiny-plane")
     real = real_pin(space, 31)
@@ -69,7 +68,7 @@ def test_codes_with_bounds_need_no_estimate(models, monkeypatch):
     save_codes(folder, codes)
     assert load_card(folder)["dataset"] == "digits"
     asked = []
-    monkeypatch.setattr(pin_details, "_estimate", lambda *a: asked.append(a) or space.bounds(0))
+    monkeypatch.setattr(estimates, "estimate", lambda *a: asked.append(a) or space.bounds(0))
     space = cache.latent_space("tiny-gaussian")
     shown = visit("tiny-gaussian", real_pin(space, 0))
     assert shown["Log evidence"] == "5,000" and not asked

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.map import pin_details
+from pages.ui.shared import estimates
 from pages.ui.shared.cache import latent_space
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import real_pin
@@ -172,7 +172,7 @@ def test_in_a_room_a_pin_waits_for_no_estimate(monkeypatch):
     monkeypatch.setenv("LATENT_MODE", "room")
     space = latent_space("digits-16")
     asked = threading.Event()
-    monkeypatch.setattr(pin_details, "_estimate", lambda *a: asked.set() or space.bounds(0))
+    monkeypatch.setattr(estimates, "estimate", lambda *a: asked.set() or space.bounds(0))
     at = AppTest.from_file(MAP, default_timeout=120)
     at.session_state["model"] = "digits-16"
     at.session_state["visitor"] = Visitor(pins=[real_pin(space, 417)])

@@ -100,6 +100,9 @@ def latent_map(
                 "columns": columns,
             },
             "nats": None if space.kl is None or space.elbo is None else f"{live}/nats.bin",
+            "about": f"{live}/about.json",
+            "image": f"{live}/image.png",
+            "binary": space.model.config.likelihood == "bernoulli",
             "names": None if space.file_names is None else f"{live}/names.json",
             "first_train": space.first_train,
             "count": len(space),
@@ -152,4 +155,6 @@ def _pin(pin: Pin) -> MapPin:
         "z": pin.z.tolist(),
         "label": str(pin.number),
         "variance": None if pin.variance is None else pin.variance.tolist(),
+        "clicked": pin.clicked,
+        "approximate": pin.approximate,
     }

@@ -71,6 +71,7 @@ export class LatentMap {
     this.setFamily()
     this.layers.drawOverlay()
     this.showPlaced()
+    this.answer.showLast()
     const later = globalThis.requestIdleCallback ?? setTimeout // a large map is drawn first
     later(() => Promise.all([this.names.load(), this.answer.load()])
       .catch((error) => this.note(error.message)))
@@ -252,7 +253,7 @@ export class LatentMap {
     const label = "presenter"
     this.led = { kind: row < 0 ? "generated" : "real", row, z, label, variance: null }
     this.layers.drawOverlay()
-    this.answer.show({ row, z, approximate }, performance.now())
+    this.answer.show({ row, z, approximate }, performance.now(), { led: true })
       .catch((error) => this.note(error.message))
   }
 
@@ -287,7 +288,8 @@ export class LatentMap {
     if (row < 0 && flow) code = (await this.decoder.decode(code, { flow })).code
     const z = Array.from(code)
     const kind = row < 0 ? "generated" : "real"
-    const pins = [...this.pins.value, { kind, row, z, label: "", variance: null }]
+    const made = { label: "", variance: null, clicked: true, approximate: Boolean(approximate) }
+    const pins = [...this.pins.value, { kind, row, z, ...made }]
     this.pins.change(pins.slice(-most_pins))
     this.answer.show({ row, z, approximate }, released).catch((error) => this.note(error.message))
     globalThis.latentLead?.pinned(this.data.view, { row, z, approximate })

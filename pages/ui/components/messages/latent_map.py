@@ -11,13 +11,15 @@ from vae.latent import LARGEST_CODE
 
 
 class MapPin(Message):
-    """A pin as the map draws it."""
+    """A pin as the map draws it; one that was `clicked` the browser also shows."""
 
     kind: Literal["real", "upload", "sample", "generated"]
     row: int
     z: list[float]
     label: str
     variance: list[float] | None
+    clicked: bool
+    approximate: bool
 
 
 class MapFamily(Message):
@@ -79,6 +81,9 @@ class MapData(Message):
     codes: MapCodes
     atlas: MapAtlas
     nats: str | None
+    about: str
+    image: str
+    binary: bool
     names: str | None
     first_train: int | None
     count: int

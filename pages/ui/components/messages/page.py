@@ -59,11 +59,32 @@ class DecodedViewData(Message):
     invitation: str
 
 
+class PinTerm(Message):
+    """A number of nats beside a pin: what it is called, what it means, where more is said."""
+
+    name: str
+    about: str
+    link: str
+
+
 class PinViewData(Message):
-    """Sent to what shows a pin until Python's details are there, which answers nothing."""
+    """Sent to what shows a pin that the browser answers, which answers nothing.
+
+    Attributes:
+        view: the map.
+        heard: how many changes of the map's pins Python has heard of.
+        server: whether Python shows the last pin of those.
+        image: what is to be said of a real image, whatever it is.
+        place: what is to be said of a place, likewise.
+        terms: numbers of nats that an image has.
+    """
 
     view: str
     heard: int
+    server: bool
+    image: str
+    place: str
+    terms: list[PinTerm]
 
 
 class RoomData(Message):
