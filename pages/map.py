@@ -5,7 +5,7 @@ The browser decodes, and shows what was clicked: original, KL and ELBO, and near
 
 import streamlit as st
 
-from pages.ui.map import model_card, placing, side_by_side, views, which_images
+from pages.ui.map import arrivals, model_card, placing, side_by_side, views, which_images
 from pages.ui.map.as_python import pin_as_python
 from pages.ui.shared import links, model_picker, own_things, scatter, share, visitor
 
@@ -47,6 +47,7 @@ with st.container(horizontal=True, vertical_alignment="bottom", key="head"):
 
 model_picker.show_notices(space)
 which_images.show_progress(opened, space)
+arrivals.show_arrivals(space)
 placing.pin_first(space)
 share.python(lambda: pin_as_python(space, next(reversed(visitor.pins(space)), None)))
 views.show(views.MapPage(opened, space, projection, axes, colour, keep, beside))

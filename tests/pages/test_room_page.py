@@ -8,8 +8,9 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from pages.ui.components import room_question
 from pages.ui.room import gathering
-from pages.ui.shared import jobs, permissions
+from pages.ui.shared import images, jobs, permissions
 from pages.ui.shared import room as rooms
 from vae.imports import list_datasets
 
@@ -64,3 +65,67 @@ def test_a_server_for_one_person_says_how_to_present(monkeypatch):
     monkeypatch.setenv(permissions.MODE, permissions.SINGLE_USER)
     at = visit()
     assert "make present" in at.info[0].value and not at.button
+
+
+@pytest.fixture
+def presenter(room, monkeypatch):
+    monkeypatch.setattr(permissions, "may_change", lambda cookies=None: True)
+    return room
+
+
+def test_drawings_appear_on_the_presenters_map_as_they_come(presenter, data, monkeypatch):
+    monkeypatch.setenv("LATENT_DATA", str(data))
+    drawn = images.png(torch.rand(1, 28, 28))
+    at = AppTest.from_file(PAGE.with_name("router.py"), default_timeout=120)
+    at.query_params["model"] = "tiny-plane"
+    at.run()
+    assert not at.exception and not at.session_state.visitor.drawings_seen
+    assert not [b for b in at.button if b.label == "Stop"]
+    at.session_state.visitor.drawings_seen = 0
+    for come in (1, 3):
+        for _ in range(come):
+            presenter.gather(drawn)
+        at.run()
+        seen = at.session_state.visitor
+        titles = [pin.title for pin in seen.pins if pin.kind == "upload"]
+        assert not at.exception and seen.drawings_seen == len(titles) == {1: 1, 3: 4}[come]
+    next(b for b in at.button if b.label == "Stop").click().run()
+    presenter.gather(drawn)
+    at.run()
+    assert at.session_state.visitor.drawings_seen is None
+
+
+def test_what_came_since_is_counted_whatever_was_dropped_or_forgotten(room):
+    for number in range(603):
+        room.gather(str(number).encode())
+    assert room.gathered_since(601) == (603, [b"601", b"602"])
+    assert len(room.gathered_since(0)[1]) == 600
+    room.forget_drawings()
+    assert room.gathered_since(603) == (603, []) and room.gathered_since(0) == (603, [])
+
+
+def _asks():
+    from pages.ui.components.room_question import offer_question
+
+    offer_question("How far?", ["near", "far"], "Ask the room", "ask")
+
+
+def test_a_lessons_question_is_posed_to_the_room_by_the_presenter_alone(room, monkeypatch):
+    for name in ("ask", "end_question"):
+        monkeypatch.setattr(rooms, name, permissions.presenter_only(getattr(room, name)))
+    at = AppTest.from_function(_asks).run()
+    assert not at.exception and not at.button
+    monkeypatch.setattr(permissions, "may_change", lambda cookies=None: True)
+    at.run()
+    at.button[0].click().run()
+    question, counts = room.question()
+    assert (question.text, question.options, counts) == ("How far?", ["near", "far"], [0, 0])
+    assert room.answer(rooms.Answer(question.number, 1, "0" * 16))
+    at.run()
+    assert any("1 answered" in text.value for text in at.markdown)
+    at.button[0].click().run()
+    assert room.question() is None
+
+
+def test_ranges_cover_the_whole():
+    assert room_question.ranges(0, 20) == ["0 – 4", "4 – 8", "8 – 12", "12 – 16", "16 – 20"]

@@ -15,6 +15,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui.components.latent_planes import Panel, live_planes
+from pages.ui.components.room_question import offer_question, ranges
 from pages.ui.learn import layout
 from pages.ui.learn.texts import Lesson, lesson
 from pages.ui.shared import embedding, links, visitor
@@ -117,7 +118,7 @@ def choice(text: Lesson, key: str = "predict", **values: object) -> Question:
             wrap=True,
         )
 
-    return _ask(text, key, widget, values)
+    return _ask(text, key, widget, values, options)
 
 
 def number(
@@ -151,7 +152,7 @@ def number(
             )
         return given if sent else None
 
-    return _ask(text, key, widget, values)
+    return _ask(text, key, widget, values, ranges(low, high))
 
 
 def place(text: Lesson, panel: Panel, start: Sequence[float], key: str = "predict") -> Question:
@@ -183,7 +184,11 @@ def place(text: Lesson, panel: Panel, start: Sequence[float], key: str = "predic
 
 
 def _ask(
-    text: Lesson, key: str, widget: Callable[[], Any], values: Mapping[str, object]
+    text: Lesson,
+    key: str,
+    widget: Callable[[], Any],
+    values: Mapping[str, object],
+    options: Sequence[str] = (),
 ) -> Question:
     """The card of a question: what it asks and how it is answered, or how that went."""
     frame, answers = lesson("frame"), visitor.current().predictions
@@ -197,6 +202,8 @@ def _ask(
         asked = text(f"{key}.ask", **values)
         st.markdown(f":material/psychology_alt: **{frame('predict.title')}** {asked}")
         slot = st.empty()
+        if options:
+            offer_question(asked, options, frame("predict.room"), f"room-{text.name}-{key}")
         if kept is None:
             with slot.container(horizontal=True, vertical_alignment="center"):
                 given = widget()

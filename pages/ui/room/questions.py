@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui.components import address
+from pages.ui.components.room_question import show_answers
 from pages.ui.shared import room
-from pages.ui.shared.foreign_text import plain
 
 __all__ = ["show_questions"]
 
@@ -15,6 +14,7 @@ _FIRST = "Which of these two is closer to the first picture in the latent space?
 
 def show_questions() -> None:
     """Lets the presenter pose a question, and shows what was answered."""
+    st.caption("Each lesson's own question has a button *Ask the room* beside it.")
     with st.form("question", border=False):
         text = st.text_input("Question", placeholder=_FIRST, max_chars=300)
         options = st.text_input(
@@ -26,17 +26,4 @@ def show_questions() -> None:
                 room.ask(text.strip(), given)
             else:
                 st.error("A question needs a text, and two to eight answers with | between.")
-    address.fragment(_show_answers, run_every=1.0)()
-
-
-def _show_answers() -> None:
-    asked = room.ROOM.question()
-    if asked is None:
-        st.caption("Nobody is asked anything now.")
-        return
-    question, counts = asked
-    total = sum(counts)
-    st.markdown(f"**{plain(question.text, longest=300)}** · {total:,} answered")
-    for option, count in zip(question.options, counts, strict=True):
-        st.progress(count / max(total, 1), f"{plain(option)}: {count:,}")
-    st.button("End the question", icon=":material/close:", on_click=room.end_question)
+    show_answers()

@@ -91,6 +91,7 @@ class Room:
         self._question: Question | None = None
         self._votes: dict[str, int] = {}
         self._drawings: deque[bytes] = deque(maxlen=_MOST_DRAWINGS)
+        self._came = 0
         self.version = 0
         self.closed = False
         self._content = b"{}"
@@ -148,16 +149,26 @@ class Room:
         """Takes a drawing, a PNG; False for one that is too large."""
         if len(drawing) > _LARGEST_DRAWING:
             return False
-        self._drawings.append(drawing)
+        with self._lock:
+            self._drawings.append(drawing)
+            self._came += 1
         return True
 
     def gathered(self) -> list[bytes]:
         """The drawings, in the order in which they came."""
-        return list(self._drawings)
+        with self._lock:
+            return list(self._drawings)
+
+    def gathered_since(self, number: int) -> tuple[int, list[bytes]]:
+        """How many drawings have come in all, and those after so many of them."""
+        with self._lock:
+            new = min(max(self._came - number, 0), len(self._drawings))
+            return self._came, list(self._drawings)[len(self._drawings) - new :]
 
     def forget_drawings(self) -> None:
         """Forgets all drawings."""
-        self._drawings.clear()
+        with self._lock:
+            self._drawings.clear()
 
     def _changed(self) -> None:
         self.version += 1

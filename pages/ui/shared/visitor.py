@@ -206,6 +206,8 @@ class Visitor:
         posterior_tries: number of times that q has been reset in that lesson.
         drawings_cleared: number of times that the drawing of a digit has been cleared.
         drawings_sent: number of drawings that were sent to the room.
+        drawings_seen: number of the room's drawings that the presenter's map has shown; None
+            while it does not watch for them.
         predictions: answers to the lessons' questions, by lesson and question.
         address: state of the address.
         paths: state of the page of paths.
@@ -227,6 +229,7 @@ class Visitor:
     posterior_tries: int = 0
     drawings_cleared: int = 0
     drawings_sent: int = 0
+    drawings_seen: int | None = None
     predictions: dict[tuple[str, str], Any] = field(default_factory=dict)
     address: Address = field(default_factory=Address)
     paths: PathsState = field(default_factory=PathsState)
