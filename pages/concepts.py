@@ -19,7 +19,7 @@ from pages.ui.concepts import (
 )
 from pages.ui.concepts.as_python import edit_as_python
 from pages.ui.concepts.edit import Edit, EditResult
-from pages.ui.shared import embedding, formatting, links, model_picker, own_things, share
+from pages.ui.shared import embedding, formatting, links, model_picker, own_things, problems, share
 from pages.ui.shared.foreign_text import plain
 
 VIEWS = {
@@ -54,7 +54,7 @@ with st.container(horizontal=True):
 
 if not active:
     st.info("Choose a concept above, or make one: two pictures are enough.")
-    st.stop()
+    problems.end_page()
 
 
 @address.fragment

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.ui.learn import amortised, as_python, layout, prediction
 from pages.ui.learn.texts import lesson
-from pages.ui.shared import formatting, images, links, model_picker, scatter, share
+from pages.ui.shared import formatting, images, links, model_picker, problems, scatter, share
 from pages.ui.shared.foreign_text import plain
 
 text = lesson("amortised")
@@ -17,7 +17,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     space = model_picker.choose_model(lesson("frame")("model"))
     if not (space.has_nats_by_dimension and space.differentiable) or space.mean.shape[1] < 2:
         st.info(text("needs"))
-        st.stop()
+        problems.end_page()
     steps = st.select_slider(
         text("steps.label"),
         counts,

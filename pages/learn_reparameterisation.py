@@ -10,7 +10,7 @@ from pages.ui.components import address
 from pages.ui.components.noise_pad import noise_pad
 from pages.ui.learn import as_python, layout, prediction, reparameterisation
 from pages.ui.learn.texts import lesson
-from pages.ui.shared import links, model_picker, scatter, share
+from pages.ui.shared import links, model_picker, problems, scatter, share
 
 text = lesson("reparameterisation")
 layout.begin(text)
@@ -19,7 +19,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     space = model_picker.choose_model(lesson("frame")("model"))
     if not (space.has_nats_by_dimension and space.differentiable) or space.mean.shape[1] < 2:
         st.info(text("needs"))
-        st.stop()
+        problems.end_page()
     row = layout.choose_image(space)
     seed = layout.seed()
 model_picker.show_notices(space)

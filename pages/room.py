@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.ui.room.gathering import show_gathered, show_sending
 from pages.ui.room.questions import show_questions
-from pages.ui.shared import permissions, share
+from pages.ui.shared import permissions, problems, share
 
 st.title("Room", anchor=False)
 if permissions.for_one_person():
@@ -16,11 +16,11 @@ if permissions.for_one_person():
         "starts one for a room: everybody explores, and you present.",
         icon=":material/groups:",
     )
-    st.stop()
+    problems.end_page()
 if not permissions.may_change():
     st.subheader("Draw something for the presenter", anchor=False)
     show_sending()
-    st.stop()
+    problems.end_page()
 link = share.room_link()
 left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
 with left:

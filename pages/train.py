@@ -42,10 +42,10 @@ if view == "compare":
         show_comparison(runs)
     except problems.PROBLEMS as problem:
         problems.show(problem)
-    st.stop()
+    problems.end_page()
 if view != "watch" or not runs:
     show_form()
-    st.stop()
+    problems.end_page()
 
 if state.deleted:
     st.toast(message(state.deleted), icon=":material/delete:")

@@ -125,6 +125,12 @@ def state_keys(tree: ast.Module) -> tuple[set[str], set[str]]:
     return state, widgets
 
 
+def test_no_page_ends_so_that_nothing_can_follow_it():
+    pages = [f for f in FILES if f.parts[0] == "pages"]
+    stops = [f for f in pages if "st.stop()" in (ROOT / f).read_text("utf-8")]
+    assert not stops, f"{stops}: problems.end_page() lets what stands around every page follow"
+
+
 def test_a_widget_s_state_is_known_to_the_module_that_makes_it_alone():
     """All else that is kept of a visitor lies in one object, under one key of one module."""
     for file in FILES:

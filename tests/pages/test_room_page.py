@@ -8,6 +8,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from pages.ui.components import room as room_component
 from pages.ui.components import room_question
 from pages.ui.room import gathering
 from pages.ui.shared import images, jobs, permissions
@@ -129,3 +130,14 @@ def test_a_lessons_question_is_posed_to_the_room_by_the_presenter_alone(room, mo
 
 def test_ranges_cover_the_whole():
     assert room_question.ranges(0, 20) == ["0 – 4", "4 – 8", "8 – 12", "12 – 16", "16 – 20"]
+
+
+def test_what_stands_around_every_page_is_there_where_a_page_ends_early(room, monkeypatch):
+    joined = []
+    for page in ("room.py", "learn_amortised.py"):
+        monkeypatch.setattr(room_component, "join_room", lambda pages, page: joined.append(page))
+        at = AppTest.from_file(PAGE.with_name("router.py"), default_timeout=120)
+        at.query_params["answers"] = "none"
+        at.switch_page(page).run()
+        assert not at.exception
+    assert joined == ["room", "learn_amortised"]

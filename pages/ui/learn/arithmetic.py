@@ -14,7 +14,7 @@ from pages.ui.components.plotly_chart import chart
 from pages.ui.components.sliders import Slider, live_sliders
 from pages.ui.learn import prediction
 from pages.ui.learn.texts import lesson, numbers
-from pages.ui.shared import cache, formatting, images, labels, links
+from pages.ui.shared import cache, formatting, images, labels, links, problems
 from pages.ui.shared.classifier import predictions
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -79,7 +79,7 @@ def open_models() -> tuple[LatentSpace, LatentSpace | None]:
             return opened[0], opened[1]
         missing.append(names[0])
     st.info(text("models.none", first=missing[0], second=missing[1]))
-    st.stop()
+    problems.end_page()
 
 
 def choose_concept(space: LatentSpace) -> str:
@@ -90,7 +90,7 @@ def choose_concept(space: LatentSpace) -> str:
     names = [k for k, v in labels.shows(space).items() if 4 <= v[fit].sum() < fit.sum()]
     if not names:
         st.info(text("models.no_labels"))
-        st.stop()
+        problems.end_page()
     return st.selectbox(
         text("concept"),
         names,

@@ -10,7 +10,7 @@ from torch import Tensor
 from pages.ui.components.latent_planes import Field, Gap, Panel, live_planes
 from pages.ui.learn import layout
 from pages.ui.learn.texts import lesson
-from pages.ui.shared import cache, images, links, plot_style
+from pages.ui.shared import cache, images, links, plot_style, problems
 from pages.ui.shared.classifier import confidence, threshold
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.latent_space import LatentSpace
@@ -51,7 +51,7 @@ def open_model(name: str) -> LatentSpace:
         return cache.latent_space(name)
     except (CheckpointError, DatasetError) as problem:
         st.error(f"This page needs the model {name}, which cannot be shown. {message(problem)}")
-        st.stop()
+        problems.end_page()
 
 
 def open_twins(autoencoder: str, variational: str) -> dict[str, LatentSpace]:

@@ -12,7 +12,7 @@ from pages.ui.components.lineup import Histogram, Panel, Plane, lineup
 from pages.ui.components.sliders import Curve, Slider, Track
 from pages.ui.learn import as_python, layout, prediction
 from pages.ui.learn.texts import lesson, numbers
-from pages.ui.shared import cache, images, links, model_picker, scatter, share
+from pages.ui.shared import cache, images, links, model_picker, problems, scatter, share
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.plot_style import TERMS
 from vae.code_distribution import LEVEL
@@ -38,7 +38,7 @@ def open_model() -> LatentSpace:
     if not space.judges_likelihood:
         st.info(text("missing"))
         st.code(f"python -m vae fit-codes {shlex.quote(space.name)}", language="bash")
-        st.stop()
+        problems.end_page()
     return space
 
 

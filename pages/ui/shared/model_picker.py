@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui.shared import links, visitor
+from pages.ui.shared import links, problems, visitor
 from pages.ui.shared.cache import latent_space
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -31,7 +31,7 @@ def choose_model(label: str = "Model", *, first: str | None = None) -> LatentSpa
         st.error(
             "There are no models yet. Train one on the Train page, or with python -m vae train."
         )
-        st.stop()
+        problems.end_page()
     known = visitor.current()
     if known.address.query is None:  # a page by itself, as in tests
         links.arrive(known.address.page, back=False)
@@ -57,7 +57,7 @@ def choose_model(label: str = "Model", *, first: str | None = None) -> LatentSpa
         return latent_space(name)
     except (CheckpointError, DatasetError) as problem:
         st.error(f"This model cannot be shown. {message(problem)}")
-        st.stop()
+        problems.end_page()
 
 
 def show_notices(space: LatentSpace) -> None:

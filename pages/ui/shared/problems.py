@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from typing import NoReturn
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import StopException
 
 from pages.ui.shared.foreign_text import message
 from pages.ui.shared.permissions import NotAllowedError
@@ -12,7 +14,7 @@ from vae import CheckpointError, DatasetError
 from vae.files import explain_refusal
 from vae.runs.folder import RunError
 
-__all__ = ["PROBLEMS", "show"]
+__all__ = ["PROBLEMS", "end_page", "show"]
 
 PROBLEMS = (CheckpointError, DatasetError, RunError, NotAllowedError, OSError)
 """Files that were damaged or deleted meanwhile, a network of one's own that gave up, a message
@@ -28,3 +30,11 @@ def show(problem: Exception) -> None:
         st.error(message(explain_refusal(problem)))
     else:
         st.error(message(problem))
+
+
+def end_page() -> NoReturn:
+    """Ends a page that has said all it can; what stands around every page follows it.
+
+    After `st.stop` nothing could: Streamlit then ends the run at the next element.
+    """
+    raise StopException
