@@ -37,7 +37,7 @@ def offer_question(words: str, options: Sequence[str], label: str, key: str) -> 
             args=(words[:300], [option[:100] for option in options]),
         )
     else:
-        show_answers()
+        show_answers(named=False)
 
 
 def ranges(low: float, high: float) -> list[str]:
@@ -54,19 +54,24 @@ def ranges(low: float, high: float) -> list[str]:
     return [f"{a:.3g} – {b:.3g}" for a, b in itertools.pairwise(ends)]
 
 
-def show_answers() -> None:
-    """Shows the room's question and its answers, every second anew, and lets it be ended."""
-    address.fragment(_show, run_every=1.0, writes=False)()
+def show_answers(named: bool = True) -> None:
+    """Shows the answers to the room's question, every second anew, and lets it be ended.
+
+    Args:
+        named: whether the question's words are shown, too.
+    """
+    address.fragment(_show, run_every=1.0, writes=False)(named)
 
 
-def _show() -> None:
+def _show(named: bool) -> None:
     asked = room.ROOM.question()
     if asked is None:
         st.caption("Nobody is asked anything now.")
         return
     question, counts = asked
     total = sum(counts)
-    st.markdown(f"**{plain(question.text, longest=300)}** · {total:,} answered")
+    words = f"**{plain(question.text, longest=300)}** · " if named else ""
+    st.markdown(f"{words}{total:,} answered")
     for option, count in zip(question.options, counts, strict=True):
         st.progress(count / max(total, 1), f"{plain(option)}: {count:,}")
     st.button("End the question", icon=":material/close:", on_click=room.end_question)
