@@ -30,10 +30,10 @@ def test_the_simulation_has_a_gpus_rules():
         assert (there + 1).cpu().tolist() == [2, 2, 2]
 
 
-@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-def test_trains_on_a_simulated_device(tmp_path, model):
+@pytest.mark.parametrize("name", ["dense", "convolutions", "autoencoder"])  # gaussian: below
+def test_trains_on_a_simulated_device(tmp_path, name):
     with simulated_device():
-        rows = run(tmp_path, DEVICE, config(model))
+        rows = run(tmp_path, DEVICE, config(MODELS[name]))
     check(tmp_path, rows)
 
 
@@ -41,7 +41,7 @@ def test_a_resumed_run_ends_the_same_on_a_device(tmp_path):
     asked = config(MODELS["gaussian"])
     stop = replace(OPTIONS, control=lambda step: Control("stop" if step == 5 else "run"))
     with simulated_device():
-        run(tmp_path / "whole", DEVICE, asked)
+        check(tmp_path / "whole", run(tmp_path / "whole", DEVICE, asked))
         half = tmp_path / "half"
         assert process.run(half, asked, device=DEVICE, options=stop).state == "stopped"
         run(half, DEVICE, None, resume=True)
