@@ -1,19 +1,22 @@
 """How soon the picture follows the pointer on the map, against Streamlit's own way.
 
-python benchmarks/latency.py [--json] [MODEL ...]
+python benchmarks/latency.py [--site] [--json] [MODEL ...]
 
 Starts the app as a visitor would, opens it in a headless Chromium and moves the mouse over the
 map for five seconds. A move counts from the time stamp of its pointer event to the return of
 `putImageData` on the visible canvas; the wait for the next display frame is told apart. Then a
 film strip of ten pictures follows the pointer, and then one picture through the model's learned
 distribution, half-way from noise, if it has one. The stock way is `stock_app.py`: 5,000 points in
-`st.plotly_chart(on_select="rerun")`, from the click to the new image.
+`st.plotly_chart(on_select="rerun")`, from the click to the new image. With
+`--site` the same map is written as files, too, and measured from a plain file server.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
+import http.server
 import json
 import math
 import os
@@ -23,6 +26,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -236,6 +240,33 @@ def through_the_flow(browser: Browser, url: str, model: str) -> dict[str, float]
     return found
 
 
+class Files(http.server.SimpleHTTPRequestHandler):
+    """A plain file server that says nothing."""
+
+    def log_message(self, *_: object) -> None:
+        """Writes no log."""
+
+
+def as_files(browser: Browser, model: str, folder: Path) -> dict[str, float]:
+    """Measures the map as `make site` writes it."""
+    command = [sys.executable, "-m", "pages.ui.site", str(folder), "--model", model]
+    subprocess.run(command, cwd=HERE.parent, check=True, capture_output=True)
+    handler = functools.partial(Files, directory=folder)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(f"http://127.0.0.1:{server.server_port}/")
+    page.wait_for_selector('.latent-map[data-ready][data-exact="true"]', timeout=120_000)
+    wander(page, 2)
+    page.evaluate(WATCH)
+    wander(page, SECONDS)
+    moves = page.evaluate("log.moves")
+    page.close()
+    server.shutdown()
+    server.server_close()
+    return percentiles(moves)
+
+
 def percentiles(times: list[float]) -> dict[str, float]:
     """The median and the 95th percentile, in milliseconds."""
     times = sorted(times)
@@ -271,6 +302,7 @@ def main() -> None:
     """Measures each model and prints a table; with `--json`, one object on the last line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="*", default=["digits", "faces"])
+    parser.add_argument("--site", action="store_true", help="the map as files, too")
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
     options = parser.parse_args()
     chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
@@ -282,6 +314,9 @@ def main() -> None:
         with streamlit(HERE.parent / "app.py", folder=HERE.parent) as url:
             for model in options.models:
                 results[model] = ours(browser, url, model)
+                if options.site:
+                    files = Path(elsewhere) / f"{model}-site"
+                    results[model]["site_move_to_paint_ms"] = as_files(browser, model, files)
         for model in options.models:
             # From a folder of its own, so that this repository's settings do not help it.
             with streamlit(HERE / "stock_app.py", model, folder=Path(elsewhere)) as url:
@@ -298,6 +333,7 @@ def main() -> None:
         "… through the learned distribution, 95th": lambda r: (
             r["learned_move_to_paint_ms"]["p95"] if r["learned_move_to_paint_ms"] else "–"
         ),
+        "… as files, 95th": lambda r: r.get("site_move_to_paint_ms", {}).get("p95", "–"),
         "wait for the next frame, median ms": lambda r: r["presentation_ms"],
         "pictures a second": lambda r: r["pictures_per_second"],
         "frames a second": lambda r: r["page_fps"],

@@ -20,7 +20,8 @@ with left, st.container(border=True):
     question = prediction.number(text, 0.0, float(dimensions), 1.0, dimensions=dimensions)
     if question.looked:
         question.tell_number(active, 1, str(active))
-        layout.did(text)
+        if question.given is not None:
+            layout.did(text)
         conclusion.show_results_of_the_kl(deep)
 with right, st.container(border=True):
     conclusion.show_what_is_no_result(deep, twins)

@@ -185,45 +185,88 @@ def test_the_app_is_found_below_a_path_that_a_proxy_takes_away(tmp_path, app, pa
         assert [url for url in lost if url.startswith("http")] == []
 
 
-@needs_nginx
-@pytest.mark.soak
-def test_the_app_answers_below_a_path(tmp_path, data, browser):
-    port, listen = free_port(), free_port()
-    own = {
-        "LATENT_DATA": str(data),
-        "LATENT_HOSTS": "localhost",
-        "STREAMLIT_SERVER_BASE_URL_PATH": "explorer",
-    }
+@contextmanager
+def served(data: Path, **settings: str):
+    """The app in a process of its own; gives its port and the process."""
+    port = free_port()
+    own = {"LATENT_DATA": str(data), "LATENT_HOSTS": "localhost", **settings}
     server = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port)],
         cwd=ROOT, env=os.environ | own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    text = (DEPLOY / "nginx-prefix.conf").read_text().replace("8501", str(port))
-    upgrade = "map $http_upgrade $connection_upgrade { default upgrade; '' close; }"
-    block = f"{upgrade} server {{ listen 127.0.0.1:{listen}; {text} }}"
+    base = settings.get("STREAMLIT_SERVER_BASE_URL_PATH", "")
+    health = f"http://localhost:{port}/{base}/_stcore/health".replace("//_", "/_")
     try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(health, timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield port, server
+    finally:
+        server.kill()
+        server.wait(20)
+
+
+@needs_nginx
+@pytest.mark.soak
+def test_the_app_answers_below_a_path(tmp_path, data, browser):
+    listen = free_port()
+    upgrade = "map $http_upgrade $connection_upgrade { default upgrade; '' close; }"
+    with served(data, STREAMLIT_SERVER_BASE_URL_PATH="explorer") as (port, _):
+        text = (DEPLOY / "nginx-prefix.conf").read_text().replace("8501", str(port))
+        block = f"{upgrade} server {{ listen 127.0.0.1:{listen}; {text} }}"
         with proxy(tmp_path, block):
-            for _ in range(600):
-                try:
-                    health = f"http://localhost:{listen}/explorer/_stcore/health"
-                    urllib.request.urlopen(health, timeout=1).close()
-                    break
-                except OSError:
-                    time.sleep(0.1)
             page = browser.new_page()
             page.goto(f"http://localhost:{listen}/explorer?model=tiny-plane")
             page.wait_for_selector(".latent-map[data-ready]", timeout=120_000)
             page.close()
-    finally:
-        server.terminate()
-        server.wait(20)
+
+
+@needs_nginx
+@pytest.mark.soak
+def test_two_replicas_share_what_visitors_make_and_one_goes_on_alone(tmp_path, data, browser):
+    token, plain, secure = "of-the-presenter-alone", free_port(), free_port()
+    with (
+        served(data, LATENT_TOKEN=token) as (one, first),
+        served(data, LATENT_TOKEN=token) as (two, second),
+        proxy(
+            tmp_path,
+            own_name(tmp_path, plain, secure, [one, two]).replace(
+                "$body_bytes_sent'", "$upstream_addr'"
+            ),
+        ),
+    ):
+        context = browser.new_context(ignore_https_errors=True)
+        page = context.new_page()
+        page.set_default_timeout(120_000)
+        group = ".".join(map(str, range(600)))  # longer than an address
+        page.goto(f"http://localhost:{one}/?model=digits&token={token}&group-a={group}")
+        page.wait_for_url(re.compile("group-a=(~|%7E)[0-9a-f]{16}$"))
+        kept = page.url.partition("?")[2]
+        page.goto(f"http://localhost:{two}/?{kept}")  # the token counts there, too
+        page.get_by_text("Group A: 600 images").first.wait_for()
+        page.goto(f"https://localhost:{secure}/?model=tiny-plane")
+        page.wait_for_selector(".latent-map[data-ready]")
+        last = (tmp_path / "explorer.log").read_text().split()[-1]
+        theirs = {f"127.0.0.1:{one}": first, f"127.0.0.1:{two}": second}[last]
+        theirs.kill()  # the one that this visitor's session lives in
+        page.reload()
+        page.wait_for_selector(".latent-map[data-ready]")
+        page.goto(f"https://localhost:{secure}/learn_plane")
+        page.wait_for_selector(".plane-vae[data-steps]")
+        context.close()
 
 
 @always(
     "place",
-    ["", "interpolate", "concepts", "train", "library", "learn_elbo", "learn_codes", "glossary"],
-    ["library"],
-)
+    [
+        "?model=tiny-plane&embed=true", "", "interpolate", "concepts", "train", "library",
+        "learn_elbo", "learn_plane", "learn_codes", "glossary", "teachers",
+    ],
+    ["?model=tiny-plane&embed=true"],
+)  # fmt: skip
 def test_with_the_network_cut_pages_open(page, app, place):
     """Nothing but the app itself is asked for anything."""
     strangers = []
@@ -237,7 +280,7 @@ def test_with_the_network_cut_pages_open(page, app, place):
 
     page.context.route("**/*", gate)
     page.goto(f"{app}/{place}")
-    page.locator("h1").wait_for()
+    page.locator(".latent-map[data-ready]" if "embed" in place else "h1").wait_for()
     page.locator("[data-testid='stStatusWidget']").wait_for(state="detached")
     assert not strangers
 

@@ -50,7 +50,7 @@ def open_model(name: str) -> LatentSpace:
     try:
         return cache.latent_space(name)
     except (CheckpointError, DatasetError) as problem:
-        st.error(f"This page needs the model {name}, which cannot be shown. {message(problem)}")
+        st.error(f"{lesson('autoencoder')('missing', name=name)} {message(problem)}")
         problems.end_page()
 
 

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from streamlit.logger import set_log_level
+
 from pages.ui.site.snapshot import SiteError
 from pages.ui.site.views import VIEWS
 from pages.ui.site.writing import write_site
@@ -26,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="what else the page's address says, for example 'projection=tsne&colour=class'",
     )
     options = parser.parse_args(arguments)
+    set_log_level("ERROR")  # it warns of what it lacks where it serves nobody
     try:
         size = write_site(options.folder, options.view, options.model, options.link)
     except SiteError as error:

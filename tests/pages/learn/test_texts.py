@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 NAMES = [step.name for step in contents.STEPS]
 FILES = ["frame", "teachers", *NAMES]
 PLACEHOLDER = re.compile(r"(?<![A-Za-z0-9}\\^_]){([a-z][a-z0-9_]*)}")
+SENTENCE = re.compile(r"\b[A-Za-z]{2,} [a-z]+ [a-z]+\b")
 EVERY = {  # by layout.py and prediction.py
     *("title", "about", "intro", "try", "formula.latex", "formula.legend"),
     *("predict.ask", "predict.because"),
@@ -239,6 +240,26 @@ def test_with_another_language_no_english_text_is_left(file, answers, other_lang
             rest = re.sub(rf"⟦[^⟧]*⟧|{icons}|\{{[a-z]+\}}|\\[a-z]+", "", text)
             left |= set(re.findall(r"\b[^\W\d_]{3,}\b", rest))  # no letters of a checksum
     assert left <= DATA
+
+
+def test_no_sentence_of_a_lesson_stands_in_its_code():
+    """As a message that appears only when something is missing, which no visit above shows."""
+    pages = ROOT / "pages"
+    files = [*pages.glob("learn_*.py"), pages / "teachers.py", *(pages / "ui/learn").glob("*.py")]
+    left = []
+    for file in files:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        documents = {
+            node.body[0].value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
+            and isinstance(node.body[0], ast.Expr)
+        }
+        for node in ast.walk(tree):
+            written = isinstance(node, ast.Constant) and isinstance(node.value, str)
+            if written and node not in documents and SENTENCE.search(node.value):
+                left.append((file.name, node.lineno, node.value))
+    assert [found for found in left if found[0] != "as_python.py"] == []  # which writes programs
 
 
 def placeholders(text: str | tuple[str, ...]) -> set[str]:
