@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -101,6 +102,7 @@ def test_a_map_needs_no_server(show):
         "Reconstruction",
     ]
     assert page.locator(".pin-near figure").count() == 6
+    assert re.search(r"KL [\d.]+ and ELBO −[\d,.]+ nats\.$", page.locator(".pin p").inner_text())
     pin = page.evaluate(PIN)
     with torch.no_grad():
         expected = load_checkpoint("tiny-plane").decoder(torch.tensor([pin["z"]])).mean[0, 0]

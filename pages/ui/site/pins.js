@@ -35,10 +35,12 @@ export class PinPanel {
     const said = near.length
       ? `${code}The nearest other code is at a distance of ${near[0].distance.toFixed(2)}${zone}.`
       : code
+    const { KL, ELBO } = map.answer.known(row) // written with the page, where the model has them
+    const nats = KL === undefined ? "" : ` KL ${KL} and ELBO ${ELBO} nats.`
     this.root.replaceChildren(
       element("h2", { text: `Pin ${label} · ${real ? map.names.of(row) : "a place"}` }),
       element("div", { className: "pin-pictures" }, ...pictures),
-      element("p", { text: said }),
+      element("p", { text: `${said.trim()}${nats}` }),
       element("h3", { text: "Nearest real images, in latent space" }),
       element("div", { className: "pin-near" }, ...others))
     this.root.dataset.pin = label

@@ -35,7 +35,7 @@ VIEWS = {
         "Move the pointer: every place is decoded in this browser. Click to pin one.",
         (
             "Another plane or other colours.",
-            "KL, ELBO and log p(x) of a pinned image, and its original in full size.",
+            "KL and ELBO of a place, log p(x), and the original of an image in full size.",
             "Pictures of your own on the map, and groups that become concept vectors.",
         ),
     ),

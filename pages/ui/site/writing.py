@@ -27,6 +27,7 @@ MARK = "view.json"  # a folder with this file is one of ours, and may be written
 _HERE = Path(__file__).parent
 _DECODER = _HERE.parent / "decoder"
 _LIVE = "/live/"
+_PER_PIN = ("about", "image")  # answered by the app alone, for one pin at a time
 
 
 def write_site(folder: Path, view: str, model: str, link: str = "") -> int:
@@ -97,7 +98,9 @@ class _Files:
         if atlas and not atlas["whole"]:  # the app cuts sheets as they are asked for
             atlas |= {"url": atlas["url"].replace("tiles.jpg", "atlas.jpg"), "whole": True}
         for key, value in data.items():
-            if isinstance(value, str) and value.startswith(_LIVE):
+            if key in _PER_PIN:
+                data[key] = ""
+            elif isinstance(value, str) and value.startswith(_LIVE):
                 data[key] = self._place(value)
             elif isinstance(value, dict) and str(value.get("url", "")).startswith(_LIVE):
                 value["url"] = self._place(value["url"])

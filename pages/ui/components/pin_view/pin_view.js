@@ -30,7 +30,8 @@ export class PinView {
     this.shown = asked
     const open = this.root.querySelector("details")?.open
     this.root.replaceChildren(
-      element("h4", {}, element("span", { className: real ? "real" : "", text: tag }), ` ${title}`),
+      element("h4", {}, element("span", { className: real ? "real" : "", text: tag }),
+        ` ${title}`),
       element("div", { className: "pictures" }, ...pictures.map((shown) => this.figure(shown))),
       element("p", { text: `${words} ${real ? image : place}`.trim() }),
       ...(real && terms.length ? [
