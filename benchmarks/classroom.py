@@ -4,11 +4,17 @@ python benchmarks/classroom.py [--visitors 200] [--seconds 120] [--browsers 1] [
 
 Visitors are sessions that speak Streamlit's own protocol over WebSockets; beside them a few real
 browsers click on the map. A pin counts from its message to the end of the run that it starts; in a
-browser, from the release of the button to the painted reconstruction and neighbours. The same
-load is put on `empty_app.py`, which shows what Streamlit itself takes on this machine; clients
-share the processors with the server, so that `server_ms_per_pin`, the processor time that all its
-work takes by the number of pins, tells more on a machine that others use. A training run goes on
-beside, at the lowest priority.
+browser, from the release of the button to the painted reconstruction and neighbours. As a browser
+does, a session tells Python of each pin at once, fetches the original of the image, and asks for
+what only the server can say of it where nothing else is pinned within 0.7 seconds. The same
+load is put on `empty_app.py`, which shows what Streamlit itself takes on this machine. A training
+run goes on beside, at the lowest priority.
+
+Clients share the processors with the server (`client_cores` says how much of them), and others may
+use the machine. What does not depend on that is the server's own processor time: before the
+class comes, one visitor after another opens the map (`server_ms_per_visit`), and one pins images
+that nobody has pinned before (`server_ms_per_pin`, all requests included);
+`server_cores` is what the class then takes.
 """
 
 from __future__ import annotations
@@ -34,6 +40,7 @@ from typing import Any
 
 from results import write_section
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.BidiComponent_pb2 import BidiComponent
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -41,6 +48,8 @@ from websockets.exceptions import ConnectionClosed
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 PAGES = ("interpolate", "concepts", "learn_elbo")  # that a visitor goes to between maps
+STAYED = 0.7  # seconds after which a browser asks for more of a pin
+ALONE = 20  # visits one after another, and twice as many pins
 OPENING = 180.0  # seconds that a first visit may take
 CLICKS = 30
 TOKEN = "the-token-of-a-benchmark"
@@ -73,6 +82,7 @@ class Session:
     component: str = ""
     fragment: str = ""
     pins: int = 0
+    about: dict[str, str] = field(default_factory=dict)  # addresses of what a pin needs
 
     async def run(self, page: str, query: str = "") -> None:
         """Opens a page and waits until it is complete."""
@@ -114,12 +124,58 @@ class Session:
             )
             if is_map:
                 self.component = element.bidi_component.id
+                if not self.about and "latent_map" in element.bidi_component.component_name:
+                    self.about = _addresses(element.bidi_component)
                 self.fragment = message.delta.fragment_id
+
+
+def _addresses(component: BidiComponent) -> dict[str, str]:
+    """Where the map fetches what it shows of a pin."""
+    (data,) = json.loads(component.json or component.mixed.json)
+    return {name: data["base"] + data[name] for name in ("image", "about")}
+
+
+class Fetcher:
+    """Fetches over one connection that stays open, as a browser does."""
+
+    def __init__(self, address: str) -> None:
+        self._place = address.removeprefix("http://")
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def get(self, path: str) -> bytes:
+        """What is answered, which must not be an error."""
+        if self._streams is not None and self._streams[0].at_eof():  # the server lets go of it
+            self.close()
+            self._streams = None
+        if self._streams is None:
+            host, _, port = self._place.partition(":")
+            self._streams = await asyncio.open_connection(host, int(port))
+        reader, writer = self._streams
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {self._place}\r\n\r\n".encode())
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.partition("content-length: ")[2].split("\r\n")[0])
+        content = await reader.readexactly(length)
+        if " 200 " not in head.partition("\r\n")[0]:
+            raise ConnectionError(f"{path}: {head.partition(chr(13))[0]}")
+        return content
+
+    def close(self) -> None:
+        """Ends the connection."""
+        if self._streams is not None:
+            self._streams[1].close()
+
+
+async def look(session: Session, fetcher: Fetcher, row: int, who: object, stay: float) -> None:
+    """What a browser fetches of a pin that it shows."""
+    await fetcher.get(f"{session.about['image']}?row={row}")
+    await asyncio.sleep(stay)
+    await fetcher.get(f"{session.about['about']}?row={row}&who={who}")
 
 
 async def visit(address: str, seen: Seen, options: argparse.Namespace, start: float) -> None:
     """One visitor from coming to leaving."""
-    chance = random.Random(start)
+    chance, fetcher = random.Random(start), Fetcher(address)
+    looking: asyncio.Task[None] | None = None
     await asyncio.sleep(start)
     stream = address.replace("http", "ws", 1) + "/_stcore/stream"
     begun = time.monotonic()
@@ -145,11 +201,20 @@ async def visit(address: str, seen: Seen, options: argparse.Namespace, start: fl
                 sent = time.monotonic()
                 if sent >= end:
                     break
-                await session.pin(chance.randrange(500))
+                row = chance.randrange(500)
+                await session.pin(row)
                 seen.pins.append(time.monotonic() - sent)
+                if session.about and (looking is None or looking.done()):
+                    if looking is not None:
+                        looking.result()
+                    looking = asyncio.create_task(look(session, fetcher, row, start, STAYED))
                 next_pin = max(next_pin + options.every, time.monotonic())
-    except (ConnectionClosed, OSError, TimeoutError):
+    except (ConnectionClosed, OSError, TimeoutError, asyncio.IncompleteReadError):
         seen.lost += 1
+    finally:
+        if looking is not None:
+            looking.cancel()
+        fetcher.close()
 
 
 async def visit_all(address: str, options: argparse.Namespace) -> Seen:
@@ -317,12 +382,47 @@ def training(data: Path) -> Iterator[None]:
         process.wait()
 
 
+def rests(process: int) -> None:
+    """Waits until a server has nothing to do, such as warming up."""
+    used = -1.0
+    while (now := processor(process)) - used > 0.05:
+        used = now
+        time.sleep(2.0)
+
+
+async def costs(address: str, process: int) -> dict[str, float]:
+    """Processor time of the server in milliseconds: of a first visit, and of a pin."""
+    stream, seen = address.replace("http", "ws", 1) + "/_stcore/stream", Seen()
+    fetcher, used = Fetcher(address), processor(process)
+    for _ in range(ALONE):
+        async with connect(stream, subprotocols=["streamlit"], max_size=None) as connection:
+            session = Session(connection, seen)
+            await session.run("", "model=faces")
+    opened = processor(process)
+    async with connect(stream, subprotocols=["streamlit"], max_size=None) as connection:
+        session = Session(connection, seen)
+        await session.run("", "model=faces")
+        before = processor(process)
+        for row in range(2 * ALONE):
+            await session.pin(500 + row)
+            await look(session, fetcher, 500 + row, "alone", 0.0)
+        pinned = processor(process)
+    fetcher.close()
+    return {
+        "server_ms_per_visit": round(1000 * (opened - used) / ALONE, 1),
+        "server_ms_per_pin": round(1000 * (pinned - before) / (2 * ALONE), 1),
+    }
+
+
 async def measure(address: str, process: int, options: argparse.Namespace) -> dict[str, Any]:
     """The app's figures."""
     first = Seen()
     alone = argparse.Namespace(**vars(options) | {"visitors": 1, "seconds": 3.0, "every": 1.0})
     await visit(address, first, alone, 0.0)  # models are opened before the class comes
-    before, used = memory(process), processor(process)
+    await asyncio.to_thread(rests, process)
+    alone = await costs(address, process)
+    before, used, own = memory(process), processor(process), time.process_time()
+    begun = time.monotonic()
     peak = asyncio.create_task(_peak(process, options.seconds))
     crowd = asyncio.create_task(visit_all(address, options))
     clicks: list[float] = []
@@ -332,6 +432,7 @@ async def measure(address: str, process: int, options: argparse.Namespace) -> di
         clicks = await asyncio.to_thread(click_in_browsers, address, options.browsers, rest)
     led = await follow(address, options.visitors, min(10.0, options.seconds / 4))
     seen = await crowd
+    took = time.monotonic() - begun
     return {
         "visitors": options.visitors,
         "seconds": options.seconds,
@@ -340,7 +441,9 @@ async def measure(address: str, process: int, options: argparse.Namespace) -> di
         "pins": len(seen.pins),
         "pin_p50_ms": round(1000 * statistics.median(seen.pins), 1) if seen.pins else None,
         "pin_p95_ms": p95(seen.pins),
-        "server_ms_per_pin": round(1000 * (processor(process) - used) / max(len(seen.pins), 1)),
+        **alone,
+        "server_cores": round((processor(process) - used) / took, 2),
+        "client_cores": round((time.process_time() - own) / took, 2),
         "pin_browser_p95_ms": p95(clicks),
         "follow_p95_ms": p95(led),
         "open_p95_ms": p95(seen.opens),

@@ -17,6 +17,7 @@ from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
 from pages.ui.shared.samples import metric_of
+from pages.ui.shared.waiting_line import ESTIMATES
 from vae.latent import evenly
 from vae.likely_codes import LEVEL, blend
 from vae.realism import MAPS, choose_map
@@ -189,6 +190,7 @@ def pin_clicked(space: LatentSpace, clicked: MapPinned) -> None:
     """
     if clicked["model"] != space.name:
         return
+    ESTIMATES.disturb()
     if clicked["kind"] == "real":
         if 0 <= clicked["row"] < len(space):
             visitor.add_pin(replace(real_pin(space, clicked["row"]), clicked=True))
