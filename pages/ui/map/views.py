@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,9 @@ from pages.ui.shared.pins import Pin
 __all__ = ["MapPage", "show"]
 
 _VIEW = "map"
+_REST = 1.0  # seconds
+_MODELS = 64
+_looked: dict[tuple[str, str], float] = {}  # by name and stamp of a model: when, of all visitors
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def show(page: MapPage) -> None:
 @address.fragment
 def _one(page: MapPage, before: Hashable) -> None:
     """The map alone: a click runs nothing else, for the browser shows what was clicked."""
-    model_picker.rerun_if_changed(page.opened)
+    _look_at_files(page.opened)
     if _around(page.space) != before:
         st.rerun()
     _first_map(page)
@@ -89,6 +93,17 @@ def _two(page: MapPage) -> None:
     with right:
         pins = page.pins
         side_by_side.show_details(page.beside, page.space, pins[-1] if pins else None)
+
+
+def _look_at_files(space: LatentSpace) -> None:
+    """Draws the page anew if the model changed; one look stands for all clicks of a second."""
+    now, key = time.monotonic(), (space.name, space.stamp)
+    if now < _looked.get(key, 0.0) + _REST:
+        return
+    if len(_looked) > _MODELS:
+        _looked.clear()
+    _looked[key] = now
+    model_picker.rerun_if_changed(space)
 
 
 def _around(space: LatentSpace) -> Hashable:

@@ -413,6 +413,18 @@ def test_the_sheet_is_decoded_behind_the_points(visit):
         return data.some((value, i) => i % 4 === 3 && value > 0)
     }"""
     page.wait_for_function(painted)
+    page.evaluate(
+        """() => {
+            const { layers } = latentMaps.get("map")
+            const draw = layers.drawSheet.bind(layers)
+            window.drawn = 0
+            layers.drawSheet = () => { window.drawn++; return draw() }
+        }"""
+    )
+    page.mouse.click(*code_position(page, 12))
+    page.wait_for_function("() => latentMaps.get('map').pins.value.at(-1)?.label === '1'")
+    page.wait_for_function("async () => { await latentMaps.get('map').work; return true }")
+    assert page.evaluate("drawn") == 0, "a pin changes nothing that is decoded there"
     page.get_by_text("Decoded sheet").click()
     page.wait_for_function(f"() => !({painted})()")
 

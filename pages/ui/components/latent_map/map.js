@@ -79,7 +79,10 @@ export class LatentMap {
     const own = !this.decoder?.reason
     this.layers.openSheet(data.whole_space && own)
     this.tour.open()
-    const sheet = this.layers.shown.sheet && this.layers.drawSheet()
+    const from = this.sheetFrom
+    this.sheetFrom = this.whatIsDecoded()
+    const same = from === this.sheetFrom // a pin alone changes nothing of it
+    const sheet = this.layers.shown.sheet && !same && this.layers.drawSheet()
     if (own) Promise.resolve(sheet).then(() => this.tour.travel()) // which would hold the sheet up
   }
 
@@ -173,6 +176,13 @@ export class LatentMap {
     this.plot.on("plotly_legendclick", ({ curveNumber }) => this.legend.click(curveNumber))
     this.plot.on("plotly_legenddoubleclick", () => false)
     this.plot.on("plotly_selected", (event) => this.controls.lassoed(event))
+  }
+
+  // All that the pictures of the sheet depend on, but the view.
+  whatIsDecoded() {
+    const { family, keep, lattice, noise, codes } = this.data
+    const pinned = keep === "pinned" ? this.pins.value.at(-1)?.z : null
+    return JSON.stringify([codes.url, family, keep, lattice?.url, noise?.url, pinned])
   }
 
   setFamily() {
