@@ -10,7 +10,8 @@ from pages.ui.library.drawing import show_drawing
 from pages.ui.library.importing import show_import
 from pages.ui.library.models import show_models
 from pages.ui.library.runs import show_runs
-from pages.ui.shared import links, share, visitor
+from pages.ui.library.sizes import show_room
+from pages.ui.shared import links, permissions, share, visitor
 from pages.ui.shared.foreign_text import message
 
 SHELVES = {
@@ -35,6 +36,8 @@ with st.container(horizontal=True, vertical_alignment="center"):
 if state.message and shelf != "import":
     st.toast(message(state.message))
     state.message = None
+if shelf in ("datasets", "models", "runs") and permissions.may_change():
+    show_room()
 if shelf == "import":
     show_import()
 elif shelf == "models":

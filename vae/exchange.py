@@ -19,6 +19,7 @@ from .imported_models.networks import try_network
 from .imports import export_dataset, find_dataset, import_source
 from .in_progress import in_progress, remove_leftovers
 from .locations import FILES, NAME, data_folder, list_checkpoints
+from .quota import check_quota
 from .schema import decode
 
 __all__ = ["ImportedModel", "export_model", "import_model", "new_checkpoint"]
@@ -135,6 +136,7 @@ def new_checkpoint(name: str) -> Iterator[tuple[Path, Path]]:
     place = data_folder() / "checkpoints"
     unfinished = place / f".{name}.{uuid.uuid4().hex}.importing"
     with refusals_as(CheckpointError), contextlib.ExitStack() as held:
+        check_quota()
         place.mkdir(parents=True, exist_ok=True)
         remove_leftovers()
         folder = held.enter_context(in_progress(unfinished))

@@ -18,6 +18,7 @@ from typing import BinaryIO
 __all__ = [
     "DAMAGED_ARCHIVE",
     "OutputError",
+    "QuotaError",
     "check_output_file",
     "check_output_folder",
     "explain_refusal",
@@ -45,6 +46,10 @@ class OutputError(ValueError):
     """A path that must not be written to; the message says what is there and what to do."""
 
 
+class QuotaError(OSError):
+    """More would be kept than whoever runs the app allows; the message says so."""
+
+
 def is_full(error: BaseException) -> bool:
     """Whether an error says that a disk is full, a quota used up, or a file too large."""
     full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -53,6 +58,8 @@ def is_full(error: BaseException) -> bool:
 
 def explain_refusal(error: OSError) -> str:
     """A sentence on what the operating system refused, and on what to do."""
+    if isinstance(error, QuotaError):
+        return str(error)
     if is_full(error):
         return "The disk is full. Free some space, then try again."
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):

@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import itertools
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -206,7 +207,7 @@ def _import(
     plan, notices = plan_images(source, options, step)
     expected, _ = split_rows(source.names, source.splits)
     order = sorted(range(len(source.names)), key=lambda i: (SPLITS.index(expected[i]), i))
-    with unfinished(name) as (folder, keep):
+    with unfinished(name, len(order) * math.prod(plan.shape)) as (folder, keep):
         pixels = PixelFile(folder / "pixels.npy", plan.shape)
         try:
             reading = read_pictures(

@@ -17,6 +17,7 @@ from filelock import FileLock
 from ..checkpoint import write_tensors
 from ..files import write_file
 from ..in_progress import in_progress, remove_leftovers
+from ..quota import check_quota
 from .source import Column
 from .store import FORMAT, datasets_folder, list_versions
 
@@ -65,12 +66,20 @@ def write_rows(
 
 
 @contextmanager
-def unfinished(name: str) -> Iterator[tuple[Path, Any]]:
+def unfinished(name: str, size: int = 0) -> Iterator[tuple[Path, Any]]:
     """A new folder beside the imports, and a function that makes it the next version.
 
     The folder is removed at the end unless it was kept; if the process is killed, the next import
     removes it.
+
+    Args:
+        name: name of the import.
+        size: bytes that it will have, as far as that is known.
+
+    Raises:
+        QuotaError: if no more may be kept.
     """
+    check_quota(size)
     place = datasets_folder()
     place.mkdir(parents=True, exist_ok=True)
     remove_leftovers()

@@ -6,10 +6,10 @@ import io
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
+import uuid
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,8 +19,10 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from ..files import explain_refusal, is_unfinished, refusals_as, write_file
+from ..in_progress import in_progress
 from ..locations import FILES as CHECKPOINT_FILES
 from ..locations import NAME, data_folder, list_checkpoints
+from ..quota import check_quota
 from .epochs import forget_epochs
 from .folder import (
     FILES,
@@ -95,6 +97,8 @@ def start_run(config: RunConfig, name: str | None = None) -> Run:
     Raises:
         RunError: if the queue is full, the name is taken or invalid, or nothing can be written.
     """
+    with refusals_as(RunError):
+        check_quota()
     with _ticket(TRAIN) as ticket:
         folder = _new_folder(runs_folder(), name or _new_name(config))
         try:
@@ -228,17 +232,19 @@ def save_run(folder: str | Path, name: str) -> Path:
     files = [file for file in files if file.is_file()]
     if not files or files[0].name != "model.safetensors":
         raise RunError("This run has not saved a checkpoint yet; wait for its first epoch.")
-    if name in {checkpoint.name for checkpoint in list_checkpoints()}:
+    _check_name(name)
+    place = data_folder() / "checkpoints"
+    if name in {checkpoint.name for checkpoint in list_checkpoints()} or (place / name).exists():
         raise RunError(f"There is a checkpoint named {name} already; choose another name.")
     with refusals_as(RunError):
-        target = _new_folder(data_folder() / "checkpoints", name)
-        try:
-            for file in reversed(files):  # the weights last, with which the folder becomes listed
-                write_file(target / file.name, file.read_bytes())
-        except BaseException:
-            shutil.rmtree(target, ignore_errors=True)
-            raise
-    return target
+        check_quota(sum(file.stat().st_size for file in files))
+        place.mkdir(parents=True, exist_ok=True)
+        with in_progress(place / f".{name}.{uuid.uuid4().hex}.importing") as unfinished:
+            unfinished.mkdir()
+            for file in files:
+                write_file(unfinished / file.name, file.read_bytes())
+            unfinished.rename(place / name)
+    return place / name
 
 
 def export_run(folder: str | Path) -> bytes:
@@ -308,15 +314,19 @@ def _new_name(config: RunConfig) -> str:
 
 
 def _new_folder(place: Path, name: str) -> Path:
-    if not NAME.fullmatch(name):
-        raise RunError(
-            f"{name!r} cannot be a name; expected up to 64 letters, digits, dots and dashes."
-        )
+    _check_name(name)
     try:
         (place / name).mkdir(parents=True)
     except FileExistsError:
         raise RunError(f"{name} exists already; choose another name.") from None
     return place / name
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise RunError(
+            f"{name!r} cannot be a name; expected up to 64 letters, digits, dots and dashes."
+        )
 
 
 def _remove_run_files(folder: Path) -> list[str]:
