@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from .checkpoint import CheckpointError, read_tensors, write_tensors
 from .concepts.attributes import attribute_table
 from .datasets import Dataset
+from .decoder_graph import DecoderGraph
+from .decoder_graph.from_network import graph_of_images
 from .files import check_output_file
 from .imports.store import find_import
 from .locations import SHIPPED
@@ -80,7 +82,7 @@ class Classifier(nn.Module):
         network: str = "plain",
     ) -> None:
         super().__init__()
-        self.image_shape, self.names, self.exclusive = tuple(image_shape), tuple(names), exclusive
+        self.image_shape, self.names, self.exclusive = image_shape, tuple(names), exclusive
         self.network = network
         if network == "residual":
             first, *rest = _RESIDUAL_WIDTHS
@@ -108,6 +110,14 @@ class Classifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits `(B, K)` of images `(B, C, H, W)` in [0, 1]."""
         return self.head(self.body(x - 0.5))
+
+    def graph(self) -> DecoderGraph:
+        """The network as steps that the browser can run.
+
+        Raises:
+            GraphError: for a residual network, which has layers that the browser does not run.
+        """
+        return graph_of_images(nn.Sequential(*self.body, self.head), self.image_shape)
 
     def probabilities(self, x: Tensor) -> Tensor:
         """Probabilities `(B, K)`; rows sum to 1 for classes, attributes are independent."""

@@ -1,6 +1,6 @@
 """The files for the browser: safetensors files, each of which is a program for its kernel.
 
-One is a decoder, the other the flow of a learned distribution of codes.
+One is a decoder, the others the flow of a learned distribution of codes, and a classifier.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import numpy as np
 import safetensors.numpy
 
+from .classifier import Classifier
 from .code_distribution import CodeDistribution
 from .decoder_graph import DecoderGraph, lower
 from .decoder_graph.from_network import graph_of_field
@@ -17,7 +18,14 @@ from .flow import STEPS
 from .imported_models.config import ImportedConfig
 from .model import VAE
 
-__all__ = ["DEVIATION_WHITE", "decoder_bytes", "decoder_info", "flow_bytes", "program_bytes"]
+__all__ = [
+    "DEVIATION_WHITE",
+    "classifier_bytes",
+    "decoder_bytes",
+    "decoder_info",
+    "flow_bytes",
+    "program_bytes",
+]
 
 DEVIATION_WHITE = 0.25  # the standard deviation that is drawn as white, for a pixel range of 1
 
@@ -80,6 +88,26 @@ def flow_bytes(distribution: CodeDistribution) -> bytes:
     whitening = {"mean": distribution.mean, "root": distribution.root, "inverse": inverse}
     info = {"dim": field.dim, "frequencies": field.frequencies.tolist(), "steps": STEPS}
     return program_bytes(graph_of_field(field), "flow", info, whitening)
+
+
+def classifier_bytes(classifier: Classifier) -> bytes:
+    """Packs a classifier for the browser, as `decoder_bytes` does.
+
+    Args:
+        classifier: of images with the decoder's shape.
+
+    Returns:
+        The content of a safetensors file, whose metadata holds the number of `names`, and
+        `exclusive`, as JSON under `classifier`. The network's input is an image, its output are logits.
+
+    Raises:
+        GraphError: if the browser cannot run the network.
+    """
+    info: dict[str, object] = {
+        "names": len(classifier.names),
+        "exclusive": classifier.exclusive,
+    }
+    return program_bytes(classifier.graph(), "classifier", info)
 
 
 def program_bytes(

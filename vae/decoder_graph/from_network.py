@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import nn
 
 from ..flow import VelocityField
@@ -9,7 +11,7 @@ from ..layers import Residual, Upsampling
 from .graph import Activation, DecoderGraph, GraphBuilder, GraphError
 from .simplify import simplified
 
-__all__ = ["graph_of_field", "graph_of_layers"]
+__all__ = ["graph_of_field", "graph_of_images", "graph_of_layers"]
 
 
 def graph_of_layers(layers: nn.Sequential, latent_dim: int) -> DecoderGraph:
@@ -20,6 +22,17 @@ def graph_of_layers(layers: nn.Sequential, latent_dim: int) -> DecoderGraph:
     """
     builder = GraphBuilder((latent_dim,), "cpu")
     return simplified(builder.graph(_chain(builder, "code", layers)))
+
+
+def graph_of_images(layers: nn.Sequential, image_shape: tuple[int, int, int]) -> DecoderGraph:
+    """Layers that take images: `code` is an image `(C, H, W)` in [0, 1], less 0.5 before them.
+
+    Raises:
+        GraphError: if a layer is of a kind that the browser does not run.
+    """
+    builder = GraphBuilder(image_shape, "cpu")
+    image = builder.add("identity", "code", activation=Activation("affine", 1.0, -0.5))
+    return simplified(builder.graph(_chain(builder, image, layers)))
 
 
 def graph_of_field(field: VelocityField) -> DecoderGraph:
@@ -54,6 +67,10 @@ def _layer(builder: GraphBuilder, value: str, layer: nn.Module, number: int) -> 
     if isinstance(layer, nn.Linear) and layer.bias is not None:
         constants = (builder.weight(layer.weight.T), builder.weight(layer.bias))
         return builder.add("linear", value, *constants)
+    if isinstance(layer, nn.ReLU):
+        return builder.add("identity", value, activation=Activation("leaky_relu"))
+    if isinstance(layer, nn.Flatten):
+        return builder.add("reshape", value, shape=(1, math.prod(builder.shape(value))))
     if isinstance(layer, nn.LeakyReLU):
         slope = Activation("leaky_relu", layer.negative_slope)
         return builder.add("identity", value, activation=slope)

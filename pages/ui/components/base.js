@@ -104,10 +104,10 @@ export async function fetchFrom(base, path, problem, options = {}) {
 
 // The decoders that a component shows now. It says in `data-exact` whether the browser runs them;
 // why it does not, and what fails later, stands in the status line. With `flow`, the flows of
-// their learned distributions are opened as well.
+// their learned distributions are opened as well; with `classifier`, those of their images.
 export class Decoders {
-  constructor(root, status = null, { flow = false } = {}) {
-    Object.assign(this, { root, status, flow })
+  constructor(root, status = null, parts = {}) {
+    Object.assign(this, { root, status, parts })
     this.openings = new Map() // model → Promise<Decoder>
   }
 
@@ -122,7 +122,7 @@ export class Decoders {
       if (!this.openings.has(model)) {
         const progress = (part) => this.status?.say( // ten times, for it is read aloud
           `The decoder is being loaded: ${Math.floor(part * 10) * 10} %`)
-        this.openings.set(model, openDecoder(address, model, { flow: this.flow, progress }))
+        this.openings.set(model, openDecoder(address, model, { ...this.parts, progress }))
       }
       return this.openings.get(model)
     })

@@ -16,6 +16,10 @@
 //   d.latest(u, …, {level})           decodes the code that this noise becomes: picture.code
 //   d.latest(u, …, {level: 1, until}) … that draw's code as it is on the way, at a time 0…1
 //
+// A model whose images have a classifier has that beside it (d.classifier: {names, exclusive},
+// where it was asked for and the browser decodes): picture.scores are its probabilities, of what
+// `latest` decodes and of d.decode(z, {classify: true}).
+//
 // Picture: {mean: ImageData, deviation: ImageData | null, raw: Float32Array | null, ms}. In
 // `deviation`, white stands for d.deviationWhite or more, of a pixel range of 1. `raw` holds the
 // means (C, H, W), then the deviations. `latest` and `latestMany` draw into the same pictures
@@ -46,8 +50,8 @@ function liveFolder(base) {
 function headerOf(bytes) {
   const length = Number(new DataView(bytes).getBigUint64(0, true))
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 8, length)))
-  const { decoder, flow } = header.__metadata__
-  return { header, bytes, start: 8 + length, info: JSON.parse(decoder ?? flow) }
+  const { decoder, flow, classifier } = header.__metadata__
+  return { header, bytes, start: 8 + length, info: JSON.parse(decoder ?? flow ?? classifier) }
 }
 
 /** The content of an address, of `size` bytes; `tell` hears how much has come, from 0 to 1. */
@@ -76,8 +80,8 @@ async function* chunksOf(stream) {
 
 /** One decoder's runners, and who gets the next free one: pointers first, then strips, sheets. */
 class Engine {
-  constructor(info, flow, exact, reason, newRunner, most) {
-    Object.assign(this, { info, flow, exact, reason, newRunner, most })
+  constructor(info, { flow, classifier }, exact, reason, newRunner, most) {
+    Object.assign(this, { info, flow, classifier, exact, reason, newRunner, most })
     this.runners = []
     this.handles = new Set()
     this.queue = [] // jobs of decode and decodeMany, in order
@@ -144,6 +148,7 @@ class Decoder {
     this.likelihood = info.likelihood
     this.deviationWhite = info.deviation_white
     this.flow = engine.flow
+    this.classifier = engine.exact ? engine.classifier : null
     this.exact = engine.exact
     this.reason = engine.reason
     this.onerror = null // (error) => …, for what `latest` and `latestMany` could not decode
@@ -171,9 +176,9 @@ class Decoder {
     this.strip.ask(zs, n, callback, flows)
   }
 
-  async decode(z, { raw = false, flow = null, first = false } = {}) {
+  async decode(z, { raw = false, classify = false, flow = null, first = false } = {}) {
     this.check(z, 1)
-    const job = { raw: raw && this.exact, buffer: null, ...onFlow(flow) }
+    const job = { raw: raw && this.exact, classify, buffer: null, ...onFlow(flow) }
     const reply = await this.enqueue(z, job, first)
     const picture = blank(this)
     refill(picture, reply)
@@ -237,7 +242,7 @@ function release(engine) {
 async function startEngine(live, manifest, tell) {
   const server = (reason) => {
     const newRunner = () => new ServerRunner(live, manifest)
-    const engine = new Engine(manifest, manifest.flow, false, reason, newRunner, IN_FLIGHT)
+    const engine = new Engine(manifest, manifest, false, reason, newRunner, IN_FLIGHT)
     engine.grow(IN_FLIGHT)
     return engine
   }
@@ -246,20 +251,21 @@ async function startEngine(live, manifest, tell) {
     return server("This browser lacks WebAssembly SIMD: the server decodes.")
   const kernel = WebAssembly.validate(RELAXED) ? "kernel-relaxed.wasm" : "kernel.wasm"
   const weights = async (url, size = 0) => headerOf(await download(new URL(url, live), size, tell))
-  const [module, decoder, flow] = await Promise.all([
+  const [module, decoder, flow, classifier] = await Promise.all([
     get(new URL(kernel, live)).then(async (reply) =>
       WebAssembly.compile(await reply.arrayBuffer()),
     ),
     weights(manifest.url, manifest.bytes),
     manifest.flow && weights(manifest.flow.url),
+    manifest.classifier && weights(manifest.classifier.url),
   ])
   const parts = {
     script: new URL("worker.js", live).href,
-    setup: { module, decoder, flow },
+    setup: { module, decoder, flow, classifier },
   }
   const most = Math.min(4, Math.max(2, navigator.hardwareConcurrency || 2))
   const newRunner = () => new WorkerRunner(parts)
-  const engine = new Engine(decoder.info, manifest.flow, true, null, newRunner, most)
+  const engine = new Engine(decoder.info, manifest, true, null, newRunner, most)
   try {
     await engine.grow(1)
     return engine
@@ -273,16 +279,21 @@ async function startEngine(live, manifest, tell) {
  * Opens a checkpoint's decoder; components that open the same one share its workers.
  *
  * `base` is the app's base path ("" or "/folder"); undefined: the folder this module came from.
- * With `flow`, the flow of the model's learned distribution is opened as well, if it has one.
+ * With `flow`, the flow of the model's learned distribution is opened as well, if it has one;
+ * with `classifier`, the classifier of its images.
  * `progress` is called with the part of a large file that has come, where it is not there yet.
  * Rejects with a message if the checkpoint does not exist or the app cannot be reached.
  */
-export async function openDecoder(base, name, { flow = false, progress = null } = {}) {
+export async function openDecoder(
+  base, name, { flow = false, classifier = false, progress = null } = {},
+) {
   const live = liveFolder(base)
   const path = String(name).split("/").map(encodeURIComponent).join("/")
   const manifest = await get(new URL(`decoders/${path}`, live)).then((reply) => reply.json())
   if (!flow) manifest.flow = null
-  const digests = [manifest.digest, manifest.flow?.digest].filter(Boolean).join("-")
+  if (!classifier) manifest.classifier = null
+  const parts = [manifest, manifest.flow, manifest.classifier]
+  const digests = parts.map((part) => part?.digest ?? "").join("-")
   const key = new URL(`${manifest.decode}#${digests}`, live).href
   if (!engines.has(key)) {
     const starting = startEngine(live, manifest, progress)

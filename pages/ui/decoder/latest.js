@@ -34,6 +34,7 @@ export class Latest {
       z: request.zs.subarray(index * d, (index + 1) * d),
       buffer: this.spare.pop() ?? null,
       raw: false,
+      classify: request.n === 1,
       ...onFlow(request.flows[index]),
       done: (reply) => this.finish(request, index, reply),
       failed: (error) => this.finish(request, index, null, error),
@@ -62,14 +63,15 @@ export class Latest {
 export function blank({ shape, likelihood }) {
   const [, height, width] = shape
   const deviation = likelihood === "gaussian" ? new ImageData(width, height) : null
-  return { mean: new ImageData(width, height), deviation, raw: null, code: null, ms: 0 }
+  const mean = new ImageData(width, height)
+  return { mean, deviation, raw: null, code: null, scores: null, ms: 0 }
 }
 
-export function refill(picture, { buffer, code = null, ms }) {
+export function refill(picture, { buffer, code = null, scores = null, ms }) {
   const size = picture.mean.data.length
   picture.mean.data.set(new Uint8Array(buffer, 0, size))
   picture.deviation?.data.set(new Uint8Array(buffer, size, size))
-  Object.assign(picture, { code, ms })
+  Object.assign(picture, { code, scores, ms })
 }
 
 // What a job is told of the flow; nothing where a code is decoded as it is.

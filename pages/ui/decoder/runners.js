@@ -27,8 +27,8 @@ export class WorkerRunner {
     })
   }
 
-  run({ z, raw, buffer, level, until, toNoise }) {
-    return this.ask({ z, raw, buffer, level, until, toNoise }, buffer ? [buffer] : [])
+  run({ z, raw, buffer, classify, level, until, toNoise }) {
+    return this.ask({ z, raw, buffer, classify, level, until, toNoise }, buffer ? [buffer] : [])
   }
 
   stop() {

@@ -1,5 +1,6 @@
 // Runs one decoder with the WebAssembly kernel: loads its program once, then decodes codes.
-// Where the model has a learned distribution, its flow runs beside: from codes to noise and back.
+// Where the model has a learned distribution, its flow runs beside: from codes to noise and back;
+// where its images have a classifier, that says what it sees in each picture.
 
 import { followFlow } from "./flow.js"
 import { load } from "./program.js"
@@ -10,16 +11,17 @@ const RULES = { continuous_bernoulli: 1, mean: 2 } // what paint makes of the nu
  * Builds what answers jobs: a code (`z`, or what noise of a `level` becomes at the time `until`)
  * is decoded into a buffer; a code becomes noise.
  */
-function build({ decoder, flow }, kernel) {
+function build({ decoder, flow, classifier }, kernel) {
   const { info } = decoder
   const [channels, height, width] = info.image_shape
   const pixels = height * width
   const deviations = info.likelihood === "gaussian" ? 1 : 0
   const pictureBytes = 4 * pixels * (1 + deviations)
   const rawBytes = 4 * pixels * channels * (1 + deviations)
-  const files = [decoder, flow].filter(Boolean)
-  const { programs, spare: result } = load(kernel, files, pictureBytes + rawBytes)
-  const [network, field] = programs
+  const files = [decoder, flow, classifier]
+  const loaded = load(kernel, files.filter(Boolean), pictureBytes + rawBytes)
+  const { programs, spare: result } = loaded
+  const [network, field, judge] = files.map((file) => file && programs.shift())
   const learned = field && followFlow(flow, field)
 
   const rule = RULES[info.rule] ?? 0
@@ -32,20 +34,35 @@ function build({ decoder, flow }, kernel) {
   const memory = kernel.memory.buffer
   const short = new Uint8Array(memory, result, pictureBytes)
   const long = new Uint8Array(memory, result, pictureBytes + rawBytes)
-  const decode = (code, buffer, withRaw) => {
+  const decode = (code, buffer, withRaw, withMeans) => {
     network.run(code)
-    kernel.paint(...picture, withRaw ? raw : 0)
+    kernel.paint(...picture, withMeans ? raw : 0)
     const from = withRaw ? long : short
     const to = buffer?.byteLength === from.length ? buffer : new ArrayBuffer(from.length)
     new Uint8Array(to).set(from)
     return to
   }
-  return ({ z, buffer, raw: withRaw, level, until, toNoise }) => {
+  const means = new Float32Array(memory, raw, channels * pixels)
+  return ({ z, buffer, raw: withRaw, classify, level, until, toNoise }) => {
     if (toNoise) return { code: learned.toNoise(z, level) }
-    if (level === undefined) return { buffer: decode(z, buffer, withRaw) }
-    const code = learned.fromNoise(z, level, until)
-    return { buffer: decode(code, buffer, withRaw), code }
+    const code = level === undefined ? undefined : learned.fromNoise(z, level, until)
+    const judged = classify && judge
+    const painted = decode(code ?? z, buffer, withRaw, withRaw || judged)
+    const scores = judged ? probabilities(classifier, judge, means) : null
+    return { buffer: painted, code, scores }
   }
+}
+
+/** What a classifier says of an image: of classes they add up to 1, attributes stand alone. */
+function probabilities({ info }, program, image) {
+  program.run(image)
+  const { at } = program.output
+  const logits = Array.from(program.floats.subarray(at, at + info.names))
+  if (!info.exclusive) return Float32Array.from(logits, (x) => 1 / (1 + Math.exp(-x)))
+  const top = Math.max(...logits)
+  const shares = logits.map((x) => Math.exp(x - top))
+  const sum = shares.reduce((a, b) => a + b)
+  return Float32Array.from(shares, (x) => x / sum)
 }
 
 let answer = null

@@ -28,9 +28,18 @@ from pages.ui.server.map_data import map_routes
 from pages.ui.server.room import room_routes
 from pages.ui.server.uploads import upload_routes
 from pages.ui.shared import cache, component_scripts, incoming, outgoing
-from vae.checkpoint import CheckpointError, load_checkpoint
+from pages.ui.shared.foreign_text import plain
+from vae.checkpoint import CheckpointError, load_card, load_checkpoint
+from vae.classifier import classifier_file, load_classifier
 from vae.code_distribution import FILE, CodeDistribution, load_code_distribution
-from vae.decoder_export import DEVIATION_WHITE, decoder_bytes, decoder_info, flow_bytes
+from vae.datasets import DatasetError
+from vae.decoder_export import (
+    DEVIATION_WHITE,
+    classifier_bytes,
+    decoder_bytes,
+    decoder_info,
+    flow_bytes,
+)
 from vae.decoder_graph import GraphError
 from vae.in_progress import remove_leftovers
 from vae.latent import LARGEST_CODE
@@ -80,6 +89,16 @@ class _Flow:
     digest: str
 
 
+@dataclass
+class _Classifier:
+    """The classifier of a checkpoint's images, for the browser."""
+
+    names: list[str]
+    exclusive: bool
+    file: bytes = field(repr=False)
+    digest: str
+
+
 def live_routes(base: str = "") -> list[Route]:
     """Lists the routes for `st.App`.
 
@@ -90,6 +109,7 @@ def live_routes(base: str = "") -> list[Route]:
     - `decoders/{name}`: JSON that describes a checkpoint's decoder and where it lies
     - `decoders/{name}/{digest}.safetensors`: the decoder, cached for ever
     - `flows/{name}/{digest}.safetensors`: the flow of its learned distribution, likewise
+    - `classifiers/{name}/{digest}.safetensors`: the classifier of its images, likewise
     - `follow/{name}`: POST of one code likewise, which `?level=…&noise=true` takes to noise of a
       level, or of noise, which `?level=…&until=…` takes to a code; answers with D such numbers
     - `decode/{name}`: POST of one code as D little-endian float32 numbers; answers with C·H·W
@@ -107,6 +127,7 @@ def live_routes(base: str = "") -> list[Route]:
         Route(f"{live}/decoders/{{name:path}}/{{digest}}.safetensors", _answer(_weights)),
         Route(f"{live}/decoders/{{name:path}}", _answer(_manifest)),
         Route(f"{live}/flows/{{name:path}}/{{digest}}.safetensors", _answer(_flow_weights)),
+        Route(f"{live}/classifiers/{{name:path}}/{{digest}}.safetensors", _answer(_judge)),
         Route(f"{live}/follow/{{name:path}}", _answer(_follow), methods=["POST"]),
         Route(f"{live}/decode/{{name:path}}", _answer(_decode), methods=["POST"]),
         *map_routes(live),
@@ -212,6 +233,11 @@ async def _manifest(request: Request) -> Response:
         where["flow"] = {"url": weights, "follow": f"follow/{place}", "digest": flow.digest}
     else:
         where["flow"] = None
+    where["classifier"] = None
+    if (judge := await run_in_threadpool(_open_classifier, name)) is not None:
+        weights = f"classifiers/{place}/{judge.digest}.safetensors"
+        about = {"names": judge.names, "exclusive": judge.exclusive}
+        where["classifier"] = {"url": weights, "digest": judge.digest, **about}
     return JSONResponse({**where, **opened.info}, headers={"Cache-Control": "no-cache"})
 
 
@@ -229,6 +255,13 @@ async def _flow_weights(request: Request) -> Response:
     if flow is None or request.path_params["digest"] != flow.digest:
         raise _Refusal(404, "This distribution has changed since the page was opened: reload it.")
     return _kept(flow.file)
+
+
+async def _judge(request: Request) -> Response:
+    judge = await run_in_threadpool(_open_classifier, request.path_params["name"])
+    if judge is None or request.path_params["digest"] != judge.digest:
+        raise _Refusal(404, "This classifier has changed since the page was opened: reload it.")
+    return _kept(judge.file)
 
 
 def _kept(content: bytes) -> Response:
@@ -368,3 +401,27 @@ def _load_flow(checkpoint: Checkpoint, changed: int) -> _Flow | None:
         return None
     file = flow_bytes(distribution)
     return _Flow(distribution, file, hashlib.sha256(file).hexdigest()[:32])
+
+
+def _open_classifier(name: str) -> _Classifier | None:
+    """The classifier of a checkpoint's images; None where there is none that the browser runs."""
+    opened = _open(name)
+    matches = [c for c in all_checkpoints() if c.name == name]
+    try:
+        dataset = load_card(matches[0].folder).get("dataset")
+        file = classifier_file(str(dataset or ""))
+        shape = tuple(opened.info["image_shape"])
+        return _load_classifier(str(dataset), shape, file.stat().st_mtime_ns)
+    except (CheckpointError, DatasetError, GraphError, OSError, IndexError):
+        return None
+
+
+@functools.lru_cache(maxsize=8)
+def _load_classifier(dataset: str, shape: tuple[int, ...], changed: int) -> _Classifier | None:
+    classifier = load_classifier(dataset)
+    if classifier is None or classifier.image_shape != shape:
+        return None
+    file = classifier_bytes(classifier)
+    names = [plain(name, "text") for name in classifier.names]
+    digest = hashlib.sha256(file).hexdigest()[:32]
+    return _Classifier(names, classifier.exclusive, file, digest)

@@ -55,7 +55,10 @@ def write_site(folder: Path, view: str, model: str, link: str = "") -> int:
     files = _Files(model)
     for part in parts:
         files.localise(part.data)
-    files.decoder(flow=any(_needs_flow(part.data) for part in parts))
+    files.decoder(
+        flow=any(_needs_flow(part.data) for part in parts),
+        classifier=any("lattice" in part.data for part in parts),  # a map
+    )
     if any(part.name == "latent_map" for part in parts):
         files.keep("plotly.min.js", "plotly.min.js")
     fresh = folder.absolute().with_name(f".{folder.name}-{secrets.token_hex(4)}")
@@ -105,8 +108,8 @@ class _Files:
             elif isinstance(value, dict) and str(value.get("url", "")).startswith(_LIVE):
                 value["url"] = self._place(value["url"])
 
-    def decoder(self, *, flow: bool) -> None:
-        """The model's decoder and, if it is needed, the flow of its learned distribution."""
+    def decoder(self, *, flow: bool, classifier: bool) -> None:
+        """The model's decoder and, if needed, its distribution's flow and images' classifier."""
         about = json.loads(self._get(f"decoders/{quote(self._model)}"))
         if about["url"] is None:
             raise SiteError(f"The browser alone cannot decode {self._model}: {about['reason']}")
@@ -115,6 +118,11 @@ class _Files:
             about["flow"]["url"] = self.keep(about["flow"]["url"], "flow.safetensors")
         else:
             about["flow"] = None
+        if not classifier:
+            about["classifier"] = None
+        elif about["classifier"]:
+            weights = self.keep(about["classifier"]["url"], "classifier.safetensors")
+            about["classifier"]["url"] = weights
         self.contents[f"live/decoders/{self._model}"] = json.dumps(about)
 
     def keep(self, address: str, name: str) -> str:

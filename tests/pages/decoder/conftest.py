@@ -72,7 +72,7 @@ def opened(page, live):
                 };
                 window.d?.close();
                 const { openDecoder } = await import(`${base}/live/decoder.js`);
-                window.d = await openDecoder(base, name, { flow: true });
+                window.d = await openDecoder(base, name, { flow: true, classifier: true });
                 const { exact, reason, latentDim, shape, likelihood } = d;
                 return { exact, reason, latentDim, shape, likelihood };
             }""",

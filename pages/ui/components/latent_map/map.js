@@ -11,7 +11,7 @@ import { Legend } from "./legend.js"
 import { Names } from "./names.js"
 import { PlotlyAxes } from "./plotly_axes.js"
 import { Points } from "./points.js"
-import { Screens } from "./screens.js"
+import { Screens, seenIn } from "./screens.js"
 import { Tour } from "./tour.js"
 import { View } from "./view.js"
 
@@ -60,7 +60,7 @@ export class LatentMap {
 
   async refresh() {
     const { data } = this
-    const known = this.opened === data.codes.url && this.decoders.flow === Boolean(data.noise)
+    const known = this.opened === data.codes.url && this.decoders.parts.flow === Boolean(data.noise)
     await Promise.all([known ? null : this.open(data), this.draw()])
     if (this.data !== data || this.stop.signal.aborted) return // a newer rerun takes over
     if (!this.decoder) return
@@ -88,7 +88,7 @@ export class LatentMap {
 
   async open({ base, model, codes, dimensions, count, noise }) {
     this.decoder = null
-    this.decoders.flow = Boolean(noise)
+    this.decoders.parts = { flow: Boolean(noise), classifier: true }
     this.decoders.close() // these codes may belong to newer weights of the same name
     const problem = "The codes of this model could not be loaded. Reload the page."
     const [decoders, answer] = await Promise.all([
@@ -275,6 +275,7 @@ export class LatentMap {
     this.screens.moveTip()
     this.decoder.latest(z, (picture) => {
       asked.z ??= picture.code
+      asked.seen = seenIn(picture.scores, this.decoder.classifier)
       paint(picture, presence)
     }, flow)
   }
