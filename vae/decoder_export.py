@@ -98,7 +98,8 @@ def classifier_bytes(classifier: Classifier) -> bytes:
 
     Returns:
         The content of a safetensors file, whose metadata holds the number of `names`, and
-        `exclusive`, as JSON under `classifier`. The network's input is an image, its output are logits.
+        `exclusive`, as JSON under `classifier`. The network's input is an image, its output are
+        logits.
 
     Raises:
         GraphError: if the browser cannot run the network.

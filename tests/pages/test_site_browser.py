@@ -16,7 +16,7 @@ import tiny
 import torch
 from soak import always
 
-from pages.ui.server import routes
+from pages.ui.server import packed
 from pages.ui.site.__main__ import main
 from pages.ui.site.views import VIEWS
 from vae import load_checkpoint
@@ -153,10 +153,10 @@ def test_what_cannot_be_written_says_why(written, monkeypatch, capsys):
     def cannot(model):
         raise GraphError("This decoder has the operator Foo, which the browser lacks")
 
-    routes._load.cache_clear()
-    monkeypatch.setattr(routes, "decoder_bytes", cannot)
+    packed._load.cache_clear()
+    monkeypatch.setattr(packed, "decoder_bytes", cannot)
     assert "the operator Foo" in said("--model", "tiny-plane")
-    routes._load.cache_clear()
+    packed._load.cache_clear()
 
 
 @pytest.mark.soak

@@ -9,9 +9,7 @@ import hashlib
 import importlib
 import logging
 import math
-import threading
 import time
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
@@ -25,25 +23,17 @@ from starlette.routing import Route
 
 from pages.ui.server.downloads import download_routes
 from pages.ui.server.map_data import map_routes
+from pages.ui.server.packed import Refusal, open_classifier, open_decoder, open_flow
 from pages.ui.server.room import room_routes
 from pages.ui.server.uploads import upload_routes
 from pages.ui.shared import cache, component_scripts, incoming, outgoing
-from pages.ui.shared.foreign_text import plain
-from vae.checkpoint import CheckpointError, load_card, load_checkpoint
-from vae.classifier import classifier_file, load_classifier
-from vae.code_distribution import FILE, CodeDistribution, load_code_distribution
-from vae.datasets import DatasetError
+from vae.checkpoint import CheckpointError
 from vae.decoder_export import (
     DEVIATION_WHITE,
-    classifier_bytes,
-    decoder_bytes,
-    decoder_info,
-    flow_bytes,
 )
-from vae.decoder_graph import GraphError
 from vae.in_progress import remove_leftovers
 from vae.latent import LARGEST_CODE
-from vae.locations import Checkpoint, all_checkpoints, list_checkpoints
+from vae.locations import list_checkpoints
 from vae.model import Decoder
 
 __all__ = ["live_routes", "tidy", "warm"]
@@ -52,51 +42,12 @@ _DECODER = Path(__file__).parents[1] / "decoder"
 _FIRST_VISIT = (
     5.0  # seconds in which the first visitor has the processor, before all else is opened
 )
-_MOST_BYTES = 64_000_000  # of a decoder that a browser is given
 _FOR_EVER = "public, max-age=31536000, immutable"
 _SCRIPTS = {
     "kernel.wasm": "application/wasm",
     "kernel-relaxed.wasm": "application/wasm",
     **{file.name: "text/javascript" for file in sorted(_DECODER.glob("*.js"))},
 }
-
-
-class _Refusal(Exception):
-    """An error response: a status and a message."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-@dataclass
-class _Opened:
-    """A checkpoint's decoder, ready to be sent or run."""
-
-    decoder: Decoder
-    info: dict[str, object]
-    file: bytes | None = field(repr=False)  # None: the browser cannot run it
-    digest: str
-    reason: str | None  # … and why, in a sentence
-
-
-@dataclass
-class _Flow:
-    """The flow of a checkpoint's learned distribution, likewise."""
-
-    distribution: CodeDistribution
-    file: bytes = field(repr=False)
-    digest: str
-
-
-@dataclass
-class _Classifier:
-    """The classifier of a checkpoint's images, for the browser."""
-
-    names: list[str]
-    exclusive: bool
-    file: bytes = field(repr=False)
-    digest: str
 
 
 def live_routes(base: str = "") -> list[Route]:
@@ -155,10 +106,10 @@ def warm() -> None:
             time.sleep(_FIRST_VISIT)
         for name in names:
             try:
-                _open(name)
-                _open_flow(name)
+                open_decoder(name)
+                open_flow(name)
                 cache.warm(name)
-            except _Refusal:
+            except Refusal:
                 continue  # the page that opens it says why
             except Exception:  # one damaged model must not keep the others cold
                 logging.getLogger(__name__).exception("The model %s could not be opened.", name)
@@ -170,7 +121,7 @@ def _answer(handle):  # noqa: ANN001, ANN202
     async def endpoint(request: Request) -> Response:
         try:
             return await handle(request)
-        except _Refusal as refusal:
+        except Refusal as refusal:
             headers = {"Cache-Control": "no-store"}
             return JSONResponse({"error": str(refusal)}, refusal.status, headers)
 
@@ -189,7 +140,7 @@ def _script(name: str):  # noqa: ANN202
 async def _component(request: Request) -> Response:
     content = component_scripts.served_script(request.path_params["file"])
     if content is None:
-        raise _Refusal(404, "This script is another one by now: reload the page.")
+        raise Refusal(404, "This script is another one by now: reload the page.")
     return Response(content, media_type="text/javascript", headers={"Cache-Control": _FOR_EVER})
 
 
@@ -222,19 +173,19 @@ def _cached(request: Request, content: bytes, tag: str, media_type: str) -> Resp
 
 async def _manifest(request: Request) -> Response:
     name = request.path_params["name"]
-    opened = await run_in_threadpool(_open, name)
+    opened = await run_in_threadpool(open_decoder, name)
     place = quote(name, safe="")
     url = f"decoders/{place}/{opened.digest}.safetensors" if opened.file else None
     where = {"name": name, "url": url, "decode": f"decode/{place}", "digest": opened.digest}
     where |= {"reason": opened.reason, "bytes": len(opened.file or b"")}
-    flow = await run_in_threadpool(_open_flow, name)
+    flow = await run_in_threadpool(open_flow, name)
     if flow is not None and flow.distribution.dim == opened.info["latent_dim"]:
         weights = f"flows/{place}/{flow.digest}.safetensors"
         where["flow"] = {"url": weights, "follow": f"follow/{place}", "digest": flow.digest}
     else:
         where["flow"] = None
     where["classifier"] = None
-    if (judge := await run_in_threadpool(_open_classifier, name)) is not None:
+    if (judge := await run_in_threadpool(open_classifier, name)) is not None:
         weights = f"classifiers/{place}/{judge.digest}.safetensors"
         about = {"names": judge.names, "exclusive": judge.exclusive}
         where["classifier"] = {"url": weights, "digest": judge.digest, **about}
@@ -242,25 +193,25 @@ async def _manifest(request: Request) -> Response:
 
 
 async def _weights(request: Request) -> Response:
-    opened = await run_in_threadpool(_open, request.path_params["name"])
+    opened = await run_in_threadpool(open_decoder, request.path_params["name"])
     if opened.file is None:
-        raise _Refusal(404, opened.reason or "The app decodes it.")
+        raise Refusal(404, opened.reason or "The app decodes it.")
     if request.path_params["digest"] != opened.digest:
-        raise _Refusal(404, "This decoder has changed since the page was opened: reload the page.")
+        raise Refusal(404, "This decoder has changed since the page was opened: reload the page.")
     return _kept(opened.file)
 
 
 async def _flow_weights(request: Request) -> Response:
-    flow = await run_in_threadpool(_open_flow, request.path_params["name"])
+    flow = await run_in_threadpool(open_flow, request.path_params["name"])
     if flow is None or request.path_params["digest"] != flow.digest:
-        raise _Refusal(404, "This distribution has changed since the page was opened: reload it.")
+        raise Refusal(404, "This distribution has changed since the page was opened: reload it.")
     return _kept(flow.file)
 
 
 async def _judge(request: Request) -> Response:
-    judge = await run_in_threadpool(_open_classifier, request.path_params["name"])
+    judge = await run_in_threadpool(open_classifier, request.path_params["name"])
     if judge is None or request.path_params["digest"] != judge.digest:
-        raise _Refusal(404, "This classifier has changed since the page was opened: reload it.")
+        raise Refusal(404, "This classifier has changed since the page was opened: reload it.")
     return _kept(judge.file)
 
 
@@ -274,9 +225,9 @@ def _kept(content: bytes) -> Response:
 
 
 async def _follow(request: Request) -> Response:
-    flow = await run_in_threadpool(_open_flow, request.path_params["name"])
+    flow = await run_in_threadpool(open_flow, request.path_params["name"])
     if flow is None:
-        raise _Refusal(404, "This model has no learned distribution of its codes.")
+        raise Refusal(404, "This model has no learned distribution of its codes.")
     z = await _numbers(request, flow.distribution.dim)
     level, until = (_part(request, name) for name in ("level", "until"))
     if request.query_params.get("noise") == "true":
@@ -296,17 +247,17 @@ def _part(request: Request, name: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 <= value <= 1:
-        raise _Refusal(400, f"{name} is not a number from 0 to 1; expected one.")
+        raise Refusal(400, f"{name} is not a number from 0 to 1; expected one.")
     return value
 
 
 async def _decode(request: Request) -> Response:
-    opened = await run_in_threadpool(_open, request.path_params["name"])
+    opened = await run_in_threadpool(open_decoder, request.path_params["name"])
     z = await _numbers(request, opened.decoder.config.latent_dim)
     try:
         content = await run_in_threadpool(_picture, opened.decoder, torch.from_numpy(z))
     except CheckpointError as error:  # a network of one's own that gave up meanwhile
-        raise _Refusal(503, str(error)) from None
+        raise Refusal(503, str(error)) from None
     headers = {"Cache-Control": "no-store", "Content-Encoding": "identity"}
     return Response(content, media_type="application/octet-stream", headers=headers)
 
@@ -321,14 +272,14 @@ async def _numbers(request: Request, count: int) -> np.ndarray:
             break
     if len(body) != expected:
         length = f"more than {expected}" if len(body) > expected else f"{len(body)}"
-        raise _Refusal(
+        raise Refusal(
             400,
             f"The code has {length} bytes; expected {expected}: "
             f"{count} numbers of 4 bytes, little-endian.",
         )
     z = np.frombuffer(bytes(body), dtype="<f4").astype(np.float32)
     if not (np.abs(z) <= LARGEST_CODE).all():  # false for NaN, too
-        raise _Refusal(
+        raise Refusal(
             400,
             f"The code has numbers beyond ±{LARGEST_CODE:,} or not finite; expected smaller ones.",
         )
@@ -343,85 +294,3 @@ def _picture(decoder: Decoder, z: torch.Tensor) -> bytes:
         planes.append(likelihood.stddev / DEVIATION_WHITE)
     grey = torch.cat(planes).nan_to_num(0).mul(255).round().clamp(0, 255)
     return grey.to(torch.uint8).numpy().tobytes()
-
-
-@functools.lru_cache(maxsize=64)
-def _opening(name: str) -> threading.Lock:
-    """Many visitors at once open a model once, and nobody waits for another model."""
-    return threading.Lock()
-
-
-def _open(name: str) -> _Opened:
-    """Loads a checkpoint by the name that `all_checkpoints` gives it, and by no other."""
-    matches = [c for c in all_checkpoints() if c.name == name]
-    if not matches:
-        raise _Refusal(404, "There is no checkpoint of that name here; choose one from the list.")
-    try:
-        changed = (matches[0].folder / "model.safetensors").stat().st_mtime_ns
-        with _opening(name):
-            return _load(matches[0], changed)
-    except (CheckpointError, OSError):
-        message = f"The checkpoint {name} cannot be read; the app's log or its page says why."
-        raise _Refusal(404, message) from None
-
-
-@functools.lru_cache(maxsize=8)
-def _load(checkpoint: Checkpoint, changed: int) -> _Opened:
-    model = load_checkpoint(checkpoint.folder)
-    file, reason = None, None
-    try:
-        file = decoder_bytes(model)
-    except GraphError as error:
-        reason = f"{error}. The server decodes."
-    digest = hashlib.sha256(file or f"{checkpoint.folder} {changed}".encode()).hexdigest()[:32]
-    if file and len(file) > _MOST_BYTES:
-        reason = (
-            f"The decoder is too large for the browser, with {len(file) / 1e6:,.0f} MB of "
-            f"{_MOST_BYTES / 1e6:,.0f}: the server decodes."
-        )
-        file = None
-    return _Opened(model.decoder, decoder_info(model), file, digest, reason)
-
-
-def _open_flow(name: str) -> _Flow | None:
-    """The flow beside a checkpoint; None where nothing was learned, or it cannot be read."""
-    matches = [c for c in all_checkpoints() if c.name == name]
-    try:
-        changed = (matches[0].folder / FILE).stat().st_mtime_ns
-        with _opening(name):
-            return _load_flow(matches[0], changed)
-    except (CheckpointError, OSError, IndexError):  # its page says what is wrong with the file
-        return None
-
-
-@functools.lru_cache(maxsize=8)
-def _load_flow(checkpoint: Checkpoint, changed: int) -> _Flow | None:
-    distribution = load_code_distribution(checkpoint.folder)
-    if distribution is None or not distribution.learned:
-        return None
-    file = flow_bytes(distribution)
-    return _Flow(distribution, file, hashlib.sha256(file).hexdigest()[:32])
-
-
-def _open_classifier(name: str) -> _Classifier | None:
-    """The classifier of a checkpoint's images; None where there is none that the browser runs."""
-    opened = _open(name)
-    matches = [c for c in all_checkpoints() if c.name == name]
-    try:
-        dataset = load_card(matches[0].folder).get("dataset")
-        file = classifier_file(str(dataset or ""))
-        shape = tuple(opened.info["image_shape"])
-        return _load_classifier(str(dataset), shape, file.stat().st_mtime_ns)
-    except (CheckpointError, DatasetError, GraphError, OSError, IndexError):
-        return None
-
-
-@functools.lru_cache(maxsize=8)
-def _load_classifier(dataset: str, shape: tuple[int, ...], changed: int) -> _Classifier | None:
-    classifier = load_classifier(dataset)
-    if classifier is None or classifier.image_shape != shape:
-        return None
-    file = classifier_bytes(classifier)
-    names = [plain(name, "text") for name in classifier.names]
-    digest = hashlib.sha256(file).hexdigest()[:32]
-    return _Classifier(names, classifier.exclusive, file, digest)

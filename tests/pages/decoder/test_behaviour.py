@@ -19,7 +19,7 @@ from decoding import (
     random_network,
 )
 
-from pages.ui.server import routes
+from pages.ui.server import packed
 from vae.config import VAEConfig
 from vae.decoder_graph import GraphError
 from vae.model import VAE
@@ -170,8 +170,8 @@ def test_unknown_operators_fall_back_and_are_named(page, opened, monkeypatch):
     def refuse(model):
         raise GraphError("Einsum in node 14: an operator that the browser does not run")
 
-    routes._load.cache_clear()
-    monkeypatch.setattr(routes, "decoder_bytes", refuse)
+    packed._load.cache_clear()
+    monkeypatch.setattr(packed, "decoder_bytes", refuse)
     model = random_network(NETWORKS["conv-grey"])
     found = opened("foreign", model)
     assert not found["exact"] and "Einsum in node 14" in found["reason"]
@@ -179,8 +179,8 @@ def test_unknown_operators_fall_back_and_are_named(page, opened, monkeypatch):
 
 
 def test_large_decoders_fall_back_without_being_sent(page, opened, monkeypatch):
-    routes._load.cache_clear()
-    monkeypatch.setattr(routes, "_MOST_BYTES", 100_000)
+    packed._load.cache_clear()
+    monkeypatch.setattr(packed, "_MOST_BYTES", 100_000)
     model = random_network(NETWORKS["conv-grey"])
     sent = []
     page.on("request", lambda request: sent.append(request.url))

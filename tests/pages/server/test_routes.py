@@ -15,7 +15,7 @@ import torch
 from decoding import random_distribution
 from starlette.applications import Starlette
 
-from pages.ui.server import routes
+from pages.ui.server import packed, routes
 from pages.ui.shared import cache
 from vae.checkpoint import load_checkpoint, save_checkpoint
 from vae.code_distribution import FILE, save_code_distribution
@@ -143,7 +143,7 @@ def test_a_damaged_checkpoint_is_a_sentence_without_a_path(site):
 
 
 def test_the_server_decodes_to_rounded_bytes(site):
-    model = routes._open("small").decoder
+    model = packed.open_decoder("small").decoder
     z = torch.tensor([0.5, -1.0, 2.0])
     status, headers, body = ask(site[0] + "decode/small", z.numpy().astype("<f4").tobytes())
     assert status == 200 and headers["Cache-Control"] == "no-store"

@@ -13,7 +13,7 @@ from small_run import CONFIG, train
 from soak import product, sample, share
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.server import routes
+from pages.ui.server import packed, routes
 from pages.ui.shared import cache
 from vae.locations import Checkpoint
 
@@ -175,14 +175,14 @@ def test_warming_up_goes_on_after_a_model_that_cannot_be_opened(data, monkeypatc
 
     def open_(name: str) -> None:
         if name == "broken":
-            raise routes._Refusal(404, "It cannot be read.")
+            raise packed.Refusal(404, "It cannot be read.")
 
     def warm(name: str) -> None:
         if name == "strange":
             raise RuntimeError("nobody thought of this")
         warmed.append(name)
 
-    monkeypatch.setattr(routes, "_open", open_)
+    monkeypatch.setattr(routes, "open_decoder", open_)
     monkeypatch.setattr(cache, "warm", warm)
     monkeypatch.setattr(cache, "keep", lambda: None)
     routes.warm()

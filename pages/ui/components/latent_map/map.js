@@ -60,7 +60,8 @@ export class LatentMap {
 
   async refresh() {
     const { data } = this
-    const known = this.opened === data.codes.url && this.decoders.parts.flow === Boolean(data.noise)
+    const flow = Boolean(data.noise)
+    const known = this.opened === data.codes.url && this.decoders.parts.flow === flow
     await Promise.all([known ? null : this.open(data), this.draw()])
     if (this.data !== data || this.stop.signal.aborted) return // a newer rerun takes over
     if (!this.decoder) return

@@ -1,0 +1,142 @@
+"""What the browser is sent of a model, packed once: decoder, flow and classifier."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import threading
+from dataclasses import dataclass, field
+
+from pages.ui.shared.foreign_text import plain
+from vae.checkpoint import CheckpointError, load_card, load_checkpoint
+from vae.classifier import classifier_file, load_classifier
+from vae.code_distribution import FILE, CodeDistribution, load_code_distribution
+from vae.datasets import DatasetError
+from vae.decoder_export import classifier_bytes, decoder_bytes, decoder_info, flow_bytes
+from vae.decoder_graph import GraphError
+from vae.locations import Checkpoint, all_checkpoints
+from vae.model import Decoder
+
+__all__ = ["Flow", "Judge", "Opened", "Refusal", "open_classifier", "open_decoder", "open_flow"]
+
+_MOST_BYTES = 64_000_000  # of a decoder that a browser is given
+
+
+class Refusal(Exception):
+    """An error response: a status and a message."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass
+class Opened:
+    """A checkpoint's decoder, ready to be sent or run."""
+
+    decoder: Decoder
+    info: dict[str, object]
+    file: bytes | None = field(repr=False)  # None: the browser cannot run it
+    digest: str
+    reason: str | None  # … and why, in a sentence
+
+
+@dataclass
+class Flow:
+    """The flow of a checkpoint's learned distribution, likewise."""
+
+    distribution: CodeDistribution
+    file: bytes = field(repr=False)
+    digest: str
+
+
+@dataclass
+class Judge:
+    """The classifier of a checkpoint's images, for the browser."""
+
+    names: list[str]
+    exclusive: bool
+    file: bytes = field(repr=False)
+    digest: str
+
+
+@functools.lru_cache(maxsize=64)
+def _opening(name: str) -> threading.Lock:
+    """Many visitors at once open a model once, and nobody waits for another model."""
+    return threading.Lock()
+
+
+def open_decoder(name: str) -> Opened:
+    """Loads a checkpoint by the name that `all_checkpoints` gives it, and by no other."""
+    matches = [c for c in all_checkpoints() if c.name == name]
+    if not matches:
+        raise Refusal(404, "There is no checkpoint of that name here; choose one from the list.")
+    try:
+        changed = (matches[0].folder / "model.safetensors").stat().st_mtime_ns
+        with _opening(name):
+            return _load(matches[0], changed)
+    except (CheckpointError, OSError):
+        message = f"The checkpoint {name} cannot be read; the app's log or its page says why."
+        raise Refusal(404, message) from None
+
+
+@functools.lru_cache(maxsize=8)
+def _load(checkpoint: Checkpoint, changed: int) -> Opened:
+    model = load_checkpoint(checkpoint.folder)
+    file, reason = None, None
+    try:
+        file = decoder_bytes(model)
+    except GraphError as error:
+        reason = f"{error}. The server decodes."
+    digest = hashlib.sha256(file or f"{checkpoint.folder} {changed}".encode()).hexdigest()[:32]
+    if file and len(file) > _MOST_BYTES:
+        reason = (
+            f"The decoder is too large for the browser, with {len(file) / 1e6:,.0f} MB of "
+            f"{_MOST_BYTES / 1e6:,.0f}: the server decodes."
+        )
+        file = None
+    return Opened(model.decoder, decoder_info(model), file, digest, reason)
+
+
+def open_flow(name: str) -> Flow | None:
+    """The flow beside a checkpoint; None where nothing was learned, or it cannot be read."""
+    matches = [c for c in all_checkpoints() if c.name == name]
+    try:
+        changed = (matches[0].folder / FILE).stat().st_mtime_ns
+        with _opening(name):
+            return _load_flow(matches[0], changed)
+    except (CheckpointError, OSError, IndexError):  # its page says what is wrong with the file
+        return None
+
+
+@functools.lru_cache(maxsize=8)
+def _load_flow(checkpoint: Checkpoint, changed: int) -> Flow | None:
+    distribution = load_code_distribution(checkpoint.folder)
+    if distribution is None or not distribution.learned:
+        return None
+    file = flow_bytes(distribution)
+    return Flow(distribution, file, hashlib.sha256(file).hexdigest()[:32])
+
+
+def open_classifier(name: str) -> Judge | None:
+    """The classifier of a checkpoint's images; None where there is none that the browser runs."""
+    opened = open_decoder(name)
+    matches = [c for c in all_checkpoints() if c.name == name]
+    try:
+        dataset = load_card(matches[0].folder).get("dataset")
+        file = classifier_file(str(dataset or ""))
+        shape = tuple(opened.info["image_shape"])
+        return _load_classifier(str(dataset), shape, file.stat().st_mtime_ns)
+    except (CheckpointError, DatasetError, GraphError, OSError, IndexError):
+        return None
+
+
+@functools.lru_cache(maxsize=8)
+def _load_classifier(dataset: str, shape: tuple[int, ...], changed: int) -> Judge | None:
+    classifier = load_classifier(dataset)
+    if classifier is None or classifier.image_shape != shape:
+        return None
+    file = classifier_bytes(classifier)
+    names = [plain(name, "text") for name in classifier.names]
+    digest = hashlib.sha256(file).hexdigest()[:32]
+    return Judge(names, classifier.exclusive, file, digest)
