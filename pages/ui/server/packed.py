@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass, field
 
 from pages.ui.shared.foreign_text import plain
+from pages.ui.shared.formatting import words
 from vae.checkpoint import CheckpointError, load_card, load_checkpoint
 from vae.classifier import classifier_file, load_classifier
 from vae.code_distribution import FILE, CodeDistribution, load_code_distribution
@@ -137,6 +138,6 @@ def _load_classifier(dataset: str, shape: tuple[int, ...], changed: int) -> Judg
     if classifier is None or classifier.image_shape != shape:
         return None
     file = classifier_bytes(classifier)
-    names = [plain(name, "text") for name in classifier.names]
+    names = [plain(words(name).lower(), "text") for name in classifier.names]
     digest = hashlib.sha256(file).hexdigest()[:32]
     return Judge(names, classifier.exclusive, file, digest)

@@ -48,7 +48,7 @@ def test_the_browser_sees_in_a_picture_what_the_library_sees(page, opened, name)
     assert opened(name)["exact"]
     z = np.random.default_rng(0).standard_normal((6, model.latent_dim)).astype(np.float32)
     found, unasked, about = page.evaluate(SEEN, [z.flatten().tolist(), len(z)])
-    assert unasked and about["names"] == list(classifier.names)
+    assert unasked and about["names"] == [n.replace("_", " ") for n in classifier.names]
     assert about["exclusive"] == classifier.exclusive
     for asked, pointed, raw in found:
         size = int(np.prod(classifier.image_shape))

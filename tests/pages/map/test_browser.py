@@ -275,6 +275,8 @@ def test_a_place_between_points_is_called_generated(visit):
     page.get_by_text("judged by the distance").wait_for()
     assert page.get_by_text("Log evidence").filter(visible=True).count() == 0
     assert page.locator(".live-second").is_visible()
+    seen = page.locator(".live-words").filter(has_text="The classifier sees: ")
+    assert re.search(r"sees: \d \(\d+ %\)", seen.inner_text())
 
 
 def test_the_view_survives_a_rerun(visit):
