@@ -18,7 +18,8 @@ addEventListener("popstate", () => visited.push(location.pathname + location.sea
 window.seen = []
 globalThis.latentMaps = new Map([["map", { data: { model: "digits" },
   follow: (at, id) => seen.push(["pointer", at.x, at.y, id]),
-  showLed: (pin) => seen.push(["pin", pin.row]), leave: () => seen.push(["left"]) }]])
+  answer: { showLed: (pin) => seen.push(["pin", pin.row]) },
+  leave: () => seen.push(["left"]) }]])
 const data = { base: "", leads: given.leads, pages: ["", "interpolate", "concepts"], page: "" }
 window.room = new Room(document.querySelector(".room"), data)
 return true

@@ -44,6 +44,17 @@ export class Answer {
     this.show(pin, performance.now(), { label: pin.label })
   }
 
+  // Shows what the presenter of the room has pinned, and tells nobody.
+  showLed({ row, z, approximate }) {
+    const { map } = this
+    if (!map.decoder || z.length !== map.data.dimensions) return
+    const label = "presenter"
+    map.led = { kind: row < 0 ? "generated" : "real", row, z, label, variance: null }
+    map.layers.drawOverlay()
+    this.show({ row, z, approximate }, performance.now(), { led: true })
+      .catch((error) => map.note(error.message))
+  }
+
   // Shows a pin that was released at a time; the newest wins. One of the presenter's is `led`.
   async show(pin, released, { label = "", led = false } = {}) {
     const { map } = this

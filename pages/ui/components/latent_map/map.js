@@ -258,16 +258,6 @@ export class LatentMap {
     globalThis.latentLead?.leave()
   }
 
-  // Shows what the presenter of the room has pinned, and tells nobody.
-  showLed({ row, z, approximate }) {
-    if (!this.decoder || z.length !== this.data.dimensions) return
-    const label = "presenter"
-    this.led = { kind: row < 0 ? "generated" : "real", row, z, label, variance: null }
-    this.layers.drawOverlay()
-    this.answer.show({ row, z, approximate }, performance.now(), { led: true })
-      .catch((error) => this.note(error.message))
-  }
-
   decodeAt(place, paint) {
     const { z, presence } = this.family.at(place.x, place.y)
     const { flow = null } = this.family

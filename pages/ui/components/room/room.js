@@ -121,7 +121,7 @@ class Follow {
     const at = lead.pin && maps().get(lead.pin.view)
     if (at?.data.model === lead.model && this.pinned !== lead.pin.count) {
       this.pinned = lead.pin.count
-      at.showLed(lead.pin)
+      at.answer.showLed(lead.pin)
     }
   }
 
