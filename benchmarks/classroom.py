@@ -144,9 +144,16 @@ class Fetcher:
 
     async def get(self, path: str) -> bytes:
         """What is answered, which must not be an error."""
-        if self._streams is not None and self._streams[0].at_eof():  # the server lets go of it
+        try:
+            head, content = await self._get(path)
+        except (OSError, asyncio.IncompleteReadError):  # the server let go of an idle connection
             self.close()
-            self._streams = None
+            head, content = await self._get(path)
+        if " 200 " not in head.partition("\r\n")[0]:
+            raise ConnectionError(f"{path}: {head.partition(chr(13))[0]}")
+        return content
+
+    async def _get(self, path: str) -> tuple[str, bytes]:
         if self._streams is None:
             host, _, port = self._place.partition(":")
             self._streams = await asyncio.open_connection(host, int(port))
@@ -154,15 +161,13 @@ class Fetcher:
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {self._place}\r\n\r\n".encode())
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         length = int(head.partition("content-length: ")[2].split("\r\n")[0])
-        content = await reader.readexactly(length)
-        if " 200 " not in head.partition("\r\n")[0]:
-            raise ConnectionError(f"{path}: {head.partition(chr(13))[0]}")
-        return content
+        return head, await reader.readexactly(length)
 
     def close(self) -> None:
         """Ends the connection."""
         if self._streams is not None:
             self._streams[1].close()
+            self._streams = None
 
 
 async def look(session: Session, fetcher: Fetcher, row: int, who: object, stay: float) -> None:
