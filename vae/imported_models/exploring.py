@@ -162,9 +162,14 @@ def _seen_by_the_browser(port: int) -> tuple[str, dict[str, str]]:
     jupyter-server-proxy leads on, and the token makes whoever has the notebook the presenter.
     """
     hub = os.environ.get(_HUB)
+    token = os.environ.get("LATENT_TOKEN") or secrets.token_urlsafe(24)
     if not hub or "ipykernel" not in sys.modules:
-        return f"http://127.0.0.1:{port}", {}
-    token = secrets.token_urlsafe(24)
+        here = f"http://127.0.0.1:{port}"
+        room = (
+            os.environ.get("LATENT_HOSTS", "").strip() or os.environ.get("LATENT_MODE") == "room"
+        )
+        link = f"{here}/?{urlencode({'token': token})}"
+        return (link, {"LATENT_TOKEN": token}) if room else (here, {})
     settings = {"LATENT_HOSTS": "*", "LATENT_TOKEN": token}  # the hub lets in whom it knows
     return f"{hub}proxy/{port}/?token={token}", settings
 

@@ -127,3 +127,13 @@ def test_the_app_shows_it(monkeypatch):
             assert json.load(reply)["latent_dim"] == 98
     finally:
         opened.close()
+
+
+def test_whoever_explores_a_room_comes_as_its_presenter(monkeypatch):
+    monkeypatch.delenv("LATENT_MODE", raising=False)
+    monkeypatch.setenv("LATENT_HOSTS", "vae.example")
+    monkeypatch.delenv("LATENT_TOKEN", raising=False)
+    address, settings = exploring._seen_by_the_browser(8501)
+    assert address.endswith(f"?token={settings['LATENT_TOKEN']}") and settings["LATENT_TOKEN"]
+    monkeypatch.delenv("LATENT_HOSTS")
+    assert exploring._seen_by_the_browser(8501) == ("http://127.0.0.1:8501", {})
