@@ -30,7 +30,7 @@ from .flow import (
     follow,
     train_flow,
 )
-from .latent import slerp
+from .latent import LARGEST_CODE, slerp
 
 __all__ = [
     "EDGE",
@@ -47,6 +47,7 @@ __all__ = [
 FILE = "code-distribution.safetensors"
 LEVEL = 0.4  # default noise level of a path: its middle is likely, and shared attributes stay
 ENOUGH = 200  # smallest number of codes for a flow; fewer get the fitted Gaussian
+_PROBED = 8  # draws that tell whether a file is sound
 _WHITE_FLOOR = 1e-6  # smallest variance of a direction, relative to the largest
 
 
@@ -338,15 +339,20 @@ def load_code_distribution(folder: str | Path) -> CodeDistribution | None:
             }
             field.load_state_dict(weights | {"frequencies": field.frequencies})
             field.eval().requires_grad_(False)
+        held_out = arrays.get("held_out")
+        distribution = CodeDistribution(
+            mean, root, field, None if held_out is None else np.sort(held_out.ravel()), about
+        )
+        with np.errstate(all="ignore"):
+            largest = np.abs(distribution.sample(_PROBED)).max()
+        if not largest <= LARGEST_CODE:  # true for nan
+            raise ValueError(f"its draws reach {largest:.0e}, expected at most {LARGEST_CODE:,}")
     except (KeyError, TypeError, ValueError, RuntimeError, np.linalg.LinAlgError) as error:
         raise CheckpointError(
             f"{file}: not a distribution of codes ({error}); "
             "fit it again with python -m vae fit-codes."
         ) from error
-    held_out = arrays.get("held_out")
-    return CodeDistribution(
-        mean, root, field, None if held_out is None else np.sort(held_out.ravel()), about
-    )
+    return distribution
 
 
 def _with_figures(

@@ -130,7 +130,7 @@ def _json(
 ) -> Iterator[tuple[str, Callable[[Path], None]]]:
     for name, wrong in VALUES.items():
         yield f"all fields {name}", _writes(dump(dict.fromkeys(value, wrong)))
-    for field in value if fields else ():
+    for field in value if fields and isinstance(value, dict) else ():
         for name, wrong in VALUES.items():
             yield f"{field} {name}", _writes(dump(value | {field: wrong}))
         yield f"no {field}", _writes(dump({k: v for k, v in value.items() if k != field}))

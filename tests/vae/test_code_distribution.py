@@ -11,7 +11,7 @@ import torch
 
 from vae import VAE, CheckpointError, VAEConfig, flow, load_dataset
 from vae.__main__ import main
-from vae.checkpoint import save_card, save_checkpoint, save_codes
+from vae.checkpoint import read_tensors, save_card, save_checkpoint, save_codes, write_tensors
 from vae.code_distribution import (
     ENOUGH,
     FILE,
@@ -267,3 +267,18 @@ def test_edited_codes_are_brought_back_no_farther_than_it_takes(learned):
             u, v = learned.to_noise(np.stack([start, edited]), tried)
             v = v * np.linalg.norm(u) / np.linalg.norm(v)
             assert learned.percentile(learned.from_noise(v, tried), 8)[0] < 0.05
+
+
+@pytest.mark.parametrize("name", ["mean", "root", "field"])
+def test_a_file_whose_draws_are_no_codes_is_refused(learned, tmp_path, name):
+    save_code_distribution(tmp_path, learned)
+    file = tmp_path / FILE
+    arrays, metadata = read_tensors(file)
+    rng = np.random.default_rng(0)
+    for key, array in arrays.items():
+        if key.partition(".")[0] == name:
+            large = 6e4 if array.dtype == np.float16 else 1e30
+            arrays[key] = (large * rng.uniform(0.5, 1, array.shape)).astype(array.dtype)
+    write_tensors(file, {k: torch.from_numpy(v) for k, v in arrays.items()}, metadata)
+    with pytest.raises(CheckpointError, match="draws reach"):
+        load_code_distribution(tmp_path)

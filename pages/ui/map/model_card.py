@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import streamlit as st
@@ -45,6 +44,7 @@ _SOURCES = {
     "prior": "Prior",
 }
 _MAPS = {"pca": "PCA plane", "tsne": "t-SNE"}
+_ENDLESS = 1e300  # what no figure reaches, and still fits a float
 _MOST = 6  # attributes whose neighbours are told
 _WAYS = {
     "reconstructions": "Reconstructions",
@@ -317,4 +317,5 @@ def _numbers(metrics: object) -> dict[str, float]:
     """The finite numbers in a part of a card; other values are left out."""
     if not isinstance(metrics, dict):
         return {}
-    return {k: v for k, v in metrics.items() if isinstance(v, int | float) and math.isfinite(v)}
+    numbers = {k: v for k, v in metrics.items() if isinstance(v, int | float)}
+    return {k: v for k, v in numbers.items() if abs(v) < _ENDLESS}  # false for NaN

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -80,14 +79,14 @@ def _scores(card: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(scores, dict):
         return {}
     numbers = [scores.get(key) for key in _NAMES]
-    if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers):
+    if not all(isinstance(n, int | float) and abs(n) <= 1e6 for n in numbers):  # false for NaN
         return {}
     factors, importance = scores.get("factors"), scores.get("importance")
     if not isinstance(factors, list) or not isinstance(importance, list):
         return {}
     try:
         table = np.asarray(importance, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return {}
     if table.ndim != 2 or table.shape[1] != len(factors) or not np.isfinite(table).all():
         return {}
