@@ -13,7 +13,8 @@ import torch
 from PIL import Image, ImageDraw
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.components import digit_canvas, messages, schema
+from pages.ui.components import digit_canvas, schema
+from pages.ui.components.messages import lessons as messages
 from pages.ui.learn import amortised, arithmetic
 from pages.ui.learn.texts import numbers
 from pages.ui.shared import cache, formatting

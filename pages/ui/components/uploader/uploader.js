@@ -32,6 +32,7 @@ export class Uploader {
     this.field.ondragleave = () => this.field.classList.remove("over")
     this.field.ondrop = (event) => this.dropped(event)
     this.update(data)
+    for (const input of [files, folder]) if (input.files.length) input.onchange() // chosen before
   }
 
   update(data) {
