@@ -59,7 +59,7 @@ def said(at: AppTest) -> list[str]:
     return [*(text.value for part in parts for text in part), *numbers]
 
 
-@pytest.mark.parametrize("model", MODELS)
+@product(4, model=MODELS)
 def test_the_map_opens_and_says_what_cannot_be_judged(model):
     space = cache.latent_space(model)
     place = Pin(model, "generated", space.mean[0] + 0.1, "a place")
@@ -75,7 +75,7 @@ def test_the_map_opens_and_says_what_cannot_be_judged(model):
             assert not re.search("NaN|Infinity|nan%", figure)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@product(4, model=MODELS)
 def test_interpolate_opens_and_says_what_cannot_be_judged(model):
     at = visit("interpolate.py", model, walk="path", overshoot=True)
     assert any(UNJUDGED in text for text in said(at))

@@ -45,29 +45,42 @@ def numbers_in(text: str) -> list[str]:
     return re.findall(r"\d[\d,]*\.\d+|#\d+|(?<![-\d.,])\d{3,}|\d+,\d{3}", text)
 
 
+def _long(file: str, query: str):
+    """A case of soak's."""
+    return pytest.param(file, query, marks=pytest.mark.soak)
+
+
 @pytest.mark.parametrize(
     ("file", "query"),
     [
         ("map.py", "model=digits&pins=17"),
-        ("map.py", "model=faces&pins=17"),
+        _long("map.py", "model=faces&pins=17"),
         ("interpolate.py", "model=digits&a=17&b=4"),
-        ("interpolate.py", "model=faces&a=17&b=4"),
-        ("interpolate.py", "model=digits&walk=corners"),
+        _long("interpolate.py", "model=faces&a=17&b=4"),
+        _long("interpolate.py", "model=digits&walk=corners"),
         ("concepts.py", "model=faces&strengths=0.8"),
         ("learn_autoencoder.py", "answers=shown&seed=3"),
-        pytest.param(
-            "learn_elbo.py", "answers=shown&image=5", marks=pytest.mark.soak
-        ),  # a grid of a million
-        ("learn_terms.py", "answers=shown&image=5"),
+        _long("learn_elbo.py", "answers=shown&image=5"),  # a grid of a million
+        _long("learn_terms.py", "answers=shown&image=5"),
         ("learn_terms.py", "answers=shown&q=0.1,0.2,0.3,0.4"),
         ("learn_likelihoods.py", "answers=shown&image=5"),
         ("learn_reparameterisation.py", "answers=shown&image=5&e1=0.5"),
         ("learn_amortised.py", "answers=shown&steps=50&seed=2"),
         ("learn_arithmetic.py", "answers=shown&model=faces"),
-        ("learn_codes.py", "answers=shown&model=digits&seed=1"),
+        pytest.param(
+            "learn_codes.py", "answers=shown&model=digits&seed=1", marks=pytest.mark.soak
+        ),
         ("learn_codes.py", "answers=shown&model=digits&stage=mean"),
-        ("learn_codes.py", "answers=shown&model=faces&stage=path&from=3&level=0.7"),
-        ("learn_codes.py", "answers=shown&model=digits&stage=draw&seed=1"),
+        pytest.param(
+            "learn_codes.py",
+            "answers=shown&model=faces&stage=path&from=3&level=0.7",
+            marks=pytest.mark.soak,
+        ),
+        pytest.param(
+            "learn_codes.py",
+            "answers=shown&model=digits&stage=draw&seed=1",
+            marks=pytest.mark.soak,
+        ),
     ],
 )
 def test_a_views_program_gives_the_numbers_on_the_page(file, query):

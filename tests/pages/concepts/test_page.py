@@ -17,6 +17,7 @@ import streamlit as st
 import tiny
 import torch
 from PIL import Image
+from soak import product
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.concepts import create, edit, edit_report, files, strength_grid
@@ -88,8 +89,7 @@ def acting(at: AppTest, model: str = "tiny-faces") -> list[str]:
     return at.session_state[f"concepts-{model}"]
 
 
-@pytest.mark.parametrize("model", ["tiny-faces", "tiny-plane"])
-@pytest.mark.parametrize("view", VIEWS)
+@product(6, model=["tiny-faces", "tiny-plane"], view=list(VIEWS))
 def test_every_view_of_every_model(model, view):
     visit(model, concept_view=view)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from decoding import EXACT, NETWORKS, codes, expected, pictures, random_network, worst
+from soak import product
 
 from pages.ui.decoder import build
 from vae.checkpoint import load_checkpoint
@@ -20,7 +21,7 @@ from vae.locations import list_checkpoints
 from vae.model import VAE
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@product(5, name=list(NETWORKS))
 def test_random_networks_equal_torch(page, opened, name):
     model = random_network(NETWORKS[name])
     found = opened(name, model)
@@ -61,9 +62,7 @@ def test_weights_that_need_32_bits_are_sent_so(page, opened):
     assert worst(page, model, codes(model)) < EXACT
 
 
-@pytest.mark.parametrize(
-    "tensor", [n for n, _ in VAE(NETWORKS["odd-channels"]).decoder.named_parameters()]
-)
+@product(4, tensor=[n for n, _ in VAE(NETWORKS["odd-channels"]).decoder.named_parameters()])
 def test_one_wrong_weight_is_noticed(page, opened, tensor):
     model = random_network(NETWORKS["odd-channels"])
     wrong = random_network(NETWORKS["odd-channels"])

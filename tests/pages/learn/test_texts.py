@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.message import Message
+from soak import product
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.learn import contents, texts
@@ -219,9 +220,8 @@ def parts(block: object) -> Iterator[Message]:
         yield from parts(child)
 
 
-@pytest.mark.parametrize("answers", ["shown", pytest.param("asked", marks=pytest.mark.soak)])
-@pytest.mark.parametrize(
-    "file", ["teachers.py", *(step.file for step in contents.STEPS)], ids=["teachers", *NAMES]
+@product(
+    5, file=["teachers.py", *(step.file for step in contents.STEPS)], answers=["shown", "asked"]
 )
 def test_with_another_language_no_english_text_is_left(file, answers, other_language):
     asked = {} if answers == "asked" else {"answers": "shown"}
