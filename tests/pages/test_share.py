@@ -67,20 +67,10 @@ def _long(file: str, query: str):
         ("learn_reparameterisation.py", "answers=shown&image=5&e1=0.5"),
         ("learn_amortised.py", "answers=shown&steps=50&seed=2"),
         ("learn_arithmetic.py", "answers=shown&model=faces"),
-        pytest.param(
-            "learn_codes.py", "answers=shown&model=digits&seed=1", marks=pytest.mark.soak
-        ),
+        _long("learn_codes.py", "answers=shown&model=digits&seed=1"),
         ("learn_codes.py", "answers=shown&model=digits&stage=mean"),
-        pytest.param(
-            "learn_codes.py",
-            "answers=shown&model=faces&stage=path&from=3&level=0.7",
-            marks=pytest.mark.soak,
-        ),
-        pytest.param(
-            "learn_codes.py",
-            "answers=shown&model=digits&stage=draw&seed=1",
-            marks=pytest.mark.soak,
-        ),
+        _long("learn_codes.py", "answers=shown&model=faces&stage=path&from=3&level=0.7"),
+        _long("learn_codes.py", "answers=shown&model=digits&stage=draw&seed=1"),
     ],
 )
 def test_a_views_program_gives_the_numbers_on_the_page(file, query):
