@@ -41,7 +41,7 @@ def files_of(name: str) -> list[Path]:
 
 
 def words_of(name: str, language: str = texts.DEFAULT) -> dict[str, str | tuple[str, ...]]:
-    return texts.read(texts.FOLDER / language / f"{name}.toml")
+    return texts.words_in(language, name)
 
 
 def calls(tree: ast.AST, name: str) -> Iterator[ast.Call]:
@@ -142,16 +142,16 @@ def other_language(tmp_path, monkeypatch) -> str:
     """A language in which every text is its key in brackets, and what a page fills in."""
     shutil.copytree(texts.FOLDER / texts.DEFAULT, tmp_path / texts.DEFAULT)
     shutil.copy(texts.FOLDER / "numbers.toml", tmp_path)
-    (tmp_path / "xx").mkdir()
+    lessons: dict = {}
     for name in FILES:
-        tables: dict = {}
+        tables = lessons.setdefault(name, {})
         for key, text in words_of(name).items():
             *parents, last = key.split(".")
             table = tables
             for parent in parents:
                 table = table.setdefault(parent, {})
             table[last] = made_up(key, text)
-        (tmp_path / "xx" / f"{name}.toml").write_text(toml(tables), encoding="utf-8")
+    (tmp_path / "xx.toml").write_text(toml(lessons), encoding="utf-8")
     monkeypatch.setattr(texts, "FOLDER", tmp_path)
     return "xx"
 

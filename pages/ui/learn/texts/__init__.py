@@ -1,7 +1,8 @@
 r"""The words and numbers of the lessons: data beside the widgets, a file for each lesson.
 
-`texts/<language>/<lesson>.toml` holds every word that a lesson shows, and `texts/numbers.toml`
-what a lesson starts with in any language. Another language is another folder with the same files.
+`texts/en/<lesson>.toml` holds every word that a lesson shows, and `texts/numbers.toml` what a
+lesson starts with in any language. Another language is one file, `texts/<language>.toml`, with a
+table for each lesson that holds what the lesson's file does; what it lacks is shown in English.
 
 In a text, `{name}` is filled in by the page; `\textcolor{kl}` in a formula takes the colour of a
 term (`plot_style.TERMS`); a line break is a space, unless a blank line or a list item follows.
@@ -27,6 +28,7 @@ __all__ = [
     "lesson",
     "numbers",
     "read",
+    "words_in",
 ]
 
 DEFAULT = "en"
@@ -84,8 +86,8 @@ class Lesson:
 
 def languages() -> tuple[str, ...]:
     """The languages that the lessons are written in, the default one first."""
-    names = sorted(folder.name for folder in FOLDER.iterdir() if (folder / "frame.toml").exists())
-    return (DEFAULT, *(name for name in names if name != DEFAULT))
+    others = sorted(file.stem for file in FOLDER.glob("*.toml"))
+    return (DEFAULT, *(name for name in others if name != "numbers"))
 
 
 def language() -> str:
@@ -100,12 +102,21 @@ def lesson(name: str) -> Lesson:
     Args:
         name: such as "elbo"; "frame" for what all lessons have in common.
     """
-    chosen = language()
-    words = read(FOLDER / DEFAULT / f"{name}.toml")
-    if chosen != DEFAULT:  # what is not translated yet is shown in the default language
-        file = FOLDER / chosen / f"{name}.toml"
-        words = words | (read(file) if file.exists() else {})
+    words = words_in(DEFAULT, name) | words_in(language(), name)
     return Lesson(name, words, numbers(name))
+
+
+def words_in(language: str, name: str) -> dict[str, str | tuple[str, ...]]:
+    """The texts of a lesson that there are in a language, by key.
+
+    Args:
+        language: one of `languages()`.
+        name: the lesson, as for `lesson`.
+    """
+    if language == DEFAULT:
+        return read(FOLDER / DEFAULT / f"{name}.toml")
+    texts, own = read(FOLDER / f"{language}.toml"), f"{name}."
+    return {key.removeprefix(own): text for key, text in texts.items() if key.startswith(own)}
 
 
 def read(file: Path) -> dict[str, str | tuple[str, ...]]:
