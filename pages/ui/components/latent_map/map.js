@@ -11,7 +11,7 @@ import { Legend } from "./legend.js"
 import { Names } from "./names.js"
 import { PlotlyAxes } from "./plotly_axes.js"
 import { Points } from "./points.js"
-import { Screens, seenIn } from "./screens.js"
+import { Screens } from "./screens.js"
 import { Tour } from "./tour.js"
 import { View } from "./view.js"
 
@@ -266,7 +266,7 @@ export class LatentMap {
     this.screens.moveTip()
     this.decoder.latest(z, (picture) => {
       asked.z ??= picture.code
-      asked.seen = seenIn(picture.scores, this.decoder.classifier)
+      asked.scores = picture.scores
       paint(picture, presence)
     }, flow)
   }

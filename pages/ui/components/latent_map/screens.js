@@ -7,7 +7,7 @@ const SIDE = 56 // pixels of the picture beside the pointer
 const NAMED = 4 // attributes at most
 
 // What the classifier of the real images sees in a picture; "" where there is none.
-export function seenIn(scores, classifier) {
+function seenIn(scores, classifier) {
   if (!scores || !classifier) return ""
   const { names, exclusive } = classifier
   const ranked = names.map((name, k) => [name, scores[k]]).sort((a, b) => b[1] - a[1])
@@ -66,7 +66,7 @@ export class Screens {
       tag: !decodes ? "Nearest image"
         : family.approximate ? "Generated, approximate" : "Generated",
       words: `${where}. Distance to the nearest code ${distance.toFixed(2)}${compared}${zone}.` +
-        `${place.seen ?? ""}${decoder.reason ? ` ${decoder.reason}` : ""}`,
+        `${seenIn(place.scores, decoder.classifier)}${decoder.reason ? ` ${decoder.reason}` : ""}`,
     })
   }
 
