@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pages.ui.server.bodies import read_body
 from pages.ui.shared import all_images, cache, estimates, images, scatter
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -26,6 +27,7 @@ T = TypeVar("T")
 
 _MOST_TILES = 200
 _LARGE = 4_000_000  # bytes
+_LARGEST = 4_000_000  # bytes of a code
 _LONGEST = 40  # characters that tell a visitor from others
 _NOT_KEPT = {"Cache-Control": "no-store"}
 _FOR_EVER = "public, max-age=31536000, immutable"
@@ -138,7 +140,7 @@ def _row(space: LatentSpace, query: QueryParams) -> int | None:
 
 async def _about(request: Request) -> Response:
     """Not kept by the browser: more may be known later."""
-    body = await request.body() if request.method == "POST" else b""
+    body = await read_body(request, _LARGEST) if request.method == "POST" else b""
 
     def read() -> dict[str, Any] | None:
         space = _opened(request)

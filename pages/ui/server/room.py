@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from pages.ui.server.bodies import read_body
 from pages.ui.shared import permissions
 from pages.ui.shared.room import ROOM, Answer, Lead
 
@@ -113,12 +114,10 @@ async def _answer(request: Request) -> Response:
 
 async def _read(request: Request, kind: type) -> object | None:
     """The body as a message; None where it is none."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LARGEST:
-            return None
+    body = await read_body(request, _LARGEST)
+    if len(body) > _LARGEST:
+        return None
     try:
-        return msgspec.json.decode(bytes(body), type=kind)
+        return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None

@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pages.ui.server.bodies import read_body
 from pages.ui.server.downloads import download_routes
 from pages.ui.server.map_data import map_routes
 from pages.ui.server.packed import Refusal, open_classifier, open_decoder, open_flow
@@ -265,11 +266,7 @@ async def _decode(request: Request) -> Response:
 async def _numbers(request: Request, count: int) -> np.ndarray:
     """The code that a request brings, `(count,)`."""
     expected = 4 * count
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > expected:
-            break
+    body = await read_body(request, expected)
     if len(body) != expected:
         length = f"more than {expected}" if len(body) > expected else f"{len(body)}"
         raise Refusal(
@@ -277,7 +274,7 @@ async def _numbers(request: Request, count: int) -> np.ndarray:
             f"The code has {length} bytes; expected {expected}: "
             f"{count} numbers of 4 bytes, little-endian.",
         )
-    z = np.frombuffer(bytes(body), dtype="<f4").astype(np.float32)
+    z = np.frombuffer(body, dtype="<f4").astype(np.float32)
     if not (np.abs(z) <= LARGEST_CODE).all():  # false for NaN, too
         raise Refusal(
             400,
