@@ -53,6 +53,10 @@ def memory(process: int) -> float:
 def test_hours_of_use_leave_the_servers_memory_as_it_was(app_and_process, runs, record_property):
     address, process = app_and_process
     used = []
+    with Visitor.at(address) as first:  # what is loaded once, is there before it is measured
+        for model, colour in itertools.product(MODELS, ("class", "none")):
+            first.open("map", f"model={model}&colour={colour}")
+            first.open("concepts", f"model={model}&strengths=0.5")
     at_once = min(VISITORS, runs // 4)
     with ThreadPoolExecutor(at_once) as pool:
         for part in range(4):
