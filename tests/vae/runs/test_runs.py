@@ -134,7 +134,7 @@ def test_some_epochs_are_checkpoints_of_their_own(finished):
     models = [load_checkpoint(f"one/epoch-{epoch}") for epoch in (0, 1, 2)]
     x = load_dataset("digits").images[:200]
     reached = [elbo(model, x).elbo.mean().item() for model in models]
-    assert reached == sorted(reached)
+    assert reached[0] < min(reached[1:]) - 100 and len(set(reached)) == 3
     assert load_card(names["one/epoch-1"])["epoch"] == 1
     assert same_weights(names["one/epoch-2"], finished)
     epochs.forget_epochs(finished, after=1)
