@@ -10,7 +10,6 @@ from pathlib import Path
 import foreign
 import numpy as np
 import pytest
-import streamlit as st
 from google.protobuf.message import Message
 from soak import sample, share
 from streamlit.testing.v1 import AppTest
@@ -290,8 +289,7 @@ def test_whatever_a_name_says_every_page_shows_it_as_text(
     for number, trick in enumerate(tricks):
         data = tmp_path / str(number)
         monkeypatch.setenv("LATENT_DATA", str(data))
-        st.cache_data.clear()
-        st.cache_resource.clear()
+        cache.forget()
         names = [f"{trick} {k}" for k in range(3)]
         foreign.make(data, names)
         for page, state in VISITS:

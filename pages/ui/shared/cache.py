@@ -20,6 +20,7 @@ import streamlit as st
 import torch
 
 from pages.ui.shared import images, scatter
+from pages.ui.shared.kept import Results
 from pages.ui.shared.latent_space import LatentSpace, read_latent_space
 from vae import CheckpointError, DatasetError, latent
 from vae.checkpoint import load_card
@@ -36,6 +37,7 @@ __all__ = [
     "code_bits",
     "codes_block",
     "dataset",
+    "forget",
     "keep",
     "latent_space",
     "likely_places",
@@ -50,6 +52,7 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_MOST = 256_000_000  # bytes of results that are kept, the small ones left out
 _EXACT = 1_000_000  # numbers of codes that a browser gets as they are
 _REST = 20  # times as long as it took before a dataset's files are looked at again
 _PATIENCE = 0.3  # seconds that a run waits for a look at files where it knows what was there
@@ -69,24 +72,26 @@ def shared(
     argument whose name begins with "_" does not count.
 
     Args:
-        entries: results that are kept; the one that was used longest ago goes first.
+        entries: results that are kept; the one that was used longest ago goes first. Large ones
+            go before that where those of all functions exceed what `Results` keeps.
         keys: functions by type of argument, whose results decide whether two arguments are equal.
     """
-    return st.cache_resource(
-        max_entries=entries, show_spinner=False, hash_funcs={**_KEYS, **(keys or {})}
-    )
+
+    def decorate(function: F) -> F:
+        return _RESULTS.keep(function, entries, {**_KEYS, **(keys or {})})
+
+    return decorate
 
 
-# Streamlit itself would look at a part of a large array only.
-_KEYS: dict[type, Callable[[Any], Any]] = {
-    LatentSpace: lambda space: (space.name, space.stamp),
-    np.ndarray: lambda array: (array.dtype.str, array.shape, array.tobytes()),
-    torch.Tensor: lambda tensor: (
-        str(tensor.dtype),
-        tuple(tensor.shape),
-        tensor.numpy().tobytes(),
-    ),
-}
+_RESULTS = Results(_MOST)
+_KEYS = {LatentSpace: lambda space: (space.name, space.stamp)}
+
+
+def forget() -> None:
+    """Forgets all that is kept, as a new process would."""
+    _RESULTS.clear()
+    st.cache_resource.clear()
+    st.cache_data.clear()
 
 
 def stamp_of(name: str) -> str:

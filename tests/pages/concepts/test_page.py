@@ -13,7 +13,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import streamlit as st
 import tiny
 import torch
 from PIL import Image
@@ -51,7 +50,7 @@ def models(tmp_path_factory):
     from vae.datasets.faces import load
 
     data = tmp_path_factory.mktemp("data")
-    st.cache_resource.clear()  # all the faces, if another test loaded them
+    cache.forget()  # all the faces, if another test loaded them
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LATENT_DATA", str(data))
         patch.setenv("XDG_CACHE_HOME", str(data / "cache"))
@@ -67,8 +66,7 @@ def models(tmp_path_factory):
         known = property(lambda space: classifiers[space.dataset.name].requires_grad_(False))
         patch.setattr(LatentSpace, "classifier", known)
         yield data / "checkpoints"
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    cache.forget()
 
 
 def visit(model: str = "tiny-faces", **state) -> AppTest:
