@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -65,7 +66,8 @@ def load_faces(
             thread; not called if the pictures are cached.
 
     Returns:
-        The pictures, `(N, 3, 64, 64)`, `uint8`, and for each attribute its values, bool `(N,)`.
+        The pictures, `(N, 3, 64, 64)`, `uint8`, which stay on the disk, and for each attribute
+        its values, bool `(N,)`.
 
     Raises:
         ValueError: if there is no such split.
@@ -76,8 +78,10 @@ def load_faces(
     path = cache_folder() / f"faces-{split}-{VERSION}.npz"
     images = _read(path, count)
     if images is None:
-        images = draw_people(count, seed, progress)
-        _write(path, images)
+        drawn = draw_people(count, seed, progress)
+        _write(path, drawn)
+        images = _read(path, count)
+        images = drawn if images is None else images
     return images, {name: truth[:, k].copy() for k, name in enumerate(ATTRIBUTES)}
 
 
@@ -98,12 +102,20 @@ def _split(name: str) -> tuple[int, int]:
 
 
 def _read(path: Path, count: int) -> np.ndarray | None:
-    # The archive contains checksums, so any damage raises an error here.
+    # The archive contains checksums, so any damage shows here. The pictures stay on the disk, and
+    # the system has in memory what is being looked at.
     with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        with path.open("rb") as file, np.load(file) as archive:
-            images = archive["images"]
-        if images.shape == (count, 3, SIZE, SIZE) and images.dtype == np.uint8:
-            return images
+        with zipfile.ZipFile(path) as archive:
+            member = archive.getinfo("images.npy")
+            if archive.testzip() is not None or member.compress_type != zipfile.ZIP_STORED:
+                return None
+        with path.open("rb") as file:
+            file.seek(member.header_offset + 26)
+            file.seek(sum(struct.unpack("<HH", file.read(4))), os.SEEK_CUR)  # a name, and more
+            np.lib.format.read_magic(file)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            if shape == (count, 3, SIZE, SIZE) and dtype == np.uint8:
+                return np.memmap(path, np.uint8, "c", file.tell(), shape)
     return None
 
 
