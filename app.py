@@ -26,11 +26,13 @@ from starlette.types import Receive, Scope, Send
 
 from pages.ui import components
 from pages.ui.server import settings
+from pages.ui.server.allocator import bound_arenas, give_back
 from pages.ui.server.doors import Doors, from_environment
 from pages.ui.server.presenter import PresenterLink
 from pages.ui.server.session_messages import OwnSessionOnly
 from pages.ui.shared import permissions
 
+bound_arenas()
 settings.read_environment()
 _BASE = st.get_option("server.baseUrlPath").strip("/")
 
@@ -92,8 +94,11 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
             permissions.SHORTEST,
         )
     _end_streams_first()
+    ended = threading.Event()
     threading.Thread(target=_warm, name="warm", daemon=True).start()
+    threading.Thread(target=give_back, args=(ended,), name="give back", daemon=True).start()
     yield
+    ended.set()
 
 
 app = st.App(
