@@ -41,7 +41,7 @@ HERE = Path(__file__).resolve().parent
 SECONDS = 5.0
 RATE = 125  # moves a second, as of an ordinary mouse
 CLICKS = 20
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
 QUIET = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
