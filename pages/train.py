@@ -12,8 +12,8 @@ from pages.ui.train.as_python import run_as_python
 from pages.ui.train.form import show_form
 from pages.ui.train.monitor import show_controls, show_run
 from pages.ui.train.results import show_actions, show_comparison, show_note
-from vae.runs.folder import read_status
 from vae.runs.manager import list_runs
+from vae.runs.status import read_status
 
 runs = list_runs()
 states = {run.name: read_status(run.folder) for run in runs}

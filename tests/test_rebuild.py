@@ -17,7 +17,7 @@ from vae.classifier import load_classifier
 from vae.config import VAEConfig
 from vae.locations import SHIPPED
 from vae.objective import elbo
-from vae.runs.folder import read_config
+from vae.runs.config import read_config
 from vae.runs.presets import PRESETS
 
 SMALLEST = "lab/digits-bernoulli"

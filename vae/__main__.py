@@ -16,7 +16,8 @@ from .config import VAEConfig
 from .data_commands import import_data, import_own_model, list_imports, train_for_import
 from .durations import time_words
 from .files import OutputError, check_output_file
-from .runs.folder import RunConfig, RunError, is_alive, read_config, write_json
+from .runs.config import RunConfig, RunError, read_config
+from .runs.folder import is_alive, write_json
 from .runs.options import RunOptions
 from .runs.presets import PRESETS
 from .runs.process import run

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from .runs.folder import Status
+    from .runs.status import Status
 
 __all__ = ["Display"]
 

@@ -24,7 +24,7 @@ from vae.checkpoint import load_codes, save_card, save_checkpoint, save_codes
 from vae.codes import write_reference
 from vae.datasets import load_dataset, source_stamp
 from vae.imports import find_import, import_source
-from vae.runs.folder import RunConfig
+from vae.runs.config import RunConfig
 from vae.training.loop import TrainingConfig
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"

@@ -27,7 +27,7 @@ from vae import import_images
 from vae.classifier import Classifier, classifier_file, save_classifier
 from vae.code_distribution import CodeDistribution, save_code_distribution
 from vae.flow import VelocityField
-from vae.runs.folder import RunConfig
+from vae.runs.config import RunConfig
 from vae.runs.manager import save_run
 from vae.training.config import TrainingConfig
 

@@ -25,8 +25,10 @@ from vae import list_checkpoints, load_checkpoint
 from vae.exchange import export_model
 from vae.imports import export_dataset, import_images, list_datasets
 from vae.runs import manager
-from vae.runs.folder import Control, RunError, control, read_status
+from vae.runs.config import RunError
+from vae.runs.control import Control, control
 from vae.runs.manager import list_runs, save_run
+from vae.runs.status import read_status
 
 torch.set_num_threads(1)
 PAGES = Path(__file__).resolve().parents[2] / "pages"

@@ -15,8 +15,11 @@ from soak import share
 from streamlit.testing.v1 import AppTest
 
 from vae.runs import manager
-from vae.runs.folder import Control, RunError, read_status, write_json
+from vae.runs.config import RunError
+from vae.runs.control import Control
+from vae.runs.folder import write_json
 from vae.runs.manager import delete_run, list_runs, resume_run
+from vae.runs.status import read_status
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from vae.runs import process
-from vae.runs.folder import RunConfig, read_metrics
+from vae.runs.config import RunConfig
+from vae.runs.metrics import read_metrics
 from vae.runs.options import RunOptions
 from vae.runs.snapshots import read_snapshot
 from vae.training.config import TrainingConfig

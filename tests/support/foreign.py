@@ -14,7 +14,8 @@ from small_run import train
 
 from vae import VAE, VAEConfig, save_checkpoint
 from vae.concepts.files import Concept, pack
-from vae.runs.folder import RunConfig, write_json
+from vae.runs.config import RunConfig
+from vae.runs.folder import write_json
 from vae.training.config import TrainingConfig
 
 HOST = "foreign.example"

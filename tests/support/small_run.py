@@ -10,8 +10,10 @@ import numpy as np
 import safetensors.numpy
 
 from vae.runs import process
-from vae.runs.folder import Control, RunConfig, Status
+from vae.runs.config import RunConfig
+from vae.runs.control import Control
 from vae.runs.options import RunOptions
+from vae.runs.status import Status
 from vae.training.config import TrainingConfig
 
 MODEL = {"latent_dim": 2, "channels": [], "hidden": [8]}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import vae
 from vae.__main__ import main
-from vae.runs.folder import read_status
+from vae.runs.status import read_status
 
 
 def run(folder: Path) -> None:

@@ -13,7 +13,7 @@ from simulated_device import DEVICE, simulated_device
 
 from vae.__main__ import main
 from vae.runs import process, setup
-from vae.runs.folder import Control
+from vae.runs.control import Control
 from vae.training import distributed
 from vae.training.distributed import Group
 

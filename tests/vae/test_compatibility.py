@@ -22,9 +22,12 @@ from vae.checkpoint import load_codes
 from vae.codes import encode
 from vae.concepts.files import read_vectors
 from vae.runs import process
-from vae.runs.folder import control, read_changes, read_config, read_metrics, read_status
+from vae.runs.config import read_config
+from vae.runs.control import control, read_changes
+from vae.runs.metrics import read_metrics
 from vae.runs.options import RunOptions
 from vae.runs.snapshots import list_snapshots, read_snapshot
+from vae.runs.status import read_status
 
 OLD = Path(__file__).parents[1] / "data" / "4eb0a36"
 

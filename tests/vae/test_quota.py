@@ -15,7 +15,7 @@ from vae.exchange import export_model, import_model
 from vae.files import QuotaError, explain_refusal
 from vae.imports import delete_dataset, import_images, list_datasets
 from vae.quota import VARIABLE, check_quota, kept_bytes, quota
-from vae.runs.folder import RunError
+from vae.runs.config import RunError
 from vae.runs.manager import list_runs, save_run, start_run
 
 PIXELS = np.zeros((20, 100, 100), np.uint8)

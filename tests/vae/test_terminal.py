@@ -20,7 +20,7 @@ from vae.arguments import build_parser
 from vae.checkpoint import load_codes, save_codes
 from vae.codes import BOUNDS, add_bounds
 from vae.datasets import load_dataset
-from vae.runs.folder import Status
+from vae.runs.status import Status
 from vae.terminal import Display
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -23,21 +23,12 @@ from ..in_progress import in_progress
 from ..locations import FILES as CHECKPOINT_FILES
 from ..locations import NAME, data_folder, list_checkpoints
 from ..quota import check_quota
+from .config import RunConfig, RunError, read_config
+from .control import control
 from .epochs import forget_epochs
-from .folder import (
-    FILES,
-    RunConfig,
-    RunError,
-    Status,
-    check_files,
-    control,
-    is_run,
-    lock,
-    read_config,
-    read_status,
-    write_json,
-)
+from .folder import FILES, check_files, is_run, lock, write_json
 from .queue import ESTIMATE, TRAIN, Ticket, take_ticket
+from .status import Status, read_status
 
 __all__ = [
     "Measurement",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .folder import Control
+from .control import Control
 
 __all__ = ["RunOptions"]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..training.config import TrainingConfig
-from .folder import RunConfig, read_metrics
+from .config import RunConfig
+from .metrics import read_metrics
 
 __all__ = ["PRESETS", "Preset", "build_band", "read_band"]
 

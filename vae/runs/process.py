@@ -16,21 +16,12 @@ from typing import TYPE_CHECKING, Any
 from ..files import OutputError, check_output_folder, is_unfinished, read_file, remove_unfinished
 from ..locations import data_folder
 from ..schema import SchemaError, decode
-from .folder import (
-    RunConfig,
-    RunError,
-    State,
-    Status,
-    check_files,
-    is_run,
-    lock,
-    read_config,
-    read_control,
-    read_status,
-    write_json,
-)
+from .config import RunConfig, RunError, read_config
+from .control import read_control
+from .folder import check_files, is_run, lock, write_json
 from .options import RunOptions
 from .queue import TRAIN, wait_for_turn
+from .status import State, Status, read_status
 
 if TYPE_CHECKING:
     import torch

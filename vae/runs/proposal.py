@@ -7,7 +7,7 @@ import torch
 from ..imports import ImportedDataset
 from ..imports.store import all_images
 from ..training.config import TrainingConfig
-from .folder import RunConfig
+from .config import RunConfig
 
 __all__ = ["propose"]
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from filelock import lock_descriptor
 
 from ..locations import data_folder
-from .folder import RunError, is_locked
+from .config import RunError
+from .folder import is_locked
 
 __all__ = ["ESTIMATE", "TRAIN", "Ticket", "inherit_ticket", "take_ticket", "wait_for_turn"]
 

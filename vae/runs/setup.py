@@ -28,7 +28,7 @@ from ..model import VAE, Decoder
 from ..training.data import steps_per_epoch
 from ..training.distributed import join, leave
 from ..training.loop import TrainingError, train
-from .folder import RunConfig
+from .config import RunConfig
 
 __all__ = [
     "SHARE",

@@ -3,55 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 import time
 import traceback
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import torch
 
-from .. import compatibility
-from ..checkpoint import (
-    CheckpointError,
-    load_card,
-    load_checkpoint,
-    read_tensors,
-    save_own_checkpoint,
-    write_tensors,
-)
+from ..checkpoint import CheckpointError, load_card, load_checkpoint, save_own_checkpoint
 from ..code_fitting import fit_checkpoint
 from ..codes import write_reference
 from ..datasets import Dataset
-from ..files import write_file
 from ..imports import Cancelled, find_import
 from ..model import VAE
-from ..schema import Count, Number, Positive, SchemaError, convert
 from ..training.data import in_memory, steps_per_epoch
 from ..training.distributed import Group, join, leave
 from ..training.loop import Diverged, Progress, TrainingState, train
 from ..training.precision import resolve_precision
 from .best import BestEpoch
+from .config import RunConfig
+from .control import read_control
 from .epochs import forget_epochs, keep_epoch
-from .folder import (
-    Control,
-    RunConfig,
-    RunError,
-    State,
-    Status,
-    not_fitted,
-    read_changes,
-    read_control,
-    read_metrics,
-    write_json,
-)
+from .folder import write_json
+from .metrics import append_row, heldout_of, rewind_metrics, row_of
 from .options import RunOptions
 from .process import Reporter
 from .setup import SHARE, describe_data, explain, prepare, settle_dataset, threads
 from .snapshots import Snapshots, list_snapshots, snapshot_file
+from .state import has_state, read_state, write_state
+from .status import State, Status, not_fitted
+from .steering import Steering
 
 __all__ = ["dismiss", "follow", "lead"]
 
@@ -94,7 +78,7 @@ def _settle_dataset(
 ) -> RunConfig | None:
     """Imports the pictures of a new run, unless they are; returns None if it ends with that."""
     folder = reporter.folder
-    if (folder / "state.safetensors").exists():  # of an earlier version, perhaps, with a path
+    if has_state(folder):  # of an earlier version, perhaps, with a path
         return config
 
     def cancelled() -> bool:
@@ -143,39 +127,6 @@ def dismiss(device: str | torch.device) -> None:
     leave(group)
 
 
-class _Reached(TypedDict):
-    """The metadata of a saved state."""
-
-    step: Count
-    seconds: Positive
-    beta: Number | None
-    learning_rate: Number | None
-
-
-def _check_state(
-    file: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, Any], model: VAE
-) -> dict[str, Any]:
-    """Refuses a saved state of another network, before anything is overwritten."""
-    expected = {f"model.{name}": value.shape for name, value in model.state_dict().items()}
-    for i, parameter in enumerate(model.parameters()):
-        expected |= {f"{kind}.{i:03d}": parameter.shape for kind in ("exp_avg", "exp_avg_sq")}
-    try:
-        state = convert(metadata, _Reached)
-        wrong = [name for name in tensors if name not in expected]
-        for name, shape in expected.items():
-            tensor = tensors.get(name)
-            if tensor is None or tensor.shape != shape or not tensor.is_floating_point():
-                wrong.append(name)
-        if wrong:
-            raise SchemaError(f"tensor {wrong[0]} is not this network's")
-    except SchemaError as error:
-        raise RunError(
-            f"{file} cannot be used ({error}). Put the file back as it was, or remove it to begin "
-            "again."
-        ) from error
-    return state
-
-
 class _Stopped(Exception):
     pass
 
@@ -192,16 +143,13 @@ class _Trainer:
         options: RunOptions,
     ) -> None:
         self.folder, self.config, self.group = reporter.folder, config, group
-        self.stop, self.reporter, self.say = stop, reporter, reporter.say
-        self.options = options
+        self.reporter, self.say, self.options = reporter, reporter.say, options
+        self.steering = Steering(reporter.folder, stop, options)
         self.state = TrainingState()
         self.seconds = 0.0  # time spent training, over all resumptions
         self._pace = 0.0  # seconds per step
         self._window: list[Progress] = []
         self._saved = time.monotonic()
-        self._changes: list[dict[str, Any]] = []
-        self._seen: tuple[int, Control] = (0, Control())
-        self._singles = 0
         self._card: dict[str, Any] = {}
         self._best: BestEpoch | None = None
         self._stalled = False
@@ -303,11 +251,11 @@ class _Trainer:
                     snapshots.take(model, progress.step // per_epoch)
                     keep_epoch(self.folder, model, progress.step // per_epoch, self._full_card())
                 if ended or progress.step % every == 0:
-                    row = self._write_metrics(progress)
+                    row = self._write_row(progress)
                     if ended and self._best is not None:
                         self._save(model)  # the best epoch is never ahead of the state
                         self._best.consider(model, progress, row)
-                    first = ended and not (self.folder / "state.safetensors").exists()
+                    first = ended and not has_state(self.folder)
                     if first or time.monotonic() - self._saved > self.options.save_every:
                         self._save(model)
         kept = ""
@@ -339,7 +287,7 @@ class _Trainer:
 
         def tell(share: float) -> None:
             nonlocal since
-            if self.stop.is_set() or self._control().action == "stop":
+            if self.steering.stopped(self.state.step):
                 raise _Stopped
             now, left = time.monotonic(), None
             began, before = since = since or (now, share)
@@ -391,31 +339,13 @@ class _Trainer:
             learning_rate=progress.learning_rate,
         )
 
-    def _write_metrics(self, progress: Progress) -> dict[str, Any]:
-        window, self._window = self._window, []
+    def _write_row(self, progress: Progress) -> dict[str, Any]:
         variational = self.config.model.get("variational", True)
-        row: dict[str, Any] = {
-            "step": progress.step,
-            "epoch": round(progress.epoch, 4),
-            "reconstruction": sum(p.reconstruction for p in window) / len(window),
-            "kl": sum(p.kl for p in window) / len(window) if variational else None,
-            "beta": progress.beta,
-            "learning_rate": progress.learning_rate,
-            "images_per_second": round(sum(p.images_per_second for p in window) / len(window), 1),
-            "seconds": round(self.seconds, 2),
-        }
-        row["elbo"] = row["reconstruction"] - row["kl"] if variational else None
+        row = row_of(self._window, self.seconds, variational)
+        self._window = []
         if progress.heldout:
-            heldout = asdict(progress.heldout)
-            row["kl_per_dimension"] = list(heldout.pop("kl_per_dimension"))
-            row["active_units"] = heldout.pop("active_units")
-            row |= {f"heldout_{name}": value for name, value in heldout.items()}
-            row["heldout_elbo"] = progress.heldout.elbo
-            self._card["metrics"] = {
-                k: v for k, v in row.items() if k.startswith("heldout") or k == "active_units"
-            }
-        with (self.folder / "metrics.jsonl").open("a") as stream:
-            stream.write(json.dumps(row, allow_nan=False) + "\n")
+            self._card["metrics"] = heldout_of(row)
+        append_row(self.folder, row)
         return row
 
     def _apply_control(self, model: VAE) -> float:
@@ -444,66 +374,18 @@ class _Trainer:
             time.sleep(0.1)
 
     def _wanted(self) -> tuple[str, float | None, float | None]:
-        """The action before this step, and the beta and learning rate that change at it."""
         if not self.group.writes:
             return "run", None, None
-        control = self._control()
-        self._log_change(control)
-        action = "stop" if self.stop.is_set() else control.action
+        action, beta, rate = self.steering.before(self.state.step)
         if action == "run" and self._best is not None and self._best.stalled:
             action = "end"
-        if action == "pause" and control.single > self._singles:
-            self._singles += 1
-            action = "run"
-        changes = [c for c in self._changes if c["step"] == self.state.step]
-        beta, rate = (
-            next((c[name] for c in reversed(changes) if c[name] is not None), None)
-            for name in ("beta", "learning_rate")
-        )
         return action, beta, rate
-
-    def _control(self) -> Control:
-        if self.options.control:
-            return self.options.control(self.state.step)
-        try:
-            changed = (self.folder / "control.json").stat().st_mtime_ns
-        except OSError:
-            return Control()
-        if changed != self._seen[0]:
-            self._seen = changed, read_control(self.folder)
-        return self._seen[1]
-
-    def _log_change(self, control: Control) -> None:
-        """Logs a change with its step, so that a resumed run repeats it there."""
-        for name in ("beta", "learning_rate"):
-            value = getattr(control, name)
-            logged = [c[name] for c in self._changes if c[name] is not None]
-            if value is not None and (not logged or logged[-1] != value):
-                step = self.state.step
-                self._changes = [c for c in self._changes if c["step"] <= step]
-                self._changes.append({"step": step, "beta": None, "learning_rate": None})
-                self._changes[-1][name] = float(value)
-                lines = "".join(json.dumps(change) + "\n" for change in self._changes)
-                write_file(self.folder / "changes.jsonl", lines.encode())
 
     def _save(self, model: VAE) -> None:
         if not self.group.writes:
             return
         self._check_weights(model)
-        tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
-        for kind in ("exp_avg", "exp_avg_sq"):
-            moments = enumerate(getattr(self.state, kind))
-            tensors |= {f"{kind}.{i:03d}": moment for i, moment in moments}
-        write_tensors(
-            self.folder / "state.safetensors",
-            {k: v.detach().float().cpu().contiguous() for k, v in tensors.items()},
-            {
-                "step": self.state.step,
-                "beta": self.state.beta,
-                "learning_rate": self.state.learning_rate,
-                "seconds": self.seconds,
-            },
-        )
+        write_state(self.folder, model, self.state, self.seconds)
         save_own_checkpoint(model, self.folder, self._full_card())
         self._saved = time.monotonic()
 
@@ -520,47 +402,20 @@ class _Trainer:
 
     def _restore(self, model: VAE) -> None:
         """Restores what was saved; the other processes get it from the first."""
-        file = self.folder / "state.safetensors"
-        tensors: dict[str, torch.Tensor] = {}
-        state: dict[str, Any] = {}
         if self.group.writes:
-            self._changes = read_changes(self.folder)
-            self._singles = read_control(self.folder).single
-            if file.exists():
-                arrays, state = read_tensors(file)
-                arrays = compatibility.state_names(arrays)
-                tensors = {k: torch.from_numpy(v) for k, v in arrays.items()}
-                state = _check_state(file, tensors, state, model)
-                state["shapes"] = {k: v.shape for k, v in tensors.items()}
-        state = self.group.object_from_first(state)
-        if not state:
-            return
-        kinds: dict[str, dict[str, torch.Tensor]] = {"model": {}, "exp_avg": {}, "exp_avg_sq": {}}
-        for name, shape in state["shapes"].items():
-            tensor = tensors.get(name, torch.empty(shape)).to(self.group.device)
-            kind, rest = name.split(".", 1)
-            kinds[kind][rest] = self.group.from_first(tensor)
-        model.load_state_dict(kinds["model"])
-        self.state = TrainingState(
-            state["step"],
-            [kinds["exp_avg"][i] for i in sorted(kinds["exp_avg"])],
-            [kinds["exp_avg_sq"][i] for i in sorted(kinds["exp_avg_sq"])],
-            state["beta"],
-            state["learning_rate"],
-        )
-        self.seconds = state["seconds"]
+            self.steering.resume()
+        if (restored := read_state(self.folder, model, self.group)) is not None:
+            self.state, self.seconds = restored
 
     def _rewind(self, step: int, per_epoch: int) -> None:
         """Removes the reports after the step from which training resumes."""
-        file = self.folder / "metrics.jsonl"
-        rows = [row for row in read_metrics(self.folder)[0] if row["step"] <= step]
-        write_file(file, "".join(json.dumps(row) + "\n" for row in rows).encode())
+        rewind_metrics(self.folder, step)
         for epoch in list_snapshots(self.folder):
             if epoch * per_epoch > step:
                 snapshot_file(self.folder, epoch).unlink(missing_ok=True)
         forget_epochs(self.folder, after=step // per_epoch)
 
     def _kept_notice(self) -> str:
-        if (self.folder / "state.safetensors").exists():
+        if has_state(self.folder):
             return " The last good checkpoint is kept."
         return ""

@@ -14,8 +14,9 @@ from pages.ui.shared import permissions
 from pages.ui.shared.foreign_text import message, plain
 from vae import CheckpointError
 from vae.checkpoint import load_card
-from vae.runs.folder import RunError, read_config, read_status
+from vae.runs.config import RunError, read_config
 from vae.runs.manager import Run, list_runs
+from vae.runs.status import read_status
 
 __all__ = ["show_runs"]
 

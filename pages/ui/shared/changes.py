@@ -10,6 +10,7 @@ from pages.ui.shared.permissions import presenter_only
 from vae import checkpoint, evaluation, exchange, imports
 from vae.imported_models import importing
 from vae.imports import classifying
+from vae.runs import control as run_control
 from vae.runs import folder, manager
 
 __all__ = [
@@ -38,7 +39,7 @@ resume_run = presenter_only(manager.resume_run)
 save_run = presenter_only(manager.save_run)
 delete_run = presenter_only(manager.delete_run)
 measure = presenter_only(manager.measure)
-control = presenter_only(folder.control)
+control = presenter_only(run_control.control)
 write_note = presenter_only(folder.write_note)
 inspect_source = presenter_only(imports.inspect_source)
 import_source = presenter_only(imports.import_source)

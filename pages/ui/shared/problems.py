@@ -12,7 +12,7 @@ from pages.ui.shared.foreign_text import message
 from pages.ui.shared.permissions import NotAllowedError
 from vae import CheckpointError, DatasetError
 from vae.files import explain_refusal
-from vae.runs.folder import RunError
+from vae.runs.config import RunError
 
 __all__ = ["PROBLEMS", "end_page", "show"]
 

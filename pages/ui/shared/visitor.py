@@ -19,7 +19,7 @@ from pages.ui.shared.pins import Pin, refound
 
 if TYPE_CHECKING:
     from pages.ui.shared.concepts import NamedConcept
-    from vae.runs.folder import RunConfig
+    from vae.runs.config import RunConfig
     from vae.runs.manager import Run
 
 __all__ = [

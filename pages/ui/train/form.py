@@ -17,10 +17,11 @@ from vae import ConfigError, DatasetError, list_checkpoints
 from vae.config import LIKELIHOODS
 from vae.datasets import dataset_names
 from vae.imports import ImportedDataset, list_datasets
-from vae.runs.folder import RunConfig, RunError, read_config, read_status
+from vae.runs.config import RunConfig, RunError, read_config
 from vae.runs.manager import runs_folder
 from vae.runs.presets import PRESETS
 from vae.runs.proposal import propose
+from vae.runs.status import read_status
 
 __all__ = ["show_form"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pages.ui.shared import cache
-from vae.runs.folder import Position, read_metrics
+from vae.runs.metrics import Position, read_metrics
 
 __all__ = ["metrics_of", "read_so_far"]
 

@@ -23,18 +23,12 @@ from pages.ui.train.metrics import read_so_far
 from pages.ui.train.replay import choose_epoch
 from pages.ui.train.warnings import collapsed, warn_of_collapse, warn_of_memorising
 from vae import CheckpointError, DatasetError
-from vae.runs.folder import (
-    RunConfig,
-    RunError,
-    Status,
-    read_changes,
-    read_config,
-    read_control,
-    read_status,
-)
+from vae.runs.config import RunConfig, RunError, read_config
+from vae.runs.control import read_changes, read_control
 from vae.runs.manager import Run
 from vae.runs.presets import PRESETS, read_band
 from vae.runs.snapshots import UNKNOWN, read_pictures, read_shared
+from vae.runs.status import Status, read_status
 
 __all__ = [
     "show_controls",

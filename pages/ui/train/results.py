@@ -18,18 +18,13 @@ from pages.ui.shared.grid import show_table
 from pages.ui.train import plots
 from pages.ui.train.metrics import metrics_of
 from vae import CheckpointError
-from vae.runs.folder import (
-    LONGEST_NOTE,
-    RunConfig,
-    RunError,
-    read_changes,
-    read_config,
-    read_note,
-    read_status,
-)
+from vae.runs.config import RunConfig, RunError, read_config
+from vae.runs.control import read_changes
+from vae.runs.folder import LONGEST_NOTE, read_note
 from vae.runs.manager import Run, export_run
 from vae.runs.setup import describe_damage
 from vae.runs.snapshots import list_snapshots, read_pictures
+from vae.runs.status import read_status
 
 __all__ = ["show_actions", "show_comparison", "show_note"]
 

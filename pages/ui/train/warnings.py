@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from vae.runs.best import objective_of
-from vae.runs.folder import RunConfig
+from vae.runs.config import RunConfig
 
 __all__ = ["collapsed", "warn_of_collapse", "warn_of_memorising"]
 

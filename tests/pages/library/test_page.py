@@ -20,7 +20,8 @@ from vae import load_dataset
 from vae.classifier import load_classifier
 from vae.imports import classifying, export_dataset, import_images, list_datasets
 from vae.runs import manager
-from vae.runs.folder import RunConfig, write_json
+from vae.runs.config import RunConfig
+from vae.runs.folder import write_json
 from vae.runs.proposal import propose
 
 PAGES = Path(__file__).resolve().parents[3] / "pages"

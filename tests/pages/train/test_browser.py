@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from vae.runs.folder import control, is_alive, read_changes, read_metrics, read_status
+from vae.runs.control import control, read_changes
+from vae.runs.folder import is_alive
+from vae.runs.metrics import read_metrics
 from vae.runs.snapshots import list_snapshots
+from vae.runs.status import read_status
 
 COUNT = """() => {
     window.lost = []

@@ -16,11 +16,15 @@ from pages.ui.shared.visitor import TrainState, Visitor
 from pages.ui.train import form, monitor, plots, warnings
 from vae.datasets import load_dataset
 from vae.runs import manager
-from vae.runs.folder import RunConfig, Status, read_control, read_metrics, write_json
+from vae.runs.config import RunConfig
+from vae.runs.control import read_control
+from vae.runs.folder import write_json
 from vae.runs.manager import Run, list_runs
+from vae.runs.metrics import read_metrics
 from vae.runs.presets import PRESETS, read_band
 from vae.runs.queue import ESTIMATE, TRAIN, take_ticket
 from vae.runs.snapshots import Snapshots, snapshot_file
+from vae.runs.status import Status
 from vae.training.config import TrainingConfig
 
 torch.set_num_threads(1)
@@ -219,7 +223,7 @@ def live(data, monkeypatch):
     """The plain run as if a process were at work on it."""
     folder = data / "runs" / "plain"
     before = {name: (folder / name).read_text() for name in ("status.json", "config.json")}
-    monkeypatch.setattr("vae.runs.folder.is_alive", lambda folder: True)
+    monkeypatch.setattr("vae.runs.status.is_alive", lambda folder: True)
     write_json(folder / "status.json", json.loads(before["status.json"]) | {"state": "running"})
     yield folder
     for name, text in before.items():

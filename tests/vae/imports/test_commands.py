@@ -11,7 +11,7 @@ from vae import load_dataset
 from vae.__main__ import main
 from vae.imports import find_dataset
 from vae.runs import setup
-from vae.runs.folder import RunConfig
+from vae.runs.config import RunConfig
 
 
 @pytest.fixture

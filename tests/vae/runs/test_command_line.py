@@ -11,8 +11,10 @@ from small_run import CONFIG
 
 from vae import VAEConfig
 from vae.__main__ import main
-from vae.runs.folder import RunConfig, read_config, read_status, write_json
+from vae.runs.config import RunConfig, read_config
+from vae.runs.folder import write_json
 from vae.runs.presets import PRESETS
+from vae.runs.status import read_status
 from vae.training import TrainingConfig
 
 NETWORK = {

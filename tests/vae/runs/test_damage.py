@@ -17,20 +17,13 @@ from vae import CheckpointError, list_checkpoints, load_checkpoint
 from vae.__main__ import main
 from vae.checkpoint import load_card, load_codes
 from vae.files import OutputError
-from vae.runs.folder import (
-    Position,
-    RunError,
-    control,
-    is_alive,
-    is_run,
-    read_changes,
-    read_config,
-    read_control,
-    read_metrics,
-    read_status,
-)
+from vae.runs.config import RunError, read_config
+from vae.runs.control import control, read_changes, read_control
+from vae.runs.folder import is_alive, is_run
 from vae.runs.manager import delete_run, export_run, list_runs, resume_run, save_run
+from vae.runs.metrics import Position, read_metrics
 from vae.runs.snapshots import list_snapshots, read_pictures, read_shared
+from vae.runs.status import read_status
 from vae.schema import Number, SchemaError, convert, decode
 
 FILES = (

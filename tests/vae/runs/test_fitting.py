@@ -12,7 +12,10 @@ from small_run import CONFIG, MODEL, train
 from vae import code_fitting
 from vae.code_distribution import FILE, load_code_distribution
 from vae.code_fitting import plan_fit
-from vae.runs.folder import Control, RunConfig, Status, read_config, read_status, write_json
+from vae.runs.config import RunConfig, read_config
+from vae.runs.control import Control
+from vae.runs.folder import write_json
+from vae.runs.status import Status, read_status
 
 FITTED = replace(CONFIG, fit_codes=True)
 

@@ -19,17 +19,13 @@ from vae import load_checkpoint
 from vae.__main__ import main
 from vae.checkpoint import load_card
 from vae.runs import process
-from vae.runs.folder import (
-    RunError,
-    control,
-    is_alive,
-    lock,
-    read_metrics,
-    read_status,
-    write_json,
-)
+from vae.runs.config import RunError
+from vae.runs.control import control
+from vae.runs.folder import is_alive, lock, write_json
 from vae.runs.manager import delete_run, list_runs, start_run
+from vae.runs.metrics import read_metrics
 from vae.runs.snapshots import list_snapshots
+from vae.runs.status import read_status
 from vae.training.config import TrainingConfig
 
 
@@ -133,7 +129,7 @@ MORTAL = """
 import os, pathlib, random, signal, sys, time
 from vae.checkpoint import read_tensors
 from vae.runs import process
-from vae.runs.folder import Control
+from vae.runs.control import Control
 from vae.runs.options import RunOptions
 folder = pathlib.Path(sys.argv[1])
 state = folder / "state.safetensors"

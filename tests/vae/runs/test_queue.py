@@ -16,9 +16,12 @@ from small_run import CONFIG
 
 from vae.__main__ import main
 from vae.runs import manager
-from vae.runs.folder import RunError, control, is_alive, read_status, write_json
+from vae.runs.config import RunError
+from vae.runs.control import control
+from vae.runs.folder import is_alive, write_json
 from vae.runs.manager import Run, list_runs, measure, resume_run, start_run
 from vae.runs.queue import ESTIMATE, TRAIN, take_ticket, wait_for_turn
+from vae.runs.status import read_status
 from vae.training.config import TrainingConfig
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -162,7 +165,7 @@ def test_a_process_that_cannot_inherit_its_ticket_queues_up_itself(
 SERVER = """
 import json, sys
 from pathlib import Path
-from vae.runs.folder import RunConfig
+from vae.runs.config import RunConfig
 from vae.runs.manager import start_run
 config = RunConfig.from_dict(json.loads(Path(sys.argv[1]).read_text()))
 for name in sys.argv[2:]:

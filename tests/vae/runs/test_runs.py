@@ -24,22 +24,15 @@ from vae.checkpoint import load_card, load_codes
 from vae.codes import encode
 from vae.files import write_file
 from vae.locations import all_checkpoints, epoch_folder, list_epochs
-from vae.runs import epochs, manager, process, worker
-from vae.runs.folder import (
-    Control,
-    RunError,
-    Status,
-    control,
-    read_changes,
-    read_config,
-    read_control,
-    read_metrics,
-    read_status,
-    write_json,
-)
+from vae.runs import epochs, manager, process, state, worker
+from vae.runs.config import RunError, read_config
+from vae.runs.control import Control, control, read_changes, read_control
+from vae.runs.folder import write_json
 from vae.runs.manager import delete_run, export_run, list_runs, save_run
+from vae.runs.metrics import read_metrics
 from vae.runs.setup import estimate
 from vae.runs.snapshots import list_snapshots, read_snapshot
+from vae.runs.status import Status, read_status
 from vae.training import loop
 
 
@@ -278,7 +271,7 @@ def read_heartbeat(folder: Path) -> float:
     ],
 )
 def test_the_last_good_checkpoint_outlives_a_failure(tmp_path, monkeypatch, error, sentence):
-    save, saved = worker.write_tensors, []
+    save, saved = state.write_tensors, []
 
     def fail_later(file, *rest):
         if saved:
@@ -286,12 +279,12 @@ def test_the_last_good_checkpoint_outlives_a_failure(tmp_path, monkeypatch, erro
         save(file, *rest)
         saved.append(1)
 
-    monkeypatch.setattr(worker, "write_tensors", fail_later)
+    monkeypatch.setattr(state, "write_tensors", fail_later)
     status = train(tmp_path, CONFIG)
     assert status.state == "failed" and sentence in status.message
     assert "checkpoint is kept" in status.message
     assert load_card(tmp_path)["step"] == 8  # the end of the first epoch
-    monkeypatch.setattr(worker, "write_tensors", save)
+    monkeypatch.setattr(state, "write_tensors", save)
     assert train(tmp_path, resume=True).state == "finished"
 
 
