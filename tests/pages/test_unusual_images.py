@@ -88,7 +88,7 @@ def models(tmp_path_factory):
 )
 def test_every_page_opens(name, page):
     for view in VIEWS[page]:
-        at = AppTest.from_file(ROOT / "pages" / "router.py", default_timeout=60).switch_page(page)
+        at = AppTest.from_file(ROOT / "pages" / "router.py", default_timeout=180).switch_page(page)
         for key, value in {"model": name, **view}.items():
             at.session_state[key] = value
         at.run()
