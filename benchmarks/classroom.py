@@ -3,11 +3,13 @@
 python benchmarks/classroom.py [--visitors 200] [--seconds 120] [--browsers 1] [--json] [--record]
 
 Visitors are sessions that speak Streamlit's own protocol over WebSockets; beside them a few real
-browsers click on the map. A pin counts from its message to the end of the run that it starts; in a
-browser, from the release of the button to the painted reconstruction and neighbours. As a browser
-does, a session tells Python of each pin at once, fetches the original of the image, and asks for
-what only the server can say of it where nothing else is pinned within 0.7 seconds. The same
-load is put on `empty_app.py`, which shows what Streamlit itself takes on this machine. A training
+browsers click on the map. As a browser does, a session tells Python of each pin by a request of
+the map's own, which runs no page, and starts the map's run only where the answer asks for one; it
+fetches the original of the image, and asks for what only the server can say of it where nothing
+else is pinned within 0.7 seconds, and again as often as the server says. A pin counts from its
+request to the answer, or to the end of the run; in a browser, from the release of the button to
+the painted reconstruction and neighbours. On `empty_app.py`, which shows what Streamlit itself
+takes on this machine, a pin is a message of the same size and the run that it starts. A training
 run goes on beside, at the lowest priority.
 
 Clients share the processors with the server (`client_cores` says how much of them), and others may
@@ -62,7 +64,7 @@ class Seen:
 
     Args:
         opens: seconds until a first page was complete.
-        pins: seconds from a pin's message to the end of its run.
+        pins: seconds until Python had a pin.
         errors: runs that showed an exception, by what it said.
         lost: sessions that ended before the visitor left.
     """
@@ -79,6 +81,7 @@ class Session:
 
     connection: ClientConnection
     seen: Seen
+    fetcher: Fetcher
     component: str = ""
     fragment: str = ""
     pins: int = 0
@@ -92,19 +95,27 @@ class Session:
         await self._ask(asked)
 
     async def pin(self, row: int) -> None:
-        """Clicks a point and waits for the end of the run."""
+        """Clicks a point and waits until Python has it."""
         self.pins += 1
-        value = {
+        click = {
+            "count": self.pins,
             "model": "faces",
             "kind": "real",
             "row": row,
             "z": [0.123456789] * DIMENSIONS,
             "approximate": False,
         }
+        clicks = [click]
+        if self.about:
+            told = {"token": self.about["token"], "view": "map", "clicks": clicks}
+            answer = json.loads(await self.fetcher.get(self.about["tell"], json.dumps(told)))
+            if not answer["anew"]:
+                return
+            clicks = []
         asked = BackMsg()
         asked.rerun_script.fragment_id = self.fragment
         state = asked.rerun_script.widget_states.widgets.add(id=self.component)
-        state.json_value = json.dumps({"pinned": {"value": value, "count": self.pins}})
+        state.json_value = json.dumps({"pinned": {"value": clicks, "count": self.pins}})
         await self._ask(asked)
 
     async def _ask(self, asked: BackMsg) -> None:
@@ -130,9 +141,10 @@ class Session:
 
 
 def _addresses(component: BidiComponent) -> dict[str, str]:
-    """Where the map fetches what it shows of a pin."""
+    """Where the map fetches what it shows of a pin, and tells of it, and the session's token."""
     (data,) = json.loads(component.json or component.mixed.json)
-    return {name: data["base"] + data[name] for name in ("image", "about")}
+    places = {name: data["base"] + data[name] for name in ("image", "about", "tell")}
+    return places | {"token": data["token"]}
 
 
 class Fetcher:
@@ -140,25 +152,30 @@ class Fetcher:
 
     def __init__(self, address: str) -> None:
         self._place = address.removeprefix("http://")
+        self._turn = asyncio.Lock()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def get(self, path: str) -> bytes:
-        """What is answered, which must not be an error."""
-        try:
-            head, content = await self._get(path)
-        except (OSError, asyncio.IncompleteReadError):  # the server let go of an idle connection
-            self.close()
-            head, content = await self._get(path)
+    async def get(self, path: str, body: str | None = None) -> bytes:
+        """What is answered, to a POST where there is a body; it must not be an error."""
+        async with self._turn:
+            try:
+                head, content = await self._get(path, body)
+            except (OSError, asyncio.IncompleteReadError):  # the server let go of an idle one
+                self.close()
+                head, content = await self._get(path, body)
         if " 200 " not in head.partition("\r\n")[0]:
             raise ConnectionError(f"{path}: {head.partition(chr(13))[0]}")
         return content
 
-    async def _get(self, path: str) -> tuple[str, bytes]:
+    async def _get(self, path: str, body: str | None) -> tuple[str, bytes]:
         if self._streams is None:
             host, _, port = self._place.partition(":")
             self._streams = await asyncio.open_connection(host, int(port))
         reader, writer = self._streams
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: {self._place}\r\n\r\n".encode())
+        method, content = "GET" if body is None else "POST", (body or "").encode()
+        length = "" if body is None else f"Content-Length: {len(content)}\r\n"
+        request = f"{method} {path} HTTP/1.1\r\nHost: {self._place}\r\n{length}\r\n"
+        writer.write(request.encode() + content)
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         length = int(head.partition("content-length: ")[2].split("\r\n")[0])
         return head, await reader.readexactly(length)
@@ -171,16 +188,23 @@ class Fetcher:
 
 
 async def look(session: Session, fetcher: Fetcher, row: int, who: object, stay: float) -> None:
-    """What a browser fetches of a pin that it shows."""
+    """What a browser fetches of a pin that it shows, until another is pinned."""
+    number = session.pins
     await fetcher.get(f"{session.about['image']}?row={row}")
-    await asyncio.sleep(stay)
-    await fetcher.get(f"{session.about['about']}?row={row}&who={who}")
+    wait: float | None = stay
+    while wait is not None:
+        await asyncio.sleep(wait)
+        if session.pins != number:
+            return
+        answer = await fetcher.get(f"{session.about['about']}?row={row}&who={who}")
+        wait = json.loads(answer)["again"] if stay else None
 
 
 async def visit(address: str, seen: Seen, options: argparse.Namespace, start: float) -> None:
     """One visitor from coming to leaving."""
-    chance, fetcher = random.Random(start), Fetcher(address)
-    looking: asyncio.Task[None] | None = None
+    # A browser has several connections: what it shows does not hold up what it tells.
+    chance, fetcher, browser = random.Random(start), Fetcher(address), Fetcher(address)
+    looking: list[asyncio.Task[None]] = []
     await asyncio.sleep(start)
     stream = address.replace("http", "ws", 1) + "/_stcore/stream"
     begun = time.monotonic()
@@ -189,7 +213,7 @@ async def visit(address: str, seen: Seen, options: argparse.Namespace, start: fl
         async with connect(
             stream, subprotocols=["streamlit"], max_size=None, open_timeout=OPENING
         ) as connection:
-            session = Session(connection, seen)
+            session = Session(connection, seen, fetcher)
             await session.run("", "model=faces")
             seen.opens.append(time.monotonic() - begun)
             if not session.component:
@@ -209,17 +233,20 @@ async def visit(address: str, seen: Seen, options: argparse.Namespace, start: fl
                 row = chance.randrange(500)
                 await session.pin(row)
                 seen.pins.append(time.monotonic() - sent)
-                if session.about and (looking is None or looking.done()):
-                    if looking is not None:
-                        looking.result()
-                    looking = asyncio.create_task(look(session, fetcher, row, start, STAYED))
+                if session.about:
+                    shown = look(session, browser, row, start, STAYED)
+                    looking.append(asyncio.create_task(shown))
+                    done = [task for task in looking if task.done()]
+                    looking = [task for task in looking if task not in done]
+                    await asyncio.gather(*done)  # what failed is lost
                 next_pin = max(next_pin + options.every, time.monotonic())
     except (ConnectionClosed, OSError, TimeoutError, asyncio.IncompleteReadError):
         seen.lost += 1
     finally:
-        if looking is not None:
-            looking.cancel()
+        for task in looking:
+            task.cancel()
         fetcher.close()
+        browser.close()
 
 
 async def visit_all(address: str, options: argparse.Namespace) -> Seen:
@@ -401,11 +428,11 @@ async def costs(address: str, process: int) -> dict[str, float]:
     fetcher, used = Fetcher(address), processor(process)
     for _ in range(ALONE):
         async with connect(stream, subprotocols=["streamlit"], max_size=None) as connection:
-            session = Session(connection, seen)
+            session = Session(connection, seen, fetcher)
             await session.run("", "model=faces")
     opened = processor(process)
     async with connect(stream, subprotocols=["streamlit"], max_size=None) as connection:
-        session = Session(connection, seen)
+        session = Session(connection, seen, fetcher)
         await session.run("", "model=faces")
         before = processor(process)
         for row in range(2 * ALONE):

@@ -16,15 +16,14 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.components import schema
-from pages.ui.components.messages import latent_map as messages
-from pages.ui.map import placing
-from pages.ui.shared import cache, images, samples, scatter, visitor
+from pages.ui.shared import cache, clicks, images, samples, scatter, visitor
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
 from vae import DatasetError, elbo, load_dataset
 from vae.checkpoint import load_card, load_codes, save_card, save_codes
 from vae.imports import import_source
+from vae.schema import convert
 
 ROOT = Path(__file__).resolve().parents[2]
 MAP = "pages/map.py"
@@ -51,12 +50,14 @@ def metrics(at: AppTest) -> dict[str, str]:
     return {m.label: m.value for m in at.metric}
 
 
-def click(space: LatentSpace, **value) -> None:
-    """What the page does with a message of a browser's."""
-    message = {"model": space.name, "row": -1, "z": [], "approximate": False, **value}
-    clicked = schema.heard(messages.MapPinned, {"value": message, "count": 1}, "map").value
+def pins_of_click(space: LatentSpace, **value) -> list[Pin]:
+    """What a visitor has pinned after a message of a browser's."""
+    known = visitor.Visitor()
+    sent = {"count": 1, "model": space.name, "row": -1, "z": [], "approximate": False, **value}
+    clicked = schema.heard(clicks.Clicks, {"value": [sent], "count": 1}, "map").value
     if clicked is not None:
-        placing.pin_clicked(space, clicked)
+        clicks.take(known, space, "map", convert(clicked, clicks.Clicks))
+    return known.pins
 
 
 def test_every_page_opens_and_says_no_error():
@@ -192,21 +193,16 @@ def test_a_damaged_model_gets_a_sentence(models):
         {},
     ],
 )
-def test_nonsense_from_a_browser_pins_nothing(monkeypatch, value):
-    kept = []
-    monkeypatch.setattr(visitor, "add_pin", kept.append)
-    click(cache.latent_space("tiny-plane"), **value)
-    assert not kept
+def test_nonsense_from_a_browser_pins_nothing(value):
+    assert not pins_of_click(cache.latent_space("tiny-plane"), **value)
 
 
-def test_clicks_become_pins(monkeypatch):
-    kept = []
-    monkeypatch.setattr(visitor, "add_pin", kept.append)
+def test_clicks_become_pins():
     space = cache.latent_space("tiny-plane")
-    click(space, kind="real", row=7, z=[9, 9])
-    click(space, kind="generated", row=-1, z=[0.5, -1], approximate=True)
-    assert kept[0].row == 7 and np.array_equal(kept[0].z, space.mean[7])
-    assert kept[1].row == -1 and kept[1].approximate and kept[1].z.tolist() == [0.5, -1]
+    (image,) = pins_of_click(space, kind="real", row=7, z=[9, 9])
+    assert image.row == 7 and np.array_equal(image.z, space.mean[7])
+    (place,) = pins_of_click(space, kind="generated", row=-1, z=[0.5, -1], approximate=True)
+    assert place.row == -1 and place.approximate and place.z.tolist() == [0.5, -1]
 
 
 def test_pins_are_bounded_and_an_image_is_kept_once():

@@ -12,7 +12,6 @@ from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
 from pages.ui.components import address
-from pages.ui.components.latent_map import pins_heard
 from pages.ui.components.pin_view import DETAILS, PLACE, pin_view
 from pages.ui.shared import cache, estimates, images, permissions, visitor
 from pages.ui.shared.estimates import IN_NATS, TERMS
@@ -35,6 +34,7 @@ def show_last(
     space: LatentSpace,
     pins: Sequence[Pin],
     view: str,
+    heard: int,
     suggest: Callable[[], None] = lambda: None,
 ) -> None:
     """Shows the last pin of a map; one that was clicked, the browser shows in its place.
@@ -43,6 +43,7 @@ def show_last(
         space: the model on the map.
         pins: the visitor's pins of it.
         view: the map.
+        heard: how many changes of its pins Python had heard of before it read them.
         suggest: shows what to try before anything is clicked.
     """
     clicked = bool(pins) and pins[-1].clicked
@@ -54,7 +55,7 @@ def show_last(
     with place:  # it gives way now, when all but the estimates is there
         pin_view(
             view,
-            pins_heard(view),
+            heard,
             server=not clicked,
             image=" ".join(_what_pictures_are(space, image=True)),
             place=" ".join(_what_pictures_are(space, image=False)),
@@ -248,7 +249,7 @@ def _estimate_later(
     """In a room, runs end before the estimates, which come in turn to those who stay."""
     kept = estimates.estimated(space, x if pin.row < 0 else pin.row)
     shown = bounds_in_words(known) if known else {}
-    who = visitor.current().address.session
+    who = visitor.current().token
 
     def want() -> bool:
         return estimates.want(space, pin.row, x, pin.z, who)

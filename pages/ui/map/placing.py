@@ -9,7 +9,6 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.components import pickers
-from pages.ui.components.messages.latent_map import MapPinned
 from pages.ui.map.exports import export_and_import
 from pages.ui.shared import glossary, links, visitor
 from pages.ui.shared.device import on_a_phone
@@ -17,7 +16,6 @@ from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
 from pages.ui.shared.samples import metric_of
-from pages.ui.shared.waiting_line import ESTIMATES
 from vae.latent import evenly
 from vae.likely_codes import LEVEL, blend
 from vae.realism import MAPS, choose_map
@@ -29,7 +27,6 @@ __all__ = [
     "explain",
     "next_step",
     "own_things",
-    "pin_clicked",
     "pin_first",
     "place_controls",
     "suggest",
@@ -179,27 +176,6 @@ def next_step(space: LatentSpace) -> None:
         ):
             visitor.current().concepts.from_groups = True
             st.switch_page("concepts.py")
-
-
-def pin_clicked(space: LatentSpace, clicked: MapPinned) -> None:
-    """Adds what was clicked to the pins, if it belongs to this model.
-
-    Args:
-        space: the model on the map.
-        clicked: the message from the map.
-    """
-    if clicked["model"] != space.name:
-        return
-    ESTIMATES.disturb()
-    if clicked["kind"] == "real":
-        if 0 <= clicked["row"] < len(space):
-            visitor.add_pin(replace(real_pin(space, clicked["row"]), clicked=True))
-    elif len(clicked["z"]) == space.mean.shape[1]:
-        approximate = clicked["approximate"]
-        title = "point between codes" if approximate else "point on the map"
-        code = np.asarray(clicked["z"], dtype=np.float32)
-        made = {"approximate": approximate, "clicked": True}
-        visitor.add_pin(Pin(space.name, "generated", code, title, **made))
 
 
 def place_controls(space: LatentSpace) -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.ui.components.decoded_view import live_picture
 from pages.ui.components.latent_map import latent_map
-from pages.ui.map import pin_details, placing
+from pages.ui.map import pin_details
 from pages.ui.shared import cache, links, scatter, visitor
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -84,7 +84,6 @@ def show_beside(
         colour: colour of the first map, likewise.
     """
     own, axes, shade = scatter.first_view(space)
-    pins = visitor.pins(space)
     same = projection in scatter.projections(space)
     if projection == "latent":  # of another number of axes the first two mean something else
         same = space.mean.shape[1] == first.mean.shape[1]
@@ -94,10 +93,9 @@ def show_beside(
         axes,
         colour if colour in scatter.colours(space) else shade,
         key=VIEW,
-        pins=pins,
+        pins=lambda: visitor.pins(space),
         linked=view,
         second=True,
-        on_pin=lambda value: placing.pin_clicked(space, value),
         on_group=lambda name, rows: visitor.set_group(space, name, rows),
     )
 

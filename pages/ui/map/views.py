@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import functools
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
@@ -10,18 +10,15 @@ import streamlit as st
 
 from pages.ui.components import address
 from pages.ui.components.decoded_view import live_picture
-from pages.ui.components.latent_map import latent_map
+from pages.ui.components.latent_map import latent_map, pins_heard
 from pages.ui.map import pin_details, placing, side_by_side, which_images
-from pages.ui.shared import embedding, model_picker, visitor
+from pages.ui.shared import cache, embedding, model_picker, visitor
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin
 
 __all__ = ["MapPage", "show"]
 
 _VIEW = "map"
-_REST = 1.0  # seconds
-_MODELS = 64
-_looked: dict[tuple[str, str], float] = {}  # by name and stamp of a model: when, of all visitors
 
 
 @dataclass(frozen=True)
@@ -69,8 +66,8 @@ def show(page: MapPage) -> None:
 @address.fragment
 def _one(page: MapPage, before: Hashable) -> None:
     """The map alone: a click runs nothing else, for the browser shows what was clicked."""
-    _look_at_files(page.opened)
-    if _around(page.space) != before:
+    changed = cache.still(page.opened.name, page.opened.stamp) is None
+    if changed or _around(page.space) != before:
         st.rerun()
     _first_map(page)
 
@@ -95,17 +92,6 @@ def _two(page: MapPage) -> None:
         side_by_side.show_details(page.beside, page.space, pins[-1] if pins else None)
 
 
-def _look_at_files(space: LatentSpace) -> None:
-    """Draws the page anew if the model changed; one look stands for all clicks of a second."""
-    now, key = time.monotonic(), (space.name, space.stamp)
-    if now < _looked.get(key, 0.0) + _REST:
-        return
-    if len(_looked) > _MODELS:
-        _looked.clear()
-    _looked[key] = now
-    model_picker.rerun_if_changed(space)
-
-
 def _around(space: LatentSpace) -> Hashable:
     """What the page around the map depends on: when it changes, the page is drawn anew."""
     groups = [visitor.group(space, name).tobytes() for name in "AB"]
@@ -121,9 +107,8 @@ def _first_map(page: MapPage) -> None:
         page.colour,
         key=_VIEW,
         keep=page.keep,
-        pins=page.pins,
+        pins=lambda: page.pins,
         linked=side_by_side.VIEW if page.beside else None,
-        on_pin=lambda value: placing.pin_clicked(space, value),
         on_group=lambda name, rows: visitor.set_group(space, name, rows),
     )
 
@@ -139,5 +124,7 @@ def _details(page: MapPage) -> None:
     live_picture(_VIEW)
     if embedding.on():
         return
+    heard = pins_heard(_VIEW)  # first: a request may add a pin meanwhile
     pins = page.pins
-    pin_details.show_last(page.space, pins, _VIEW, lambda: placing.suggest(page.space, pins))
+    suggest = functools.partial(placing.suggest, page.space, pins)
+    pin_details.show_last(page.space, pins, _VIEW, heard, suggest)

@@ -14,12 +14,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pages.ui.server.bodies import read_body
-from pages.ui.shared import all_images, cache, estimates, images, scatter
+from pages.ui.shared import all_images, cache, clicks, estimates, images, scatter, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import from_text
 from vae import CheckpointError, DatasetError
 from vae.latent import LARGEST_CODE
+from vae.schema import SchemaError, decode
 
 __all__ = ["map_routes"]
 
@@ -50,6 +51,8 @@ def map_routes(live: str) -> list[Route]:
     - `maps/{name}/{stamp}/image.png`: the image in a `row`
     - `maps/{name}/{stamp}/about.json`: what `estimates.about_image` says of the image in a `row`
       to a visitor (`who`), and `about_place` of a code that is sent as numbers of 32 bits
+    - `maps/{name}/{stamp}/pins`: POST of `clicks.Told`; answers as `clicks.answer`. Where this
+      process has no such session, or another model by now, 404
     - `maps/{name}/{stamp}/atlas.jpg`: every reference image, as `images.atlas` lays them out
 
     Args:
@@ -69,6 +72,7 @@ def map_routes(live: str) -> list[Route]:
         Route(f"{place}/names.json", _serve(_names, "application/json")),
         Route(f"{place}/image.png", _serve(_image, "image/png")),
         Route(f"{place}/about.json", _about, methods=["GET", "POST"]),
+        Route(f"{place}/pins", _pins, methods=["POST"]),
         Route(f"{place}/atlas.jpg", _serve(lambda space, _: cache.atlas(space), "image/jpeg")),
     ]
 
@@ -157,6 +161,27 @@ async def _about(request: Request) -> Response:
     return _gone() if content is None else JSONResponse(content, 200, _NOT_KEPT)
 
 
+async def _pins(request: Request) -> Response:
+    """Without a run of the page; whoever does not know a session's token learns nothing."""
+    body = await read_body(request, _LARGEST)
+    try:
+        told = decode(body, clicks.Told) if len(body) <= _LARGEST else None
+    except SchemaError:
+        told = None
+    known = None if told is None else visitor.find(told.token)
+    if told is None or known is None:
+        return Response(status_code=404, headers=_NOT_KEPT)
+
+    def take() -> dict[str, Any] | None:
+        space = _opened(request)
+        return None if space is None else clicks.answer(known, space, told)
+
+    content = await _in_thread(take)
+    if content is None:
+        return Response(status_code=404, headers=_NOT_KEPT)
+    return JSONResponse(content, 200, _NOT_KEPT)
+
+
 def _plane(space: LatentSpace, query: QueryParams) -> tuple[str, tuple[int, int] | None]:
     """Projection and axes of a request; None for axes that make no sense for this model."""
     projection = query.get("projection", "")
@@ -169,11 +194,11 @@ def _plane(space: LatentSpace, query: QueryParams) -> tuple[str, tuple[int, int]
 
 def _opened(request: Request) -> LatentSpace | None:
     """The model that a request names; None where it has changed since."""
-    space = cache.latent_space(request.path_params["name"])
-    if request.path_params["stamp"].endswith(all_images.ALL):
-        space = all_images.ready(space)
-    fresh = space is not None and space.stamp == request.path_params["stamp"]
-    return space if fresh else None
+    stamp = request.path_params["stamp"]
+    space = cache.still(request.path_params["name"], stamp.removesuffix(all_images.ALL))
+    if space is not None and stamp.endswith(all_images.ALL):
+        return all_images.ready(space)
+    return space
 
 
 async def _in_thread(read: Callable[[], T | None]) -> T | None:

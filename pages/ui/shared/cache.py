@@ -47,6 +47,7 @@ __all__ = [
     "noise_block",
     "shared",
     "stamp_of",
+    "still",
     "warm",
 ]
 
@@ -56,6 +57,8 @@ _MOST = 256_000_000  # bytes of results that are kept, the small ones left out
 _EXACT = 1_000_000  # numbers of codes that a browser gets as they are
 _REST = 20  # times as long as it took before a dataset's files are looked at again
 _PATIENCE = 0.3  # seconds that a run waits for a look at files where it knows what was there
+_SECOND = 1.0  # for which a look at a model's files stands for all requests
+_seen: dict[tuple[str, str], tuple[float, LatentSpace]] = {}  # by name and stamp: until when
 _checked: dict[str, tuple[float, str]] = {}  # by dataset: until when its stamp holds, the stamp
 _looks: dict[str, tuple[Future[str], float]] = {}  # by dataset: looks being taken, since when
 _looking = ThreadPoolExecutor(2, "looking")
@@ -201,6 +204,28 @@ def latent_space(name: str) -> LatentSpace:
     if images_stamp:  # of data that somebody brought, whose classifier may come later
         stamp = f"{stamp}-{images_stamp}{_changed(classifier_file(dataset))}"
     return _latent_space(known[name], stamp, images_stamp)
+
+
+def still(name: str, stamp: str) -> LatentSpace | None:
+    """A model with this stamp; None if it is another one by now, or gone.
+
+    One look at the files stands for all requests of a second.
+    """
+    now, key = time.monotonic(), (name, stamp)
+    until, space = _seen.get(key, (0.0, None))
+    if now < until:
+        return space
+    try:
+        space = latent_space(name)
+    except (CheckpointError, DatasetError):
+        space = None
+    if space is None or space.stamp != stamp:
+        _seen.pop(key, None)
+        return None
+    for old in [k for k, (end, _) in list(_seen.items()) if end < now]:
+        _seen.pop(old, None)
+    _seen[key] = now + _SECOND, space
+    return space
 
 
 def _changed(file: Path) -> str:

@@ -18,9 +18,11 @@ from pages.ui.shared import visitor
 from pages.ui.shared.foreign_text import message, plain
 from pages.ui.shared.link_store import keep, kept
 from pages.ui.shared.link_table import TABLE
+from pages.ui.shared.visitor import Visitor
 from vae.files import explain_refusal
 
 __all__ = [
+    "amend",
     "arrive",
     "base_path",
     "choice",
@@ -330,24 +332,22 @@ def query() -> list[tuple[str, str]]:
         parameters["model"] = model
     for name, entry in known.address.shown.items():
         text = entry() if callable(entry) else entry
-        if text and (short := _short(text)) is not None:
-            parameters[name] = short
+        try:
+            if text and (short := _short(text)) is not None:
+                parameters[name] = short
+        except OSError as problem:
+            if not known.address.told_unkept:
+                known.address.told_unkept = True
+                st.toast(f"Links lack what you made here. {message(explain_refusal(problem))}")
     return list(parameters.items())
 
 
 def _short(text: str) -> str | None:
-    """A text as an address has it; None where it is too long and nothing can be written."""
+    """A text as an address has it; None where it is too long to be kept."""
     if len(text) <= _LONGEST:
         return text
-    try:
-        kept_as = keep(text)
-        return None if kept_as is None else f"~{kept_as}"
-    except OSError as problem:
-        known = visitor.current().address
-        if not known.told_unkept:
-            known.told_unkept = True
-            st.toast(f"Links lack what you made here. {message(explain_refusal(problem))}")
-        return None
+    kept_as = keep(text)
+    return None if kept_as is None else f"~{kept_as}"
 
 
 def compose() -> dict[str, Any]:
@@ -357,7 +357,39 @@ def compose() -> dict[str, Any]:
         What the address component is sent: `query`, whether it is a step of its own (`push`), and
         numbers that tell a later message from an earlier one.
     """
-    address, now = visitor.current().address, query()
+    known = visitor.current()
+    with known.lock:
+        return _compose(known, query())
+
+
+def amend(known: Visitor, name: str, text: str) -> dict[str, Any] | None:
+    """Changes one value of a visitor's address between two runs, or during one.
+
+    Args:
+        known: the visitor.
+        name: name of the parameter.
+        text: text of its value; "" for none.
+
+    Returns:
+        As `compose`; None where the page that is shown does not say this in its address, or a run
+        is about to say it.
+    """
+    with known.lock:
+        address = known.address
+        if address.written is None or name not in address.shown:
+            return None
+        now = dict(address.written)
+        now.pop(name, None)
+        try:
+            if text and (short := _short(text)) is not None:
+                now[name] = short
+        except OSError:  # the next run says so
+            return None
+        return _compose(known, list(now.items()))
+
+
+def _compose(known: Visitor, now: list[tuple[str, str]]) -> dict[str, Any]:
+    address = known.address
     written, before = dict(now), address.written
     if written != before:
         changed = set(now) ^ set((before or {}).items())
@@ -369,7 +401,7 @@ def compose() -> dict[str, Any]:
         "push": address.push,
         "count": address.count,
         "arrivals": address.arrivals,
-        "session": address.session,
+        "session": known.token,
     }
 
 

@@ -20,7 +20,7 @@ from vae.concepts.paired import PairedStep
 from vae.latent import LARGEST_CODE
 from vae.schema import decode
 
-__all__ = ["follow_address", "read_concepts", "write_concepts"]
+__all__ = ["follow_address", "pins_text", "read_concepts", "write_concepts"]
 
 _MOST_EXAMPLES = 2_000  # codes of a concept that are kept with it
 
@@ -48,13 +48,15 @@ def follow_address(space: LatentSpace) -> None:
 
     pins = links.take("pins", parse_pins, "ids of images of this model, or codes", without=[])
     if pins is not None:
-        others = [p for p in known.pins if p.model != space.name]
-        first = 1 + max((p.number for p in others), default=0)
-        mine = [replace(p, number=first + k) for k, p in enumerate(pins[-visitor.MOST_PINS :])]
-        known.pins = [*others, *mine]
+        with known.lock:
+            others = [p for p in known.pins if p.model != space.name]
+            first = 1 + max((p.number for p in others), default=0)
+            last = pins[-visitor.MOST_PINS :]
+            mine = [replace(p, number=first + k) for k, p in enumerate(last)]
+            known.pins = [*others, *mine]
         if mine:
             known.opened.add(space.name)
-    links.put("pins", lambda: _pins_text(space))
+    links.put("pins", lambda: pins_text(space, known))
     for name in "AB":
         _follow_group(space, name)
     concepts = links.take(
@@ -65,8 +67,9 @@ def follow_address(space: LatentSpace) -> None:
     links.put("own", lambda: _concepts_text(space))
 
 
-def _pins_text(space: LatentSpace) -> str:
-    return ".".join(as_text(space, p) for p in visitor.pins(space) if not p.automatic)
+def pins_text(space: LatentSpace, known: visitor.Visitor) -> str:
+    """A visitor's pins of a model as an address has them."""
+    return ".".join(as_text(space, p) for p in visitor.pins(space, known) if not p.automatic)
 
 
 def _follow_group(space: LatentSpace, name: str) -> None:

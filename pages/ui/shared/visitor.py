@@ -7,6 +7,8 @@ the module that makes it knows.
 from __future__ import annotations
 
 import secrets
+import threading
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -33,6 +35,7 @@ __all__ = [
     "add_pin",
     "add_vector",
     "current",
+    "find",
     "group",
     "pins",
     "remove_pin",
@@ -63,7 +66,6 @@ class Address:
         push: whether that was a step of its own.
         count: number of changes written.
         arrivals: number of arrivals at an address.
-        session: tells this visit from others in the same tab.
         told_unkept: the visitor knows that links cannot hold everything, for the disk is full.
         share: the page's share menu, during a run in which it is open.
         python: gives the program that computes what the page shows, likewise.
@@ -82,7 +84,6 @@ class Address:
     push: bool = False
     count: int = 0
     arrivals: int = 0
-    session: str = field(default_factory=lambda: secrets.token_hex(8))
     told_unkept: bool = False
     share: Any = None
     python: Callable[[], str] | None = None
@@ -191,11 +192,16 @@ class LibraryState:
 class Visitor:
     """All that is kept of one visitor.
 
+    Whoever changes `pins`, `clicks` or `address` holds the lock: requests do so beside a run.
+
     Args:
+        token: known to this visit's browser alone, and tells it from others.
+        lock: held while something is changed that a request changes as well.
         model: name of the chosen model, on every page; None before the first.
         asked: name of a model that an address asks for, until a page shows one.
         language: language of the lessons, such as "en"; None for the default one.
         pins: newest last, at most `MOST_PINS`, of all models.
+        clicks: the count of the last click that became a pin, by map.
         opened: models whose first pin has been placed.
         groups: ids of reference images by model and "A" or "B". Ids, because rows move up where
             an image that was encoded is gone.
@@ -216,10 +222,13 @@ class Visitor:
         library: state of the library.
     """
 
+    token: str = field(default_factory=lambda: secrets.token_hex(16))
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     model: str | None = None
     asked: str | None = None
     language: str | None = None
     pins: list[Pin] = field(default_factory=list)
+    clicks: dict[str, int] = field(default_factory=dict)
     opened: set[str] = field(default_factory=set)
     groups: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     vectors: dict[tuple[str, str], NamedConcept] = field(default_factory=dict)
@@ -238,37 +247,59 @@ class Visitor:
     library: LibraryState = field(default_factory=LibraryState)
 
 
+_here: weakref.WeakValueDictionary[str, Visitor] = weakref.WeakValueDictionary()
+
+
 def current() -> Visitor:
     """The visitor in whose session this code runs."""
-    return st.session_state.setdefault("visitor", Visitor())
+    known = st.session_state.get("visitor")
+    if known is None:
+        known = st.session_state["visitor"] = Visitor()
+        _here[known.token] = known
+    return known
 
 
-def pins(space: LatentSpace) -> list[Pin]:
-    """The visitor's pins of a model, newest last, without images that are no longer there."""
-    own = [refound(space, p) for p in current().pins if p.model == space.name]
+def find(token: str) -> Visitor | None:
+    """The visitor whose browser has a token; None where no session of this process has it."""
+    return _here.get(token)
+
+
+def pins(space: LatentSpace, known: Visitor | None = None) -> list[Pin]:
+    """The visitor's pins of a model, newest last, without images that are no longer there.
+
+    Args:
+        space: the model.
+        known: the visitor; by default the current one.
+    """
+    own = [refound(space, p) for p in (known or current()).pins if p.model == space.name]
     return [p for p in own if p is not None]
 
 
-def add_pin(pin: Pin) -> Pin:
+def add_pin(pin: Pin, known: Visitor | None = None) -> Pin:
     """Keeps a pin; the same image again only moves to the end. The oldest go first."""
-    visitor = current()
-    kept = [p for p in visitor.pins if not (p.automatic and p.model == pin.model)]
-    number = 1 + max((p.number for p in kept), default=0)
-    same = [p for p in kept if pin.row >= 0 and (p.model, p.row) == (pin.model, pin.row)]
-    pin = replace(pin, number=same[0].number if same else number)
-    kept = [p for p in kept if p.number != pin.number]
-    visitor.pins = [*kept, pin][-MOST_PINS:]
+    visitor = known or current()
+    with visitor.lock:
+        kept = [p for p in visitor.pins if not (p.automatic and p.model == pin.model)]
+        number = 1 + max((p.number for p in kept), default=0)
+        same = [p for p in kept if pin.row >= 0 and (p.model, p.row) == (pin.model, pin.row)]
+        pin = replace(pin, number=same[0].number if same else number)
+        kept = [p for p in kept if p.number != pin.number]
+        visitor.pins = [*kept, pin][-MOST_PINS:]
     return pin
 
 
 def remove_pin(number: int) -> None:
     """Forgets one pin."""
-    current().pins = [p for p in current().pins if p.number != number]
+    known = current()
+    with known.lock:
+        known.pins = [p for p in known.pins if p.number != number]
 
 
 def select_pin(number: int) -> None:
     """Moves a pin to the end: the newest is the one that pages show."""
-    current().pins = sorted(current().pins, key=lambda p: p.number == number)
+    known = current()
+    with known.lock:
+        known.pins = sorted(known.pins, key=lambda p: p.number == number)
 
 
 def group(space: LatentSpace, name: str) -> np.ndarray:

@@ -42,10 +42,10 @@ function answerMap(panel) {
   return (part, name, { value, count }) => {
     if (name !== "pinned") return
     const { pins, most_pins: most, view } = part.data
-    const { kind, row, z } = value
-    const pin = { kind, row, z, label: String(++pinned), variance: null }
-    part.update({ pins: { ...pins, value: [...pins.value, pin].slice(-most), count } })
-    panel.show(globalThis.latentMaps.get(view), pin)
+    const placed = value.map(({ kind, row, z }) => (
+      { kind, row, z, label: String(++pinned), variance: null }))
+    part.update({ pins: { ...pins, value: [...pins.value, ...placed].slice(-most), count } })
+    panel.show(globalThis.latentMaps.get(view), placed.at(-1))
   }
 }
 

@@ -27,7 +27,7 @@ MARK = "view.json"  # a folder with this file is one of ours, and may be written
 _HERE = Path(__file__).parent
 _DECODER = _HERE.parent / "decoder"
 _LIVE = "/live/"
-_PER_PIN = ("about", "image")  # answered by the app alone, for one pin at a time
+_PER_PIN = ("about", "image", "tell", "token")  # of the app alone, for one pin at a time
 
 
 def write_site(folder: Path, view: str, model: str, link: str = "") -> int:

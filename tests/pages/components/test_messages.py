@@ -11,12 +11,12 @@ import tiny
 from msgspec import UNSET, Meta, UnsetType
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.components.messages import latent_map as messages
 from pages.ui.components.schema import Heard, Message, Synced, heard
+from pages.ui.shared.clicks import Click
 from vae.schema import SchemaError, convert
 
 ROOT = Path(__file__).resolve().parents[3]
-PINNED = {"model": "m", "kind": "real", "row": 3, "z": [0.5, 1], "approximate": False}
+PINNED = {"count": 1, "model": "m", "kind": "real", "row": 3, "z": [0.5, 1], "approximate": False}
 
 
 class Inner(Message):
@@ -43,7 +43,7 @@ class Inner(Message):
         (Inner, [], [{"name": "x", "size": None}, {"name": "x", "other": 1}, None]),
         (list[Inner | None], [[None, {"name": "x"}]], [[{}], [1]]),
         (Synced[list[int]], [{"value": [1], "count": 2}], [{"value": [1.5], "count": 2}]),
-        (messages.MapPinned, [PINNED], [PINNED | {"z": [1e7, 0]}, PINNED | {"z": None}, {}]),
+        (Click, [PINNED], [PINNED | {"z": [1e7, 0]}, PINNED | {"z": None}, {}]),
     ],
 )
 def test_only_what_was_declared_fits(kind, good, bad):
@@ -66,7 +66,7 @@ def test_only_what_was_declared_fits(kind, good, bad):
 )
 def test_an_error_says_where_and_what(value, sentence):
     with pytest.raises(SchemaError) as error:
-        convert(value, messages.MapPinned)
+        convert(value, Click)
     assert str(error.value) == sentence
 
 
@@ -75,7 +75,7 @@ def test_an_error_says_where_and_what(value, sentence):
 )
 def test_an_error_stays_short_whatever_was_sent(value):
     with pytest.raises(SchemaError) as error:
-        convert(value, messages.MapPinned)
+        convert(value, Click)
     assert len(str(error.value)) < 500 and "\n" not in str(error.value)
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import isfinite
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from pages.ui.components.base import Component
 from pages.ui.components.messages import latent_map as messages
-from pages.ui.components.messages.latent_map import MapGroup, MapLattice, MapPin, MapPinned
-from pages.ui.shared import cache, images, links, scatter, visitor
+from pages.ui.components.messages.latent_map import MapGroup, MapLattice, MapPin
+from pages.ui.shared import cache, clicks, images, links, scatter, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, as_text
 from vae.likely_codes import LEVEL
+from vae.schema import convert
 
 __all__ = ["latent_map", "pins_heard"]
 
@@ -24,7 +26,7 @@ _MAP = Component(
     "latent_map",
     Path(__file__).with_name("map.js"),
     messages.MapData,
-    {"pinned": MapPinned, "grouped": MapGroup},
+    {clicks.PINNED: clicks.Clicks, "grouped": MapGroup},
     isolate_styles=False,
     live=True,
 )
@@ -38,10 +40,9 @@ def latent_map(
     *,
     key: str,
     keep: str = "mean",
-    pins: Sequence[Pin] = (),
+    pins: Callable[[], Sequence[Pin]],
     linked: str | None = None,
     second: bool = False,
-    on_pin: Callable[[MapPinned], None],
     on_group: Callable[[str, list[int]], None],
 ) -> None:
     """Draws the map.
@@ -55,10 +56,9 @@ def latent_map(
         keep: source of the dimensions that a plane does not show: "mean", "pinned" or "likely",
             which completes each position like the last pin. On a t-SNE map, "likely" averages
             the nearest codes through their learned distribution.
-        pins: drawn on the map; the last one is the pinned one.
+        pins: gives what is drawn on the map; the last one is the pinned one.
         linked: key of another map that shows the same image, or else the same place, as this.
         second: whether it is the second of two maps, which has no tools of its own.
-        on_pin: called with each click. Its model, row and code may be those of another map.
         on_group: called with the group, "A" or "B", and the rows of a lasso.
     """
     live = f"/live/maps/{quote(space.name, safe='')}/{space.stamp}"
@@ -70,6 +70,12 @@ def latent_map(
     likely, flat = keep == "likely", projection != "tsne"
     noise = {"url": f"{live}/noise.bin", "level": LEVEL}
     view = f"{space.name}, {scatter.PROJECTIONS[projection]}, coloured by {plain(colour, 'text')}"
+
+    told = _MAP.heard(key, clicks.PINNED)  # first: a request may add a pin meanwhile
+    shown, known = pins(), visitor.current()
+
+    def heard_clicks(message: list[dict[str, Any]]) -> None:
+        clicks.take(known, space, key, convert(message, clicks.Clicks))
 
     def heard_group(message: MapGroup) -> None:
         if message["model"] == space.name:
@@ -90,7 +96,7 @@ def latent_map(
             "marks": f"{live}/marks.bin?{coloured}",
             "family": scatter.plane(space, projection, axes),
             "keep": keep,
-            "lattice": _lattice(space, live, projection, axes, pins) if likely and flat else None,
+            "lattice": _lattice(space, live, projection, axes, shown) if likely and flat else None,
             "noise": noise if likely and not flat else None,
             "codes": {"url": f"{live}/codes.bin", "bits": cache.code_bits(space)},
             "atlas": {
@@ -102,6 +108,9 @@ def latent_map(
             "nats": None if space.kl is None or space.elbo is None else f"{live}/nats.bin",
             "about": f"{live}/about.json",
             "image": f"{live}/image.png",
+            # Where more than the map follows its pins, the component's message asks for a run.
+            "tell": "" if linked or (likely and flat) else f"{live}/pins",
+            "token": known.token,
             "binary": space.model.config.likelihood == "bernoulli",
             "names": None if space.file_names is None else f"{live}/names.json",
             "first_train": space.first_train,
@@ -115,19 +124,19 @@ def latent_map(
             "far": scale.far if scale.judged else None,
             "zones": _zones(space),
             "opacity": scatter.opacity(space),
-            "pins": _MAP.heard(key, "pinned").answer([_pin(p) for p in pins]),
+            "pins": told.answer([_pin(p) for p in shown]),
             "most_pins": visitor.MOST_PINS,
             "groups": _MAP.heard(key, "grouped").answer(groups),
         },
         key=key,
-        pinned=on_pin,
+        pinned=heard_clicks,
         grouped=heard_group,
     )
 
 
 def pins_heard(key: str) -> int:
     """How many changes of its pins a map has told Python of."""
-    return _MAP.heard(key, "pinned").count
+    return _MAP.heard(key, clicks.PINNED).count
 
 
 def _zones(space: LatentSpace) -> list[tuple[float | None, str]]:

@@ -66,7 +66,7 @@ export class Controls {
       if (!place || event.timeStamp - (this.pinnedAt || -1000) < 350) return
       this.pinnedAt = event.timeStamp
       map.probe(place, event.timeStamp)
-      map.pin(place, event.timeStamp)
+      map.pinning.pin(place, event.timeStamp)
     }, { capture: true })
     this.on(window, "pointercancel", (event) => {
       this.pinch.ends(event)
@@ -200,7 +200,7 @@ export class Controls {
       const [x, y] = axes.toData(px, py)
       map.screens.probe.hidden = false
       map.probe({ px, py, x, y }, event.timeStamp)
-    } else if (event.key === "Enter" && place) map.pin(place)
+    } else if (event.key === "Enter" && place) map.pinning.pin(place)
     else if (event.key === "+" || event.key === "=") this.zoom(0.6, place)
     else if (event.key === "-") this.zoom(1 / 0.6, place)
     else if (event.key === "Escape") this.fill(false)

@@ -9,6 +9,7 @@ import { completedFamily, linearFamily, nearestFamily, unpackedCodes } from "./g
 import { Layers } from "./layers.js"
 import { Legend } from "./legend.js"
 import { Names } from "./names.js"
+import { Pinning } from "./pinning.js"
 import { PlotlyAxes } from "./plotly_axes.js"
 import { Points } from "./points.js"
 import { Screens } from "./screens.js"
@@ -26,6 +27,7 @@ export class LatentMap {
     this.noteEl = root.querySelector(".map-note")
     this.status = new StatusLine(root.querySelector(".map-status"))
     this.pins = new SyncedValue((message) => send("pinned", message))
+    this.pinning = new Pinning(this)
     this.groups = new SyncedValue((message) => send("grouped", message))
     this.stop = new AbortController()
     this.work = Promise.resolve()
@@ -50,6 +52,7 @@ export class LatentMap {
     this.root.toggleAttribute("data-linked", data.linked !== null)
     this.root.toggleAttribute("data-second", data.second)
     this.pins.receive(data.pins)
+    this.pinning.heard(data.pins.count)
     this.groups.receive(data.groups)
     this.stage.setAttribute("aria-label", data.description)
     for (const canvas of this.root.querySelectorAll(".map-tip canvas")) {
@@ -80,10 +83,7 @@ export class LatentMap {
     const own = !this.decoder?.reason
     this.layers.openSheet(data.whole_space && own)
     this.tour.open()
-    const from = this.sheetFrom
-    this.sheetFrom = this.whatIsDecoded()
-    const same = from === this.sheetFrom // a pin alone changes nothing of it
-    const sheet = this.layers.shown.sheet && !same && this.layers.drawSheet()
+    const sheet = this.renewSheet()
     if (own) Promise.resolve(sheet).then(() => this.tour.travel()) // which would hold the sheet up
   }
 
@@ -177,6 +177,14 @@ export class LatentMap {
     this.plot.on("plotly_legendclick", ({ curveNumber }) => this.legend.click(curveNumber))
     this.plot.on("plotly_legenddoubleclick", () => false)
     this.plot.on("plotly_selected", (event) => this.controls.lassoed(event))
+  }
+
+  // Decodes the sheet again where that gives other pictures.
+  renewSheet() {
+    const from = this.sheetFrom
+    this.sheetFrom = this.whatIsDecoded()
+    const same = from === this.sheetFrom // most pins change nothing of it
+    return this.layers.shown.sheet && !same && this.layers.drawSheet()
   }
 
   // All that the pictures of the sheet depend on, but the view.
@@ -277,28 +285,6 @@ export class LatentMap {
     if (!near) return -1
     const [qx, qy] = this.axes.toPixels(this.grid.x[near.index], this.grid.y[near.index])
     return Math.hypot(qx - px, qy - py) <= SNAP ? near.index : -1
-  }
-
-  // A point near the click is pinned itself; otherwise the place is.
-  async pin(place, released = performance.now()) {
-    if (!this.family || !this.decoder) return
-    const { dimensions, model, most_pins, keep } = this.data
-    const row = this.pointAt(place)
-    const { flow = null, approximate } = this.family
-    let code = row < 0 ? this.family.at(place.x, place.y).z
-      : this.codes.subarray(row * dimensions, (row + 1) * dimensions)
-    if (row < 0 && flow) code = (await this.decoder.decode(code, { flow })).code
-    const z = Array.from(code)
-    const kind = row < 0 ? "generated" : "real"
-    const made = { label: "", variance: null, clicked: true, approximate: Boolean(approximate) }
-    const pins = [...this.pins.value, { kind, row, z, ...made }]
-    this.pins.change(pins.slice(-most_pins))
-    this.answer.show({ row, z, approximate }, released).catch((error) => this.note(error.message))
-    globalThis.latentLead?.pinned(this.data.view, { row, z, approximate })
-    this.layers.drawOverlay()
-    if (keep === "pinned") this.setFamily()
-    this.status.say(row < 0 ? "Pinned a generated picture." : `Pinned ${this.names.of(row)}.`)
-    this.pins.release({ model, kind, row, z, approximate })
   }
 
   note(text) {

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from pages.ui.components.schema import Message, Synced
-from vae.latent import LARGEST_CODE
 
 
 class MapPin(Message):
@@ -83,6 +82,8 @@ class MapData(Message):
     nats: str | None
     about: str
     image: str
+    tell: str
+    token: str
     binary: bool
     names: str | None
     first_train: int | None
@@ -99,16 +100,6 @@ class MapData(Message):
     pins: Synced[list[MapPin]]
     most_pins: int
     groups: Synced[dict[str, list[int]]]
-
-
-class MapPinned(Message):
-    """Answered by the map: a click on a real image, or on a place that was decoded."""
-
-    model: str
-    kind: Literal["real", "generated"]
-    row: int
-    z: list[Annotated[float, Meta(ge=-LARGEST_CODE, le=LARGEST_CODE)]]
-    approximate: bool
 
 
 class MapGroup(Message):

@@ -1,0 +1,99 @@
+// Pins that a visitor places: shown at once, and told to Python meanwhile. A request of the map's
+// own tells of them, which runs no page; where nobody answers it, or more than the map has to be
+// drawn anew, the component's message does, and Streamlit runs what belongs to the map.
+
+import { addressOf } from "../base.js"
+
+const PATIENCE = 10_000 // ms
+
+export class Pinning {
+  constructor(map) {
+    this.map = map
+    this.untold = [] // clicks that Python is not known to have heard of
+  }
+
+  // A point near the click is pinned itself; otherwise the place is.
+  async pin(place, released = performance.now()) {
+    const { map } = this
+    if (!map.family || !map.decoder) return
+    const { dimensions, model, most_pins, keep } = map.data
+    const row = map.pointAt(place)
+    const { flow = null, approximate } = map.family
+    let code = row < 0 ? map.family.at(place.x, place.y).z
+      : map.codes.subarray(row * dimensions, (row + 1) * dimensions)
+    if (row < 0 && flow) code = (await map.decoder.decode(code, { flow })).code
+    const z = Array.from(code)
+    const kind = row < 0 ? "generated" : "real"
+    const click = { model, kind, row, z, approximate: Boolean(approximate) }
+    const count = map.pins.count + 1
+    const pin = { ...click, count, label: "", variance: null, clicked: true }
+    map.pins.change([...map.pins.value, pin].slice(-most_pins))
+    this.untold.push({ ...click, count })
+    map.answer.show({ row, z, approximate }, released).catch((error) => map.note(error.message))
+    globalThis.latentLead?.pinned(map.data.view, { row, z, approximate })
+    map.layers.drawOverlay()
+    if (keep === "pinned") map.setFamily()
+    map.status.say(row < 0 ? "Pinned a generated picture." : `Pinned ${map.names.of(row)}.`)
+    await this.tell()
+  }
+
+  // One request at a time: what is pinned meanwhile goes with the next.
+  async tell() {
+    if (this.telling) return
+    this.telling = true
+    while (this.untold.length && await this.ask()) { /* the next ones */ }
+    this.telling = false
+    if (this.untold.length) this.release()
+  }
+
+  // Lets Python run the map's part of the page, which takes what it has not yet heard of.
+  release() {
+    const { map } = this
+    if (!map.stop.signal.aborted) map.pins.release(this.untold.slice(-map.data.most_pins))
+  }
+
+  // Python has heard of so many clicks.
+  heard(count) {
+    this.untold = this.untold.filter((click) => click.count > count)
+  }
+
+  // Whether the server has taken what it was told.
+  async ask() {
+    const { base, tell, token, view, most_pins } = this.map.data
+    const clicks = this.untold.slice(-most_pins)
+    if (!tell) return false
+    try {
+      const reply = await fetch(addressOf(base) + tell, {
+        method: "POST", body: JSON.stringify({ token, view, clicks }),
+        keepalive: true, signal: AbortSignal.timeout(PATIENCE),
+      })
+      if (!reply.ok) return false
+      const answer = await reply.json()
+      this.heard(clicks.at(-1).count)
+      this.take(answer)
+      return true
+    } catch {
+      return false // it is told by a message
+    }
+  }
+
+  // What Python made of the clicks: labels of all pins, and what is new about those of the clicks.
+  take({ labels, made, address, anew }) {
+    const { map } = this
+    globalThis.latentAddress?.write(address)
+    if (map.stop.signal.aborted) return
+    const known = map.pins.value.map((pin) => {
+      const { label, variance } = made.find(({ count }) => count === pin.count) ?? pin
+      return { ...pin, label, variance }
+    })
+    const pins = labels.map((label) => known.findLast((pin) => pin.label === label))
+    if (anew || pins.includes(undefined)) this.release() // of which the map hears so
+    else {
+      const later = known.filter(({ label }) => !label)
+      map.pins.value = [...pins, ...later].slice(-map.data.most_pins)
+      map.lastPin = pins.at(-1)?.label ?? null
+    }
+    map.layers.drawOverlay()
+    map.renewSheet()
+  }
+}
