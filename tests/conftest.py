@@ -5,11 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +15,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # processes of tests run side by side
 
 import tiny
-
-ROOT = Path(__file__).resolve().parents[1]
+from serving import served
 
 # The headless shell has no window to draw: a page costs it half the processor time.
 CHROMIUM = next(
@@ -116,25 +112,5 @@ def app(app_and_process) -> str:
 @pytest.fixture(scope="session")
 def app_and_process(data) -> Iterator[tuple[str, int]]:
     """The same, and the id of its process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with (data / "log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port)],
-            cwd=ROOT,
-            env=os.environ | {"LATENT_DATA": str(data), "LATENT_MODE": "single-user"},
-            stdout=log,
-            stderr=log,
-        )
-        address = f"http://127.0.0.1:{port}"
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-                break
-            except OSError:
-                assert server.poll() is None, (data / "log").read_text()
-                time.sleep(0.1)
-        yield address, server.pid
-        server.terminate()
-        server.wait(20)
+    with served(data, LATENT_MODE="single-user") as (address, process):
+        yield address, process

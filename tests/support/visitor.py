@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.sync.client import ClientConnection, connect
 
 __all__ = ["Visitor"]
@@ -22,14 +23,32 @@ class Visitor:
 
     @classmethod
     @contextmanager
-    def at(cls, address: str) -> Iterator[Visitor]:
-        """Opens a session at the app's address, which ends with the block."""
+    def at(
+        cls, address: str, headers: Mapping[str, str] | None = None, session: str = ""
+    ) -> Iterator[Visitor]:
+        """Opens a session at the app's address, which ends with the block.
+
+        Args:
+            address: of the app.
+            headers: of the request, such as a cookie.
+            session: an earlier session's id, to go on with it.
+        """
         stream = address.replace("http", "ws", 1) + "/_stcore/stream"
-        with connect(stream, subprotocols=["streamlit"], max_size=None) as socket:
+        protocols = ["streamlit", *(["none", session] if session else [])]
+        with connect(
+            stream, subprotocols=protocols, additional_headers=headers, max_size=None
+        ) as socket:
             yield cls(socket)
 
-    def open(self, page: str, query: str = "") -> list[ForwardMsg]:
+    def open(
+        self, page: str, query: str = "", widgets: Sequence[WidgetState] = ()
+    ) -> list[ForwardMsg]:
         """Opens a page by its name, or reruns it, and waits until it is complete.
+
+        Args:
+            page: name of the page's file, without its ending.
+            query: what follows the "?" in its address.
+            widgets: what the browser says of widgets.
 
         Returns:
             All messages of the run; pictures and scripts that a browser would fetch are not.
@@ -37,6 +56,7 @@ class Visitor:
         asked = BackMsg()
         asked.rerun_script.query_string = query
         asked.rerun_script.page_name = page
+        asked.rerun_script.widget_states.widgets.extend(widgets)
         self._socket.send(asked.SerializeToString())
         messages = []
         while True:

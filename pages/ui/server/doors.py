@@ -161,7 +161,7 @@ class Doors:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["X-Content-Type-Options"] = "nosniff"
-                headers["Referrer-Policy"] = "same-origin"
+                headers.setdefault("Referrer-Policy", "same-origin")
                 headers.setdefault("Content-Security-Policy", policy)
             await send(message)
 
