@@ -1,12 +1,12 @@
 """Concept vectors: add "glasses" to anybody, and measure how well it worked.
 
-The browser decodes while sliders move; on release Python evaluates the edit.
+The browser decodes and judges while sliders move; Python evaluates the edit when it is asked to.
 """
 
 import streamlit as st
 
 from pages.ui.components import address
-from pages.ui.components.sliders import Slider, live_sliders
+from pages.ui.components.sliders import Slider, live_sliders, tells
 from pages.ui.concepts import (
     create,
     dose_response,
@@ -16,6 +16,7 @@ from pages.ui.concepts import (
     selection,
     strength_grid,
     vector_report,
+    verdict,
 )
 from pages.ui.concepts.as_python import edit_as_python
 from pages.ui.concepts.edit import Edit, EditResult
@@ -59,7 +60,7 @@ if not active:
 
 @address.fragment
 def edit_live() -> None:
-    """Sliders and the edit that they define: releasing one reruns only this."""
+    """Sliders, and the report of the edit as it was when it was last asked for."""
     model_picker.rerun_if_changed(space)
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -72,15 +73,18 @@ def edit_live() -> None:
             at=selection.first_strengths(active),
             before=True,
             size=320,
+            tells=tells(space, judge=verdict.rules(space, active)),
+            on_release=selection.write_strengths,
         )
         vector_report.mention_few(active)
-    links.put("strengths", selection.strengths_text(strengths))
+    selection.write_strengths(strengths)
     if embedding.on():
         return
     edit = Edit(space, pin, active, strengths)
     share.python(lambda: edit_as_python(edit))
     result = EditResult.of(edit)
     with right:
+        edit_report.offer_report(strengths)
         edit_report.show_verdict(result)
         edit_report.show_pictures(result)
     view = st.segmented_control(

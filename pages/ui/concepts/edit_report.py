@@ -6,7 +6,8 @@ import numpy as np
 import streamlit as st
 from torch import Tensor
 
-from pages.ui.concepts.edit import BroughtBack, Edit, EditResult
+from pages.ui.concepts.edit import BroughtBack, EditResult
+from pages.ui.concepts.verdict import of_others
 from pages.ui.shared import cache, formatting, images, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.glossary import explain
@@ -18,79 +19,7 @@ from vae.codes import decode
 from vae.concepts.edits import EditReport, Effect, rmse
 from vae.latent import UNJUDGED, evenly
 
-__all__ = ["show_after", "show_pictures", "show_verdict"]
-
-_LEAK = 0.05
-
-
-def _word(name: str) -> str:
-    return f"“{formatting.mention(name)}”"
-
-
-def verdict(
-    edit: Edit, report: EditReport, effect: Effect | None, where: Judgement
-) -> tuple[str, str]:
-    """Summarises an edit.
-
-    Args:
-        edit: edit that was applied.
-        report: effect on this picture.
-        effect: effect on other images, if it is known already.
-        where: position of the edited code relative to the data.
-
-    Returns:
-        "good", "fair", "bad" or "open", and a summary.
-    """
-    if not np.abs(edit.strengths).max() >= 0.25:
-        return "open", "No edit yet: move a slider away from zero."
-    out = where.zone == "outside"
-    place = f"The edited code is {where.words}.{' Look closely.' * out}"
-    if where.zone == "unknown":
-        place = f"Whether the edited code stays inside the data: {where.words}."
-    targets = edit.judged
-    if not report.after or not targets:
-        why = "this concept, which is not a known attribute"
-        if not report.after:
-            why = "these images"
-        elif edit.targets:
-            why = f"{' and '.join(map(_word, edit.targets))}, which it cannot tell"
-        return "fair" if out else "open", f"No classifier covers {why}. {place}"
-    missed = [n for n, value in targets.items() if report.predicts(n)[1] != value]
-    intended = " and ".join(
-        _word(n) if value else f"no {_word(n)}" for n, value in targets.items()
-    )
-    there = [n for n, value in targets.items() if report.predicts(n) == (value, value)]
-    flipped = report.flipped(edit.allowed_changes)
-    success = leak = None
-    if effect is not None:
-        success, leak = effect.success(targets), effect.leakage(edit.allowed_changes)
-    leaks = leak is not None and leak[1] > _LEAK
-    if missed:
-        still = "still predicts" if not targets[missed[0]] else "does not predict"
-        words = [f"Failure: after the edit an independent classifier {still} {_word(missed[0])}."]
-    elif len(there) == len(targets):
-        words = [
-            f"No change: an independent classifier predicts {intended} before the edit as well."
-        ]
-    else:
-        words = [f"Success: after the edit an independent classifier predicts {intended}."]
-    if success is not None:
-        words.append(f"On {effect.n} held-out images the edit succeeds for {success:.0%}.")
-    if flipped:
-        words.append(f"The prediction also changes for {', '.join(map(_word, flipped))}.")
-    elif leaks:
-        words.append(
-            f"For {leak[1]:.0%} of them the prediction of {_word(leak[0])} changes as well."
-        )
-    elif leak is not None:
-        words.append("No other attribute changes noticeably.")
-    words.append(place)
-    if missed or (success is not None and success < 0.5):
-        return "bad", " ".join(words)
-    if flipped or leaks or out or (success is not None and success < 0.9):
-        return "fair", " ".join(words)
-    return "good", " ".join(words)
-
+__all__ = ["offer_report", "show_after", "show_pictures", "show_verdict"]
 
 _CALLOUTS = {
     "good": (st.success, ":material/check_circle:"),
@@ -100,12 +29,28 @@ _CALLOUTS = {
 }
 
 
+def offer_report(strengths: np.ndarray) -> None:
+    """Says of which strengths `(K,)` the report is, with a button that makes it anew."""
+    shown = ", ".join(f"{strength:.2f}" for strength in strengths)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Evaluate this edit",
+            key="evaluate",
+            icon=":material/refresh:",
+            help="Measures what takes more than this picture: the ground truth, the same edit on "
+            "held-out images, and where its code lies among those of real images.",
+        )
+        st.caption(
+            f"The report is of {'strengths' if len(strengths) > 1 else 'strength'} {shown}."
+        )
+
+
 def show_verdict(result: EditResult) -> None:
-    """Summarises the edit: at once for this picture, then with held-out images."""
+    """Says how the edit works on held-out images, and where its code lies."""
     slot, edit = st.empty(), result.edit
 
     def show(effect: Effect | None) -> None:
-        kind, words = verdict(edit, result.report, effect, result.place)
+        kind, words = of_others(edit, effect, result.place)
         callout, icon = _CALLOUTS[kind]
         with slot:
             callout(words, icon=icon)

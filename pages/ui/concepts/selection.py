@@ -24,7 +24,7 @@ __all__ = [
     "first_strengths",
     "set_start",
     "start",
-    "strengths_text",
+    "write_strengths",
 ]
 
 _LOW, _HIGH = -1, 2  # range of a slider
@@ -93,9 +93,10 @@ def first_strengths(active: Sequence[NamedConcept]) -> list[float] | None:
     return list(values) if known == names else None
 
 
-def strengths_text(strengths: np.ndarray) -> str | None:
-    """The strengths in the format of links; None if all are 1."""
-    return None if np.all(strengths == 1) else links.numbers_text(strengths.tolist())
+def write_strengths(strengths: np.ndarray) -> None:
+    """Writes the strengths into the address, which has none if all are 1."""
+    text = None if np.all(strengths == 1) else links.numbers_text(strengths.tolist())
+    links.put("strengths", text)
 
 
 def start(space: LatentSpace, active: Sequence[NamedConcept]) -> Pin:

@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 import streamlit as st
-import torch
 
-from pages.ui.components.sliders import live_square
+from pages.ui.components.sliders import live_square, tells
 from pages.ui.interpolate import endpoints
 from pages.ui.shared import (
     cache,
     concepts,
     export,
     formatting,
-    images,
     links,
     share,
 )
-from pages.ui.shared.foreign_text import plain
-from pages.ui.shared.inside import judge
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin
 from pages.ui.shared.programs import code_as_python
-from vae.codes import decode
-from vae.latent import bilinear, grid, neighbours
+from vae.latent import bilinear, grid
 from vae.likely_codes import blend
 
 __all__ = ["analogy", "square_view"]
 
 SIDES = (5, 7, 9, 11)
 KINDS = {"pictures": "Four pictures", "analogy": "A picture and two concepts"}
+_MIDDLE = (0.5, 0.5)
 _FIRST = ("Glasses", "Smile")  # shown first where the data have them
 
 
@@ -56,7 +52,7 @@ def square_view(space: LatentSpace) -> None:
         steps = st.select_slider("Pictures per side", SIDES, **links.choice("side", SIDES, 7))
         take = st.container(horizontal=True, gap="small")
     with left:
-        x, y = np.clip(endpoints.stand(space, "square", [0.5, 0.5]), 0, 1).tolist()
+        x, y = np.clip(endpoints.stand(space, "square", _MIDDLE), 0, 1).tolist()
         x, y = live_square(
             space,
             corners,
@@ -65,15 +61,24 @@ def square_view(space: LatentSpace) -> None:
             steps=steps,
             at=(x, y),
             size=220 if space.model.config.likelihood == "gaussian" else 300,
+            tells=tells(space, near=True),
+            on_release=lambda at: endpoints.keep_stand(space, "square", at),
         )
-        z = _blended(space, corners, np.array([[x, y]]), level)[0]
-        _here(space, z)
-    share.python(lambda: code_as_python(space, z))
+
+    def pinned() -> tuple[np.ndarray, list[float]]:
+        """The code `(D,)` at the mark by then, and where it stands."""
+        at = endpoints.stand(space, "square", _MIDDLE)
+        return _blended(space, corners, np.array([at]), level)[0], at
+
+    share.python(lambda: code_as_python(space, pinned()[0]))
     endpoints.keep_stand(space, "square", [x, y])
-    endpoints.write_address(space, names, [x, y])
+    endpoints.write_address(space, names)
     with take:
         at = grid((0, 1), (1, 0), steps, steps)
-        codes = _blended(space, corners, at, level)
+
+        def codes() -> np.ndarray:
+            return _blended(space, corners, at, level)
+
         about = {
             "model": space.name,
             "corners": "top left, top right, bottom left, bottom right",
@@ -82,18 +87,22 @@ def square_view(space: LatentSpace) -> None:
         st.button(
             "Pin this point",
             icon=":material/push_pin:",
-            on_click=endpoints.own_pin,
-            args=(space, z, f"({x:.2f}, {y:.2f}) in a square of four"),
+            on_click=lambda: _pin(space, *pinned()),
         )
         endpoints.export_files({
             "Sheet, PNG": (
-                f"{space.name}-square.png", lambda: endpoints.sheet(space, codes, steps),
+                f"{space.name}-square.png", lambda: endpoints.sheet(space, codes(), steps),
             ),
             "Codes, NPZ": (
                 f"{space.name}-square.npz",
-                lambda: export.arrays(about, z=codes, at=at, corners=corners),
+                lambda: export.arrays(about, z=codes(), at=at, corners=corners),
             ),
         })  # fmt: skip
+
+
+def _pin(space: LatentSpace, z: np.ndarray, at: list[float]) -> None:
+    x, y = at
+    endpoints.own_pin(space, z, f"({x:.2f}, {y:.2f}) in a square of four")
 
 
 @cache.shared(64)
@@ -150,31 +159,3 @@ def analogy(space: LatentSpace, known: dict[str, concepts.NamedConcept]) -> np.n
     strength = st.slider("Strength", 0.0, 2.0, step=0.1, **links.number("strength", 1, 0, 2))
     u, v = (strength * step for step in steps)
     return np.stack([a.z, a.z + u, a.z + v, a.z + u + v])
-
-
-@torch.no_grad()
-def _here(space: LatentSpace, z: np.ndarray, count: int = 6) -> None:
-    """Likelihood, predictions and nearest images of the marked point."""
-    rows, distances = neighbours(space.mean, z, count)
-    words = f"At the mark the code is {judge(space, z).words}."
-    classifier = space.classifier
-    if classifier is not None:
-        probabilities = classifier.probabilities(decode(space.model, z[None]))[0]
-        likely = [
-            k for k in probabilities.argsort(descending=True).tolist() if probabilities[k] > 0.5
-        ]
-        named = ", ".join(
-            f"{plain(formatting.words(classifier.names[k]))} ({probabilities[k]:.0%})"
-            for k in likely[:5]
-        )
-        words += f" An independent classifier predicts {named or 'nothing with confidence'}."
-    st.caption(f"{words} Nearest real images in latent space:")
-    st.image(
-        [images.data_url(space.image(int(r)), 128) for r in rows],
-        caption=[plain(space.title(int(r))) for r in rows],
-        width=64,
-        alt=[
-            f"Real image {plain(space.title(int(r)), 'text')}, {d:.2f} away"
-            for r, d in zip(rows, distances, strict=True)
-        ],
-    )

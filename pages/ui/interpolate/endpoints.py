@@ -112,16 +112,16 @@ def stand(space: LatentSpace, view: str, default: Sequence[float]) -> list[float
 
 
 def keep_stand(space: LatentSpace, view: str, values: Sequence[float]) -> None:
-    """Stores the positions of a view's sliders."""
+    """Stores the positions of a view's sliders, and writes them into the address."""
     visitor.current().paths.positions[space.name, view] = [float(v) for v in values]
+    links.put("at", links.numbers_text(values))
 
 
-def write_address(space: LatentSpace, names: Sequence[str], at: Sequence[float]) -> None:
-    """Writes the endpoints and the positions of the sliders into the address."""
+def write_address(space: LatentSpace, names: Sequence[str]) -> None:
+    """Writes the endpoints into the address."""
     now = ends(space)
     for name in names:
         links.put(name.lower(), as_text(space, now[name]))
-    links.put("at", links.numbers_text(at))
 
 
 # On the page ------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from pages.ui.shared import (
 from pages.ui.shared.glossary import explain
 from pages.ui.shared.inside import EDGE, INSIDE
 from pages.ui.shared.latent_space import LatentSpace
+from pages.ui.shared.pins import Pin
 from vae.code_distribution import LEVEL
 from vae.codes import decode
 from vae.latent import UNJUDGED, density, intervals, lerp, neighbours, slerp
@@ -33,6 +34,7 @@ __all__ = ["Facts", "Path", "facts", "path_file", "path_view"]
 WAYS = {"lerp": "Linear", "slerp": "Spherical (slerp)", "learned": "Learned distribution"}
 LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)  # how far back to noise a learned path goes
 FRAMES = (5, 7, 9, 11, 13, 17)
+_MIDDLE = (0.5,)
 _OVERSHOOT = 0.5  # t from -0.5 to 1.5
 _POSITIONS = 49  # where a path is measured; enough for curves, and for each frame to be near one
 _SPARSE = 4  # every so many positions a log density is computed
@@ -46,7 +48,6 @@ class Facts:
 
     Args:
         at: positions t `(M,)`.
-        frames: positions of the film strip's N frames.
         counts: codes within reach at each position, `(M,)`; None where near and far cannot be
             told apart.
         reach: the radius that they are counted in; None likewise.
@@ -61,7 +62,6 @@ class Facts:
     """
 
     at: np.ndarray
-    frames: np.ndarray
     counts: np.ndarray | None
     reach: float | None
     outside: list[tuple[float, float]]
@@ -96,9 +96,7 @@ class Path:
 
 @cache.shared(64)
 @torch.no_grad()
-def facts(
-    space: LatentSpace, a: np.ndarray, b: np.ndarray, path: Path, overshoot: float, frames: int
-) -> Facts:
+def facts(space: LatentSpace, a: np.ndarray, b: np.ndarray, path: Path, overshoot: float) -> Facts:
     """Measures a path against the data.
 
     Args:
@@ -107,10 +105,8 @@ def facts(
         b: code `(D,)`.
         path: path between the codes.
         overshoot: extent of the path beyond both endpoints, as a share of its length.
-        frames: number of frames of the film strip.
     """
     at = np.linspace(-overshoot, 1 + overshoot, _POSITIONS)
-    steps = np.linspace(-overshoot, 1 + overshoot, frames)
     z = path.along(space, a, b, at)
     scale = space.neighbour_distances
     radius = scale.far if scale.judged else None
@@ -132,7 +128,6 @@ def facts(
         predicted = {classifier.names[k]: probabilities[:, k] for k in distinct}
     return Facts(
         at,
-        steps,
         counts,
         radius,
         outside,
@@ -204,12 +199,13 @@ def path_view(space: LatentSpace) -> None:
         )
         take = st.container(horizontal=True, gap="small")
     overshoot = _OVERSHOOT if beyond else 0.0
-    measured = facts(space, a.z, b.z, path, overshoot, frames)
-    share.python(lambda: path_as_python(space, a, b, way, level, measured.frames))
+    measured = facts(space, a.z, b.z, path, overshoot)
+    shown = np.linspace(-overshoot, 1 + overshoot, frames)
+    share.python(lambda: path_as_python(space, a, b, way, level, shown))
     with left:
-        (t,) = endpoints.stand(space, "path", [0.5])
+        (t,) = endpoints.stand(space, "path", _MIDDLE)
         which, items = _nearest(space, measured)
-        steps = [which[np.abs(measured.at - f).argmin()] for f in measured.frames]
+        steps = [which[np.abs(measured.at - f).argmin()] for f in shown]
         t = live_path(
             space,
             a.z,
@@ -229,18 +225,18 @@ def path_view(space: LatentSpace) -> None:
             tracks=_tracks(space, measured),
             outside=measured.outside,
             size=226,
+            on_release=lambda at: endpoints.keep_stand(space, "path", at),
         )
         st.caption(_in_words(measured))
     endpoints.keep_stand(space, "path", [t])
-    endpoints.write_address(space, ("A", "B"), [t])
+    endpoints.write_address(space, ("A", "B"))
     with take:
-        z = path.along(space, a.z, b.z, np.array([t]))[0]
         st.button(
             "Pin this point",
             icon=":material/push_pin:",
             help="Adds this point to the pins, which the map and the other pages show.",
-            on_click=endpoints.own_pin,
-            args=(space, z, f"{t:.2f} of the path from {a.title} to {b.title}"),
+            on_click=_pin_here,
+            args=(space, a, b, path),
         )
         about = {
             "model": space.name,
@@ -248,7 +244,7 @@ def path_view(space: LatentSpace) -> None:
             "from": endpoints.as_text(space, a),
             "to": endpoints.as_text(space, b),
         }
-        film, shown = f"{space.name}-path", measured.frames
+        film = f"{space.name}-path"
         endpoints.export_files({
             "Film strip, PNG": (f"{film}.png", lambda: _strip(space, a.z, b.z, path, shown)),
             "Animation, GIF": (f"{film}.gif", lambda: _film(space, a.z, b.z, path, overshoot)),
@@ -257,6 +253,13 @@ def path_view(space: LatentSpace) -> None:
                 lambda: path_file(space, a.z, b.z, shown, path, about),
             ),
         })  # fmt: skip
+
+
+def _pin_here(space: LatentSpace, a: Pin, b: Pin, path: Path) -> None:
+    """Pins the code at which the slider stands when the button is clicked."""
+    (t,) = endpoints.stand(space, "path", _MIDDLE)
+    z = path.along(space, a.z, b.z, np.array([t]))[0]
+    endpoints.own_pin(space, z, f"{t:.2f} of the path from {a.title} to {b.title}")
 
 
 def _nearest(space: LatentSpace, measured: Facts) -> tuple[list[int], list[tuple[str, str]]]:

@@ -6,11 +6,10 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.components.plotly_chart import chart
-from pages.ui.components.sliders import Slider, live_sliders
+from pages.ui.components.sliders import Slider, live_sliders, tells
 from pages.ui.interpolate import endpoints
 from pages.ui.shared import cache, export, links, plot_style, scatter, share
 from pages.ui.shared.disentanglement import axes_in_words
-from pages.ui.shared.inside import judge
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.programs import code_as_python
 from vae.latent import evenly
@@ -79,6 +78,8 @@ def traversal_view(space: LatentSpace) -> None:
             before=True,
             at=at,
             size=200,
+            tells=tells(space),
+            on_release=lambda values: endpoints.keep_stand(space, view, values),
         )
         st.caption(
             "σ is the standard deviation of the codes along that direction. Double-click a slider "
@@ -87,22 +88,27 @@ def traversal_view(space: LatentSpace) -> None:
         shown_axes = [int(vector.argmax()) for vector in vectors[here]] if kind == "axes" else []
         if words := axes_in_words(space.card, shown_axes):
             st.caption(words)
-    z = _codes(space, base, vectors[here], np.atleast_2d(values), level)[0]
-    with left:
-        st.caption(f"Here the code is {judge(space, z).words}.")
-    share.python(lambda: code_as_python(space, z))
+
+    def code() -> np.ndarray:
+        """The code at which the sliders stand by then, `(D,)`."""
+        now = endpoints.stand(space, view, at)
+        return _codes(space, base, vectors[here], np.atleast_2d(now), level)[0]
+
+    share.python(lambda: code_as_python(space, code()))
     endpoints.keep_stand(space, view, values)
-    endpoints.write_address(space, ("A",) if origin == "A" else (), values)
+    endpoints.write_address(space, ("A",) if origin == "A" else ())
     with take:
         st.button(
             "Pin this point",
             icon=":material/push_pin:",
-            on_click=endpoints.own_pin,
-            args=(space, z, "point on a traversal"),
+            on_click=lambda: endpoints.own_pin(space, code(), "point on a traversal"),
         )
         steps = np.linspace(-3, 3, 9)
-        along = [_codes(space, base, v[None], steps[:, None], level) for v in vectors[here]]
-        codes = np.concatenate(along)
+
+        def along() -> np.ndarray:
+            ways = [_codes(space, base, v[None], steps[:, None], level) for v in vectors[here]]
+            return np.concatenate(ways)
+
         about = {
             "model": space.name,
             "directions": names[here],
@@ -111,11 +117,11 @@ def traversal_view(space: LatentSpace) -> None:
         }
         endpoints.export_files({
             "Film strips, PNG": (
-                f"{space.name}-axes.png", lambda: endpoints.sheet(space, codes, len(steps)),
+                f"{space.name}-axes.png", lambda: endpoints.sheet(space, along(), len(steps)),
             ),
             "Codes, NPZ": (
                 f"{space.name}-axes.npz",
-                lambda: export.arrays(about, z=codes, vectors=vectors[here]),
+                lambda: export.arrays(about, z=along(), vectors=vectors[here]),
             ),
         })  # fmt: skip
 

@@ -18,6 +18,7 @@ from pages.ui.shared.inside import Judgement, judge
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.waiting_line import ESTIMATES
 from vae.bounds import Bounds, estimate_elbo, estimate_evidence
+from vae.latent import neighbours
 
 __all__ = [
     "IN_NATS",
@@ -47,6 +48,7 @@ TERMS = {  # the glossary's term, and what there is to add; in nats for one imag
 }
 IN_NATS = "In nats, for this image."
 LATER = "Many are waiting for such an estimate. It comes when some of them have gone on."
+_NEAR = 6  # images
 _DECODES = 1_000  # largest number of codes that each estimate decodes
 _LONGEST = 60.0  # seconds that the estimates of an image may take
 _TIMED = 8  # decodes from which it is foreseen
@@ -195,5 +197,13 @@ def about_image(space: LatentSpace, row: int, who: Hashable) -> dict[str, Any]:
 
 
 def about_place(space: LatentSpace, z: np.ndarray) -> dict[str, Any]:
-    """As `about_image`, of a place `(D,)` that is no image."""
-    return {"judged": judge(space, z).words, "nats": {}, "note": "", "again": None}
+    """As `about_image`, of a place `(D,)` that is no image, and `near`, the images nearest to it.
+
+    Each of these is `row`, `title` and `distance`, in the latent space.
+    """
+    near = [
+        {"row": int(row), "title": plain(space.title(int(row)), "text"), "distance": float(far)}
+        for row, far in zip(*neighbours(space.mean, z, _NEAR), strict=True)
+    ]
+    said = {"judged": judge(space, z).words, "nats": {}, "note": "", "again": None}
+    return said | {"near": near}

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -28,6 +29,7 @@ __all__ = [
     "choice",
     "compose",
     "flag",
+    "live",
     "number",
     "numbers_text",
     "put",
@@ -47,6 +49,11 @@ _MOST_NAMED = 6  # options that a notice lists
 
 
 _BY_NAME = {parameter.name: parameter for parameter in TABLE}
+
+
+def live(model: str, stamp: str) -> str:
+    """Where the app's own routes for a model's codes and images lie, below the base path."""
+    return f"/live/maps/{quote(model, safe='')}/{stamp}"
 
 
 def base_path() -> str:

@@ -63,9 +63,10 @@ VIEWS = {
     "concepts": View(
         "concepts.py",
         "Concepts of {model}",
-        "Drag a slider to add a concept, or to take it away: this browser decodes the picture.",
+        "Drag a slider to add a concept, or to take it away: this browser decodes the picture, "
+        "and an independent classifier judges it.",
         (
-            "What an independent classifier makes of the edit, and what else it changed.",
+            "The same edit on many images, the ground truth, and whether the code is likely.",
             "Concepts of your own, other starting pictures and other models.",
         ),
     ),

@@ -57,7 +57,7 @@ def write_site(folder: Path, view: str, model: str, link: str = "") -> int:
         files.localise(part.data)
     files.decoder(
         flow=any(_needs_flow(part.data) for part in parts),
-        classifier=any("lattice" in part.data for part in parts),  # a map
+        classifier=any("lattice" in part.data or part.data.get("tells") for part in parts),
     )
     if any(part.name == "latent_map" for part in parts):
         files.keep("plotly.min.js", "plotly.min.js")
@@ -97,6 +97,8 @@ class _Files:
         """Fetches what a component would, and tells it where that lies now."""
         if "base" in data:
             data["base"] = "."  # beside the page, wherever that is
+        if tells := data.get("tells"):
+            self.localise(tells)
         atlas = data.get("atlas")
         if atlas and not atlas["whole"]:  # the app cuts sheets as they are asked for
             atlas |= {"url": atlas["url"].replace("tiles.jpg", "atlas.jpg"), "whole": True}

@@ -112,7 +112,7 @@ def test_what_does_not_fit_is_dropped_and_logged(message, count, caplog):
     ("page", "key", "answers"),
     [
         ("map", "map", ("pinned", "grouped")),
-        ("interpolate", "path-tiny-plane", ("values",)),
+        ("interpolate", "path-tiny-plane-release", ("values",)),
         ("learn_terms", "sweep", ("at",)),
         ("learn_likelihoods", "pixels", ("pixel",)),
         ("learn_reparameterisation", "noise-pad", ("noise",)),

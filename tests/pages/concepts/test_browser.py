@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 NEW = "A − B"  # the name that a vector from two groups is proposed
@@ -84,12 +86,26 @@ def grip(page, value: float) -> tuple[float, float]:
 
 
 def moved(page) -> float:
-    """How far the report says that the code was moved."""
-    return float(page.get_by_test_id("stMetricValue").first.inner_text())
+    """How far the browser says that the code was moved."""
+    words = page.locator(".live-words", has_text="Distance").inner_text()
+    return float(re.search(r"Distance in latent space ([\d.]+\d)", words)[1])
 
 
 def wait_until_moved(page, distance: float) -> None:
-    """Waits until the report is of an edit that moves the code so far."""
+    """Waits until the browser tells of an edit that moves the code so far."""
+    words = page.locator(".live-words", has_text="Distance")
+    page.wait_for_function(
+        """([words, distance]) => {
+            const shown = /Distance in latent space ([\\d.]+\\d)/.exec(words.textContent)?.[1]
+            return Math.abs(shown - distance) < 0.011
+        }""",
+        arg=[words.element_handle(), distance],
+    )
+
+
+def evaluate(page, distance: float) -> None:
+    """Asks for a report, and waits until it is of an edit that moves the code so far."""
+    keyed(page, "evaluate").get_by_role("button").click()
     page.wait_for_function(
         """distance => {
             const shown = document.querySelector("[data-testid=stMetricValue]")?.innerText
@@ -145,25 +161,31 @@ def test_a_vector_from_two_groups_is_judged_and_added_to_somebody_else(concepts)
     wait_until_moved(page, length)
 
     # What is removed leaves neither slider nor report.
+    evaluate(page, length)
     remove(page, NEW)
     assert page.get_by_test_id("stMetric").count() == 0
     assert page.get_by_test_id("stException").count() == 0
 
 
-def test_a_slider_acts_while_it_is_held_and_is_judged_when_it_is_let_go(concepts):
+def test_a_slider_acts_while_it_is_held_and_is_reported_when_it_is_asked_for(concepts):
     page = concepts
     page.get_by_test_id("stMetric").first.wait_for()
     unit, before = moved(page), pixels(page, ".live-now canvas")
     assert unit > 0.1
+    evaluate(page, unit)
     slider(page).scroll_into_view_if_needed()
     page.mouse.move(*grip(page, 1))
     page.mouse.down()
     page.mouse.move(*grip(page, 2), steps=5)
     page.wait_for_selector(DECODED)
     assert pixels(page, ".live-now canvas") != before
-    assert moved(page) == unit, "Python has not heard of it"
-    page.mouse.up()
     wait_until_moved(page, 2 * unit)
+    assert "strengths=" not in page.url, "Python has not heard of it"
+    page.mouse.up()
+    page.wait_for_url("**strengths=2*")
+    shown = page.get_by_test_id("stMetricValue").first.inner_text()
+    assert abs(float(shown) - unit) < 0.011, "the report is still of the edit before"
+    evaluate(page, 2 * unit)
     slider(page).focus()
     page.keyboard.press("Home")
     page.wait_for_selector(DECODED)
@@ -193,7 +215,7 @@ def test_a_concept_is_added_by_touch_on_a_phone(browser, app):
         page.set_default_timeout(120_000)
         page.goto(f"{app}/concepts?model=tiny-plane")
         page.wait_for_selector(DECODED)
-        page.get_by_test_id("stMetric").first.wait_for()
+        page.locator(".live-words", has_text="Distance").wait_for()
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= 390, "nothing is wider than the phone"
         slider(page).scroll_into_view_if_needed()

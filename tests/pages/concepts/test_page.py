@@ -19,7 +19,7 @@ from PIL import Image
 from soak import product
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.concepts import create, edit, edit_report, files, strength_grid
+from pages.ui.concepts import create, edit, files, strength_grid, verdict
 from pages.ui.concepts.edit import Edit, EditResult
 from pages.ui.learn import arithmetic, texts
 from pages.ui.shared import cache, concepts, labels, own_things
@@ -271,40 +271,54 @@ def test_ready_made_concepts_are_tested_on_images_they_have_not_seen():
         assert len(tested) and not made.rows.intersection(tested.tolist())
 
 
-def seen(before: bool, after: bool, other: bool = False, unusual: float = 0.5) -> EditReport:
+def seen(before: bool, after: bool, other: bool = False) -> EditReport:
     was, now = {"hat": float(before), "smile": 0.0}, {"hat": float(after), "smile": float(other)}
-    return EditReport(was, now, 1.0, 0.5, unusual, 0, 1.0)
+    return EditReport(was, now, 1.0, 0.5, 0.5, 0, 1.0)
 
 
 @pytest.mark.parametrize(
-    ("report", "works", "leak", "kind", "words"),
+    ("report", "kind", "words"),
     [
-        (seen(False, True), 0.99, 0.01, "good", "Success: "),
-        (seen(False, True), None, None, "good", "Success: "),
-        (seen(False, True), 0.99, 0.4, "fair", "40%"),
-        (seen(False, True), 0.7, 0.0, "fair", "70%"),
-        (seen(False, True), 0.3, 0.0, "bad", "30%"),
-        (seen(False, True, other=True), 0.99, 0.0, "fair", "also changes for “smile”"),
-        (seen(False, True, unusual=0.999), 0.99, 0.0, "fair", "outside the data: farther"),
-        (seen(False, False), 0.99, 0.0, "bad", "does not predict"),
-        (seen(True, True), 0.99, 0.0, "good", "before the edit as well"),
+        (seen(False, True), "good", "Success: "),
+        (seen(False, True, other=True), "fair", "also changes for “smile”"),
+        (seen(False, False), "bad", "does not predict"),
+        (seen(True, True), "good", "before the edit as well"),
+        (replace(seen(False, True), before={}, after={}), "open", "covers these images"),
     ],
 )
-def test_the_verdict_follows_the_figures(monkeypatch, report, works, leak, kind, words):
+def test_the_verdict_on_a_picture_follows_the_classifier(report, kind, words):
     space = cache.latent_space("tiny-faces")
     hat = concepts.concepts(space)["Hat"]
     act = Edit(space, real_pin(space, 0), [hat], np.ones(1))
+    found, sentence = verdict.of_picture(act, report)
+    assert found == kind
+    assert words in sentence
+    still = Edit(space, act.pin, [hat], np.zeros(1))
+    assert verdict.of_picture(still, report)[0] == "open"
+
+
+@pytest.mark.parametrize(
+    ("works", "leak", "unusual", "kind", "words"),
+    [
+        (0.99, 0.01, 0.5, "good", "99%"),
+        (None, None, 0.5, "open", "inside the data"),
+        (0.99, 0.4, 0.5, "fair", "40%"),
+        (0.7, 0.0, 0.5, "fair", "70%"),
+        (0.3, 0.0, 0.5, "bad", "30%"),
+        (0.99, 0.0, 0.999, "fair", "outside the data: farther"),
+    ],
+)
+def test_the_verdict_on_others_follows_the_figures(monkeypatch, works, leak, unusual, kind, words):
+    space = cache.latent_space("tiny-faces")
+    act = Edit(space, real_pin(space, 0), [concepts.concepts(space)["Hat"]], np.ones(1))
     effect = None
     if works is not None:
         after = np.arange(100)[:, None] < [100 * works, 100 * leak]
         effect = Effect(("hat", "smile"), np.zeros_like(after), after)
-    monkeypatch.setattr(FittedGaussian, "unusualness", lambda _, z: np.array([report.unusual]))
-    where = judge_edited(space, act.edited)
-    found, sentence = edit_report.verdict(act, report, effect, where)
+    monkeypatch.setattr(FittedGaussian, "unusualness", lambda _, z: np.array([unusual]))
+    found, sentence = verdict.of_others(act, effect, judge_edited(space, act.edited))
     assert found == kind
     assert words in sentence
-    still = Edit(space, act.pin, [hat], np.zeros(1))
-    assert edit_report.verdict(still, report, effect, where)[0] == "open"
 
 
 def test_an_edit_that_leaves_the_data_is_shown_brought_back_beside_the_plain_one(models):
@@ -379,14 +393,14 @@ def test_an_edit_is_tried_on_all_when_asked(monkeypatch):
 
 def release(at: AppTest, strengths: list[float]) -> AppTest:
     """Lets go of the sliders of the concepts that act, as the browser says it."""
-    key = "strengths-tiny-faces-" + "-".join(acting(at))
+    key = "strengths-tiny-faces-" + "-".join(acting(at)) + "-release"
     at.session_state[key] = {"values": {"value": strengths, "count": 1}}
     return fine(at.run())
 
 
 @pytest.mark.parametrize("start", ["a face", "a sample"])
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_release_decodes_each_code_once(monkeypatch, view, start):
+def test_a_report_decodes_each_code_once(monkeypatch, view, start):
     space = cache.latent_space("tiny-faces")
     pin = real_pin(space, 3) if start == "a face" else Pin(space.name, "sample", space.mean[3], "")
     drawn, decoded = [], []

@@ -175,8 +175,8 @@ def test_facts_are_those_of_the_codes_on_the_path(monkeypatch, way, exclusive):
     classifier = a_classifier(monkeypatch, exclusive)
     space = cache.latent_space("tiny-gaussian")
     a, b = space.mean[3], space.mean[40]
-    found = path.facts(space, a, b, path.Path(way), 0.5, 9)
-    assert (found.at[0], found.at[-1]) == (-0.5, 1.5) and len(found.frames) == 9
+    found = path.facts(space, a, b, path.Path(way), 0.5)
+    assert (found.at[0], found.at[-1]) == (-0.5, 1.5)
     z = (lerp if way == "lerp" else slerp)(a, b, found.at)
     np.testing.assert_allclose(found.norms, np.linalg.norm(z, axis=1), rtol=1e-5)
     rows, distances = neighbours(space.mean, z, 1)
@@ -196,9 +196,7 @@ def test_facts_are_symmetric_under_swap():
     space = cache.latent_space("tiny-gaussian")
     a, b = space.mean[3], space.mean[40]
     for way in ("lerp", "slerp"):
-        there, back = (
-            path.facts(space, *pair, path.Path(way), 0.5, 9) for pair in ((a, b), (b, a))
-        )
+        there, back = (path.facts(space, *pair, path.Path(way), 0.5) for pair in ((a, b), (b, a)))
         np.testing.assert_array_equal(there.counts, back.counts[::-1])
         np.testing.assert_array_equal(there.nearest, back.nearest[::-1])
         np.testing.assert_allclose(there.norms, back.norms[::-1], rtol=1e-4)
@@ -230,7 +228,7 @@ def test_a_learned_path_is_that_of_the_distribution(with_distribution, level):
     np.testing.assert_array_equal(z, space.distribution.path(a, b, at, level))
     np.testing.assert_array_equal(z[[0, -1]], [a, b])
     assert not np.allclose(z, lerp(a, b, at), atol=0.05)
-    found = path.facts(space, a, b, path.Path("learned", level), 0.0, 9)
+    found = path.facts(space, a, b, path.Path("learned", level), 0.0)
     ends = space.distribution.log_density(np.stack([a, b]))
     less = (space.distribution.held_out[:, None] < ends).mean(0)
     assert found.likely[[0, -1]] == pytest.approx(less, abs=0.011)
@@ -293,7 +291,7 @@ def test_a_path_far_from_the_data_is_said_to_have_left_them(monkeypatch, with_di
 def test_the_page_shows_what_a_classifier_sees(monkeypatch, exclusive):
     a_classifier(monkeypatch, exclusive)
     space = cache.latent_space("tiny-gaussian")
-    found = path.facts(space, space.mean[3], space.mean[40], path.Path("lerp"), 0.0, 9)
+    found = path.facts(space, space.mean[3], space.mean[40], path.Path("lerp"), 0.0)
     tracks = path._tracks(space, found)
     assert len(tracks) == 3
     for track in tracks:

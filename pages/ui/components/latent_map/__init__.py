@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from pages.ui.components.base import Component
 from pages.ui.components.messages import latent_map as messages
@@ -61,7 +61,7 @@ def latent_map(
         second: whether it is the second of two maps, which has no tools of its own.
         on_group: called with the group, "A" or "B", and the rows of a lasso.
     """
-    live = f"/live/maps/{quote(space.name, safe='')}/{space.stamp}"
+    live = links.live(space.name, space.stamp)
     tile, columns = images.atlas_layout(len(space), space.shape[1])
     whole = tile >= min(space.shape[1], _SMALLEST)
     plane = urlencode({"projection": projection, "x": axes[0], "y": axes[1]})

@@ -1,20 +1,10 @@
 // Where decoded pictures appear: beside the pointer, and enlarged next to the map.
 
 import { put, screenOf } from "../base.js"
+import { seenIn } from "../seen.js"
 import { nearestCodes, zoneOf } from "./geometry.js"
 
 const SIDE = 56 // pixels of the picture beside the pointer
-const NAMED = 4 // attributes at most
-
-// What the classifier of the real images sees in a picture; "" where there is none.
-function seenIn(scores, classifier) {
-  if (!scores || !classifier) return ""
-  const { names, exclusive } = classifier
-  const ranked = names.map((name, k) => [name, scores[k]]).sort((a, b) => b[1] - a[1])
-  const shown = exclusive ? ranked.slice(0, 1) : ranked.filter(([, p]) => p > 0.5).slice(0, NAMED)
-  const listed = shown.map(([name, p]) => `${name} (${Math.round(100 * p)} %)`).join(", ")
-  return ` The classifier sees: ${listed || "none of its attributes"}.`
-}
 
 export class Screens {
   constructor(map) {
@@ -66,7 +56,8 @@ export class Screens {
       tag: !decodes ? "Nearest image"
         : family.approximate ? "Generated, approximate" : "Generated",
       words: `${where}. Distance to the nearest code ${distance.toFixed(2)}${compared}${zone}.` +
-        `${seenIn(place.scores, decoder.classifier)}${decoder.reason ? ` ${decoder.reason}` : ""}`,
+        [seenIn(place.scores, decoder.classifier), decoder.reason].filter(Boolean)
+          .map((sentence) => ` ${sentence}`).join(""),
     })
   }
 

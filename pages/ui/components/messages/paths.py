@@ -10,7 +10,13 @@ from pages.ui.components.messages.common import Packed, Picture, SliderKnob
 from pages.ui.components.schema import Message, Synced
 
 Values = list[float]
-"""Answered by the sliders: θ, a number for each of them."""
+"""Answered when sliders are let go: θ, a number for each of them."""
+
+
+class ReleaseData(Message):
+    """Sent to what tells Python where sliders were let go."""
+
+    key: str
 
 
 class SliderBase(Message):
@@ -68,6 +74,55 @@ class NearestImages(Message):
     items: list[Picture]
 
 
+class EditTarget(Message):
+    """What a slider is to change: an attribute, by its key and as text.
+
+    Attributes:
+        key: "" where it is no known attribute.
+        name: its number among the classifier's names; -1 where this cannot tell it.
+        excluded: numbers of the names that exclude it, which may change with it.
+    """
+
+    key: str
+    word: str
+    name: int
+    excluded: list[int]
+
+
+class EditJudge(Message):
+    """How the classifier's probabilities become a verdict on an edit.
+
+    Attributes:
+        targets: one for each slider.
+        words: the classifier's names as text.
+        exclusive: whether they are classes, of which one is right.
+        covered: whether there is a classifier of these images.
+    """
+
+    targets: list[EditTarget]
+    words: list[str]
+    exclusive: bool
+    covered: bool
+
+
+class SliderTells(Message):
+    """What is said of the code at which the sliders stand.
+
+    Attributes:
+        about: address that says what only the server knows, asked once the visitor stays.
+        image: address of an image by its row.
+        near: whether the nearest real images are shown.
+        usual_distance: between neighbours; None where that cannot be told.
+        judge: of an edit; None of any other code.
+    """
+
+    about: str
+    image: str
+    near: bool
+    usual_distance: float | None
+    judge: EditJudge | None
+
+
 class SliderData(Message):
     """Sent to the sliders."""
 
@@ -89,6 +144,7 @@ class SliderData(Message):
     play: bool
     steps: int
     crossfade: bool
+    tells: SliderTells | None
     tracks: list[TrackPictures | TrackCurves] | UnsetType = UNSET
     outside: list[tuple[float, float]] | UnsetType = UNSET
     nearest: NearestImages | UnsetType = UNSET

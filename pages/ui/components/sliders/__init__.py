@@ -1,7 +1,7 @@
 """Live sliders: pictures that follow while a slider is dragged, decoded in the browser.
 
 Everything dragged is a place θ in a family of codes, z(θ) = z0 + Σ w_k(θ) v_k. Python hears of θ
-when the visitor lets go.
+when the visitor lets go, and draws nothing anew: what is shown of it, the browser computes.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pages.ui.components import release
 from pages.ui.components.base import Component
 from pages.ui.components.messages import paths as messages
+from pages.ui.components.messages.paths import SliderTells
 from pages.ui.shared import links
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
@@ -29,13 +31,13 @@ __all__ = [
     "live_path",
     "live_sliders",
     "live_square",
+    "tells",
 ]
 
 _LIVE = Component(
     "live_decoder",
     Path(__file__).with_name("sliders.js"),
     messages.SliderData,
-    {"values": messages.Values},
     live=True,
 )
 
@@ -61,6 +63,26 @@ class Slider:
     unit: str = ""
 
 
+def tells(
+    space: LatentSpace, *, near: bool = False, judge: messages.EditJudge | None = None
+) -> SliderTells:
+    """What is said of the code at which sliders stand: by the browser, later by the server.
+
+    Args:
+        space: the model.
+        near: whether the nearest real images are shown.
+        judge: how the classifier judges an edit.
+    """
+    live, scale = links.live(space.name, space.stamp), space.neighbour_distances
+    return {
+        "about": f"{live}/about.json",
+        "image": f"{live}/image.png",
+        "near": near,
+        "usual_distance": scale.usual if scale.judged else None,
+        "judge": judge,
+    }
+
+
 def live_sliders(
     space: LatentSpace,
     bases: Sequence[tuple[str, np.ndarray]],
@@ -73,6 +95,8 @@ def live_sliders(
     size: int = 208,
     at: Sequence[float] | None = None,
     level: float | None = None,
+    tells: SliderTells | None = None,
+    on_release: Callable[[np.ndarray], None] | None = None,
 ) -> np.ndarray:
     """Adds vectors to codes by sliders: z = z0 + Σ θ_k v_k, for every base at once.
 
@@ -87,13 +111,18 @@ def live_sliders(
         size: width of a large picture in CSS pixels.
         at: initial positions of the sliders, by default their values.
         level: level of the noise that bases and vectors are; None if they are codes.
+        tells: what is said of the code, see `tells`.
+        on_release: called with θ `(K,)` whenever a slider is let go.
 
     Returns:
         θ `(K,)` at the last release of a slider.
     """
     vectors = np.atleast_2d(np.asarray(vectors, dtype=np.float64))
     options = {"strip": strip, "before": before, "size": size, "level": level}
-    return _mount(space, key, "linear", list(bases), vectors, sliders, start=at, **options)
+    free = {"tells": tells}
+    return _mount(
+        space, key, "linear", list(bases), vectors, sliders, on_release, at, free, **options
+    )
 
 
 @dataclass(frozen=True)
@@ -186,6 +215,7 @@ def live_path(
     tracks: Sequence[Track] = (),
     outside: Sequence[tuple[float, float]] = (),
     size: int = 240,
+    on_release: Callable[[np.ndarray], None] | None = None,
 ) -> float:
     """Walks from one code to another by one slider, with a button that plays it.
 
@@ -208,6 +238,7 @@ def live_path(
         tracks: diagrams below, on the slider's axis.
         outside: intervals (from, to) whose frames are marked.
         size: width of the large picture in CSS pixels.
+        on_release: called with t `(1,)` whenever the slider is let go.
 
     Returns:
         t at the last release of the slider.
@@ -235,8 +266,9 @@ def live_path(
         [(title, a)],
         vectors,
         [slider],
-        start=[at],
-        free=free,
+        on_release,
+        [at],
+        free,
         strip=strip,
         play=True,
         crossfade=crossfade,
@@ -258,6 +290,8 @@ def live_square(
     at: tuple[float, float] = (0.5, 0.5),
     size: int = 240,
     level: float | None = None,
+    tells: SliderTells | None = None,
+    on_release: Callable[[np.ndarray], None] | None = None,
 ) -> tuple[float, float]:
     """Blends four codes: a square of pictures, and a mark on it that is decoded as it moves.
 
@@ -270,6 +304,8 @@ def live_square(
         size: width of the large picture in CSS pixels.
         level: blends in noise of this level, through the learned distribution; None averages
             the codes.
+        tells: what is said of the code, see `tells`.
+        on_release: called with (x, y) `(2,)` whenever the mark is let go.
 
     Returns:
         (x, y) in 0…1, from the top left, at the last release.
@@ -280,7 +316,8 @@ def live_square(
     corners = np.asarray(corners, dtype=np.float64)
     bases = [("At the mark · generated", corners[0])]
     options = {"steps": steps, "size": size, "level": level}
-    x, y = _mount(space, key, "bilinear", bases, corners, sliders, start=at, **options)
+    free = {"tells": tells}
+    x, y = _mount(space, key, "bilinear", bases, corners, sliders, on_release, at, free, **options)
     return float(x), float(y)
 
 
@@ -291,18 +328,22 @@ def _mount(
     bases: list[tuple[str, np.ndarray]],
     vectors: np.ndarray,
     sliders: Sequence[Slider],
-    start: Sequence[float] | None = None,
-    free: dict[str, Any] | None = None,
+    on_release: Callable[[np.ndarray], None] | None,
+    start: Sequence[float] | None,
+    free: dict[str, Any],
     **options: Any,
 ) -> np.ndarray:
     """Mounts the component; what is in `free` may change without it being built again."""
     start = np.array([s.value for s in sliders] if start is None else start, dtype=float)
-    heard = _LIVE.heard(key, "values")
-    positions = heard.value
-    if positions is None or len(positions) != len(sliders):  # it was said of other sliders
-        positions = start
     low, high = np.array([(s.low, s.high) for s in sliders]).reshape(-1, 2).T
-    values = np.clip(np.array(positions, dtype=float), low, high)
+
+    def valid(positions: Sequence[float] | None) -> np.ndarray:
+        if positions is None or len(positions) != len(sliders):  # it was said of other sliders
+            positions = start
+        return np.clip(np.array(positions, dtype=float), low, high)
+
+    heard = release.heard(key)
+    values = valid(heard.value)
     data = {
         "base": links.base_path(),
         "key": key,
@@ -321,8 +362,9 @@ def _mount(
         "steps": 7,
         "crossfade": False,
         "level": None,
+        "tells": None,
         **options,
-        **(free or {}),
+        **free,
     }
     # The page's parts are built again, and the sliders go back to their start, only when
     # `layout` changes: not whenever something else reruns.
@@ -331,4 +373,5 @@ def _mount(
     data["layout"] = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
     data["values"] = heard.answer(values.tolist(), data["layout"])
     _LIVE.show(data, key=key)
+    release.hear(key, on_release and (lambda said: on_release(valid(said))))
     return values

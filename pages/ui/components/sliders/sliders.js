@@ -1,14 +1,16 @@
 // Sliders that act while they are dragged: the browser decodes, Python hears on release.
 
 import { Decoders, StatusLine, SyncedValue, component, element, put } from "../base.js"
+import { released } from "../release/released.js"
 import { Square } from "./square.js"
+import { Telling } from "./telling.js"
 import { Tracks, crossfade } from "./tracks.js"
 import { codesAt } from "./weightings.js"
 
 export class LiveDecoder {
-  constructor(root, data, send) {
+  constructor(root, data) {
     this.root = root
-    this.synced = new SyncedValue((message) => send("values", message))
+    this.synced = new SyncedValue((message) => released.say(this.data.key, message))
     this.screens = root.querySelector(".live-screens")
     this.rows = root.querySelector(".live-rows")
     this.tracks = new Tracks(root.querySelector(".live-tracks"), (t, done) => {
@@ -19,8 +21,10 @@ export class LiveDecoder {
     this.square = new Square(root.querySelector(".live-square"),
       (at) => this.move(at, -1), () => this.synced.release())
     this.status = new StatusLine(root.querySelector(".live-status"))
-    // Whether there is a level is the same for its whole life.
-    this.decoders = new Decoders(root, this.status, { flow: data.level !== null })
+    this.telling = new Telling(root.querySelector(".live-telling"))
+    // Whether there is a level, or something to tell, is the same for its whole life.
+    const parts = { flow: data.level !== null, classifier: Boolean(data.tells) }
+    this.decoders = new Decoders(root, this.status, parts)
     this.asked = new Map() // what is to be painted → the newest request for it
     this.update(data)
   }
@@ -35,6 +39,7 @@ export class LiveDecoder {
     if (before?.layout !== data.layout) this.build()
     this.root.dataset.weighting = data.weighting
     if (data.tracks) this.buildTracks()
+    this.telling.update(data)
     this.square.root.hidden = data.weighting !== "bilinear"
     this.show()
     this.status.watch(() => this.decode(data))
@@ -233,9 +238,12 @@ export class LiveDecoder {
     delete this.root.dataset.decoded
     if (codes.length === 1) {
       const painted = this.ask("large")
+      const { values } = this
       this.decoder.latest(codes[0], (picture) => {
         paint(picture, 0)
         painted()
+        const z = picture.code ?? codes[0]
+        this.telling.move(values, this.data.bases[0].z, z, picture.scores, this.decoder.classifier)
       }, this.flow)
     }
     const zs = []
@@ -278,12 +286,16 @@ export class LiveDecoder {
     const rest = this.data.weighting === "linear" ? this.data.vectors.map(() => 0) : this.values
     const codes = codesAt(this.data, rest)
     for (const [i, canvas] of this.stills.entries()) {
-      put(canvas, (await this.decoder.decode(codes[i], { flow: this.flow })).mean)
+      const options = { flow: this.flow, classify: true }
+      const { mean, scores } = await this.decoder.decode(codes[i], options)
+      put(canvas, mean)
+      if (i === 0) this.telling.startFrom(scores)
     }
   }
 
   close() {
     this.stop()
+    this.telling.close()
     this.decoders.close()
   }
 }
