@@ -326,7 +326,9 @@ def main() -> int:
         write_section("Exploring", command, ["| figure | value |", "|---|---|", *rows])
     server = found["server_mb_grown_since_the_tour"]
     grown = found["heap_mb_at_the_end"] - found["heap_mb_after_the_tour"]
-    print(f"server {found['server_mb_at_the_end']:.0f} MB, {server:+.0f} MB, heap {grown:+.0f} MB, {len(found['errors'])} errors")
+    total = found["server_mb_at_the_end"]
+    errors = len(found["errors"])
+    print(f"server {server:+.0f} to {total:.0f} MB, heap {grown:+.0f} MB, {errors} errors")
     return int(server > MOST or grown > MOST or bool(found["errors"]))
 
 

@@ -48,6 +48,7 @@ OWN = {  # the app's own routes below /live/: what they answer to, and how an at
         )
     },
     "maps/{name:path}/{stamp}/about.json": (GET | POST, "maps/tiny-plane/x/about.json"),
+    "maps/{name:path}/{stamp}/pins": (POST, "maps/tiny-plane/x/pins"),
     "uploads/{token}": (POST | {"DELETE"}, "uploads/{upload}?name=a.zip"),
     "room": (GET, "room"),
     "room/lead": (POST, "room/lead"),
