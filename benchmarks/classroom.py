@@ -6,7 +6,8 @@ Visitors are sessions that speak Streamlit's own protocol over WebSockets; besid
 browsers click on the map. As a browser does, a session tells Python of each pin by a request of
 the map's own, which runs no page, and starts the map's run only where the answer asks for one; it
 fetches the original of the image, and asks for what only the server can say of it where nothing
-else is pinned within 0.7 seconds, and again as often as the server says. A pin counts from its
+else is pinned within 0.7 seconds, and again as often as the server says; so it does of the pin
+that a map opens with. A pin counts from its
 request to the answer, or to the end of the run; in a browser, from the release of the button to
 the painted reconstruction and neighbours. On `empty_app.py`, which shows what Streamlit itself
 takes on this machine, a pin is a message of the same size and the run that it starts. A training
@@ -85,7 +86,7 @@ class Session:
     component: str = ""
     fragment: str = ""
     pins: int = 0
-    about: dict[str, str] = field(default_factory=dict)  # addresses of what a pin needs
+    about: dict[str, Any] = field(default_factory=dict)  # addresses of what a pin needs
 
     async def run(self, page: str, query: str = "") -> None:
         """Opens a page and waits until it is complete."""
@@ -140,11 +141,11 @@ class Session:
                 self.fragment = message.delta.fragment_id
 
 
-def _addresses(component: BidiComponent) -> dict[str, str]:
-    """Where the map fetches what it shows of a pin, and tells of it, and the session's token."""
+def _addresses(component: BidiComponent) -> dict[str, Any]:
+    """Where the map fetches what it shows of a pin, and tells of it; its token and first pin."""
     (data,) = json.loads(component.json or component.mixed.json)
     places = {name: data["base"] + data[name] for name in ("image", "about", "tell")}
-    return places | {"token": data["token"]}
+    return places | {"token": data["token"], "first": data["pins"]["value"][0]["row"]}
 
 
 class Fetcher:
@@ -205,6 +206,14 @@ async def visit(address: str, seen: Seen, options: argparse.Namespace, start: fl
     # A browser has several connections: what it shows does not hold up what it tells.
     chance, fetcher, browser = random.Random(start), Fetcher(address), Fetcher(address)
     looking: list[asyncio.Task[None]] = []
+
+    async def show(row: int) -> None:
+        if session.about:
+            done = [task for task in looking if task.done()]
+            looking[:] = [task for task in looking if task not in done]
+            await asyncio.gather(*done)  # what failed is lost
+            looking.append(asyncio.create_task(look(session, browser, row, start, STAYED)))
+
     await asyncio.sleep(start)
     stream = address.replace("http", "ws", 1) + "/_stcore/stream"
     begun = time.monotonic()
@@ -219,12 +228,15 @@ async def visit(address: str, seen: Seen, options: argparse.Namespace, start: fl
             if not session.component:
                 seen.errors.append("the page has no map")
                 return
+            row = session.about.get("first", 0)
+            await show(row)
             page_until = time.monotonic() + 60 * chance.uniform(0.5, 1)
             next_pin = time.monotonic() + options.every * chance.random()
             while (now := time.monotonic()) < end:
                 if now > page_until and address.endswith(options.app_port):
                     await session.run(chance.choice(PAGES))
                     await session.run("", "model=faces")
+                    await show(row)
                     page_until = time.monotonic() + 60
                 await asyncio.sleep(max(0.0, min(next_pin, end) - time.monotonic()))
                 sent = time.monotonic()
@@ -233,12 +245,7 @@ async def visit(address: str, seen: Seen, options: argparse.Namespace, start: fl
                 row = chance.randrange(500)
                 await session.pin(row)
                 seen.pins.append(time.monotonic() - sent)
-                if session.about:
-                    shown = look(session, browser, row, start, STAYED)
-                    looking.append(asyncio.create_task(shown))
-                    done = [task for task in looking if task.done()]
-                    looking = [task for task in looking if task not in done]
-                    await asyncio.gather(*done)  # what failed is lost
+                await show(row)
                 next_pin = max(next_pin + options.every, time.monotonic())
     except (ConnectionClosed, OSError, TimeoutError, asyncio.IncompleteReadError):
         seen.lost += 1
