@@ -3,6 +3,7 @@
 A page appears in the navigation as soon as its file exists.
 """
 
+import os
 from pathlib import Path
 
 import streamlit as st
@@ -35,6 +36,7 @@ LEARN = (
 )
 
 here = Path(__file__).parent
+there = {entry.name for entry in os.scandir(here)}
 # Before the navigation, which would fetch the icon of a page from elsewhere.
 st.set_page_config(page_icon=here / "ui" / "icon.png", layout="wide")
 sections = {
@@ -47,7 +49,7 @@ sections = {
             help=about,
         )
         for file, title, icon, about in entries
-        if (here / file).exists()
+        if file in there
     ]
     for section, entries in (("", PAGES), ("Learn", LEARN))
 }

@@ -12,14 +12,14 @@ from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
 from pages.ui.components import address
-from pages.ui.components.pin_view import DETAILS, PLACE, pin_view
+from pages.ui.components.pin_view import DETAILS, PLACE, SUGGESTED, pin_view
 from pages.ui.shared import cache, estimates, images, permissions, visitor
 from pages.ui.shared.estimates import IN_NATS, TERMS
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.formatting import bounds_in_words
 from pages.ui.shared.glossary import explain, in_plain_words
 from pages.ui.shared.latent_space import LatentSpace
-from pages.ui.shared.pins import KIND_BADGES, Pin, original, real_pin
+from pages.ui.shared.pins import AUTOMATIC, KIND_BADGES, Pin, original, real_pin
 from pages.ui.shared.waiting_line import EVIDENCE, BusyError
 from vae.bounds import Bounds
 from vae.latent import neighbours
@@ -47,9 +47,10 @@ def show_last(
         suggest: shows what to try before anything is clicked.
     """
     clicked = bool(pins) and pins[-1].clicked
+    with st.container(key=SUGGESTED):
+        suggest()
     place, slot = st.container(key=PLACE), None
     with st.container(key=DETAILS):
-        suggest()
         if pins and not clicked:
             slot = show_pin(space, pins[-1])
     with place:  # it gives way now, when all but the estimates is there
@@ -160,10 +161,7 @@ def _explain_pictures(space: LatentSpace, pin: Pin, facts: _Facts) -> None:
     if (judged := estimates.judgement(space, pin.row, pin.z)) is not None:
         words.append(f"This code is {judged.words}.")
     if pin.automatic:
-        words.append(
-            "Pinned automatically: a typical image that this model reconstructs well. Click "
-            "another point, or remove it under Pins."
-        )
+        words.append(AUTOMATIC)
     if pin.approximate:
         words.append("Decoded from a weighted mean of the nearest codes, hence approximate.")
     if pin.row < 0:

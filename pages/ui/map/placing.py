@@ -59,7 +59,8 @@ def pin_first(space: LatentSpace) -> None:
         return
     opened.add(space.name)
     if space.high_dimensional and not visitor.pins(space):
-        visitor.add_pin(replace(real_pin(space, space.typical), automatic=True))
+        pin = real_pin(space, space.typical)
+        visitor.add_pin(replace(pin, automatic=True, clicked=True))
 
 
 def choose_others(space: LatentSpace, projection: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
+
 import numpy as np
 import streamlit as st
 
@@ -65,9 +68,14 @@ def _images_of(checkpoint: Checkpoint) -> tuple[str, str] | None:
     if not codes.exists() and "/epoch-" not in checkpoint.name:  # whose codes are made here
         return None
     try:
-        card = load_card(checkpoint.folder)
-    except CheckpointError:
+        return _said(checkpoint.folder, (checkpoint.folder / "card.json").stat().st_mtime_ns)
+    except (CheckpointError, OSError):
         return None
+
+
+@functools.lru_cache(1_024)
+def _said(folder: Path, _changed: int) -> tuple[str, str]:
+    card = load_card(folder)
     return str(card.get("dataset")), str(card.get("split"))
 
 

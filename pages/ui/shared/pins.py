@@ -15,6 +15,7 @@ from pages.ui.shared.samples import SHORT, distributions, draw_samples
 from vae.latent import LARGEST_CODE
 
 __all__ = [
+    "AUTOMATIC",
     "KIND_BADGES",
     "Pin",
     "as_text",
@@ -41,7 +42,7 @@ class Pin:
         image: `(C, H, W)` in [0, 1], of an upload, else None.
         approximate: decoded as a mean of nearby codes, as between the points of a t-SNE map.
         automatic: pinned by a page; it gives way to the first pin that the visitor makes.
-        clicked: clicked on a map, which shows it without the server.
+        clicked: shown by the map without the server, as all that was clicked on one.
         number: tells a visitor's pins apart.
         seed: seed of a sample that `drawn_pin` drew, else -1.
     """
@@ -60,6 +61,10 @@ class Pin:
     seed: int = -1
 
 
+AUTOMATIC = (
+    "Pinned automatically: a typical image that this model reconstructs well. Click another "
+    "point, or remove it under Pins."
+)
 KIND_BADGES = {  # what it is, colour, icon
     "real": ("Real image", "green", ":material/photo_camera:"),
     "upload": ("Your picture", "orange", ":material/upload:"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,14 @@ def visit(model: str = DEEP, query: dict[str, str] | None = None, **state) -> Ap
     return at
 
 
+def sent(at: AppTest, name: str) -> dict:
+    """The data that a component of a page is sent."""
+    elements = [element.proto for element in at.get("bidi_component")]
+    (proto,) = [element for element in elements if element.component_name == name]
+    (data,) = json.loads(proto.json)
+    return data
+
+
 def captions(at: AppTest) -> str:
     return " ".join(c.value for c in at.caption)
 
@@ -58,8 +67,11 @@ def test_it_opens_pinned_on_a_usual_image_and_says_so():
     (pin,) = at.session_state["visitor"].pins
     assert (pin.kind, pin.row) == ("real", cache.latent_space(DEEP).typical)
     assert at.selectbox(key="keep").value == "pinned"
-    assert "Pinned automatically" in captions(at)
-    assert "ELBO" in {m.label for m in at.metric}
+    (shown,) = sent(at, "latent_map")["pins"]["value"]
+    assert "Pinned automatically" in shown["automatic"] and shown["clicked"]
+    view = sent(at, "pin_view")
+    assert not view["server"] and "ELBO" in {term["name"] for term in view["terms"]}
+    assert "Three things to try" in " ".join(m.value for m in at.markdown)
     assert not visit("tiny-plane").session_state["visitor"].pins
     assert visit("tiny-autoencoder").selectbox(key="keep").value == "mean"
 
@@ -94,7 +106,7 @@ def test_a_pin_of_the_visitors_takes_the_place_of_the_first_one():
 def test_pins_that_a_visitor_brings_stay_as_they_are():
     at = visit(visitor=Visitor(pins=[real_pin(cache.latent_space(DEEP), 3)]))
     assert [p.row for p in at.session_state["visitor"].pins] == [3]
-    assert "Pinned automatically" not in captions(at)
+    assert not sent(at, "latent_map")["pins"]["value"][0]["automatic"]
 
 
 def test_a_link_to_the_mean_wins():

@@ -14,7 +14,7 @@ from pages.ui.components.messages.latent_map import MapGroup, MapLattice, MapPin
 from pages.ui.shared import cache, clicks, images, links, scatter, visitor
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
-from pages.ui.shared.pins import Pin, as_text
+from pages.ui.shared.pins import AUTOMATIC, Pin, as_text
 from vae.likely_codes import LEVEL
 from vae.schema import convert
 
@@ -166,4 +166,5 @@ def _pin(pin: Pin) -> MapPin:
         "variance": None if pin.variance is None else pin.variance.tolist(),
         "clicked": pin.clicked,
         "approximate": pin.approximate,
+        "automatic": AUTOMATIC if pin.automatic else "",
     }

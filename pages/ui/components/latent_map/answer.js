@@ -126,7 +126,7 @@ export class Answer {
       ...(deviation ? [["standard deviation", deviation]] : []),
     ].map(([words, picture]) => [words, `${words}: ${title}`, picture])
     return {
-      real, title, pictures, z: pin.z,
+      real, title, pictures, z: pin.z, own: !pin.automatic,
       tag: real ? "Real image" : "Generated",
       words: this.words(pin, distance, asked.about),
       nats: asked.about?.nats ?? this.known(pin.row),
@@ -138,11 +138,12 @@ export class Answer {
     }
   }
 
-  words({ row, approximate }, distance, about) {
+  words({ row, approximate, automatic }, distance, about) {
     const { usual_distance: usual } = this.map.data
     const compared = usual === null ? "" : ` (usual between neighbours: ${usual.toFixed(2)})`
     return [
       ...(about?.judged ? [`This code is ${about.judged}.`] : []),
+      ...(automatic ? [automatic] : []),
       ...(approximate ? ["Decoded from a weighted mean of the nearest codes, hence approximate."]
         : []),
       ...(row < 0 ? [`Distance to the nearest code ${distance.toFixed(2)}${compared}.`] : []),

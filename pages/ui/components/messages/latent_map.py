@@ -10,7 +10,11 @@ from pages.ui.components.schema import Message, Synced
 
 
 class MapPin(Message):
-    """A pin as the map draws it; one that was `clicked` the browser also shows."""
+    """A pin as the map draws it; one that was `clicked` the browser also shows.
+
+    Attributes:
+        automatic: what is said of one that nobody placed; "" for all others.
+    """
 
     kind: Literal["real", "upload", "sample", "generated"]
     row: int
@@ -19,6 +23,7 @@ class MapPin(Message):
     variance: list[float] | None
     clicked: bool
     approximate: bool
+    automatic: str
 
 
 class MapFamily(Message):

@@ -8,10 +8,11 @@ from pathlib import Path
 from pages.ui.components.base import Component
 from pages.ui.components.messages import page as messages
 
-__all__ = ["DETAILS", "PLACE", "pin_view"]
+__all__ = ["DETAILS", "PLACE", "SUGGESTED", "pin_view"]
 
-# Keys of containers: what stands in the second is hidden while the first shows a pin.
-PLACE, DETAILS = "pin-now", "pin-details"
+# Keys of containers: what stands in the second is hidden while the first shows a pin, and what
+# stands in the third while that is one that somebody placed.
+PLACE, DETAILS, SUGGESTED = "pin-now", "pin-details", "pin-suggested"
 _VIEW = Component(
     "pin_view",
     Path(__file__).with_name("pin_view.js"),

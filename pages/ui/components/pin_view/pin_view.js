@@ -23,7 +23,7 @@ export class PinView {
 
   // Shows what was asked for with so many changes of the pins; false where Python shows more.
   // Pictures are [caption, what it shows, draw], where `draw` paints a canvas, or an ImageData.
-  show(asked, { real, tag, title, pictures, words, nats, note, near, z }) {
+  show(asked, { real, tag, title, pictures, words, nats, note, near, z, own }) {
     const { server, heard, image, place, terms } = this.data
     if (server && asked.count <= heard) return false // decoded so late that Python was first
     this.count = Math.min(asked.count, Number.MAX_SAFE_INTEGER)
@@ -43,6 +43,7 @@ export class PinView {
       element("details", { open }, element("summary", { text: "Code z" }),
         element("code", { text: z.map((number) => number.toFixed(3)).join("  ") })),
     )
+    this.root.toggleAttribute("data-own", own)
     this.root.hidden = false
     return true
   }
