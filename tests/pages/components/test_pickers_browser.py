@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 
@@ -34,6 +35,7 @@ def test_what_was_chosen_is_not_chosen_again_by_a_later_run(page, app):
     page.get_by_role("img", name="A: #21 ").wait_for()
 
 
+@pytest.mark.soak
 def test_ticks_are_gone_once_they_are_in_a_group(page, app):
     ready(page, f"{app}/concepts?model=digits")
     page.get_by_text("Make, combine, import or export concepts").click()
@@ -50,6 +52,7 @@ def test_ticks_are_gone_once_they_are_in_a_group(page, app):
     page.get_by_text("Group B: 1 image").wait_for()
 
 
+@pytest.mark.soak
 def test_a_sample_is_placed_once_for_each_click(page, app):
     ready(page, f"{app}/?model=tiny-plane", '.latent-map[data-ready^="tiny-plane|"]')
     page.get_by_role("button", name="Add to map").click()

@@ -198,6 +198,7 @@ def test_a_slider_acts_while_it_is_held_and_is_reported_when_it_is_asked_for(con
     assert pixels(page, ".live-now canvas") == pixels(page, ".live-still canvas")
 
 
+@pytest.mark.soak
 def test_every_view_of_an_edit_opens(concepts):
     page = concepts
     for k in range(keyed(page, "concept-view").get_by_role("radio").count()):

@@ -87,7 +87,7 @@ def acting(at: AppTest, model: str = "tiny-faces") -> list[str]:
     return at.session_state[f"concepts-{model}"]
 
 
-@product(6, model=["tiny-faces", "tiny-plane"], view=list(VIEWS))
+@product(4, model=["tiny-faces", "tiny-plane"], view=list(VIEWS))
 def test_every_view_of_every_model(model, view):
     visit(model, concept_view=view)
 

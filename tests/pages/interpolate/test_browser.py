@@ -119,6 +119,7 @@ def test_a_picture_is_chosen_from_the_gallery(visit):
     page.wait_for_url("**a=21**")
 
 
+@pytest.mark.soak
 def test_it_plays_there_and_back(visit):
     page = visit()
     page.locator(NOW).evaluate(WATCH)
@@ -143,6 +144,7 @@ def test_a_link_restores_all_that_was_chosen(visit):
     assert pixels(page, NOW) == before
 
 
+@pytest.mark.soak
 def test_the_film_strip_is_taken_away(visit):
     page = visit()
     page.get_by_role("button", name="Export").click()

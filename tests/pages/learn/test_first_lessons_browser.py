@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import soak
 
 PICTURES = """() => Array.from(document.querySelectorAll("[data-testid='stMain'] *"))
     .flatMap((e) => e.shadowRoot ? Array.from(e.shadowRoot.querySelectorAll(SELECTOR)) : [])
@@ -62,6 +63,7 @@ def test_one_pointer_moves_both_planes_without_the_server(page, app):
         assert again == pytest.approx(then, abs=0.02 * (1 + max(map(abs, then))))
 
 
+@pytest.mark.soak
 def test_arrow_keys_move_the_pointer(page, app):
     open_planes(page, app, "learn_autoencoder")
     before = settle(page, 1, None)
@@ -144,6 +146,7 @@ def test_q_is_dragged_and_widened_and_python_answers(page, app):
     )  # the place is part of the address
 
 
+@pytest.mark.soak
 def test_a_pixel_is_read_in_all_pictures(page, app):
     page.set_default_timeout(120_000)
     page.goto(f"{app}/learn_likelihoods?image=0&answers=shown")
@@ -163,7 +166,7 @@ def test_a_pixel_is_read_in_all_pictures(page, app):
     page.wait_for_url("**pixel=1*")
 
 
-@pytest.mark.parametrize("file", ["autoencoder", "elbo", "terms", "likelihoods"])
+@soak.always("file", ["autoencoder", "elbo", "terms", "likelihoods"], ["likelihoods"])
 def test_nothing_is_wider_than_a_phone(browser, app, file):
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
     try:
@@ -176,6 +179,7 @@ def test_nothing_is_wider_than_a_phone(browser, app, file):
         context.close()
 
 
+@pytest.mark.soak
 def test_the_next_step_opens_with_an_image_in_the_address(page, app):
     page.set_default_timeout(120_000)
     page.goto(f"{app}/learn_terms?image=5&answers=shown")

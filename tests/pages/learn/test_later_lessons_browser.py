@@ -70,6 +70,7 @@ def test_z_and_the_picture_follow_the_noise_before_it_is_let_go(noise):
     page.mouse.up()
 
 
+@pytest.mark.soak
 def test_the_same_draw_can_be_held_at_either_end(noise):
     page = noise(e1=0.3, e2=0.4, widen=1)
     dot = page.locator(".noise-codes .held").last.bounding_box()
@@ -97,6 +98,7 @@ def test_letting_go_moves_the_fields_the_address_and_the_gradients(noise):
     assert page.locator(".noise-codes .arrow[d^='M']").count() == 3, "the step and two gradients"
 
 
+@pytest.mark.soak
 def test_the_noise_answers_to_the_keyboard(noise):
     page = noise(e1=0, e2=0)
     page.locator(".noise-space").focus()

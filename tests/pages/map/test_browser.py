@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soak
 import tiny
 import torch
 
@@ -193,6 +194,7 @@ def test_a_place_of_a_t_sne_map_is_what_the_flow_makes_of_the_nearest_codes(visi
         shutil.rmtree(folder)
 
 
+@pytest.mark.soak
 def test_a_map_of_a_single_image_opens_and_judges_no_distance(visit, data):
     folder = data / "checkpoints" / "tiny-single"
     shutil.copytree(data / "checkpoints" / "tiny-plane", folder)
@@ -207,6 +209,7 @@ def test_a_map_of_a_single_image_opens_and_judges_no_distance(visit, data):
         shutil.rmtree(folder)
 
 
+@pytest.mark.soak
 def test_it_says_why_the_server_decodes(page, app):
     page.add_init_script("WebAssembly.validate = () => false")
     page.goto(f"{app}/?model=tiny-plane")
@@ -291,6 +294,7 @@ def test_the_view_survives_a_rerun(visit):
     assert view_range(page) == pytest.approx(zoomed)
 
 
+@pytest.mark.soak
 def test_a_plane_through_the_pin_decodes_the_pin_itself(visit, app):
     """The dimensions that the plane hides come from the mean code, or from the pin."""
     page = visit("tiny-gaussian", projection="PCA plane")
@@ -323,16 +327,17 @@ def test_links_restore_a_state(visit):
     page.get_by_text("Generated, approximate").wait_for()
 
 
-def test_every_page_is_reached_by_its_address(page, app):
-    for file in sorted((ROOT / "pages").glob("*.py")):
-        if file.stem == "router":
-            continue
+@soak.share("count", 3)
+def test_every_page_is_reached_by_its_address(page, app, count):
+    files = [f for f in sorted((ROOT / "pages").glob("*.py")) if f.stem != "router"]
+    for file in soak.sample(files, count):
         page.goto(f"{app}/{file.stem}")
         page.locator("[data-testid=stMain] [data-testid=stElementContainer]").first.wait_for()
         assert page.get_by_role("dialog").count() == 0, f"{file.stem} is not found"
         assert page.locator("[data-testid=stException]").count() == 0
 
 
+@pytest.mark.soak
 def test_the_view_survives_a_visit_to_another_page(visit):
     page = visit()
     zoomed = zoom_in(page)
@@ -431,6 +436,7 @@ def test_the_sheet_is_decoded_behind_the_points(visit):
     page.wait_for_function(f"() => !({painted})()")
 
 
+@pytest.mark.soak
 def test_the_probe_travels_until_the_visitor_touches_the_map(browser, app):
     at = "document.querySelector('.map-probe')?.style.transform"
     for motion in ("no-preference", "reduce"):
@@ -448,6 +454,7 @@ def test_the_probe_travels_until_the_visitor_touches_the_map(browser, app):
         context.close()
 
 
+@pytest.mark.soak
 def test_the_picture_of_the_map_is_saved(visit, tmp_path):
     page = visit()
     with page.expect_download() as download:

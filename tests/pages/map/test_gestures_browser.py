@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 RANGES = """() => {
     const { xaxis, yaxis } = document.querySelector(".map-plot")._fullLayout
     return [...xaxis.range, ...yaxis.range]
@@ -50,6 +52,7 @@ def test_two_fingers_zoom_about_what_lies_between_them(browser, app):
         context.close()
 
 
+@pytest.mark.soak
 def test_the_map_fills_the_screen_and_gives_it_back(page, app):
     page.goto(f"{app}/?model=tiny-plane")
     page.wait_for_selector(".latent-map[data-exact=true]")

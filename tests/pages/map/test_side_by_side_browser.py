@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.shared import cache
@@ -92,6 +93,7 @@ def test_an_epoch_of_a_run_can_be_beside_its_end(data, monkeypatch):
         shutil.rmtree(run)
 
 
+@pytest.mark.soak
 def test_a_model_of_other_images_cannot_be_beside(page, app):
     page.goto(f"{app}/?model=tiny-plane&beside=faces")
     page.get_by_text("This link says beside").wait_for()

@@ -49,7 +49,7 @@ def memory(process: int) -> float:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Needs Linux's /proc.")
-@share("runs", 40, 4_800)  # twenty people for two hours, each with two runs a minute
+@share("runs", 20, 4_800)  # twenty people for two hours, each with two runs a minute
 def test_hours_of_use_leave_the_servers_memory_as_it_was(app_and_process, runs, record_property):
     address, process = app_and_process
     used = []

@@ -107,7 +107,7 @@ def test_every_parameter_of_a_page_is_read_by_one_module(place):
     assert not at.toast
 
 
-@product(15, place=list(VISITS), value=ABSURD)
+@product(10, place=list(VISITS), value=ABSURD)
 def test_a_value_that_makes_no_sense_is_named_and_breaks_nothing(place, value):
     at = visit(place, dict.fromkeys(READ[place], value))
     for name in READ[place]:

@@ -195,6 +195,7 @@ def test_a_run_is_steered_stopped_resumed_and_replayed(page, app, runs):
     assert re.search(rf"model={run.name}", page.url)
 
 
+@pytest.mark.soak
 def test_the_page_of_a_run_fits_a_phone(browser, app, runs):
     context = browser.new_context(
         viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True

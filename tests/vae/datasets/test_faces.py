@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import soak
 from joblib.externals.loky import get_reusable_executor
 
 from vae.datasets.faces import (
@@ -254,7 +255,7 @@ def test_a_cache_that_cannot_be_written_costs_time_alone(alone, tmp_path, monkey
     assert load_faces("test")[0].shape == (12, 3, 64, 64)
 
 
-@pytest.mark.parametrize("python", ["/no/such/python", "false"])
+@soak.always("python", ["/no/such/python", "false"], ["false"])
 def test_without_workers_the_pictures_are_the_same(monkeypatch, python):
     monkeypatch.setattr(load, "_SPAN", 4)
     with_workers = load.draw_people(9, seed=3, workers=2)

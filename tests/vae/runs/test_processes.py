@@ -213,6 +213,7 @@ end(0)
 """
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(sys.platform != "linux", reason="Slows single threads down, as Linux can.")
 def test_processes_end_well_however_slow_the_threads_between_them(tmp_path):
     """A thread that still held a tensor aborted the process, and with it the others."""
