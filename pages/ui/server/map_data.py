@@ -132,7 +132,12 @@ def _names(space: LatentSpace, query: QueryParams) -> str | None:
 
 def _image(space: LatentSpace, query: QueryParams) -> bytes | None:
     row = _row(space, query)
-    return None if row is None else images.png(space.image(row))
+    return None if row is None else _png(space, row)
+
+
+@cache.shared(1_000)
+def _png(space: LatentSpace, row: int) -> bytes:
+    return images.png(space.image(row))
 
 
 def _row(space: LatentSpace, query: QueryParams) -> int | None:
