@@ -112,6 +112,10 @@ TABLE = (
         old={"Mean code": "mean", "As in the last pin": "pinned"},
     ),
     Parameter(
+        "regions", ("map",), "true or false", "false",
+        "whether the plane is coloured by what the classifier sees", pushed=False,
+    ),
+    Parameter(
         "beside", ("map",), "name of a model of the same images", "none",
         "the model that is shown beside it",
     ),

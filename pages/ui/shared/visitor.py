@@ -202,6 +202,7 @@ class Visitor:
         language: language of the lessons, such as "en"; None for the default one.
         pins: newest last, at most `MOST_PINS`, of all models.
         clicks: the count of the last click that became a pin, by map.
+        regions: the plane of the map is coloured by what the classifier sees.
         opened: models whose first pin has been placed.
         groups: ids of reference images by model and "A" or "B". Ids, because rows move up where
             an image that was encoded is gone.
@@ -229,6 +230,7 @@ class Visitor:
     language: str | None = None
     pins: list[Pin] = field(default_factory=list)
     clicks: dict[str, int] = field(default_factory=dict)
+    regions: bool = False
     opened: set[str] = field(default_factory=set)
     groups: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     vectors: dict[tuple[str, str], NamedConcept] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from pages.ui.components.base import Component
+from pages.ui.components.latent_map.regions import follow, regions
 from pages.ui.components.messages import latent_map as messages
 from pages.ui.components.messages.latent_map import MapGroup, MapLattice, MapPin
 from pages.ui.shared import cache, clicks, images, links, scatter, visitor
@@ -124,6 +125,7 @@ def latent_map(
             "far": scale.far if scale.judged else None,
             "zones": _zones(space),
             "opacity": scatter.opacity(space),
+            "regions": regions(space, colour, key),
             "pins": told.answer([_pin(p) for p in shown]),
             "most_pins": visitor.MOST_PINS,
             "groups": _MAP.heard(key, "grouped").answer(groups),
@@ -132,6 +134,8 @@ def latent_map(
         pinned=heard_clicks,
         grouped=heard_group,
     )
+    if not second:
+        follow(space, key)
 
 
 def pins_heard(key: str) -> int:

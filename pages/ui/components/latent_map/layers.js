@@ -4,6 +4,7 @@ import { clamp, theme } from "../base.js"
 import { nearestCodes } from "./geometry.js"
 import { Tiles } from "./tiles.js"
 
+const TIED = 6 // codes to which a pin has lines
 const CROWD = 160 // pictures of real images appear when at most so many points are in view
 const CLOSE = 0.35 // or when the view is so narrow beside the whole map: then some, with space
 const SPACE = 70 // pixels between those
@@ -13,7 +14,8 @@ export class Layers {
     this.map = map
     this.over = map.root.querySelector(".map-overlay")
     this.under = map.root.querySelector(".map-sheet")
-    this.shown = { thumbnails: true, sheet: false }
+    this.shown = { thumbnails: true, sheet: false, neighbours: true }
+    this.nearest = new WeakMap() // pin → rows of the codes nearest to it
     this.tiles = new Tiles(map)
     this.sheetBox = map.root.querySelector("[data-layer=sheet]")
   }
@@ -27,12 +29,22 @@ export class Layers {
   }
 
   toggle(layer, shown) {
-    this.sheetChosen = true
+    if (layer === "regions") {
+      this.map.regions.toggle(shown)
+      return
+    }
     this.shown[layer] = shown
-    this.map.legend.style()
     this.drawOverlay()
-    if (this.shown.sheet) this.drawSheet()
+    if (layer !== "sheet") return
+    this.sheetChosen = true
+    this.map.legend.style()
+    if (shown) this.drawSheet()
     else this.paintSheet()
+  }
+
+  // What is decoded behind the points.
+  drawBehind() {
+    return Promise.all([this.shown.sheet && this.drawSheet(), this.map.regions.draw()])
   }
 
   fit(canvas) {
@@ -62,6 +74,7 @@ export class Layers {
     }
     if (this.map.found) this.ring(context, this.map.found, primary, 7)
     const pins = this.map.led ? [...this.map.pins.value, this.map.led] : this.map.pins.value
+    if (this.shown.neighbours && pins.length) this.drawTies(context, pins.at(-1))
     for (const pin of pins) this.drawPin(context, pin, primary)
     context.restore()
   }
@@ -111,6 +124,34 @@ export class Layers {
   ring(context, rows, colour, radius, square = false) {
     if (!rows.length) return
     this.map.points.mark(context, rows, colour, square ? "square-open" : "circle-open", 2 * radius)
+  }
+
+  // Lines from a pin to the codes nearest to it in the latent space, wherever the map has them.
+  drawTies(context, pin) {
+    const { axes, codes, data, grid, root } = this.map
+    if (!codes) return
+    if (!this.nearest.has(pin)) {
+      const near = nearestCodes(codes, data.dimensions, pin.z, TIED + 1)
+      const rows = near.map(({ index }) => index).filter((row) => row !== pin.row)
+      this.nearest.set(pin, rows.slice(0, TIED))
+    }
+    const rows = this.nearest.get(pin)
+    const from = axes.toPixels(...this.positionOf(pin))
+    const text = theme(root, "text-color")
+    context.save()
+    for (const [colour, width] of [[theme(root, "background-color"), 4], [text, 1.5]]) {
+      context.strokeStyle = colour
+      context.lineWidth = width
+      context.globalAlpha = 0.75
+      context.beginPath()
+      for (const row of rows) {
+        context.moveTo(...from)
+        context.lineTo(...axes.toPixels(grid.x[row], grid.y[row]))
+      }
+      context.stroke()
+    }
+    context.restore()
+    this.ring(context, rows, text, 5.5)
   }
 
   positionOf(pin) {
@@ -204,16 +245,22 @@ export class Layers {
 
   paintSheet() {
     const context = this.fit(this.under)
-    if (!this.shown.sheet || !this.sheet || !this.map.axes.ready) return
+    const { axes, regions } = this.map
+    if (!axes.ready) return
+    context.save()
+    this.clip(context)
+    if (this.shown.sheet && this.sheet) this.paintPictures(context)
+    regions.paint(context)
+    context.restore()
+  }
+
+  paintPictures(context) {
     const [x0, y0, x1, y1] = this.sheet.corner
     const [left, top] = this.map.axes.toPixels(x0, y0)
     const [right, bottom] = this.map.axes.toPixels(x1, y1)
-    context.save()
-    this.clip(context)
     context.imageSmoothingEnabled = this.map.data.shape[1] > 32
     context.globalAlpha = 0.85
     context.drawImage(this.sheet.bitmap, left, top, right - left, bottom - top)
-    context.restore()
   }
 
   async save() {

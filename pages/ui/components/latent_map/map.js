@@ -12,6 +12,7 @@ import { Names } from "./names.js"
 import { Pinning } from "./pinning.js"
 import { PlotlyAxes } from "./plotly_axes.js"
 import { Points } from "./points.js"
+import { Regions } from "./regions.js"
 import { Screens } from "./screens.js"
 import { Tour } from "./tour.js"
 import { View } from "./view.js"
@@ -35,6 +36,7 @@ export class LatentMap {
     this.axes = new PlotlyAxes(this.plot)
     this.points = new Points(this)
     this.layers = new Layers(this)
+    this.regions = new Regions(this)
     this.legend = new Legend(this)
     this.names = new Names(this)
     this.answer = new Answer(this)
@@ -54,6 +56,7 @@ export class LatentMap {
     this.pins.receive(data.pins)
     this.pinning.heard(data.pins.count)
     this.groups.receive(data.groups)
+    this.regions.update(data)
     this.stage.setAttribute("aria-label", data.description)
     for (const canvas of this.root.querySelectorAll(".map-tip canvas")) {
       canvas.classList.toggle("pixelated", data.shape[1] <= 32)
@@ -122,7 +125,7 @@ export class LatentMap {
       if (this.stop.signal.aborted) return
       this.noise.codes = new Float32Array(block)
       if (this.data.noise) this.setFamily()
-      if (this.layers.shown.sheet) this.layers.drawSheet()
+      this.layers.drawBehind()
     } catch (error) {
       this.note(error.message)
     }
@@ -168,7 +171,7 @@ export class LatentMap {
       this.points.move()
       this.view.store()
       clearTimeout(this.sheetTimer)
-      if (this.layers.shown.sheet) this.sheetTimer = setTimeout(() => this.layers.drawSheet(), 250)
+      this.sheetTimer = setTimeout(() => this.layers.drawBehind(), 250)
     })
     this.plot.on("plotly_afterplot", () => {
       redraw()
@@ -184,14 +187,15 @@ export class LatentMap {
     const from = this.sheetFrom
     this.sheetFrom = this.whatIsDecoded()
     const same = from === this.sheetFrom // most pins change nothing of it
-    return this.layers.shown.sheet && !same && this.layers.drawSheet()
+    return !same && this.layers.drawBehind()
   }
 
   // All that the pictures of the sheet depend on, but the view.
   whatIsDecoded() {
-    const { family, keep, lattice, noise, codes } = this.data
+    const { family, keep, lattice, noise, codes, regions } = this.data
     const pinned = keep === "pinned" ? this.pins.value.at(-1)?.z : null
-    return JSON.stringify([codes.url, family, keep, lattice?.url, noise?.url, pinned])
+    return JSON.stringify([codes.url, family, keep, lattice?.url, noise?.url, pinned,
+      regions?.attribute])
   }
 
   setFamily() {

@@ -251,7 +251,7 @@ function polygon(context, corners, r) {
 }
 
 // Red, green and blue of a colour as CSS writes it.
-function rgb(colour) {
+export function rgb(colour) {
   if (colour.startsWith("#")) return [1, 3, 5].map((k) => parseInt(colour.slice(k, k + 2), 16))
   return colour.match(/[\d.]+/g).slice(0, 3).map((part) => Math.round(Number(part)))
 }

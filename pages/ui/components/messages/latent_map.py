@@ -66,6 +66,28 @@ class MapAtlas(Message):
     columns: int
 
 
+class MapRegion(Message):
+    """A colour of the plane, and what it stands for."""
+
+    name: str
+    colour: str
+
+
+class MapRegions(Message):
+    """The plane coloured by what the classifier sees.
+
+    Attributes:
+        shown: one number, 1 where it is coloured.
+        attribute: which of the classifier's names is shown, with colours for without and with it;
+            None for all of them, which are classes.
+    """
+
+    shown: Synced[list[float]]
+    title: str
+    colours: list[MapRegion]
+    attribute: int | None
+
+
 class MapData(Message):
     """Sent to the latent map."""
 
@@ -102,6 +124,7 @@ class MapData(Message):
     far: float | None
     zones: list[tuple[float | None, str]]
     opacity: float
+    regions: MapRegions | None
     pins: Synced[list[MapPin]]
     most_pins: int
     groups: Synced[dict[str, list[int]]]
