@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,15 @@ def test_no_page_ends_so_that_nothing_can_follow_it():
     pages = [f for f in FILES if f.parts[0] == "pages"]
     stops = [f for f in pages if "st.stop()" in (ROOT / f).read_text("utf-8")]
     assert not stops, f"{stops}: problems.end_page() lets what stands around every page follow"
+
+
+def test_no_chart_needs_webgl():
+    """Plotly's WebGL traces compile text, which the content security policy forbids."""
+    traces = re.compile(
+        r"scattergl|scatter3d|surface\(|mesh3d|heatmapgl|splom|parcoords|mapbox", re.I
+    )
+    drawn = [f for f in FILES if f.parts[0] == "pages"]
+    assert not [str(f) for f in drawn if traces.search((ROOT / f).read_text("utf-8"))]
 
 
 def test_a_widget_s_state_is_known_to_the_module_that_makes_it_alone():

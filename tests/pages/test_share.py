@@ -57,7 +57,6 @@ def _long(file: str, query: str):
         _long("map.py", "model=faces&pins=17"),
         ("interpolate.py", "model=digits&a=17&b=4"),
         _long("interpolate.py", "model=faces&a=17&b=4"),
-        _long("interpolate.py", "model=digits&walk=corners"),
         ("concepts.py", "model=faces&strengths=0.8"),
         ("learn_autoencoder.py", "answers=shown&seed=3"),
         _long("learn_elbo.py", "answers=shown&image=5"),  # a grid of a million

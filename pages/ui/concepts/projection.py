@@ -11,8 +11,11 @@ from pages.ui.concepts.edit import EditResult
 from pages.ui.shared import formatting, labels, plot_style
 from pages.ui.shared.foreign_text import plain
 from vae.concepts.vectors import split_by_attribute
+from vae.latent import evenly
 
 __all__ = ["show_projection"]
+
+_MOST = 3_000  # points that are drawn
 
 
 def show_projection(result: EditResult) -> None:
@@ -54,14 +57,15 @@ def show_projection(result: EditResult) -> None:
     else:
         parts = [("real images", np.ones(len(space), dtype=bool))]
     colours = (plot_style.COLOURS[0], plot_style.COLOURS[4], plot_style.GREY)
-    for (name, rows), colour in zip(parts, colours, strict=False):
-        figure.add_scattergl(
+    for (name, part), colour in zip(parts, colours, strict=False):
+        rows = evenly(np.flatnonzero(part), _MOST // len(parts))
+        figure.add_scatter(
             x=at[rows, 0],
             y=at[rows, 1],
             name=plain(name, "chart"),
             mode="markers",
             marker={"size": 5, "opacity": 0.5, "color": colour},
-            text=[plain(space.title(int(r)), "chart") for r in np.flatnonzero(rows)],
+            text=[plain(space.title(int(r)), "chart") for r in rows],
             hovertemplate="%{text}<extra></extra>",
         )
     steps = np.linspace(0, 1, 9)[:, None]

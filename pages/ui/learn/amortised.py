@@ -151,7 +151,7 @@ def show_map(space: LatentSpace, guess: Guess, search: Search | None) -> None:
     axes = list(scatter.first_axes(space))
     codes = space.mean[:: -(-len(space) // 1_000)][:, axes]
     figure = go.Figure()
-    figure.add_scattergl(
+    figure.add_scatter(
         x=codes[:, 0], y=codes[:, 1], mode="markers", name=text("map.codes"),
         marker={"size": 4, "color": TERMS["prior"], "opacity": 0.35}, hoverinfo="skip",
     )  # fmt: skip
