@@ -25,7 +25,7 @@ def path_as_python(
         space: the model.
         a: code at the start, as a pin.
         b: code at the end, as a pin.
-        way: "lerp", "slerp" or "learned".
+        way: "lerp", "slerp", "learned" or "shortest".
         level: noise level of a learned path.
         frames: positions `(N,)`, at even distances.
     """
@@ -40,6 +40,9 @@ def path_as_python(
             f"learned = load_code_distribution(find_checkpoint({space.name!r}))\n"
             f"z = learned.path(a, b, t, {level:g})"
         )
+    elif way == "shortest":
+        imports += "\nfrom vae.geodesics import follow, pictures_of, shortest_curve"
+        path = "z = follow(shortest_curve(pictures_of(model), a, b), t)"
     else:
         imports += f"\nfrom vae.latent import {way}"
         path = f"z = {way}(a, b, t)"

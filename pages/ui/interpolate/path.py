@@ -12,6 +12,7 @@ import torch
 from pages.ui.components.sliders import Curve, Track, live_path
 from pages.ui.interpolate import endpoints
 from pages.ui.interpolate.as_python import path_as_python
+from pages.ui.interpolate.ways import WAYS, Path, offer_comparison, possible, shortest, ways_of
 from pages.ui.shared import (
     cache,
     export,
@@ -27,11 +28,10 @@ from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin
 from vae.code_distribution import LEVEL
 from vae.codes import decode
-from vae.latent import UNJUDGED, density, intervals, lerp, neighbours, slerp
+from vae.latent import UNJUDGED, density, intervals, neighbours
 
-__all__ = ["Facts", "Path", "facts", "path_file", "path_view"]
+__all__ = ["Facts", "facts", "path_file", "path_view"]
 
-WAYS = {"lerp": "Linear", "slerp": "Spherical (slerp)", "learned": "Learned distribution"}
 LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)  # how far back to noise a learned path goes
 FRAMES = (5, 7, 9, 11, 13, 17)
 _MIDDLE = (0.5,)
@@ -70,28 +70,6 @@ class Facts:
     likely: np.ndarray | None
     predicted: dict[str, np.ndarray]
     exclusive: bool
-
-
-@dataclass(frozen=True)
-class Path:
-    """A path between two codes.
-
-    Args:
-        way: "lerp" straight, "slerp" along an arc, "learned" through the learned distribution.
-        level: noise level of a learned path, see `CodeDistribution.path`.
-    """
-
-    way: str
-    level: float = LEVEL
-
-    def along(
-        self, space: LatentSpace, a: np.ndarray, b: np.ndarray, at: np.ndarray
-    ) -> np.ndarray:
-        """Codes `(M, D)` at positions `(M,)` from `a` (0) to `b` (1), both `(D,)`."""
-        a, b = np.asarray(a), np.asarray(b)
-        if self.way == "learned" and space.distribution is not None:
-            return space.distribution.path(a, b, at, self.level)
-        return (lerp if self.way == "lerp" else slerp)(a, b, at)
 
 
 @cache.shared(64)
@@ -158,9 +136,7 @@ def path_view(space: LatentSpace) -> None:
     left, right = st.columns([3, 1], gap="medium")
     with right:
         a, b = endpoints.choose_ends(space, ("A", "B"))
-        ways = ("slerp", "lerp") if space.high_dimensional else ("lerp", "slerp")
-        if space.distribution is not None and space.distribution.learned:
-            ways = ("learned", *ways) if space.high_dimensional else (*ways, "learned")
+        ways = ways_of(space)
         way = st.radio(
             "Interpolation",
             ways,
@@ -170,7 +146,8 @@ def path_view(space: LatentSpace) -> None:
             help=explain(
                 "interpolation",
                 "A straight line passes closer to the origin, where a model with many dimensions "
-                "has no codes. The default suits the number of dimensions.",
+                "has no codes. The default suits the number of dimensions. The shortest way in "
+                "pixels follows the metric of the decoder: it changes the picture least.",
             ),
         )
         level = LEVEL
@@ -186,7 +163,8 @@ def path_view(space: LatentSpace) -> None:
                     "is kept.",
                 ),
             )
-        path = Path(way, level)
+        path = possible(space, a, b, Path(way, level))
+        way = path.way
         frames = st.select_slider(
             "Frames",
             FRAMES,
@@ -211,6 +189,7 @@ def path_view(space: LatentSpace) -> None:
             a.z,
             b.z,
             key=f"path-{space.name}{'-learned' * (way == 'learned')}",
+            curve=shortest(space, a.z, b.z) if way == "shortest" else None,
             arc=way == "slerp",
             level=level if way == "learned" else None,
             title="Decoded on the path · generated",
@@ -228,6 +207,7 @@ def path_view(space: LatentSpace) -> None:
             on_release=lambda at: endpoints.keep_stand(space, "path", at),
         )
         st.caption(_in_words(measured))
+        offer_comparison(space, a, b, level)
     endpoints.keep_stand(space, "path", [t])
     endpoints.write_address(space, ("A", "B"))
     with take:

@@ -139,7 +139,7 @@ TABLE = (
         "the middle, or the mean", "where the sliders or the pointer stand", pushed=False,
     ),
     Parameter(
-        "way", ("interpolate",), "lerp, slerp or learned", "depends on the model",
+        "way", ("interpolate",), "lerp, slerp, learned or shortest", "depends on the model",
         "the path's form",
         old={"Straight line": "lerp", "Arc": "slerp", "Learned distribution": "learned"},
     ),

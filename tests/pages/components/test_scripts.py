@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vae.code_distribution import CodeDistribution
+from vae.geodesics import follow
 from vae.latent import NeighbourDistances, bilinear, grid, neighbours, plane, slerp
 from vae.likely_codes import blend, directions_in_noise, traverse
 
@@ -55,6 +56,14 @@ def test_the_arc_is_that_of_python(run, name):
     assert np.abs(np.array(found) - expected).max() <= 1e-6 * scale
     assert np.array_equal(np.float32(found[1]), np.float32(a)), "the ends are exact"
     assert np.array_equal(np.float32(found[5]), np.float32(b))
+
+
+def test_a_curve_is_followed_as_in_the_library(run):
+    curve = np.random.default_rng(6).standard_normal((5, 7))
+    found = run(
+        "sliders/weightings.js", "ts.map((t) => through(curve, t))", curve=curve.tolist(), ts=T
+    )
+    assert np.array(found) == pytest.approx(follow(curve, np.array(T)), abs=1e-6)
 
 
 def test_linear_and_bilinear_weightings_are_those_of_python(run):

@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.interpolate import endpoints, path, traversals
+from pages.ui.interpolate import endpoints, path, traversals, ways
+from pages.ui.interpolate.as_python import path_as_python
 from pages.ui.shared import cache, concepts, images
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin, real_pin
@@ -175,7 +176,7 @@ def test_facts_are_those_of_the_codes_on_the_path(monkeypatch, way, exclusive):
     classifier = a_classifier(monkeypatch, exclusive)
     space = cache.latent_space("tiny-gaussian")
     a, b = space.mean[3], space.mean[40]
-    found = path.facts(space, a, b, path.Path(way), 0.5)
+    found = path.facts(space, a, b, ways.Path(way), 0.5)
     assert (found.at[0], found.at[-1]) == (-0.5, 1.5)
     z = (lerp if way == "lerp" else slerp)(a, b, found.at)
     np.testing.assert_allclose(found.norms, np.linalg.norm(z, axis=1), rtol=1e-5)
@@ -196,7 +197,7 @@ def test_facts_are_symmetric_under_swap():
     space = cache.latent_space("tiny-gaussian")
     a, b = space.mean[3], space.mean[40]
     for way in ("lerp", "slerp"):
-        there, back = (path.facts(space, *pair, path.Path(way), 0.5) for pair in ((a, b), (b, a)))
+        there, back = (path.facts(space, *pair, ways.Path(way), 0.5) for pair in ((a, b), (b, a)))
         np.testing.assert_array_equal(there.counts, back.counts[::-1])
         np.testing.assert_array_equal(there.nearest, back.nearest[::-1])
         np.testing.assert_allclose(there.norms, back.norms[::-1], rtol=1e-4)
@@ -224,11 +225,11 @@ def test_a_learned_path_is_that_of_the_distribution(with_distribution, level):
     space = with_distribution
     a, b = space.mean[3], space.mean[40]
     at = np.linspace(0, 1, 7)
-    z = path.Path("learned", level).along(space, a, b, at)
+    z = ways.Path("learned", level).along(space, a, b, at)
     np.testing.assert_array_equal(z, space.distribution.path(a, b, at, level))
     np.testing.assert_array_equal(z[[0, -1]], [a, b])
     assert not np.allclose(z, lerp(a, b, at), atol=0.05)
-    found = path.facts(space, a, b, path.Path("learned", level), 0.0)
+    found = path.facts(space, a, b, ways.Path("learned", level), 0.0)
     ends = space.distribution.log_density(np.stack([a, b]))
     less = (space.distribution.held_out[:, None] < ends).mean(0)
     assert found.likely[[0, -1]] == pytest.approx(less, abs=0.011)
@@ -236,12 +237,12 @@ def test_a_learned_path_is_that_of_the_distribution(with_distribution, level):
 
 def test_the_page_offers_a_learned_path_where_there_is_a_distribution(with_distribution):
     at = visit("tiny-learned")
-    assert at.radio(key="way").options == ["Linear", "Spherical (slerp)", "Learned distribution"]
+    assert at.radio(key="way").options == [*ways.WAYS.values()]
     at.radio(key="way").set_value("learned").run()
     assert not at.exception
     at.select_slider(key="level").set_value(1.0).run()
     assert not at.exception and at.session_state["level"] == 1.0
-    assert "learned" not in visit("tiny-gaussian").radio(key="way").options
+    assert ways.WAYS["learned"] not in visit("tiny-gaussian").radio(key="way").options
 
 
 @pytest.mark.parametrize("walk", ["corners", "traversals"])
@@ -267,7 +268,7 @@ def test_a_damaged_distribution_costs_only_itself(with_distribution, models):
     file.write_bytes(b"damaged")
     at = visit("tiny-plane")
     assert "distribution" in " ".join(w.value for w in at.warning)
-    assert len(at.radio(key="way").options) == 2
+    assert ways.WAYS["learned"] not in at.radio(key="way").options
     file.unlink()
 
 
@@ -291,7 +292,7 @@ def test_a_path_far_from_the_data_is_said_to_have_left_them(monkeypatch, with_di
 def test_the_page_shows_what_a_classifier_sees(monkeypatch, exclusive):
     a_classifier(monkeypatch, exclusive)
     space = cache.latent_space("tiny-gaussian")
-    found = path.facts(space, space.mean[3], space.mean[40], path.Path("lerp"), 0.0)
+    found = path.facts(space, space.mean[3], space.mean[40], ways.Path("lerp"), 0.0)
     tracks = path._tracks(space, found)
     assert len(tracks) == 3
     for track in tracks:
@@ -309,7 +310,7 @@ def test_a_path_file_holds_codes_positions_and_settings():
     a, b = rng.standard_normal((2, 5)).astype("f4")
     at = np.linspace(0, 1, 7)
     content = path.path_file(
-        None, a, b, at, path.Path("slerp"), {"model": "mine", "overshoot": 0.0}
+        None, a, b, at, ways.Path("slerp"), {"model": "mine", "overshoot": 0.0}
     )
     with np.load(io.BytesIO(content)) as file:
         np.testing.assert_array_equal(file["z"], slerp(a, b, at))
@@ -335,7 +336,7 @@ def test_an_animation_shows_every_picture_in_turn(shape):
 def test_a_film_strip_is_as_wide_as_its_frames():
     space = cache.latent_space("tiny-gaussian")
     at = np.linspace(0, 1, 5)
-    strip = path._strip(space, space.mean[3], space.mean[40], path.Path("lerp"), at)
+    strip = path._strip(space, space.mean[3], space.mean[40], ways.Path("lerp"), at)
     picture = np.asarray(Image.open(io.BytesIO(strip))).astype(float) / 255
     side = picture.shape[0]
     assert picture.shape == (side, 5 * side)
@@ -390,3 +391,21 @@ def test_traversals_show_few_axes_at_a_time():
     page.set_value(2).run()
     assert not at.exception
     assert address(at)["at"] == "0", "one axis is left for the second page"
+
+
+def test_the_shortest_way_is_compared_with_all_others():
+    space = cache.latent_space("tiny-gaussian")
+    a, b = space.mean[3], space.mean[40]
+    rows = {row["Way"]: row for row in ways.compare(space, a, b, 0.4)}
+    assert list(rows) == [ways.WAYS[way] for way in ways.ways_of(space)]
+    short = rows[ways.WAYS["shortest"]]["Length"]
+    assert short == min(row["Length"] for row in rows.values()) < rows["Linear"]["Length"]
+    at = np.linspace(0, 1, 25)
+    pictures = decode(space.model, ways.Path("lerp").along(space, a, b, at)).flatten(1)
+    alone = (pictures[1:] - pictures[:-1]).norm(dim=1).sum().item()
+    assert rows["Linear"]["Length"] >= alone, "deviations count as well"
+    at = visit("tiny-gaussian", way="shortest", compare=True)
+    assert not at.exception
+    assert "follow(shortest_curve(" in path_as_python(
+        space, real_pin(space, 3), real_pin(space, 40), "shortest", 0.4, np.linspace(0, 1, 9)
+    )

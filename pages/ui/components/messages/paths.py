@@ -131,7 +131,7 @@ class SliderData(Message):
     model: str
     shape: tuple[int, int, int]
     gaussian: bool
-    weighting: Literal["linear", "arc", "bilinear"]
+    weighting: Literal["linear", "arc", "through", "bilinear"]
     level: float | None
     bases: list[SliderBase]
     vectors: list[list[float]]

@@ -205,6 +205,7 @@ def live_path(
     key: str,
     arc: bool = False,
     level: float | None = None,
+    curve: np.ndarray | None = None,
     title: str = "on the path",
     strip: int = 9,
     overshoot: float = 0.0,
@@ -227,6 +228,7 @@ def live_path(
         arc: turns the direction evenly (slerp) instead of the straight line.
         level: how far back to noise the arc is taken, through the learned distribution; None
             for a path of the codes themselves.
+        curve: codes `(M, D)` at equally spaced positions from a to b, straight in between.
         title: below the large picture.
         strip: frames of the film strip.
         overshoot: extent of the slider beyond both ends.
@@ -251,6 +253,8 @@ def live_path(
         ends = space.distribution.to_noise(ends, level)
     bent = arc or level is not None
     weighting, vectors = ("arc", ends) if bent else ("linear", ends[1:] - ends[:1])
+    if curve is not None:
+        weighting, vectors = "through", curve.astype(np.float64)
     rows = [
         {"kind": "pictures", "label": label, "items": _items(items)} for label, items in pictures
     ]

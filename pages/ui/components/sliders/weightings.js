@@ -41,10 +41,20 @@ export function blend(noise, weights) {
   return scaled(average(noise, weights), length)
 }
 
+// Along codes at equally spaced places from 0 to 1, and straight on beyond them: the numbers are
+// those of `vae.geodesics.follow`.
+export function through(curve, t) {
+  const place = t * (curve.length - 1)
+  const first = Math.min(Math.max(Math.floor(place), 0), curve.length - 2)
+  const part = place - first
+  return Float32Array.from(curve[first], (v, i) => (1 - part) * v + part * curve[first + 1][i])
+}
+
 // One code for each base at the values θ of the sliders.
 export function codesAt(data, values) {
   const { weighting, bases, vectors, level = null } = data
   if (weighting === "arc") return [arc(vectors[0], vectors[1], values[0])]
+  if (weighting === "through") return [through(vectors, values[0])]
   if (weighting === "bilinear") {
     const [x, y] = values
     const w = [(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y]
