@@ -12,12 +12,14 @@ from pages.ui.shared import cache, export, links, plot_style, scatter, share
 from pages.ui.shared.disentanglement import axes_in_words
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.programs import code_as_python
-from vae.latent import evenly
+from vae.latent import evenly, neighbours
 from vae.likely_codes import blend, directions_in_noise, traverse
+from vae.projection import PCA, fit_pca
 
 __all__ = ["directions", "traversal_view"]
 
 _AXES = 4  # sliders at a time
+_NEARBY = 200  # codes whose variance has local directions
 _AVERAGED = 500  # codes at most, through the learned distribution
 
 
@@ -25,7 +27,11 @@ def traversal_view(space: LatentSpace) -> None:
     """Single directions of the latent space, a slider and a film strip each, few at a time."""
     left, right = st.columns([3, 1], gap="medium")
     with right:
-        kinds = {"axes": "Latent axes", "principal": "Principal directions"}
+        kinds = {
+            "axes": "Latent axes",
+            "principal": "Principal directions",
+            "local": "Principal around A",
+        }
         kind = st.segmented_control(
             "Directions",
             list(kinds),
@@ -33,9 +39,9 @@ def traversal_view(space: LatentSpace) -> None:
             format_func=kinds.get,
             **links.choice("directions", kinds, "axes", labels=kinds.get),
             help="The model's own axes, the most informative first; or the principal components "
-            "of the codes, by variance.",
+            "of the codes, by variance: of all of them, or of those nearest to A.",
         )
-        names, vectors, weights = directions(space, kind)
+        names, vectors, weights = directions(space, kind, endpoints.ends(space)["A"].z)
         pages = -(-len(names) // _AXES)
         page = 1
         if pages > 1:
@@ -48,7 +54,9 @@ def traversal_view(space: LatentSpace) -> None:
         here = slice((page - 1) * _AXES, page * _AXES)
         if pages > 1:
             _chart(kind, space, weights, here)
-        origins = {"A": "The picture A", "mean": "The mean of all codes"}
+        origins = {"A": "The picture A"}
+        if kind != "local":
+            origins["mean"] = "The mean of all codes"
         origin = st.segmented_control(
             "Start from", list(origins), required=True, format_func=origins.get,
             **links.choice("origin", origins, "A", text=str.lower, labels=origins.get),
@@ -82,8 +90,8 @@ def traversal_view(space: LatentSpace) -> None:
             on_release=lambda values: endpoints.keep_stand(space, view, values),
         )
         st.caption(
-            "σ is the standard deviation of the codes along that direction. Double-click a slider "
-            "to reset it to 0."
+            f"σ is the standard deviation of {_whose(space, kind)} along that direction. "
+            "Double-click a slider to reset it to 0."
         )
         shown_axes = [int(vector.argmax()) for vector in vectors[here]] if kind == "axes" else []
         if words := axes_in_words(space.card, shown_axes):
@@ -149,12 +157,21 @@ def _codes(
     return traverse(space.distribution, base, vectors, steps, level)
 
 
-def directions(space: LatentSpace, kind: str) -> tuple[list[str], np.ndarray, np.ndarray]:
+def _whose(space: LatentSpace, kind: str) -> str:
+    count = min(_NEARBY, len(space))
+    return f"the {count} codes nearest to A" if kind == "local" else "the codes"
+
+
+def directions(
+    space: LatentSpace, kind: str, z: np.ndarray
+) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Directions of the latent space, the most informative first.
 
     Args:
         space: the model.
-        kind: "axes", sorted by KL (by variance for a standard autoencoder), or "principal".
+        kind: "axes", sorted by KL (by variance for a standard autoencoder); "principal" of all
+            codes, or "local" of those nearest to a place.
+        z: the place, a code `(D,)`.
 
     Returns:
         K names, vectors `(K, D)` as long as one standard deviation of the codes along them, and
@@ -165,9 +182,18 @@ def directions(space: LatentSpace, kind: str) -> tuple[list[str], np.ndarray, np
         names = [scatter.axis_name(space, int(k)) for k in order]
         vectors = np.diag(space.deviation)[order]
         return names, vectors, space.information[order]
-    pca = space.pca
-    names = [f"Direction {k + 1} · {s:.1%} of the variance" for k, s in enumerate(pca.shares)]
+    pca, what = space.pca, "the variance"
+    if kind == "local":
+        pca, what = _nearby(space, z), "the variance nearby"
+    names = [f"Direction {k + 1} · {s:.1%} of {what}" for k, s in enumerate(pca.shares)]
     return names, pca.components * pca.deviations[:, None], pca.shares
+
+
+@cache.shared(64)
+def _nearby(space: LatentSpace, z: np.ndarray) -> PCA:
+    """The principal directions of the codes nearest to a code `(D,)`."""
+    rows, _ = neighbours(space.mean, z, _NEARBY)
+    return fit_pca(space.mean[rows], space.mean.shape[1])
 
 
 def _chart(kind: str, space: LatentSpace, weights: np.ndarray, here: slice) -> None:
@@ -175,7 +201,7 @@ def _chart(kind: str, space: LatentSpace, weights: np.ndarray, here: slice) -> N
 
     unit = (
         "share of variance"
-        if kind == "principal"
+        if kind != "axes"
         else "nats"
         if space.has_nats_by_dimension
         else "variance"

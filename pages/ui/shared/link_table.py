@@ -166,7 +166,7 @@ TABLE = (
         "strength", ("interpolate",), "0 to 2", "1", "of both concepts", pushed=False
     ),
     Parameter(
-        "directions", ("interpolate",), "axes or principal", "axes", "what is traversed",
+        "directions", ("interpolate",), "axes, principal or local", "axes", "what is traversed",
         old={"Latent axes": "axes", "Principal directions": "principal"},
     ),
     Parameter("directions-page", ("interpolate",), "number", "1", "page of the directions"),

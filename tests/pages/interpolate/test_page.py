@@ -373,7 +373,7 @@ def test_an_analogy_is_a_parallelogram():
 def test_directions_are_as_long_as_the_codes_spread_along_them(model):
     space = cache.latent_space(model)
     for kind in ("axes", "principal"):
-        names, vectors, weights = traversals.directions(space, kind)
+        names, vectors, weights = traversals.directions(space, kind, space.mean[0])
         d = space.mean.shape[1]
         assert len(names) == d and vectors.shape == (d, d)
         assert (np.diff(weights) <= 1e-7).all()
@@ -382,6 +382,22 @@ def test_directions_are_as_long_as_the_codes_spread_along_them(model):
         np.testing.assert_allclose(lengths, spread, rtol=0.01)
         np.testing.assert_allclose(vectors @ vectors.T, np.diag(lengths**2), atol=1e-4)
     assert weights.sum() == pytest.approx(1)
+
+
+def test_local_directions_are_those_in_which_the_codes_around_a_picture_vary(monkeypatch):
+    space = cache.latent_space("tiny-gaussian")
+    monkeypatch.setattr(traversals, "_NEARBY", 12)
+    for row in (3, 40):
+        _, vectors, weights = traversals.directions(space, "local", space.mean[row])
+        rows, _ = neighbours(space.mean, space.mean[row], 12)
+        covariance = np.cov(space.mean[rows].T)
+        lengths = np.linalg.norm(vectors, axis=1)
+        for vector, length in zip(vectors[:3], lengths, strict=False):
+            np.testing.assert_allclose(covariance @ vector, length**2 * vector, atol=1e-4)
+        assert weights.sum() == pytest.approx(1) and (np.diff(weights) <= 1e-7).all()
+    at = visit("tiny-gaussian", walk="traversals", directions="local")
+    assert not at.exception
+    assert any("codes nearest to A" in c.value for c in at.caption)
 
 
 def test_traversals_show_few_axes_at_a_time():
