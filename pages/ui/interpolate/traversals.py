@@ -29,8 +29,8 @@ def traversal_view(space: LatentSpace) -> None:
     with right:
         kinds = {
             "axes": "Latent axes",
-            "principal": "Principal directions",
-            "local": "Principal around A",
+            "principal": "Principal",
+            "local": "Around A",
         }
         kind = st.segmented_control(
             "Directions",
