@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -19,6 +21,7 @@ from vae.runs.config import RunError
 from vae.runs.control import Control
 from vae.runs.folder import write_json
 from vae.runs.manager import delete_run, list_runs, resume_run
+from vae.runs.metrics import read_metrics
 from vae.runs.status import read_status
 
 torch.set_num_threads(1)
@@ -58,8 +61,8 @@ def test_two_servers_resume_and_delete_the_same_run(run, monkeypatch, rounds, re
     shutil.copytree(run, run.parents[1] / "copy")
     ends = set()
     for number in range(rounds):
-        if not run.exists():
-            shutil.copytree(run.parents[1] / "copy", run)
+        shutil.rmtree(run, ignore_errors=True)
+        shutil.copytree(run.parents[1] / "copy", run)
         said: list[str] = []
 
         def act(function, wait: float) -> None:
@@ -86,6 +89,84 @@ def test_two_servers_resume_and_delete_the_same_run(run, monkeypatch, rounds, re
             assert not run.exists() or not {f.name for f in run.iterdir()} - {"run.lock"}, said
             shutil.rmtree(run, ignore_errors=True)
     assert ends
+    record_property("rounds", rounds)
+
+
+SERVER = """
+import sys, time
+from pathlib import Path
+from vae.runs import manager
+from vae.runs.config import RunError, read_config
+act, run, go = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+Path(sys.argv[4]).touch()
+while not go.exists():
+    time.sleep(0.001)
+try:
+    if act == "start":
+        print(manager.start_run(read_config(run)).name)
+    else:
+        getattr(manager, act + "_run")(run)
+        print("done")
+except RunError as refusal:
+    print(f"refused: {refusal}")
+"""
+
+
+def at_once(run: Path, *acts: str) -> list[str]:
+    """What each of several processes says that do something with a run at the same moment."""
+    go = run.parents[1] / "go"
+    ready = [run.parents[1] / f"ready{k}" for k in range(len(acts))]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", SERVER, act, str(run), str(go), str(there)],
+            stdout=subprocess.PIPE, text=True,
+        )
+        for act, there in zip(acts, ready, strict=True)
+    ]  # fmt: skip
+    while not all(there.exists() for there in ready):
+        assert all(process.poll() is None for process in processes)
+        time.sleep(0.01)
+    go.touch()
+    said = [process.communicate(timeout=120)[0].strip() for process in processes]
+    for file in (go, *ready):
+        file.unlink()
+    return said
+
+
+def at_rest(run: Path) -> str:
+    """How a run ends."""
+    until = time.monotonic() + 240
+    while (state := read_status(run)).live:
+        assert time.monotonic() < until, state
+        time.sleep(0.2)
+    return state.state
+
+
+@share("rounds", 1, 12)
+def test_two_servers_train_one_run_once(run, rounds, record_property):
+    """Real servers' processes and real training: it starts once, and ends as if alone."""
+    kept = run.parents[1] / "copy"
+    shutil.copytree(run, kept)
+    for number in range(rounds):
+        said = at_once(run, "resume", "resume")
+        assert sorted(word == "done" for word in said) == [False, True], said
+        assert at_rest(run) == "finished"
+        steps = [row["step"] for row in read_metrics(run)[0]]
+        assert steps == sorted(set(steps)), "two processes wrote"
+        shutil.rmtree(run)
+        shutil.copytree(kept, run)
+        said = at_once(run, *(("resume", "delete"), ("delete", "resume"))[number % 2])
+        if list_runs():
+            assert at_rest(run) == "finished"
+        else:
+            assert not run.exists() or not {f.name for f in run.iterdir()} - {"run.lock"}, said
+        shutil.rmtree(run, ignore_errors=True)
+        shutil.copytree(kept, run)
+        names = at_once(run, "start", "start")
+        assert len(set(names)) == 2 and not any("refused" in name for name in names), names
+        for name in names:
+            assert at_rest(run.parent / name) == "finished"
+            shutil.rmtree(run.parent / name)
     record_property("rounds", rounds)
 
 

@@ -28,7 +28,7 @@ from .control import control
 from .epochs import forget_epochs
 from .folder import FILES, check_files, is_run, lock, write_json
 from .queue import ESTIMATE, TRAIN, Ticket, take_ticket
-from .status import Status, read_status
+from .status import Status, is_starting, read_status
 
 __all__ = [
     "Measurement",
@@ -116,6 +116,8 @@ def resume_run(folder: str | Path) -> None:
     with _ticket(TRAIN) as ticket, lock(folder / "run.lock") as free:
         if not free:
             raise RunError("Somebody else has just begun to work on this run, or to delete it.")
+        if is_starting(folder):  # by somebody who has let go of the lock meanwhile
+            raise RunError("This run is running already. Wait for it, or stop it.")
         read_config(folder)  # again, now that nobody can delete it
         os.utime(folder / "config.json")  # makes it the latest run
         _launch(folder, ticket)
@@ -203,7 +205,7 @@ def delete_run(folder: str | Path) -> list[str]:
             "Nothing was deleted; remove the folder by hand if you no longer need it."
         )
     with lock(folder / "run.lock") as free:
-        if not free:
+        if not free or is_starting(folder):
             raise RunError("This run is running; stop it first.")
         return _remove_run_files(folder)
 

@@ -13,8 +13,9 @@ from ..schema import Count, Positive, SchemaError, decode
 from .config import MOST, reason_of
 from .folder import is_alive
 
-__all__ = ["LIVE", "State", "Status", "not_fitted", "read_status"]
+__all__ = ["LIVE", "State", "Status", "is_starting", "not_fitted", "read_status"]
 
+_SOON = 90.0  # seconds in which a process that was started has begun
 LIVE = ("waiting", "starting", "running", "paused", "finishing", "fitting")
 State = Literal[
     "waiting",
@@ -87,7 +88,7 @@ def read_status(folder: str | Path) -> Status:
         damage = f"{file} cannot be read ({reason_of(error)})."
         status = Status("starting", f"{damage} The run continues, and writes it again.")
     if status.live and not is_alive(folder):
-        if not damage and status.state == "starting" and _age(folder / "config.json") < 90:
+        if not damage and status.state == "starting" and _is_new(folder):
             return status
         if status.state == "fitting":  # nothing of the run itself is lost
             message = f"Finished. {not_fitted(folder)}"
@@ -96,6 +97,22 @@ def read_status(folder: str | Path) -> Status:
         message = f"{reason} Resume to continue from the last checkpoint."
         return replace(status, state="interrupted", message=message)
     return status
+
+
+def is_starting(folder: Path) -> bool:
+    """Whether a process was started for a run a moment ago, and has not begun to work on it.
+
+    Unlike in `read_status`, whoever asks may hold the run's lock.
+    """
+    try:
+        status = decode(read_file(folder / "status.json", MOST), Status)
+    except (OSError, SchemaError):
+        return False
+    return status.state == "starting" and _is_new(folder)
+
+
+def _is_new(folder: Path) -> bool:
+    return _age(folder / "config.json") < _SOON
 
 
 def not_fitted(folder: Path, why: str = "") -> str:
