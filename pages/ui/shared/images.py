@@ -36,7 +36,7 @@ __all__ = [
 
 _ATLAS_SIDE = 4_096  # pixels; browsers of phones refuse much larger pictures
 _LARGEST_UPLOAD = 20_000_000  # bytes
-_decoding = threading.BoundedSemaphore(2)  # pictures at a time, for the sake of memory
+_decoding = threading.Lock()  # one picture at a time, for the sake of memory
 
 
 def _to_pil(x: Tensor) -> Image.Image:
