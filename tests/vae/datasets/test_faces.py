@@ -208,6 +208,17 @@ def test_the_split_is_made_of_its_people(small):
     assert seen == sorted(seen) and seen[-1] == (12, 12)
 
 
+@soak.share("count", 40)
+def test_the_shipped_pictures_are_those_that_are_drawn(monkeypatch, tmp_path, count):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    drawn = "python -m vae.datasets.faces draws them"
+    assert load.shipped_file("test").exists(), drawn
+    monkeypatch.setattr(load, "draw_people", lambda *_: pytest.fail("drawn"))
+    images, _ = load_faces("test")
+    for index in soak.sample(range(len(images)), count):
+        assert np.array_equal(images[index].transpose(1, 2, 0), draw(person("test", index))), drawn
+
+
 def test_splits_share_nobody():
     train = set(sample_people(3000, seed=load.SPLITS["train"][1]))
     assert train.isdisjoint(sample_people(3000, seed=load.SPLITS["test"][1]))

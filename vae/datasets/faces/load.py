@@ -1,4 +1,4 @@
-"""The dataset of drawn faces: its splits, drawn by several processes and cached for the user."""
+"""The dataset of drawn faces: its splits, shipped or drawn, and cached for the user."""
 
 import hashlib
 import os
@@ -13,18 +13,28 @@ from pathlib import Path
 
 import numpy as np
 from joblib import Parallel, delayed
+from PIL import Image
 
 from .canvas import SIZE
 from .draw import draw
 from .person import ATTRIBUTES, Person, attributes, sample_people, sample_person
 
-__all__ = ["SPLITS", "VERSION", "cache_folder", "load_faces", "person"]
+__all__ = [
+    "SPLITS",
+    "VERSION",
+    "cache_folder",
+    "load_faces",
+    "person",
+    "shipped_file",
+    "write_shipped",
+]
 
 SPLITS = {"train": (20_000, 1), "test": (3_000, 2)}
 """Number of people and seed of each split."""
 
 _HERE = Path(__file__).parent
 _SPAN = 100  # pictures in a task of a worker
+_COLUMNS = 50  # of the sheet that is shipped
 
 VERSION = hashlib.sha256(
     b"".join((_HERE / name).read_bytes() for name in ("person.py", "canvas.py", "draw.py"))
@@ -58,12 +68,14 @@ def person(split: str, index: int) -> Person:
 def load_faces(
     split: str, progress: Progress | None = None
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Loads a split from the cache, or draws it and writes it to the cache.
+    """Loads a split from the cache, or unpacks or draws it and writes it to the cache.
+
+    The test split is shipped, for drawing it takes ten seconds of a processor.
 
     Args:
         split: `train` or `test`.
         progress: called with the number of pictures drawn and to be drawn, from the calling
-            thread; not called if the pictures are cached.
+            thread; not called if the pictures are cached or shipped.
 
     Returns:
         The pictures, `(N, 3, 64, 64)`, `uint8`, which stay on the disk, and for each attribute
@@ -78,7 +90,8 @@ def load_faces(
     path = cache_folder() / f"faces-{split}-{VERSION}.npz"
     images = _read(path, count)
     if images is None:
-        drawn = draw_people(count, seed, progress)
+        drawn = _shipped(split, count)
+        drawn = draw_people(count, seed, progress) if drawn is None else drawn
         _write(path, drawn)
         images = _read(path, count)
         images = drawn if images is None else images
@@ -116,6 +129,44 @@ def _read(path: Path, count: int) -> np.ndarray | None:
             shape, _, dtype = np.lib.format.read_array_header_1_0(file)
             if shape == (count, 3, SIZE, SIZE) and dtype == np.uint8:
                 return np.memmap(path, np.uint8, "c", file.tell(), shape)
+    return None
+
+
+def shipped_file(split: str) -> Path:
+    """The sheet of a split's pictures, as `write_shipped` writes it; drawing does without it."""
+    return _HERE.parent / "data" / f"faces-{split}-{VERSION}.webp"
+
+
+def write_shipped(split: str) -> Path:
+    """Draws a split into the file that is shipped with the library, without loss.
+
+    Args:
+        split: `test`; more than 63,000 pictures do not fit a sheet.
+
+    Returns:
+        The file.
+    """
+    count, seed = _split(split)
+    images = draw_people(count, seed).transpose(0, 2, 3, 1)
+    sheet = np.zeros((-(-count // _COLUMNS), _COLUMNS, SIZE, SIZE, 3), np.uint8)
+    sheet.reshape(-1, SIZE, SIZE, 3)[:count] = images
+    whole = sheet.swapaxes(1, 2).reshape(-1, _COLUMNS * SIZE, 3)
+    file = shipped_file(split)
+    for old in file.parent.glob(f"faces-{split}-*.webp"):
+        old.unlink()
+    Image.fromarray(whole).save(file, lossless=True, quality=100, method=4)
+    return file
+
+
+def _shipped(split: str, count: int) -> np.ndarray | None:
+    file = shipped_file(split)
+    if not file.exists():
+        return None
+    with Image.open(file) as sheet:
+        rows = np.asarray(sheet).reshape(-1, SIZE, _COLUMNS, SIZE, 3)
+    pictures = rows.swapaxes(1, 2).reshape(-1, SIZE, SIZE, 3)
+    if len(pictures) - _COLUMNS < count <= len(pictures):
+        return np.ascontiguousarray(pictures[:count].transpose(0, 3, 1, 2))
     return None
 
 
