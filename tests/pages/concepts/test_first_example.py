@@ -6,14 +6,21 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
+from pages.ui.concepts import verdict
+from pages.ui.concepts.edit import EditResult
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_the_first_example_of_digits_succeeds_and_names_a_class():
+def test_the_first_example_of_digits_succeeds_and_names_a_class(monkeypatch):
+    edits, of_others = [], verdict.of_others
+    monkeypatch.setattr(
+        verdict, "of_others", lambda edit, *rest: edits.append(edit) or of_others(edit, *rest)
+    )
     at = AppTest.from_file(ROOT / "pages" / "concepts.py", default_timeout=60)
     at.session_state["model"] = "digits"
     at.run()
     assert not at.exception and not at.error
-    words = [callout.value for callout in [*at.success, *at.warning]]
-    assert any(w.startswith("Success: ") and "class 0" in w for w in words), words
+    kind, words = verdict.of_picture(edits[-1], EditResult.of(edits[-1]).report)
+    assert kind != "bad" and words.startswith("Success: ") and "class 0" in words, words
     assert at.multiselect[0].options[0] == "Class 0"

@@ -131,3 +131,20 @@ def test_what_is_pinned_while_a_request_is_under_way_goes_with_the_next(visit):
     wait_for(page, 4)
     assert [[c["count"] for c in clicks] for clicks in asked] == [[1], [2, 3]]
     assert len(runs) == before
+
+
+def test_what_was_clicked_on_one_model_is_not_shown_on_the_next(visit):
+    page, _ = visit("3")
+    held = []
+    page.route("**/pins", lambda route: held.append(route))
+    click(page, 0.5, 0.5)
+    page.wait_for_function("latentMaps.get('map').pins.value.length === 2")
+    model = page.get_by_role("combobox", name="Model")
+    model.fill("tiny-gaussian")
+    model.press("Enter")
+    page.wait_for_selector('.latent-map[data-ready^="tiny-gaussian|"]')
+    wanted = page.evaluate("latentMaps.get('map').data.dimensions")
+    assert wanted != 2
+    sizes = page.evaluate("latentMaps.get('map').pins.value.map(({ z }) => z.length)")
+    assert set(sizes) <= {wanted}
+    held[0].abort()

@@ -186,11 +186,16 @@ def test_a_shift_of_part_of_a_pixel_shows():
 
 
 def test_drawing_is_fast_enough_for_twenty_thousand_a_minute():
-    # Two cores draw 20,000 in a minute at 6 ms each; processor time, since the machine is shared.
-    start = time.process_time()
-    for p in PEOPLE[:100]:
-        draw(p)
-    assert (time.process_time() - start) / 100 < 0.006
+    # Two cores draw 20,000 in a minute at 6 ms each, in which a processor that manages that adds
+    # 200,000 numbers, one by one: machines differ, and others work on them.
+    def seconds(work) -> float:
+        start = time.process_time()
+        work()
+        return time.process_time() - start
+
+    adding = min(seconds(lambda: sum(k for k in range(1_000_000))) for _ in range(3)) / 5
+    drawing = min(seconds(lambda: [draw(p) for p in PEOPLE[:30]]) for _ in range(3)) / 30
+    assert drawing < adding
 
 
 # Data set and cache ---------------------------------------------------------------------------

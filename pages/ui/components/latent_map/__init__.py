@@ -126,7 +126,7 @@ def latent_map(
             "zones": _zones(space),
             "opacity": scatter.opacity(space),
             "regions": regions(space, colour, key),
-            "pins": told.answer([_pin(p) for p in shown]),
+            "pins": told.answer([_pin(p) for p in shown], space.stamp),
             "most_pins": visitor.MOST_PINS,
             "groups": _MAP.heard(key, "grouped").answer(groups),
         },

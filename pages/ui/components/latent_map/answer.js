@@ -42,6 +42,7 @@ export class Answer {
       return
     }
     this.show(pin, performance.now(), { label: pin.label })
+      .catch((error) => map.note(error.message))
   }
 
   // Shows what the presenter of the room has pinned, and tells nobody.
