@@ -108,7 +108,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(data, address):
         while not [*folder.glob(".*.part")] and time.monotonic() < until:
             pass
         assert [*folder.glob(".*.part")]
-    while [*folder.glob(".*.part")] and time.monotonic() < until:
+    while [*folder.rglob("*")] and time.monotonic() < until:
         pass
     assert [*folder.rglob("*")] == []
 
