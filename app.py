@@ -6,7 +6,6 @@ module imports it in a thread, and whoever needs it waits for that thread.
 
 from __future__ import annotations
 
-import functools
 import importlib
 import logging
 import os
@@ -19,10 +18,11 @@ from contextlib import asynccontextmanager
 from types import FrameType
 
 import streamlit as st
+from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.routing import Route, Router
-from starlette.types import Receive, Scope, Send
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pages.ui import components
 from pages.ui.server import settings
@@ -37,17 +37,31 @@ settings.read_environment()
 _BASE = st.get_option("server.baseUrlPath").strip("/")
 
 
-@functools.cache
-def _router() -> Router:
-    return Router(importlib.import_module("pages.ui.server.routes").live_routes(_BASE))
+class Live:
+    """Answers what lies below /live/ by the app's own routes, which need no layer of Streamlit's.
 
+    Args:
+        app: what answers all else.
+        base: path under which the app lies.
+    """
 
-class _Live:
-    """The app's own routes, as an ASGI app."""
+    def __init__(self, app: ASGIApp, base: str = "") -> None:
+        self._app, self._base = app, base
+        self._place = f"/{base}/live/".replace("//", "/")
+        self._own: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        router = await run_in_threadpool(_router)
-        await router(scope, receive, send)
+        below = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        if scope["type"] != "http" or not below.startswith(self._place):
+            await self._app(scope, receive, send)
+            return
+        if self._own is None:
+            self._own = await run_in_threadpool(self._open)
+        await self._own(scope, receive, send)
+
+    def _open(self) -> ASGIApp:
+        routes = importlib.import_module("pages.ui.server.routes").live_routes(self._base)
+        return Starlette(routes=routes, middleware=[Middleware(GZipMiddleware, compresslevel=5)])
 
 
 def _warm() -> None:
@@ -103,10 +117,10 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
 
 app = st.App(
     "pages/router.py",
-    routes=[Route(f"/{_BASE}/live/{{path:path}}".replace("//", "/"), _Live())],
     lifespan=lifespan,
     middleware=[
         Middleware(Doors, **from_environment()),
+        Middleware(Live, base=_BASE),
         Middleware(PresenterLink, base=_BASE),
         Middleware(OwnSessionOnly),
     ],

@@ -55,6 +55,7 @@ STAYED = 0.7  # seconds after which a browser asks for more of a pin
 ALONE = 20  # visits one after another, and twice as many pins
 OPENING = 180.0  # seconds that a first visit may take
 CLICKS = 30
+REST = 10.0  # seconds without work after which a server is warm
 TOKEN = "the-token-of-a-benchmark"
 DIMENSIONS = 40  # of the message's code, as the faces model has
 
@@ -422,11 +423,13 @@ def training(data: Path) -> Iterator[None]:
 
 
 def rests(process: int) -> None:
-    """Waits until a server has nothing to do, such as warming up."""
-    used = -1.0
-    while (now := processor(process)) - used > 0.05:
+    """Waits until a server has had nothing to do for longer than it pauses while it warms up."""
+    used, since = processor(process), time.monotonic()
+    while time.monotonic() - since < REST:
+        time.sleep(1.0)
+        if (now := processor(process)) - used > 0.05:
+            since = time.monotonic()
         used = now
-        time.sleep(2.0)
 
 
 async def costs(address: str, process: int) -> dict[str, float]:
