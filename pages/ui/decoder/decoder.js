@@ -90,11 +90,11 @@ class Engine {
   grow(count) {
     while (this.runners.length < Math.min(count, this.most)) {
       const runner = this.newRunner()
-      runner.busy = true
+      runner.jobs = 0
       this.runners.push(runner)
       runner.ready.then(
         () => {
-          runner.busy = false
+          runner.open = true
           this.pump()
         },
         () => {}, // the first one's failure is openDecoder's to handle; others are just not used
@@ -119,18 +119,27 @@ class Engine {
 
   pump() {
     for (const runner of this.runners) {
-      if (runner.busy) continue
+      if (!runner.open || runner.jobs) continue
       const job = this.next()
       if (!job) return
-      runner.busy = true
-      runner
-        .run(job)
-        .then(job.done, job.failed)
-        .finally(() => {
-          runner.busy = false
-          this.pump()
-        })
+      this.give(runner, job)
     }
+  }
+
+  give(runner, job) {
+    runner.jobs++
+    runner.run(job).then(job.done, job.failed).finally(() => {
+      runner.jobs--
+      this.pump()
+    })
+  }
+
+  // Does a job before all others, even behind what a runner is at: that it is done is heard of
+  // only when the page has time.
+  hurry(job) {
+    const [free] = this.runners.filter(({ open }) => open).sort((a, b) => a.jobs - b.jobs)
+    if (free) this.give(free, job)
+    else this.queue.unshift(job)
   }
 
   stop() {
@@ -201,9 +210,11 @@ class Decoder {
     if (this.closed) return Promise.reject(new LiveError("This decoder was closed."))
     return new Promise((done, failed) => {
       const entry = { ...job, z: Float32Array.from(z), done, failed, handle: this }
-      if (first) this.engine.queue.unshift(entry)
-      else this.engine.queue.push(entry)
-      this.engine.pump()
+      if (first) this.engine.hurry(entry)
+      else {
+        this.engine.queue.push(entry)
+        this.engine.pump()
+      }
     })
   }
 

@@ -13,16 +13,22 @@ export async function get(url, options) {
 export class WorkerRunner {
   constructor(parts) {
     this.worker = new Worker(parts.script, { type: "module" })
-    this.busy = true
+    this.asked = [] // what is not answered yet; the worker answers in order
+    this.worker.onmessage = ({ data }) => {
+      const { resolve, reject } = this.asked.shift()
+      if (data.error) reject(new LiveError(data.error))
+      else resolve(data)
+    }
+    this.worker.onerror = (event) => {
+      const message = event.message || "The decoder's worker could not be started."
+      for (const { reject } of this.asked.splice(0)) reject(new LiveError(message))
+    }
     this.ready = this.ask(parts.setup)
   }
 
   ask(message, transfer = []) {
     return new Promise((resolve, reject) => {
-      this.worker.onmessage = ({ data }) =>
-        data.error ? reject(new LiveError(data.error)) : resolve(data)
-      this.worker.onerror = (event) =>
-        reject(new LiveError(event.message || "The decoder's worker could not be started."))
+      this.asked.push({ resolve, reject })
       this.worker.postMessage(message, transfer)
     })
   }

@@ -29,7 +29,7 @@ POINTS = """
     const map = {
         root: { querySelector: () => canvas },
         axes: { ready: true, area: { left: 10, top: 0, width: 110, height: 100 },
-            ranges: [[0, 11], [0, 10]] },
+            ranges: [[0, 11], [0, 10]], toPixels: (x, y) => [10 + 10 * x, 100 - 10 * y] },
         layers: { fit: () => canvas.getContext("2d") },
     }
     const points = new Points(map)

@@ -96,6 +96,29 @@ def test_a_strip_does_not_keep_the_pointer_waiting(page, opened):
     assert order == ["pointer", "strip", "sheet"]
 
 
+def test_what_is_first_goes_to_a_busy_worker_at_once_and_before_what_waits(page, opened):
+    model = random_network(FLAGSHIP)
+    opened("flagship", model)
+    zs = codes(model, 6)
+    jobs, order, last = page.evaluate(
+        """async (zs) => {
+            const code = (i) => Float32Array.from(zs.slice(i * d.latentDim, (i + 1) * d.latentDim))
+            const order = []; let last
+            const many = [0, 1, 2, 3, 4].map((i) => d.decode(code(i)).then(() => order.push(i)))
+            const first = d.decode(code(5), { first: true }).then((picture) => {
+                order.push(5); last = pack(picture.mean.data)
+            })
+            const jobs = d.engine.runners.map(({ jobs }) => jobs)
+            await Promise.all([...many, first])
+            return [jobs, order, last]
+        }""",
+        zs.flatten().tolist(),
+    )
+    assert jobs == [2] and order == [0, 5, 1, 2, 3, 4]
+    _, [want], _ = pictures(page, zs[-1:])
+    assert (numbers(last, np.uint8) == want).all()
+
+
 def heaps(page) -> dict[str, float]:
     """Bytes in use after a collection: of the page and of each worker, buffers included."""
     session = page.context.new_cdp_session(page)

@@ -52,6 +52,32 @@ def test_two_fingers_zoom_about_what_lies_between_them(browser, app):
         context.close()
 
 
+def test_two_quick_clicks_pin_two_places_and_a_double_click_shows_the_whole_map(page, app):
+    page.goto(f"{app}/?model=tiny-plane")
+    page.wait_for_selector(".latent-map[data-ready][data-exact=true]")
+    whole = page.evaluate(RANGES)
+    page.get_by_role("button", name="Zoom in").click()
+    page.wait_for_function(f"(low) => ({RANGES})()[0] > low", arg=whole[0])
+    near = page.evaluate(RANGES)
+    box = page.locator(".map-stage").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.evaluate(
+        """() => document.querySelector(".latent-map").addEventListener(
+            "answered", () => { window.answered = (window.answered ?? 0) + 1 })"""
+    )
+    pinned = page.evaluate("latentMaps.get('map').pins.count")
+    page.mouse.click(x, y)
+    page.mouse.click(x + 60, y)
+    assert page.evaluate("latentMaps.get('map').pins.count") == pinned + 2
+    page.wait_for_function("() => window.answered")
+    assert page.evaluate(RANGES) == near
+    page.wait_for_timeout(400)  # longer than a double click takes
+    page.mouse.dblclick(x, y + 40)
+    page.wait_for_function(f"(low) => ({RANGES})()[0] <= low", arg=whole[0])
+    assert page.evaluate(RANGES) == pytest.approx(whole)
+    assert page.evaluate("latentMaps.get('map').pins.count") == pinned + 3
+
+
 @pytest.mark.soak
 def test_the_map_fills_the_screen_and_gives_it_back(page, app):
     page.goto(f"{app}/?model=tiny-plane")

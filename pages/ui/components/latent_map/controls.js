@@ -8,6 +8,9 @@ import { Pinch } from "./pinch.js"
 const RAW = "onpointerrawupdate" in window && window === window.top
   ? "pointerrawupdate" : "pointermove"
 
+const TWICE = 350 // ms within which a second click at the same place makes a double click
+const NEAR = 10 // pixels within which it is the same place
+
 export class Controls {
   constructor(map) {
     this.map = map
@@ -63,10 +66,16 @@ export class Controls {
       if (!pressed || this.group) return
       const still = Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y) < 5
       const place = still && event.timeStamp - pressed.time < 600 && this.locate(event)
-      if (!place || event.timeStamp - (this.pinnedAt || -1000) < 350) return
-      this.pinnedAt = event.timeStamp
+      if (!place) return
+      const { last } = this
+      this.last = { ...place, time: event.timeStamp }
+      if (last && event.timeStamp - last.time < TWICE
+        && Math.hypot(place.px - last.px, place.py - last.py) < NEAR) {
+        map.view.reset()
+        return
+      }
+      map.pinning.pin(place, event.timeStamp) // whose picture goes before the pointer's
       map.probe(place, event.timeStamp)
-      map.pinning.pin(place, event.timeStamp)
     }, { capture: true })
     this.on(window, "pointercancel", (event) => {
       this.pinch.ends(event)

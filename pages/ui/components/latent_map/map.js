@@ -146,7 +146,8 @@ export class LatentMap {
     this.points.read(figure.data, layout.meta?.shades)
     this.legend.read(figure.data, this.drawn !== data.figure)
     await globalThis.Plotly.react(this.plot, figure.data, layout, {
-      displayModeBar: false, scrollZoom: true, responsive: true, doubleClick: "reset",
+      displayModeBar: false, scrollZoom: true, responsive: true,
+      doubleClick: false, doubleClickDelay: 0, // two clicks at two places were one for Plotly
     })
     this.drawn = data.figure
     this.drawnColours = colours

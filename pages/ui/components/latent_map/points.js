@@ -5,6 +5,7 @@ import { fetchFrom } from "../base.js"
 import { Grid } from "./geometry.js"
 
 const MOVING = 40_000 // points that are drawn while the view moves
+const FEW = 100 // marks that are drawn one by one: a picture of the whole plot takes milliseconds
 const MARKED = 2_000 // points that are each marked; of more, some
 const CLOSE_BY = 4 // pixels within which one of those is
 const STILL = 120 // milliseconds without movement, after which all are
@@ -108,6 +109,10 @@ export class Points {
 
   // Lays a mark around some rows over what a context shows; where many are close, around one.
   mark(context, rows, colour, symbol, size) {
+    if (rows.length <= FEW) {
+      this.markEach(context, rows, colour, symbol, size)
+      return
+    }
     const scale = window.devicePixelRatio || 1
     const drawn = this.shapeOf(symbol, size * scale)
     const margin = drawn.reach
@@ -134,6 +139,17 @@ export class Points {
     context.setTransform(1, 0, 0, 1, 0, 0)
     context.drawImage(sheet, left - margin, top - margin)
     context.restore()
+  }
+
+  markEach(context, rows, colour, symbol, size) {
+    const { axes, grid } = this.map
+    for (const row of rows) {
+      const [x, y] = axes.toPixels(grid.x[row], grid.y[row])
+      context.save()
+      context.translate(Math.round(x) + 0.5, Math.round(y) + 0.5) // as points lie
+      draw(context, symbol, size, colour)
+      context.restore()
+    }
   }
 
   // Where each row lies in the picture, in pixels from its first one, -1 outside: how many are
@@ -223,16 +239,7 @@ function shape(symbol, size) {
   const side = 2 * reach + 1
   const context = new OffscreenCanvas(side, side).getContext("2d")
   context.translate(reach + 0.5, reach + 0.5)
-  const [kind, open] = symbol.endsWith("-open") ? [symbol.slice(0, -5), true] : [symbol, false]
-  const r = size / 2
-  context.beginPath()
-  if (kind === "square") context.rect(-r, -r, size, size)
-  else if (kind === "diamond") polygon(context, [[0, -1.3], [1.3, 0], [0, 1.3], [-1.3, 0]], r)
-  else if (kind === "triangle-up") polygon(context, [[0, -1.2], [1.2, 1], [-1.2, 1]], r)
-  else context.arc(0, 0, r, 0, 2 * Math.PI)
-  context.lineWidth = Math.max(1, size / 5)
-  if (open) context.stroke()
-  else context.fill()
+  draw(context, symbol, size, "black")
   const { data } = context.getImageData(0, 0, side, side)
   const found = { reach, across: [], down: [], covered: [] }
   for (let i = 0; i < side * side; i++) {
@@ -243,6 +250,21 @@ function shape(symbol, size) {
     found.covered.push((covered * 256) / 255)
   }
   return found
+}
+
+// Draws a symbol about a context's origin.
+function draw(context, symbol, size, colour) {
+  const [kind, open] = symbol.endsWith("-open") ? [symbol.slice(0, -5), true] : [symbol, false]
+  const r = size / 2
+  context.beginPath()
+  if (kind === "square") context.rect(-r, -r, size, size)
+  else if (kind === "diamond") polygon(context, [[0, -1.3], [1.3, 0], [0, 1.3], [-1.3, 0]], r)
+  else if (kind === "triangle-up") polygon(context, [[0, -1.2], [1.2, 1], [-1.2, 1]], r)
+  else context.arc(0, 0, r, 0, 2 * Math.PI)
+  context.lineWidth = Math.max(1, size / 5)
+  context.strokeStyle = context.fillStyle = colour
+  if (open) context.stroke()
+  else context.fill()
 }
 
 function polygon(context, corners, r) {

@@ -27,10 +27,17 @@ export class View {
   keep({ uirevision, xaxis, yaxis }) {
     const stored = JSON.parse(recall("latent-map") || "{}")
     const { bound, plot, axes } = this.map
+    this.whole = [xaxis.range, yaxis.range]
     let view = null
     if (bound && plot.layout.uirevision === uirevision) view = axes.ranges
     else if (stored.uirevision === uirevision) view = [stored.x, stored.y]
     if (view) [xaxis.range, yaxis.range] = view
+  }
+
+  // What the map opens with.
+  reset() {
+    const [across, up] = this.whole
+    globalThis.Plotly.relayout(this.map.plot, { "xaxis.range": across, "yaxis.range": up })
   }
 
   store() {
