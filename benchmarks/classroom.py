@@ -55,6 +55,7 @@ STAYED = 0.7  # seconds after which a browser asks for more of a pin
 ALONE = 20  # visits one after another, and twice as many pins
 OPENING = 180.0  # seconds that a first visit may take
 CLICKS = 30
+HELD = 70  # milliseconds for which a person holds the button down
 REST = 10.0  # seconds without work after which a server is warm
 TOKEN = "the-token-of-a-benchmark"
 DIMENSIONS = 40  # of the message's code, as the faces model has
@@ -390,7 +391,7 @@ def click_in_browsers(address: str, count: int, seconds: float) -> list[float]:
                 before = page.evaluate("answers.length")
                 x, y = box["x"] + across * box["width"], box["y"] + up * box["height"]
                 page.mouse.move(x, y)
-                page.mouse.click(x, y)
+                page.mouse.click(x, y, delay=HELD)
                 # A click that a busy machine takes for a long press pins nothing.
                 with contextlib.suppress(Late):
                     answered = "(before) => answers.length > before"

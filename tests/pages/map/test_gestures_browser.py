@@ -78,6 +78,38 @@ def test_two_quick_clicks_pin_two_places_and_a_double_click_shows_the_whole_map(
     assert page.evaluate("latentMaps.get('map').pins.count") == pinned + 3
 
 
+def test_what_is_pressed_is_decoded_before_it_is_released_and_once(page, app):
+    page.goto(f"{app}/?model=tiny-plane")
+    page.wait_for_selector(".latent-map[data-ready][data-exact=true]")
+    page.wait_for_selector(".pin-view", state="attached")
+    page.evaluate(
+        """() => {
+            const { decoder, root } = latentMaps.get("map")
+            const { decode } = decoder
+            window.decoded = window.answered = 0
+            decoder.decode = (code, options) => {
+                window.decoded += Boolean(options?.first)
+                return decode.call(decoder, code, options)
+            }
+            root.addEventListener("answered", () => window.answered++)
+        }"""
+    )
+    box = page.locator(".map-stage").bounding_box()
+    x, y = box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"]
+    for away, decoded in ((0, 1), (3, 3)):  # a place that is three pixels away is another one
+        page.mouse.move(x, y)
+        page.mouse.down()
+        assert page.evaluate("[decoded, latentMaps.get('map').pinning.pressed.row]") == [
+            1 + away // 3, -1,
+        ]  # fmt: skip
+        page.mouse.move(x + away, y)
+        page.mouse.up()
+        page.wait_for_function("n => answered === n", arg=1 + away // 3)
+        assert page.evaluate("decoded") == decoded
+        page.wait_for_timeout(400)  # longer than a double click takes
+        x += 40
+
+
 @pytest.mark.soak
 def test_the_map_fills_the_screen_and_gives_it_back(page, app):
     page.goto(f"{app}/?model=tiny-plane")

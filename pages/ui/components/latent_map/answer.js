@@ -56,8 +56,9 @@ export class Answer {
       .catch((error) => map.note(error.message))
   }
 
-  // Shows a pin that was released at a time; the newest wins. One of the presenter's is `led`.
-  async show(pin, released, { label = "", led = false } = {}) {
+  // Shows a pin that was released at a time; the newest wins. One of the presenter's is `led`, and
+  // that of a click is being decoded: `picture`.
+  async show(pin, released, { label = "", led = false, picture = null } = {}) {
     const { map } = this
     const { view, dimensions } = map.data
     const asked = this.asked = { count: led ? Infinity : map.pins.count, label, about: null }
@@ -68,12 +69,12 @@ export class Answer {
     const nearest = nearestCodes(map.codes, dimensions, pin.z, SHOWN + 1)
     const near = nearest.filter(({ index }) => index !== pin.row).slice(0, SHOWN)
     const rows = [...near.map(({ index }) => index), ...(pin.row < 0 ? [] : [pin.row])]
-    const picture = await map.decoder.decode(Float32Array.from(pin.z), { first: true })
+    const shown = await (picture ?? map.decoder.decode(Float32Array.from(pin.z), { first: true }))
     const paint = () => {
       const screen = screenOf(`${map.data.view}-pin`)
       if (this.asked !== asked || map.stop.signal.aborted || !screen) return false
       asked.painted = true
-      return screen.show(asked, this.contents(asked, pin, picture, near, nearest[0].distance))
+      return screen.show(asked, this.contents(asked, pin, shown, near, nearest[0].distance))
     }
     if (!paint()) return
     requestAnimationFrame(() => map.root.dispatchEvent(new CustomEvent("answered", {

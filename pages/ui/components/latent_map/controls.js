@@ -58,6 +58,8 @@ export class Controls {
       this.coarse = event.pointerType === "touch"
       this.setTool(this.tool)
       if (this.coarse) moved(event)
+      const place = this.group ? null : this.locate(event)
+      if (place) map.pinning.press(place)
     }, { capture: true })
     this.on(window, "pointerup", (event) => {
       if (this.pinch.ends(event)) return

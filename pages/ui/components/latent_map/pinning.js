@@ -9,27 +9,48 @@ const PATIENCE = 10_000 // ms
 export class Pinning {
   constructor(map) {
     this.map = map
+    this.pressed = null // what is decoded while the button is down
     this.untold = [] // clicks that Python is not known to have heard of
   }
 
-  // A point near the click is pinned itself; otherwise the place is.
+  // What a click at a place pins: the point near it, or else, with row -1, the place itself. It
+  // is decoded while the button is still down, and again only where it was released elsewhere.
+  decoded(place) {
+    const { map } = this
+    const { dimensions } = map.data
+    const row = map.pointAt(place)
+    const code = row < 0 ? map.family.at(place.x, place.y).z
+      : map.codes.subarray(row * dimensions, (row + 1) * dimensions)
+    const known = this.pressed
+    if (known?.row === row && known.code.every((value, k) => value === code[k])) return known
+    const flow = (row < 0 && map.family.flow) || null // the code is then what becomes of it
+    const picture = map.decoder.decode(code, { flow, first: true })
+    picture.catch(() => {}) // who waits for it hears of it
+    return { row, code: Float32Array.from(code), flow, picture }
+  }
+
+  // The button is down at a place.
+  press(place) {
+    const { family, decoder } = this.map
+    this.pressed = family && decoder?.exact ? this.decoded(place) : null
+  }
+
   async pin(place, released = performance.now()) {
     const { map } = this
     if (!map.family || !map.decoder) return
-    const { dimensions, model, most_pins, keep } = map.data
-    const row = map.pointAt(place)
-    const { flow = null, approximate } = map.family
-    let code = row < 0 ? map.family.at(place.x, place.y).z
-      : map.codes.subarray(row * dimensions, (row + 1) * dimensions)
-    if (row < 0 && flow) code = (await map.decoder.decode(code, { flow })).code
-    const z = Array.from(code)
+    const { model, most_pins, keep } = map.data
+    const { approximate } = map.family
+    const { row, code, flow, picture } = this.decoded(place)
+    this.pressed = null
+    const z = Array.from(flow ? (await picture).code : code)
     const kind = row < 0 ? "generated" : "real"
     const click = { model, kind, row, z, approximate: Boolean(approximate) }
     const count = map.pins.count + 1
     const pin = { ...click, count, label: "", variance: null, clicked: true }
     map.pins.change([...map.pins.value, pin].slice(-most_pins))
     this.untold.push({ ...click, count })
-    map.answer.show({ row, z, approximate }, released).catch((error) => map.note(error.message))
+    map.answer.show({ row, z, approximate }, released, { picture })
+      .catch((error) => map.note(error.message))
     globalThis.latentLead?.pinned(map.data.view, { row, z, approximate })
     map.layers.drawOverlay()
     if (keep === "pinned") map.setFamily()
