@@ -77,7 +77,8 @@ export class Controls {
         return
       }
       map.pinning.pin(place, event.timeStamp) // whose picture goes before the pointer's
-      map.probe(place, event.timeStamp)
+      const known = map.place?.px === place.px && map.place.py === place.py
+      if (!known) map.probe(place, event.timeStamp)
     }, { capture: true })
     this.on(window, "pointercancel", (event) => {
       this.pinch.ends(event)
