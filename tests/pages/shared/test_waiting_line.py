@@ -145,6 +145,40 @@ def test_it_rests_while_others_use_the_app():
     assert done[0] - since >= 0.05
 
 
+def test_it_ends_in_a_stated_time_where_others_never_pause():
+    """As in a class in which somebody pins every 25 ms."""
+    wishes, done, end = Wishes(most=2, rest=0.5, longest=0.6), [], threading.Event()
+
+    def pin() -> None:
+        while not end.is_set():
+            wishes.disturb()
+            end.wait(0.025)
+
+    busy = threading.Thread(target=pin)
+    busy.start()
+    parts: list[tuple[float, float]] = []
+
+    def work(go_on) -> None:
+        for _ in range(8):
+            since = time.monotonic()
+            time.sleep(0.03)  # of work
+            ended = time.monotonic()
+            go_on()
+            parts.append((ended - since, time.monotonic() - ended))
+        done.append(time.monotonic())
+
+    since = time.monotonic()
+    wishes.want("one", "a", work)
+    try:
+        until(lambda: done)
+    finally:
+        end.set()
+        busy.join(30)
+    assert done[0] - since >= 0.6  # others went first
+    assert done[0] - since < 0.6 + 2 * sum(worked for worked, _ in parts) + 2  # a slow machine's
+    assert all(rested >= worked for worked, rested in parts)  # half of the time is theirs
+
+
 def test_whoever_does_not_ask_again_has_gone():
     wishes, begun, done, go = (
         Wishes(most=2, patience=0.01),
