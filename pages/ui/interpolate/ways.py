@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from pages.ui.shared import cache
+from pages.ui.shared import cache, visitor
 from pages.ui.shared.grid import show_table
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import Pin
@@ -44,7 +44,11 @@ def shortest(space: LatentSpace, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     Raises:
         BusyError: if too many wait for such a computation.
     """
-    with EVIDENCE.turn():
+
+    def waits(ahead: int) -> None:
+        visitor.current()  # where Streamlit ends a run that is out of date
+
+    with EVIDENCE.turn(visitor.current().token, waits):
         return shortest_curve(pictures_of(space.model), a, b)
 
 

@@ -232,7 +232,7 @@ def show_bounds(space: LatentSpace, pin: Pin, slot: DeltaGenerator | None) -> No
         return
     if not whole and not kept:
         try:
-            with EVIDENCE.turn(lambda ahead: _write(slot, shown)):
+            with EVIDENCE.turn(visitor.current().token, lambda ahead: _write(slot, shown)):
                 if not kept:
                     kept.append(estimates.estimate(space, x, lambda now: _write(slot, now), known))
         except BusyError as problem:

@@ -1,75 +1,169 @@
 """A bounded line for heavy work in this process: few at a time, few that wait, the rest refused.
 
 It is for what a click asks for and what holds the processor for long, such as the evidence of a
-picture. What needs a process of its own waits in `vae.runs.queue`.
+picture, and for what the server decodes. What needs a process of its own waits in
+`vae.runs.queue`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
-__all__ = ["ESTIMATES", "EVIDENCE", "BusyError", "WaitingLine", "Wishes"]
+__all__ = [
+    "DECODES",
+    "ESTIMATES",
+    "EVIDENCE",
+    "BusyError",
+    "LeftError",
+    "WaitingLine",
+    "Wishes",
+]
 
 _log = logging.getLogger(__name__)
+_LOOK = 0.2  # seconds between two looks whether whoever waits has gone
 
 
 class BusyError(Exception):
     """So many wait that nobody else may; the message says so to a visitor."""
 
 
+class LeftError(Exception):
+    """Whoever waited has gone."""
+
+
+@dataclass(eq=False)
+class _Place:
+    wake: Callable[[], object]
+    begun: bool = False
+
+
 class WaitingLine:
-    """Lets a few threads work at a time, in the order in which they came.
+    """Lets a few work at a time, the visitors in turn, and each visitor's in their order.
 
     Args:
-        at_once: threads that may work.
-        waiting: threads that may wait.
+        at_once: how many may work.
+        waiting: how many may wait.
+        each: how many of one visitor may work or wait, all together.
     """
 
-    def __init__(self, at_once: int, waiting: int) -> None:
-        self._at_once, self._waiting = at_once, waiting
-        self._line: list[object] = []
-        self._moved = threading.Condition()
+    def __init__(self, at_once: int, waiting: int, each: int) -> None:
+        self._at_once, self._waiting, self._each = at_once, waiting, each
+        self._lines: dict[Hashable, list[_Place]] = {}  # who wait, those whose turn is next first
+        self._working: list[Hashable] = []
+        self._lock = threading.Lock()
 
     @contextmanager
-    def turn(self, waits: Callable[[int], None] = lambda ahead: None) -> Iterator[None]:
+    def turn(
+        self, visitor: Hashable, waits: Callable[[int], None] = lambda ahead: None
+    ) -> Iterator[None]:
         """Waits for the turn of this thread, which lasts as long as the block.
 
         Args:
-            waits: called regularly with the number of threads that must finish first. An exception
+            visitor: for whom.
+            waits: called regularly with the number of those that must finish first. An exception
                 in it leaves the line, as when Streamlit stops a run that is out of date.
 
         Raises:
-            BusyError: if the line is full.
+            BusyError: if the line is full, or this visitor waits for enough already.
         """
-        own = object()
-        with self._moved:
-            if len(self._line) >= self._at_once + self._waiting:
-                raise BusyError(
-                    f"{self._waiting} visitors are already waiting for such a computation. Try "
-                    "again in a moment."
-                )
-            self._line.append(own)
+        begun = threading.Event()
+        own = self._join(visitor, begun.set)
         try:
-            while ahead := self._ahead(own):
-                waits(ahead)
+            while not begun.wait(_LOOK):
+                waits(self._ahead(visitor, own))
             yield
         finally:
-            with self._moved:
-                self._line.remove(own)
-                self._moved.notify_all()
+            self._leave(visitor, own)
 
-    def _ahead(self, own: object) -> int:
-        """How many must end before this one may begin, after a moment's patience."""
-        with self._moved:
-            self._moved.wait_for(lambda: self._line.index(own) < self._at_once, timeout=0.2)
-            return max(0, self._line.index(own) - self._at_once + 1)
+    @asynccontextmanager
+    async def turn_of_request(
+        self, visitor: Hashable, gone: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[None]:
+        """As `turn`, for a request, which holds no thread while it waits.
+
+        Args:
+            visitor: for whom.
+            gone: whether nobody waits for the answer any more; asked regularly until the turn
+                comes, and then once more.
+
+        Raises:
+            BusyError: if the line is full, or this visitor waits for enough already.
+            LeftError: nobody waits for the answer any more.
+        """
+        begun, loop = asyncio.Event(), asyncio.get_running_loop()
+        own = self._join(visitor, lambda: loop.call_soon_threadsafe(begun.set))
+        try:
+            while True:
+                if await gone():
+                    raise LeftError
+                if own.begun:
+                    break
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(begun.wait(), _LOOK)
+            yield
+        finally:
+            self._leave(visitor, own)
+
+    def _join(self, visitor: Hashable, wake: Callable[[], object]) -> _Place:
+        with self._lock:
+            waiting = sum(map(len, self._lines.values()))
+            if len(self._working) + waiting >= self._at_once + self._waiting:
+                raise BusyError(
+                    f"{self._waiting} computations of this kind are already waiting. Try again "
+                    "in a moment."
+                )
+            if self._working.count(visitor) + len(self._lines.get(visitor, ())) >= self._each:
+                raise BusyError(
+                    "You are waiting for as many such computations already as one visitor may: "
+                    f"{self._each}. Try again when one of them is done."
+                )
+            self._lines.setdefault(visitor, []).append(own := _Place(wake))
+            self._begin()
+            return own
+
+    def _leave(self, visitor: Hashable, own: _Place) -> None:
+        with self._lock:
+            if own.begun:
+                self._working.remove(visitor)
+            else:
+                self._take(visitor, own)
+            self._begin()
+
+    def _take(self, visitor: Hashable, place: _Place) -> None:
+        self._lines[visitor].remove(place)
+        if not self._lines[visitor]:
+            del self._lines[visitor]
+
+    def _begin(self) -> None:
+        """Begins what may begin; the visitor whose turn it was is the last one then."""
+        while self._lines and len(self._working) < self._at_once:
+            visitor, (place, *_) = next(iter(self._lines.items()))
+            self._take(visitor, place)
+            if visitor in self._lines:
+                self._lines[visitor] = self._lines.pop(visitor)
+            self._working.append(visitor)
+            place.begun = True
+            place.wake()
+
+    def _ahead(self, visitor: Hashable, own: _Place) -> int:
+        with self._lock:
+            if own.begun:
+                return 0
+            turns = self._lines[visitor].index(own) + 1  # that this visitor needs
+            visitors = list(self._lines)
+            before = visitors.index(visitor)
+            return sum(
+                min(len(self._lines[other]), turns if at <= before else turns - 1)
+                for at, other in enumerate(visitors)
+            )
 
 
 class _MovedOnError(Exception):
@@ -188,4 +282,6 @@ class Wishes:
 
 
 ESTIMATES = Wishes(most=8)
-EVIDENCE = WaitingLine(at_once=max(1, (os.cpu_count() or 1) // 2), waiting=20)
+_HALF = max(1, (os.cpu_count() or 1) // 2)  # of the processors
+EVIDENCE = WaitingLine(at_once=_HALF, waiting=20, each=4)  # one at work, others giving it up
+DECODES = WaitingLine(at_once=_HALF, waiting=80, each=8)  # a browser asks for two of each model

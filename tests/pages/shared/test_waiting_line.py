@@ -1,7 +1,8 @@
-"""Heavy work in the app's own process: in order, bounded, and left by whoever goes away."""
+"""Heavy work in the app's own process: in turn, bounded, and left by whoever goes away."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from pathlib import Path
@@ -14,7 +15,13 @@ from pages.ui.shared.cache import latent_space
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.pins import real_pin
 from pages.ui.shared.visitor import Visitor
-from pages.ui.shared.waiting_line import EVIDENCE, BusyError, WaitingLine, Wishes
+from pages.ui.shared.waiting_line import (
+    EVIDENCE,
+    BusyError,
+    LeftError,
+    WaitingLine,
+    Wishes,
+)
 
 MAP = Path(__file__).resolve().parents[3] / "pages" / "map.py"
 
@@ -23,70 +30,119 @@ class Gone(Exception):
     """What Streamlit raises in the script of a visitor who has gone on."""
 
 
-def occupied(line: WaitingLine, count: int) -> tuple[list[threading.Thread], threading.Event]:
-    """So many threads in the line, of which all end with the event."""
-    end = threading.Event()
+def size(line: WaitingLine) -> int:
+    return len(line._working) + sum(map(len, line._lines.values()))
 
-    def work() -> None:
-        with line.turn():
-            end.wait(30)
 
-    threads = [threading.Thread(target=work) for _ in range(count)]
+def occupied(
+    line: WaitingLine, visitors: str, ended: list[str]
+) -> tuple[list[threading.Thread], threading.Semaphore]:
+    """A thread in the line for each letter; each one that works ends with one release."""
+    end = threading.Semaphore(0)
+
+    def work(visitor: str) -> None:
+        with line.turn(visitor):
+            assert end.acquire(timeout=30)
+            ended.append(visitor)
+
+    threads = [threading.Thread(target=work, args=(visitor,)) for visitor in visitors]
     for number, thread in enumerate(threads):
         thread.start()
-        while len(line._line) <= number:
-            pass
+        until(lambda number=number: size(line) > number)
     return threads, end
 
 
-def test_few_work_few_wait_and_the_next_is_refused():
-    line, at_once, most = WaitingLine(2, 3), [], []
+def ended(threads: list[threading.Thread], end: threading.Semaphore) -> None:
+    end.release(len(threads))
+    for thread in threads:
+        thread.join(30)
 
-    def work() -> None:
-        with line.turn():
+
+def test_few_work_few_wait_and_the_next_is_refused():
+    line, at_once, most = WaitingLine(2, 3, each=1), [], []
+
+    def work(visitor: int) -> None:
+        with line.turn(visitor):
             at_once.append(1)
             most.append(len(at_once))
             end.wait(30)
             at_once.pop()
 
     end = threading.Event()
-    threads = [threading.Thread(target=work) for _ in range(5)]
+    threads = [threading.Thread(target=work, args=(visitor,)) for visitor in range(5)]
     for number, thread in enumerate(threads):
         thread.start()
-        while len(line._line) <= number:
-            pass
-    with pytest.raises(BusyError, match="3 visitors are already waiting"), line.turn():
+        until(lambda number=number: size(line) > number)
+    with pytest.raises(BusyError, match="3 computations of this kind"), line.turn("another"):
         pass
     end.set()
     for thread in threads:
         thread.join(30)
     assert max(most) == 2 and len(most) == 5
-    with line.turn(lambda ahead: pytest.fail("nobody is ahead")):
+    with line.turn("another", lambda ahead: pytest.fail("nobody is ahead")):
         pass
 
 
+def test_visitors_take_turns_however_much_one_of_them_wants():
+    line, order = WaitingLine(1, 20, each=4), []
+    threads, end = occupied(line, "aaaabbc", order)
+    with pytest.raises(BusyError, match="as one visitor may: 4"), line.turn("a"):
+        pass
+    ended(threads, end)
+    assert "".join(order) == "aabcaba"
+
+
 def test_who_waits_is_told_and_may_leave():
-    line = WaitingLine(1, 3)
-    threads, end = occupied(line, 2)
+    line = WaitingLine(1, 3, each=1)
+    threads, end = occupied(line, "ab", [])
     told = []
 
     def leave(ahead: int) -> None:
         told.append(ahead)
         raise Gone
 
-    with pytest.raises(Gone), line.turn(leave):
+    with pytest.raises(Gone), line.turn("c", leave):
         pytest.fail("it was not its turn")
-    assert told == [2] and len(line._line) == 2
-    end.set()
-    for thread in threads:
-        thread.join(30)
-    assert not line._line
+    assert told == [2] and size(line) == 2
+    ended(threads, end)
+    assert size(line) == 0
+
+
+def test_a_request_waits_in_turn_without_a_thread_and_leaves_when_its_browser_has():
+    line, order = WaitingLine(1, 20, each=2), []
+    threads, end = occupied(line, "aa", order)
+    closed = set()
+
+    async def ask(visitor: str) -> str:
+        async def gone() -> bool:
+            return visitor in closed
+
+        try:
+            async with line.turn_of_request(visitor, gone):
+                order.append(visitor)
+                return "answered"
+        except LeftError:
+            return "left"
+
+    async def all_of_them() -> list[str]:
+        asked = [asyncio.create_task(ask(visitor)) for visitor in "bcd"]
+        while size(line) < 5:
+            await asyncio.sleep(0)
+        closed.add("c")
+        await asked[1]  # leaves before its turn
+        assert order == []
+        end.release(3)
+        return await asyncio.gather(*asked)
+
+    assert asyncio.run(all_of_them()) == ["answered", "left", "answered"]
+    ended(threads, end)
+    assert order == ["a", "a", "b", "d"] and size(line) == 0
 
 
 def test_work_that_fails_leaves_the_line():
-    line = WaitingLine(1, 0)
+    line = WaitingLine(1, 0, each=1)
     for _ in range(2):
-        with pytest.raises(ValueError, match="of its own"), line.turn():
+        with pytest.raises(ValueError, match="of its own"), line.turn("a"):
             raise ValueError("of its own")
 
 
