@@ -2,6 +2,8 @@
 
 export class LiveError extends Error {}
 
+const VISITOR = Math.random().toString(36).slice(2) // tells this tab from others
+
 export async function get(url, options) {
   const reply = await fetch(url, options)
   if (reply.ok) return reply
@@ -53,9 +55,10 @@ export class ServerRunner {
     this.ready = Promise.resolve()
   }
 
-  async post(url, numbers) {
+  async post(url, numbers, options = {}) {
     const headers = { "Content-Type": "application/octet-stream" }
-    return (await get(url, { method: "POST", headers, body: numbers })).arrayBuffer()
+    const asked = `${url}?${new URLSearchParams({ ...options, who: VISITOR })}`
+    return (await get(asked, { method: "POST", headers, body: numbers })).arrayBuffer()
   }
 
   async run({ z, buffer, level, until, toNoise }) {
@@ -63,8 +66,7 @@ export class ServerRunner {
     let code = z
     if (level !== undefined) {
       const asked = toNoise ? { level, noise: true } : { level, until }
-      const way = `${this.flowUrl}?${new URLSearchParams(asked)}`
-      code = new Float32Array(await this.post(way, z))
+      code = new Float32Array(await this.post(this.flowUrl, z, asked))
       if (toNoise) return { code, ms: performance.now() - started }
     }
     const values = new Uint8Array(await this.post(this.decodeUrl, code))

@@ -8,34 +8,25 @@ import gzip
 import hashlib
 import importlib
 import logging
-import math
 import time
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
 
-import numpy as np
-import torch
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pages.ui.server.bodies import read_body
+from pages.ui.server.decoding import decode, follow
 from pages.ui.server.downloads import download_routes
 from pages.ui.server.map_data import map_routes
 from pages.ui.server.packed import Refusal, open_classifier, open_decoder, open_flow
 from pages.ui.server.room import room_routes
 from pages.ui.server.uploads import upload_routes
 from pages.ui.shared import cache, component_scripts, incoming, outgoing
-from vae.checkpoint import CheckpointError
-from vae.decoder_export import (
-    DEVIATION_WHITE,
-)
 from vae.in_progress import remove_leftovers
-from vae.latent import LARGEST_CODE
 from vae.locations import list_checkpoints
-from vae.model import Decoder
 
 __all__ = ["live_routes", "tidy", "warm"]
 
@@ -67,6 +58,9 @@ def live_routes(base: str = "") -> list[Route]:
     - `decode/{name}`: POST of one code as D little-endian float32 numbers; answers with C·H·W
       bytes for the mean and, for `gaussian`, as many for the deviation
 
+    `follow` and `decode` have `?who=…`, which tells one visitor from others: their turns come in
+    `DECODES`, and where too many wait they are answered by 503.
+
     Args:
         base: the app's base path, as in Streamlit's `server.baseUrlPath`.
     """
@@ -80,8 +74,8 @@ def live_routes(base: str = "") -> list[Route]:
         Route(f"{live}/decoders/{{name:path}}", _answer(_manifest)),
         Route(f"{live}/flows/{{name:path}}/{{digest}}.safetensors", _answer(_flow_weights)),
         Route(f"{live}/classifiers/{{name:path}}/{{digest}}.safetensors", _answer(_judge)),
-        Route(f"{live}/follow/{{name:path}}", _answer(_follow), methods=["POST"]),
-        Route(f"{live}/decode/{{name:path}}", _answer(_decode), methods=["POST"]),
+        Route(f"{live}/follow/{{name:path}}", _answer(follow), methods=["POST"]),
+        Route(f"{live}/decode/{{name:path}}", _answer(decode), methods=["POST"]),
         *map_routes(live),
         *upload_routes(live),
         *room_routes(live),
@@ -124,6 +118,8 @@ def _answer(handle):  # noqa: ANN001, ANN202
             return await handle(request)
         except Refusal as refusal:
             headers = {"Cache-Control": "no-store"}
+            if refusal.status == 503:
+                headers["Retry-After"] = "1"
             return JSONResponse({"error": str(refusal)}, refusal.status, headers)
 
     return endpoint
@@ -223,71 +219,3 @@ def _kept(content: bytes) -> Response:
     """
     headers = {"Cache-Control": _FOR_EVER, "Content-Encoding": "identity"}
     return Response(content, media_type="application/octet-stream", headers=headers)
-
-
-async def _follow(request: Request) -> Response:
-    flow = await run_in_threadpool(open_flow, request.path_params["name"])
-    if flow is None:
-        raise Refusal(404, "This model has no learned distribution of its codes.")
-    z = await _numbers(request, flow.distribution.dim)
-    level, until = (_part(request, name) for name in ("level", "until"))
-    if request.query_params.get("noise") == "true":
-        point = await run_in_threadpool(flow.distribution.to_noise, z, level)
-    else:
-        point = await run_in_threadpool(flow.distribution.from_noise, z, level, until)
-    content = point[0].astype("<f4").tobytes()
-    headers = {"Cache-Control": "no-store", "Content-Encoding": "identity"}
-    return Response(content, media_type="application/octet-stream", headers=headers)
-
-
-def _part(request: Request, name: str) -> float:
-    """A number in 0…1 of the query, 1 by default."""
-    text = request.query_params.get(name, "1")
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= 1:
-        raise Refusal(400, f"{name} is not a number from 0 to 1; expected one.")
-    return value
-
-
-async def _decode(request: Request) -> Response:
-    opened = await run_in_threadpool(open_decoder, request.path_params["name"])
-    z = await _numbers(request, opened.decoder.config.latent_dim)
-    try:
-        content = await run_in_threadpool(_picture, opened.decoder, torch.from_numpy(z))
-    except CheckpointError as error:  # a network of one's own that gave up meanwhile
-        raise Refusal(503, str(error)) from None
-    headers = {"Cache-Control": "no-store", "Content-Encoding": "identity"}
-    return Response(content, media_type="application/octet-stream", headers=headers)
-
-
-async def _numbers(request: Request, count: int) -> np.ndarray:
-    """The code that a request brings, `(count,)`."""
-    expected = 4 * count
-    body = await read_body(request, expected)
-    if len(body) != expected:
-        length = f"more than {expected}" if len(body) > expected else f"{len(body)}"
-        raise Refusal(
-            400,
-            f"The code has {length} bytes; expected {expected}: "
-            f"{count} numbers of 4 bytes, little-endian.",
-        )
-    z = np.frombuffer(body, dtype="<f4").astype(np.float32)
-    if not (np.abs(z) <= LARGEST_CODE).all():  # false for NaN, too
-        raise Refusal(
-            400,
-            f"The code has numbers beyond ±{LARGEST_CODE:,} or not finite; expected smaller ones.",
-        )
-    return z
-
-
-@torch.inference_mode()
-def _picture(decoder: Decoder, z: torch.Tensor) -> bytes:
-    likelihood = decoder(z[None])
-    planes = [likelihood.mean]
-    if decoder.config.likelihood == "gaussian":
-        planes.append(likelihood.stddev / DEVIATION_WHITE)
-    grey = torch.cat(planes).nan_to_num(0).mul(255).round().clamp(0, 255)
-    return grey.to(torch.uint8).numpy().tobytes()

@@ -186,7 +186,11 @@ def test_no_simd_falls_back_to_the_server(page, opened, live):
     model = random_network(NETWORKS["mlp-rgb-gaussian"])
     found = opened("no-simd", model)
     assert not found["exact"] and "SIMD" in found["reason"]
+    sent = []
+    page.on("request", lambda request: sent.append(request.url))
     assert same_within_rounding(page, model, codes(model, 5))
+    (who,) = {url.partition("?who=")[2] for url in sent}  # of one visitor
+    assert len(who) > 5
 
 
 def test_unknown_operators_fall_back_and_are_named(page, opened, monkeypatch):
