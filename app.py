@@ -67,15 +67,20 @@ class Live:
 def _warm() -> None:
     """Opens the shipped models before they are asked for, the first page's before all others.
 
-    Last comes the lattice that the lesson on the ELBO sums over.
+    Last comes the lattice that the lesson on the ELBO sums over. With `LATENT_WARM=no` none is.
     """
     thread = threading.current_thread()  # of no visitor, which Streamlit would warn of each time
     log = logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context")
     log.addFilter(lambda record: threading.current_thread() is not thread)
-    importlib.import_module("pages.ui.server.routes").warm()
+    models = os.environ.get("LATENT_WARM") != "no"
+    routes = importlib.import_module("pages.ui.server.routes")
+    routes.tidy()
+    if models:
+        routes.warm()
     for module in pkgutil.iter_modules(components.__path__, f"{components.__name__}."):
         importlib.import_module(module.name)  # whose scripts another replica's pages may ask for
-    importlib.import_module("pages.ui.learn.elbo").warm()
+    if models:
+        importlib.import_module("pages.ui.learn.elbo").warm()
 
 
 def _end_streams_first() -> None:

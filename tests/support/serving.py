@@ -23,7 +23,7 @@ def served(data: Path, **environment: str) -> Iterator[tuple[str, int]]:
 
     Args:
         data: the data folder.
-        environment: variables of the server.
+        environment: variables of the server, which opens models when they are asked for.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -32,7 +32,7 @@ def served(data: Path, **environment: str) -> Iterator[tuple[str, int]]:
         server = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port)],
             cwd=ROOT,
-            env=os.environ | {"LATENT_DATA": str(data)} | environment,
+            env=os.environ | {"LATENT_DATA": str(data), "LATENT_WARM": "no"} | environment,
             stdout=log,
             stderr=log,
         )

@@ -92,8 +92,7 @@ def tidy() -> None:
 
 
 def warm() -> None:
-    """Tidies up, opens what the first page shows, then the other shipped models."""
-    tidy()
+    """Opens what the first page shows, then the other shipped models."""
     shipped = [checkpoint.name for checkpoint in list_checkpoints() if checkpoint.shipped]
     _plotly_gzip()
     for others, names in enumerate((shipped[:1], shipped[1:])):
