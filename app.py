@@ -28,6 +28,7 @@ from pages.ui import components
 from pages.ui.server import settings
 from pages.ui.server.allocator import bound_arenas, give_back
 from pages.ui.server.doors import Doors, from_environment
+from pages.ui.server.held_uploads import HeldUploads
 from pages.ui.server.presenter import PresenterLink
 from pages.ui.server.session_messages import OwnSessionOnly
 from pages.ui.shared import permissions
@@ -128,5 +129,6 @@ app = st.App(
         Middleware(Live, base=_BASE),
         Middleware(PresenterLink, base=_BASE),
         Middleware(OwnSessionOnly),
+        Middleware(HeldUploads, base=_BASE, largest=st.get_option("server.maxUploadSize") << 20),
     ],
 )
