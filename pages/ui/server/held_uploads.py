@@ -37,13 +37,10 @@ class HeldUploads:
             return
         session, size = below.removeprefix(self._place).partition("/")[0], self._size(scope)
         held = _held()
+        together = sum(held.values()) + sum(self._coming.values())
         for given, most, whose in (
             (held.get(session, 0) + self._coming.get(session, 0), OF_ONE, "You have"),
-            (
-                sum(held.values()) + sum(self._coming.values()),
-                OF_ALL,
-                "All visitors together have",
-            ),
+            (together, OF_ALL, "All visitors together have"),
         ):
             if given + size > most:
                 sentence = (
