@@ -27,6 +27,7 @@ def show_job(job: Job) -> None:
 
 
 def _follow(job: Job) -> None:
+    job.look()
     if not job.live:
         st.rerun()
     taken = time.monotonic() - job.since

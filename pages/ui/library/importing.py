@@ -67,7 +67,7 @@ def show_import() -> None:
     if job.state == "failed":
         job.problem = chosen.told(job.problem)
     show_job(job)
-    if job.state == "stopped" and st.button("Look again", key="look-again"):
+    if job.state in ("stopped", "failed") and st.button("Look again", key="look-again"):
         jobs.forget(job.key)
         st.rerun()
 

@@ -4,6 +4,9 @@ A job belongs to no visitor: whoever comes back, after a reload too, finds it by
 runs there is a locked file of its key; where that is left behind and locked by nobody, the app was
 stopped in the middle, and the job is found as one that failed.
 
+A job that is simply begun again, such as a first look at pictures, stops where nobody looks at it
+any more; all others, such as an import, end.
+
 A job has the rights of whoever started it, and is stopped by nobody else but the presenter.
 """
 
@@ -23,13 +26,14 @@ from filelock import FileLock, Timeout
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.ui.shared import permissions
+from pages.ui.shared.waiting_line import BusyError, WaitingLine
 from vae.files import explain_refusal
 from vae.locations import data_folder
 
 __all__ = ["Cancelled", "Job", "find", "forget", "start"]
 
 _log = logging.getLogger(__name__)
-_MOST = 2  # at a time; the others wait
+_PATIENCE = 10.0  # seconds after which nobody looks at a job any more
 _KEPT = 40  # jobs that ended
 _REMEMBERED = 7 * 24 * 3600.0  # seconds that a job is remembered which the app's end interrupted
 _INTERRUPTED = (
@@ -37,7 +41,7 @@ _INTERRUPTED = (
     "again."
 )
 _jobs: dict[str, Job] = {}
-_turns = threading.BoundedSemaphore(_MOST)
+_LINE = WaitingLine(at_once=2, waiting=20, each=10)  # by session
 
 
 class Cancelled(Exception):
@@ -65,6 +69,9 @@ class Job:
     since: float = field(default_factory=time.monotonic)
     seconds: float = 0.0  # that it took, when it has ended
     owner: str | None = None  # the session that started it
+    remembered: bool = True  # and done though nobody looks at it
+    left: bool = False  # it stopped because nobody looked at it
+    _seen: float = field(default_factory=time.monotonic, repr=False)
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
     _mark: FileLock | None = field(default=None, repr=False)
 
@@ -89,8 +96,15 @@ class Job:
         self._stop.set()
 
     def cancelled(self) -> bool:
-        """Whether it was asked to stop."""
+        """Whether it was asked to stop, or nobody looks at it any more."""
+        if not self.remembered and time.monotonic() - self._seen > _PATIENCE:
+            self.left = True
+            self._stop.set()
         return self._stop.is_set()
+
+    def look(self) -> None:
+        """Says that somebody looks at it; to be called again as long as that is so."""
+        self._seen = time.monotonic()
 
     def tell(self, fraction: float, words: str = "") -> None:
         """Says how far it is.
@@ -104,21 +118,17 @@ class Job:
 
     def _run(self, work: Callable[[Job], Any]) -> None:
         try:
-            while not _turns.acquire(timeout=0.2):
-                self.tell(0.0)
-            try:
+            with _LINE.turn(self.owner, lambda ahead: self.tell(0.0)):
                 self.state, self.since = "running", time.monotonic()
                 self.result = work(self)
                 self.seconds = time.monotonic() - self.since
-            finally:
-                _turns.release()
             self.state = "done"
         except Cancelled:
             self.state = "stopped"
         except Exception as error:
             if self.cancelled():
                 self.state = "stopped"
-            elif isinstance(error, (*self.errors, permissions.NotAllowedError)):
+            elif isinstance(error, (*self.errors, permissions.NotAllowedError, BusyError)):
                 self.problem, self.state = str(error), "failed"
             elif isinstance(error, OSError):
                 self.problem, self.state = explain_refusal(error), "failed"
@@ -149,15 +159,15 @@ def start(
         title: what it does, for visitors.
         work: does it, tells `job.tell` how far it is, and looks at `job.cancelled`.
         errors: exceptions whose message is for visitors.
-        remembered: whether it is told after a restart of the app that it was interrupted; False
-            for what is simply begun again.
+        remembered: whether it goes on though nobody looks at it, and is told after a restart of
+            the app that it was interrupted; False for what is simply begun again.
     """
     known = _jobs.get(key)
     if known is not None and known.live:
         return known
     for old in [k for k, job in _jobs.items() if not job.live][:-_KEPT]:
         _jobs.pop(old, None)
-    job = _jobs[key] = Job(key, title, errors, owner=_session())
+    job = _jobs[key] = Job(key, title, errors, owner=_session(), remembered=remembered)
     if remembered:
         job._mark = FileLock(_mark_of(key), thread_local=False)  # another thread releases it
         with contextlib.suppress(OSError, Timeout):  # without a disk, it is not remembered
@@ -174,10 +184,17 @@ def start(
 
 
 def find(key: str) -> Job | None:
-    """The job with a key; None if there is none, or it was forgotten."""
+    """The job with a key, at which somebody looks; None if there is none, or it was forgotten."""
     if key not in _jobs and _was_interrupted(key):
         _jobs[key] = Job(key, "", state="failed", problem=_INTERRUPTED)
-    return _jobs.get(key)
+    job = _jobs.get(key)
+    if job is None:
+        return None
+    if job.left and not job.live:  # it is begun again for whoever has come back
+        forget(key)
+        return None
+    job.look()
+    return job
 
 
 def forget(key: str) -> None:
