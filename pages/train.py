@@ -92,8 +92,10 @@ def wake() -> None:
         st.rerun()
 
 
-moving = states[name].live or state.playing == name
-watched = address.fragment(watch, run_every=0.5 if moving else None)
+# What changes while it trains comes by a feed, which asks for a run where more has changed; the
+# minute is for whoever cannot hear it.
+every = 0.5 if state.playing == name else 60.0 if states[name].live else None
+watched = address.fragment(watch, run_every=every)
 for part in (controls, watched, wake):
     with st.container():  # each in its place, whatever the others show
         part()

@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from pages.ui.server.decoding import decode, follow
 from pages.ui.server.downloads import download_routes
+from pages.ui.server.feeds import feed_routes
 from pages.ui.server.map_data import map_routes
 from pages.ui.server.packed import Refusal, open_classifier, open_decoder, open_flow
 from pages.ui.server.room import room_routes
@@ -79,6 +80,7 @@ def live_routes(base: str = "") -> list[Route]:
         *map_routes(live),
         *upload_routes(live),
         *room_routes(live),
+        *feed_routes(live),
         *download_routes(live),
     ]
 

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
-import torch
 
-from pages.ui.components.plotly_chart import Drawn, chart, drawn
-from pages.ui.shared import cache, formatting, images, permissions, visitor
+from pages.ui.components.live_part import show_part
+from pages.ui.components.plotly_chart import chart
+from pages.ui.shared import cache, formatting, permissions, visitor
 from pages.ui.shared.changes import control
 from pages.ui.shared.foreign_text import message
-from pages.ui.shared.formatting import time_words
 from pages.ui.shared.glossary import links_to
-from pages.ui.train import plots
+from pages.ui.train import view
 from pages.ui.train.metrics import read_so_far
 from pages.ui.train.replay import choose_epoch
-from pages.ui.train.warnings import collapsed, warn_of_collapse, warn_of_memorising
+from pages.ui.train.warnings import collapsed, warnings_of
 from vae import CheckpointError, DatasetError
 from vae.runs.config import RunConfig, RunError, read_config
-from vae.runs.control import read_changes, read_control
+from vae.runs.control import read_control
 from vae.runs.manager import Run
-from vae.runs.presets import PRESETS, read_band
-from vae.runs.snapshots import UNKNOWN, read_pictures, read_shared
+from vae.runs.snapshots import UNKNOWN
 from vae.runs.status import Status, read_status
 
 __all__ = [
@@ -35,19 +30,6 @@ __all__ = [
     "show_run",
 ]
 
-_ICONS = {
-    "waiting": ":material/hourglass_top:",
-    "starting": ":material/hourglass_top:",
-    "running": ":material/play_circle:",
-    "paused": ":material/pause_circle:",
-    "finishing": ":material/map:",
-    "fitting": ":material/blur_on:",
-    "finished": ":material/check_circle:",
-    "stopped": ":material/stop_circle:",
-    "failed": ":material/error:",
-    "diverged": ":material/trending_up:",
-    "interrupted": ":material/power_off:",
-}
 _GLOSSARY = ("ELBO", "reconstruction", "KL", "beta", "active unit", "rate and distortion")
 _RATES = [0.00001, 0.00003, 0.0001, 0.0002, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.01]
 
@@ -131,19 +113,13 @@ def _tell(folder: Path, *action: str, **changes: Any) -> None:
 
 def _steer(run: Run, name: str, key: str) -> None:
     _tell(run.folder, **{name: st.session_state[key]})
-    visitor.current().train.seen = _seen(run)  # this visitor's own change is no news
-
-
-def _seen(run: Run) -> tuple[str, str, float | None, float | None]:
-    """What the controls depend on; other visitors change it, too."""
-    stored = read_control(run.folder)
-    return run.name, read_status(run.folder).state, stored.beta, stored.learning_rate
+    visitor.current().train.seen = view.seen(run)  # this visitor's own change is no news
 
 
 def show_run(run: Run) -> None:
     """Everything there is to see of a run, as it is now."""
     state = visitor.current().train
-    before, now = state.seen, _seen(run)
+    before, now = state.seen, view.seen(run)
     state.seen = now
     _show_run(run)
     # Only now: what is not drawn before a rerun would vanish for a moment.
@@ -153,10 +129,17 @@ def show_run(run: Run) -> None:
 
 def _show_run(run: Run) -> None:
     status, config = read_status(run.folder), read_config(run.folder)
+    # What changes while it trains follows a feed; the rest is drawn again when the frame changes.
+    feed, frame = (view.follow(run), view.frame_of(run)) if status.live else ("", "")
     # Each part in a place of its own: what comes and goes in one moves nothing in the others.
     head, replay, curves, pictures, terms = (st.container() for _ in range(5))
     with head:
-        _show_status(status, config)
+        if status.state in ("failed", "diverged", "interrupted"):
+            st.error(f"{status.state.capitalize()}. {message(status.message)}")
+            if status.steps:
+                st.progress(min(status.step / status.steps, 1.0))
+        else:
+            show_part(view.status_line(status), key="status", feed=feed, frame=frame)
         _show_notices(run, status)
     rows, damaged = read_so_far(run.folder)
     with head:
@@ -173,69 +156,45 @@ def _show_run(run: Run) -> None:
             head.caption("There are no curves: metrics.jsonl is missing or holds no metrics.")
         return
     with head:
-        warn_of_collapse(rows, config)
-        warn_of_memorising(rows, config)
+        for sentence, icon in warnings_of(rows, config):
+            st.warning(sentence, icon=icon)
     with replay:
         epoch = choose_epoch(run, status.live)
     until = rows
     if epoch is not None and not status.live:  # all panels show the epoch that is replayed
         until = [row for row in rows if row["epoch"] < epoch + 1e-3]
     with curves:
-        preset = next((p for p in PRESETS if p.key == config.preset and p.describes(config)), None)
-        band = read_band(preset) if preset else None
-        known = plots.terms_of(rows)
-        moved = _moved(run, rows)
-        for place, term in zip(st.columns(max(1, len(known))), known, strict=False):
-            now = epoch if len(until) < len(rows) else None
-            asked = (rows, term, band, max(status.epochs, 1), moved, now)
-            figure = _drawn(
-                (
-                    "curve",
-                    *_step(run, rows),
-                    term,
-                    status.epochs,
-                    tuple(moved),
-                    now,
-                    config.preset,
-                ),
-                functools.partial(plots.curve_figure, *asked),
-            )
+        try:
+            moved = view.moved(run, rows)
+        except RunError as problem:
+            st.warning(message(problem))
+            moved = []
+        now = epoch if len(until) < len(rows) else None
+        known = view.curves_of(run, config, status.epochs, rows, moved, now)
+        for place, (key, (figure, alt)) in zip(
+            st.columns(max(1, len(known))), known.items(), strict=False
+        ):
             with place:
-                chart(figure, key=f"curve-{term}", alt=f"{term} by epoch, nats per image")
-        _explain_curves(rows, config, band is not None)
+                chart(figure, key=key, alt=alt, feed=feed)
+        _explain_curves(rows, config, view.band_of(config) is not None)
     with pictures:
         if epoch is not None:
-            show_pictures(run, config, epoch)
+            _show_pictures(run, config, epoch, feed)
     with terms:
-        _show_terms(run, until, config)
+        _show_terms(run, until, config, feed)
 
 
-def _step(run: Run, rows: list[dict[str, Any]]) -> tuple[object, ...]:
-    """Tells a step of a run from all others, those of an earlier run of its name included."""
-    return run.name, len(rows), rows[-1]["step"], rows[0]["seconds"], rows[-1]["seconds"]
-
-
-@cache.shared(256)
-def _drawn(version: tuple[object, ...], _draw: Callable[[], go.Figure]) -> Drawn:
-    """A figure, made once for all who watch the same step."""
-    return drawn(_draw())
-
-
-def _show_terms(run: Run, rows: list[dict[str, Any]], config: RunConfig) -> None:
-    last = next((row for row in reversed(rows) if row.get("kl_per_dimension")), {})
+def _show_terms(run: Run, rows: list[dict[str, Any]], config: RunConfig, feed: str) -> None:
     if config.model.get("prior_components"):
         st.caption("The prior is a mixture: the KL is estimated, and no sum over dimensions.")
-    if "active_units" not in last:
+    parts = view.terms_of(run, rows)
+    if not parts:
         return
     left, right = st.columns(2, gap="medium")
     with left:
-        dimensions = last["kl_per_dimension"]
-        units = "–" if last["active_units"] is None else last["active_units"]
-        active = f"{units} of {len(dimensions)} active"
-        st.markdown(f"**KL of each dimension** · {active}")
-        version = ("dimensions", *_step(run, rows))
-        figure = _drawn(version, functools.partial(plots.dimensions_figure, dimensions))
-        chart(figure, key="dimensions", alt="KL of each latent dimension, nats")
+        show_part(parts["dimensions-title"], key="dimensions-title", feed=feed)
+        figure, alt = parts["dimensions"]
+        chart(figure, key="dimensions", alt=alt, feed=feed)
         st.caption(
             "A dimension with a KL of 0 carries no information about the image: the decoder has "
             "learned to ignore it. In an active dimension the posterior mean varies between "
@@ -243,9 +202,8 @@ def _show_terms(run: Run, rows: list[dict[str, Any]], config: RunConfig) -> None
         )
     with right:
         st.markdown("**Rate and distortion**")
-        version = ("path", *_step(run, rows))
-        figure = _drawn(version, functools.partial(plots.path_figure, rows))
-        chart(figure, key="path", alt="Distortion against rate, epoch by epoch")
+        figure, alt = parts["path"]
+        chart(figure, key="path", alt=alt, feed=feed)
         st.caption(
             "Further right the codes carry more information; further down reconstructions are "
             "better. The ELBO is constant along the dashed line, at its best value so far, which "
@@ -254,48 +212,34 @@ def _show_terms(run: Run, rows: list[dict[str, Any]], config: RunConfig) -> None
     st.caption(f"Terms in the glossary: {links_to(_GLOSSARY)}")
 
 
-def show_pictures(run: Run, config: RunConfig, epoch: int) -> None:
+def _show_pictures(run: Run, config: RunConfig, epoch: int, feed: str) -> None:
     """The map of codes, samples and reconstructions of an epoch."""
     try:
-        arrays, about = read_pictures(run.folder, epoch), read_shared(run.folder)
-        classes = about.get("classes")
-        if "classes" not in about:  # an early version did not keep them with the pictures
-            classes = cache.dataset(config.dataset, "test").classes
+        pictures = view.pictures_of(run, config, epoch)
     except (CheckpointError, DatasetError) as problem:
         st.caption(f"The pictures of epoch {epoch} cannot be shown. {message(problem)}")
         return
-    labels = arrays.get("labels")
-    plane = "in the plane that separates the classes best"
-    if arrays["codes"].shape[1] <= 2:
-        plane = "the whole latent space"
-    elif labels is None:
-        plane = "in the plane of largest variance"
     left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown(f"**Codes of held-out images** · after epoch {epoch}, {plane}")
-        attributes = [n.removeprefix("attribute.") for n in arrays if n.startswith("attribute.")]
-        if labels is None and attributes:
-            labels, classes = _colour_by(arrays, sorted(attributes), run)
-        figure = _map_drawn(arrays["map"], labels, tuple(classes) if classes else None)
-        chart(figure, key="codes", alt=f"Map of {len(arrays['map'])} codes at epoch {epoch}")
+        title, place = st.container(), st.container()
+        labels, classes, followed = pictures.arrays.get("labels"), pictures.classes, feed
+        if view.by_attribute(pictures):
+            labels, classes = _colour_by(pictures.arrays, run)
+            followed = ""  # each visitor's own choice
+        parts = view.map_of(pictures, epoch, labels, classes)
+        with title:
+            show_part(parts["codes-title"], key="codes-title", feed=followed)
+        with place:
+            figure, alt = parts["codes"]
+            chart(figure, key="codes", alt=alt, feed=followed)
     with right:
-        pairs = np.stack([arrays["originals"][:8], arrays["reconstructions"][:8]], 1)
-        pairs = pairs.reshape(-1, *pairs.shape[2:])
-        _sheet(
-            np.concatenate([pairs[0::2], pairs[1::2]]),
-            8,
-            "Held-out images, and below each its reconstruction",
-        )
-        _sheet(
-            arrays["samples"],
-            8,
-            "Generated: samples of the prior, from the same noise at every epoch",
-        )
+        for key, sheet in view.sheets_of(pictures).items():
+            show_part(sheet, key=key, feed=feed)
 
 
-def _colour_by(
-    arrays: dict[str, np.ndarray], attributes: list[str], run: Run
-) -> tuple[np.ndarray, tuple[str, ...]]:
+def _colour_by(arrays: dict[str, np.ndarray], run: Run) -> tuple[np.ndarray, tuple[str, ...]]:
+    names = [name for name in arrays if name.startswith("attribute.")]
+    attributes = sorted(name.removeprefix("attribute.") for name in names)
     name = st.selectbox(
         "Colour by",
         attributes,
@@ -309,57 +253,6 @@ def _colour_by(
     return values, (f"without {shown}", f"with {shown}", *unknown)
 
 
-@cache.shared(64)
-def _map_drawn(
-    places: np.ndarray, labels: np.ndarray | None, classes: tuple[str, ...] | None
-) -> Drawn:
-    return drawn(plots.map_figure(places, labels, classes))
-
-
-@cache.shared(128)
-def _sheet_url(pictures: np.ndarray, columns: int, height: int) -> str:
-    return images.data_url(images.sheet(torch.from_numpy(pictures).float() / 255, columns), height)
-
-
-def _sheet(pictures: np.ndarray, columns: int, caption: str) -> None:
-    height = 2 * 72 if len(pictures) == 2 * columns else 72
-    # In the page itself: a file would be gone before the browser has fetched it.
-    st.image(
-        _sheet_url(pictures, columns, height),
-        caption=caption,
-        width="stretch",
-        alt=caption,
-    )
-
-
-def _show_status(status: Status, config: RunConfig) -> None:
-    facts = []
-    if status.steps:
-        facts.append(f"epoch {min(int(status.epoch) + 1, status.epochs)} of {status.epochs}")
-    if status.state in ("running", "paused"):
-        facts.append(f"step {status.step:,} of {status.steps:,}")
-        facts.append(f"{status.images_per_second:,.0f} images a second")
-    if status.seconds_left and status.live:
-        facts.append(f"about {time_words(status.seconds_left)} left")
-    line = f"{_ICONS[status.state]} **{status.state.capitalize()}.** "
-    if status.state in ("failed", "diverged", "interrupted"):
-        st.error(f"{status.state.capitalize()}. {message(status.message)}")
-    elif status.state == "stopped":
-        st.markdown(f"{_ICONS[status.state]} {message(status.message)} " + " · ".join(facts))
-    elif status.state in ("waiting", "starting"):
-        st.markdown(f"{_ICONS[status.state]} {message(status.message)}")
-    elif status.state == "finishing":
-        st.markdown(line + message(status.message))
-    elif status.state == "fitting":
-        st.markdown(" · ".join([line + message(status.message), *facts[1:]]))
-    else:
-        st.markdown(line + " · ".join(facts))
-    if status.state == "fitting":
-        st.progress(min(status.fitted, 1.0))
-    elif status.steps:
-        st.progress(min(status.step / status.steps, 1.0))
-
-
 def _show_notices(run: Run, status: Status) -> None:
     """What there is to know of a run's images: changed since, left out, or without a map."""
     try:
@@ -371,23 +264,6 @@ def _show_notices(run: Run, status: Status) -> None:
     notice = status.message.removeprefix("Finished.").strip()
     if status.state == "finished" and notice:
         st.caption(message(notice))
-
-
-def _moved(run: Run, rows: list[dict[str, Any]]) -> list[tuple[float, str]]:
-    """At which epochs visitors moved beta or the learning rate, and to what."""
-    pace = rows[-1]["epoch"] / rows[-1]["step"]
-    try:
-        changes = read_changes(run.folder)
-    except RunError as problem:
-        st.warning(message(problem))
-        return []
-    names = {"beta": "beta", "learning_rate": "rate"}
-    return [
-        (change["step"] * pace, f"{names[name]} {change[name]:g}")
-        for change in changes
-        for name in names
-        if change.get(name) is not None
-    ]
 
 
 def _explain_curves(rows: list[dict[str, Any]], config: RunConfig, band: bool) -> None:

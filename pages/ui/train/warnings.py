@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import streamlit as st
-
 from vae.runs.best import objective_of
 from vae.runs.config import RunConfig
 
-__all__ = ["collapsed", "warn_of_collapse", "warn_of_memorising"]
+__all__ = ["collapsed", "warnings_of"]
 
 
 def collapsed(rows: list[dict[str, Any]], config: RunConfig) -> float | None:
@@ -20,16 +18,23 @@ def collapsed(rows: list[dict[str, Any]], config: RunConfig) -> float | None:
     return last["heldout_kl"] if last["heldout_kl"] < 1 or last["active_units"] == 0 else None
 
 
-def warn_of_collapse(rows: list[dict[str, Any]], config: RunConfig) -> None:
-    """Says that the codes of a run carry nothing, if they do not."""
+def warnings_of(rows: list[dict[str, Any]], config: RunConfig) -> list[tuple[str, str]]:
+    """All that the curves warn of: each a sentence and its icon."""
+    return [*_of_collapse(rows, config), *_of_memorising(rows, config)]
+
+
+def _of_collapse(rows: list[dict[str, Any]], config: RunConfig) -> list[tuple[str, str]]:
     kl = collapsed(rows, config)
-    if kl is not None:
-        st.warning(
+    if kl is None:
+        return []
+    return [
+        (
             f"The KL is {kl:.1f} nats: the codes carry almost no information about the images, "
             "and all reconstructions look alike. This is posterior collapse. Lower beta, or "
             "warm it up over more epochs.",
-            icon=":material/trending_flat:",
+            ":material/trending_flat:",
         )
+    ]
 
 
 def _fallen(rows: list[dict[str, Any]], config: RunConfig) -> tuple[int, float] | None:
@@ -50,16 +55,18 @@ def _fallen(rows: list[dict[str, Any]], config: RunConfig) -> tuple[int, float] 
     return best, high - low
 
 
-def warn_of_memorising(rows: list[dict[str, Any]], config: RunConfig) -> None:
-    """Says that a run has begun to learn its training images by heart, if it has."""
+def _of_memorising(rows: list[dict[str, Any]], config: RunConfig) -> list[tuple[str, str]]:
     fallen = _fallen(rows, config)
     if fallen is None:
-        return
+        return []
     best, fall = fallen
     how = f"by {fall:.1f} nats" if config.model.get("variational", True) else "off"
-    st.warning(
-        f"On held-out images epoch {best} was the best; since then they have fallen {how}, while "
-        "the training images gain: the model learns these by heart. Early stopping keeps the best "
-        "epoch (Again, with changes → Details); more images or a smaller network help as well.",
-        icon=":material/trending_down:",
-    )
+    return [
+        (
+            f"On held-out images epoch {best} was the best; since then they have fallen {how}, "
+            "while the training images gain: the model learns these by heart. Early stopping "
+            "keeps the best epoch (Again, with changes → Details); more images or a smaller "
+            "network help as well.",
+            ":material/trending_down:",
+        )
+    ]

@@ -53,7 +53,8 @@ OWN = {  # the app's own routes below /live/: what they answer to, and how an at
     "room": (GET, "room"),
     "room/lead": (POST, "room/lead"),
     "room/answer": (POST, "room/answer"),
-    "downloads/{token}/{name}": (GET, "downloads/..%2f..%2fruns/config.json"),
+    "feeds/{name}/{identity}": (GET, "feeds/..%5cruns/one"),
+    "downloads/{token}/{name}": (GET, "downloads/..%5c..%5cruns/config.json"),
 }  # fmt: skip
 PRETENDED = (  # headers by which somebody might pass for somebody else
     {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "Forwarded": "for=127.0.0.1"},

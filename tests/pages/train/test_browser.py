@@ -103,7 +103,7 @@ def test_watches_a_run_without_flicker(page, app, runs):
     run = start(page, app, runs, epochs=8)
     page.wait_for_function(
         "() => document.querySelectorAll('.chart[data-drawn]').length === 6"
-        " && document.querySelectorAll('[data-testid=stImage] img').length === 2"
+        " && document.querySelectorAll('.live-part img').length === 2"
     )
     before = page.evaluate(COUNT)
     keyed(page, "open").wait_for()
@@ -176,7 +176,7 @@ def test_a_run_is_steered_stopped_resumed_and_replayed(page, app, runs):
     # The replay shows the codes of each epoch, the first one's before anything was learned.
     replay = keyed(page, "replay").get_by_role("slider")
     last = page.evaluate(POINTS)
-    pictures = page.get_by_test_id("stImage").locator("img")
+    pictures = page.locator(".live-part img")
     samples = pictures.last.get_attribute("src")
     replay.focus()
     page.keyboard.press("Home")

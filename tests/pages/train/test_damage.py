@@ -65,8 +65,9 @@ def visit(page: str, **state: str) -> AppTest:
 
 
 def said(at: AppTest) -> str:
-    found = " ".join(e.value for e in [*at.error, *at.warning, *at.caption, *at.markdown])
-    return found.replace("\\", "")
+    found = [e.value for e in [*at.error, *at.warning, *at.caption, *at.markdown]]
+    found += [e.proto.json or e.proto.mixed.json for e in at.get("bidi_component")]
+    return " ".join(found).replace("\\", "")
 
 
 @product(5, name=[*WATCHED, *QUIET])

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.visitor import TrainState, Visitor
-from pages.ui.train import form, monitor, plots, warnings
+from pages.ui.train import form, plots, view, warnings
 from vae.datasets import load_dataset
 from vae.runs import manager
 from vae.runs.config import RunConfig
@@ -63,7 +63,11 @@ def visit(**state) -> AppTest:
 
 
 def texts(at: AppTest) -> str:
-    return " ".join(element.value for element in [*at.markdown, *at.caption, *at.warning])
+    said = [element.value for element in [*at.markdown, *at.caption, *at.warning]]
+    for element in at.get("bidi_component"):
+        (data,) = json.loads(element.proto.json or element.proto.mixed.json)
+        said += [data["now"]["strong"] + data["now"]["text"]] if "frame" in data else []
+    return " ".join(said)
 
 
 def test_begins_with_presets_where_nothing_was_trained(tmp_path, monkeypatch):
@@ -286,7 +290,7 @@ def test_what_was_moved_is_marked(live):
     (live / "changes.jsonl").write_text('{"step": 12, "beta": 2.5, "learning_rate": null}\n')
     try:
         rows = read_metrics(live)[0]
-        (moved,) = monitor._moved(Run("plain", live), rows)
+        (moved,) = view.moved(Run("plain", live), rows)
         assert moved == (pytest.approx(12 / 8), "beta 2.5")
         figure = plots.curve_figure(rows, "kl", None, 3, [moved])
         assert figure.layout.annotations[0].text == "beta 2.5"
@@ -489,13 +493,35 @@ def test_all_who_watch_a_step_share_its_figures(data, monkeypatch):
     draw = plots.curve_figure
     monkeypatch.setattr(plots, "curve_figure", lambda *a: made.append(a) or draw(*a))
     sheets = []
-    sheet = monitor.images.sheet
-    monkeypatch.setattr(monitor.images, "sheet", lambda *a: sheets.append(a) or sheet(*a))
-    monitor._drawn.clear()
-    monitor._sheet_url.clear()
+    sheet = view.images.sheet
+    monkeypatch.setattr(view.images, "sheet", lambda *a: sheets.append(a) or sheet(*a))
+    view._drawn.clear()
+    view._sheet_url.clear()
     first = visit(run="plain")
     counts = len(made), len(sheets)
     second = visit(run="plain")
     assert counts == (3, 2) == (len(made), len(sheets))
     for at in (first, second):
         assert not at.exception and len(at.get("bidi_component")) > 3
+
+
+def test_the_feed_of_a_run_has_every_part_that_its_page_shows(live):
+    """And its frame changes with what the page must be drawn anew for, not with each step."""
+    at = visit(run="plain")
+    sent = [
+        json.loads(element.proto.json or element.proto.mixed.json)[0]
+        for element in at.get("bidi_component")
+    ]
+    shown = {data["part"]: data["now"] for data in sent if data.get("feed")}
+    (frame,) = {data["frame"] for data in sent if data.get("frame")}
+    run = Run("plain", live)
+    parts = {name: json.loads(content) for name, content in view._parts(run).items()}
+    assert len(shown) == 11 and parts.pop("frame") == frame
+    assert parts == shown
+    status = json.loads((live / "status.json").read_text())
+    write_json(live / "status.json", status | {"step": status["step"] + 1})
+    after = {name: json.loads(content) for name, content in view._parts(run).items()}
+    assert after.pop("frame") == frame and after != parts
+    write_json(live / "control.json", {"action": "pause"})
+    write_json(live / "status.json", status | {"state": "paused"})
+    assert view.frame_of(run) != frame

@@ -106,11 +106,57 @@ class AddressData(Message):
     session: str
 
 
+class Figure(Message):
+    """A figure as Plotly's JSON, and its alternative text."""
+
+    figure: str
+    alt: str
+
+
 class ChartData(Message):
-    """Sent to the chart, which answers nothing; the figure is Plotly's JSON."""
+    """Sent to the chart, which answers nothing.
+
+    Attributes:
+        feed: address of the feed that it follows; empty for none.
+        part: its name there.
+        now: the figure.
+    """
 
     base: str
-    figure: str
+    feed: str
+    part: str
+    now: Figure
     height: float
     colours: list[str]
-    alt: str
+
+
+class Shown(Message):
+    """A line of plain text, or a picture.
+
+    Attributes:
+        strong: how the line begins, in bold.
+        text: what follows; below a picture, what it shows.
+        icon: name of a Material Symbol before the line; empty for none.
+        share: what is done of the whole, 0…1, as a bar below; None for no bar.
+        url: the picture; empty for a line.
+    """
+
+    text: str
+    strong: str = ""
+    icon: str = ""
+    share: float | None = None
+    url: str = ""
+
+
+class LivePartData(Message):
+    """Sent to a line or picture that follows a feed, if there is one, as the feed sends it."""
+
+    base: str
+    feed: str
+    part: str
+    frame: str
+    now: Shown
+
+
+Frame = str
+"""Answered by a part: what the feed now says of all that is around; empty where it is refused."""

@@ -18,7 +18,7 @@ from pages.ui.shared import links
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.plot_style import COLOURS
 
-__all__ = ["Drawn", "chart", "drawn"]
+__all__ = ["Drawn", "chart", "drawn", "part_of"]
 
 # Without isolated styles: inside a shadow root Plotly's events break.
 _CHART = Component(
@@ -50,20 +50,27 @@ def drawn(figure: go.Figure) -> Drawn:
     return Drawn(figure.to_json(), figure.layout.height or _HEIGHT)
 
 
-def chart(figure: go.Figure | Drawn, *, key: str, alt: str) -> None:
+def chart(figure: go.Figure | Drawn, *, key: str, alt: str, feed: str = "") -> None:
     """Shows a figure in the page's colours.
 
     Args:
         figure: colours of text, lines and ground are the page's wherever it names none.
-        key: key of the component.
+        key: key of the component, and name of the part in the feed.
         alt: alternative text for screen readers.
+        feed: address of the feed that it follows, as `feeds.offer` gives it; none by default.
     """
     sent = figure if isinstance(figure, Drawn) else drawn(figure)
     data = {
         "base": links.base_path(),
-        "figure": sent.content,
+        "feed": feed,
+        "part": key,
+        "now": part_of(sent, alt),
         "height": sent.height,
         "colours": COLOURS,
-        "alt": plain(alt, "text", longest=200),
     }
     _CHART.show(data, key=key)
+
+
+def part_of(figure: Drawn, alt: str) -> dict[str, str]:
+    """A figure as a feed sends it: `messages.page.Figure`."""
+    return {"figure": figure.content, "alt": plain(alt, "text", longest=200)}

@@ -1,6 +1,7 @@
 // A Plotly figure, redrawn in place.
 
 import { component, element, loadPlotly, theme } from "../base.js"
+import { listen } from "../feed.js"
 
 const WEBGL = Boolean(document.createElement("canvas").getContext("webgl"))
 const COARSE = matchMedia("(pointer: coarse)").matches
@@ -21,16 +22,27 @@ export class Chart {
   }
 
   update(data) {
+    const { base, feed, part, now, height } = data
+    if (this.data?.feed !== feed || this.data?.part !== part) {
+      this.end?.()
+      this.end = feed ? listen(base, feed, part, (heard) => heard && this.show(heard)) : null
+    }
+    this.root.style.height = `${height}px`
+    const same = now.figure === this.data?.now.figure // then what was heard since is newer
     this.data = data
-    this.root.style.height = `${data.height}px`
-    this.root.setAttribute("aria-label", data.alt)
-    this.work = this.work.then(() => loadPlotly(data.base)).then(() => this.draw())
+    this.show(same ? this.now : now)
+  }
+
+  show(now) {
+    this.now = now
+    this.root.setAttribute("aria-label", now.alt)
+    this.work = this.work.then(() => loadPlotly(this.data.base)).then(() => this.draw())
       .catch((error) => this.note(error.message))
   }
 
   async draw() {
     if (this.closed) return
-    const { data, layout } = JSON.parse(this.data.figure)
+    const { data, layout } = JSON.parse(this.now.figure)
     if (!WEBGL) data.forEach((trace) => { trace.type = trace.type.replace("gl", "") })
     await globalThis.Plotly.react(this.root, data, {
       ...layout, template: { layout: this.theme() }, autosize: true,
@@ -66,6 +78,7 @@ export class Chart {
 
   close() {
     this.closed = true
+    this.end?.()
     this.resized.disconnect()
     this.dark.removeEventListener("change", this.restyle)
     if (this.drawn) globalThis.Plotly.purge(this.root)

@@ -1,0 +1,102 @@
+"""Streams of what many watch at once, such as a training: one reader each, whoever listens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Iterator
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from pages.ui.shared import feeds
+from pages.ui.shared.room import ROOM
+
+__all__ = ["feed_routes"]
+
+_PAUSE = 0.5  # seconds between two looks
+_ALIVE = 15.0  # seconds after which a comment keeps proxies from closing a quiet stream
+_HEADERS = {"Cache-Control": "no-store", "Content-Encoding": "identity"}
+
+
+def feed_routes(live: str) -> list[Route]:
+    """Lists the routes.
+
+    - `feeds/{name}/{identity}`: GET of a stream of events, each with the parts that have changed
+      as JSON by name; 404 where no page has offered it
+
+    Args:
+        live: the folder of the app's own routes.
+    """
+    return [Route(f"{live}/feeds/{{name}}/{{identity}}", _listen)]
+
+
+class _Reader:
+    """Looks at a feed as long as anybody listens, and wakes all at a change."""
+
+    def __init__(self, feed: feeds.Feed) -> None:
+        self.feed = feed
+        self._streams = 0
+        self._rung = asyncio.Event()
+        self._looking: asyncio.Task | None = None
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        self._streams += 1
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        try:
+            yield
+        finally:
+            self._streams -= 1
+
+    async def wait(self, version: int) -> None:
+        """Waits until there is another version, or until a sign of life is due."""
+        if version == self.feed.version:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._rung.wait(), _ALIVE)
+
+    async def _look(self) -> None:
+        while self._streams:
+            try:
+                changed = await run_in_threadpool(self.feed.look)
+            except Exception:  # a page shows what is wrong; the stream goes on when it is mended
+                logging.getLogger(__name__).exception("What is watched could not be read.")
+                changed = False
+            if changed or ROOM.closed:  # the server is to end, and with it all streams
+                self._rung.set()
+                self._rung = asyncio.Event()
+            await asyncio.sleep(_PAUSE)
+
+
+_readers: dict[str, _Reader] = {}
+
+
+async def _listen(request: Request) -> Response:
+    key = f"{request.path_params['name']}/{request.path_params['identity']}"
+    feed = feeds.find(key)
+    if feed is None:
+        _readers.pop(key, None)
+        message = "Nobody watches this here: reload the page."
+        return JSONResponse({"error": message}, 404, _HEADERS)
+    if key not in _readers or _readers[key].feed is not feed:
+        _readers[key] = _Reader(feed)
+    events = _events(_readers[key])
+    return StreamingResponse(events, media_type="text/event-stream", headers=_HEADERS)
+
+
+async def _events(reader: _Reader) -> AsyncIterator[bytes]:
+    sent = 0
+    with reader.listening():
+        yield b": listening\n\n"
+        while not ROOM.closed:
+            await reader.wait(sent)
+            version = reader.feed.version
+            if version != sent:
+                yield b"data: " + reader.feed.since(sent) + b"\n\n"
+                sent = version
+            else:
+                yield b": still here\n\n"
