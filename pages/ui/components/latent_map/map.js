@@ -272,6 +272,7 @@ export class LatentMap {
   }
 
   decodeAt(place, paint) {
+    if (!this.decoder) return // another model is opening
     const { z, presence } = this.family.at(place.x, place.y)
     const { flow = null } = this.family
     const asked = { ...place, z: flow ? null : z, presence } // the flow then gives the code

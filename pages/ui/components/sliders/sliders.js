@@ -238,12 +238,12 @@ export class LiveDecoder {
     delete this.root.dataset.decoded
     if (codes.length === 1) {
       const painted = this.ask("large")
-      const { values } = this
+      const { values, decoder: { classifier } } = this
       this.decoder.latest(codes[0], (picture) => {
         paint(picture, 0)
         painted()
         const z = picture.code ?? codes[0]
-        this.telling.move(values, this.data.bases[0].z, z, picture.scores, this.decoder.classifier)
+        this.telling.move(values, this.data.bases[0].z, z, picture.scores, classifier)
       }, this.flow)
     }
     const zs = []
