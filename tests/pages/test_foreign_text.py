@@ -175,7 +175,7 @@ def check(at: AppTest) -> str:
             whole += shown
             assert not any("\u202e" in text for text in shown)
             if proto.component_name == "chart":
-                check_figure(json.loads(proto.json)[0]["figure"])
+                check_figure(json.loads(proto.json)[0]["now"]["figure"])
     # Once for Plotly, and once for the slashes in the names of class folders.
     return html.unescape(html.unescape(unescaped("\n".join(whole))))
 
@@ -309,7 +309,8 @@ def test_whatever_a_name_says_every_page_shows_it_as_text(
                         safe = plain(name, where) == name
                         assert safe or name not in raw, (trick, page, place, text)
                 if getattr(proto, "component_name", None) == "chart":
-                    shown = "\n".join(texts(json.loads(json.loads(proto.json)[0]["figure"])))
+                    (sent,) = json.loads(proto.json)
+                    shown = "\n".join(texts(json.loads(sent["now"]["figure"])))
                     for name in names:
                         assert plain(name, "chart") == name or name not in shown, (trick, page)
     record_property("names", len(tricks))
