@@ -34,7 +34,8 @@ def server(tmp_path_factory):
     tiny.make(data / "checkpoints", ("tiny-plane",))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LATENT_DATA", str(data))
-        with served(data, LATENT_MODE="room") as (address, process):
+        # All is opened before anything is measured.
+        with served(data, LATENT_MODE="room", LATENT_WARM="yes") as (address, process):
             yield address, process
 
 
