@@ -41,7 +41,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from results import write_section
+from results import report
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.BidiComponent_pb2 import BidiComponent
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -534,14 +534,7 @@ def main() -> None:
                 used = processor(process)
         figures["empty_app_p95_ms"] = p95(empty.pins)
         figures["empty_app_server_ms_per_pin"] = round(1000 * used / max(len(empty.pins), 1))
-    lines = ["| figure | value |", "|---|---|"]
-    lines += [f"| {name} | {value} |" for name, value in figures.items()]
-    print("\n".join(lines))
-    if options.record:
-        command = f"python benchmarks/classroom.py {' '.join(sys.argv[1:])}"
-        write_section("A class in one room", command, lines)
-    if options.json:
-        print(json.dumps(figures))
+    report("A class in one room", figures, options)
 
 
 if __name__ == "__main__":

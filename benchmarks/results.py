@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
+import json
 import os
 import platform
 import re
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["write_section"]
+__all__ = ["report", "write_section"]
 
 FILE = Path(__file__).with_name("results.md")
 HEAD = (
@@ -36,6 +39,24 @@ def write_section(title: str, command: str, lines: Sequence[str], file: Path = F
         sections.append(section)
     parts = [part.rstrip() for part in (head, *sections)]
     file.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def report(title: str, figures: Mapping[str, object], options: argparse.Namespace) -> None:
+    """Prints a benchmark's figures as a table, keeps them, and prints them as JSON, if asked to.
+
+    Args:
+        title: of their section in the results.
+        figures: by name.
+        options: with `record`, whether to keep them, and `json`.
+    """
+    lines = ["| figure | value |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in figures.items()]
+    print("\n".join(lines))
+    if options.record:
+        command = f"python benchmarks/{Path(sys.argv[0]).name} {' '.join(sys.argv[1:])}"
+        write_section(title, command, lines)
+    if options.json:
+        print(json.dumps(figures))
 
 
 def _machine() -> str:

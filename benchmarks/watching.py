@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from classroom import ROOT, processor, rests, served, training
-from results import write_section
+from results import report
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
@@ -179,14 +179,7 @@ def main() -> None:
         data = Path(place)
         with training(data), served(serve, ROOT, data, data / "app.log") as (address, process):
             figures = asyncio.run(measure(address, process, options))
-    lines = ["| figure | value |", "|---|---|"]
-    lines += [f"| {name} | {value} |" for name, value in figures.items()]
-    print("\n".join(lines))
-    if options.record:
-        command = f"python benchmarks/watching.py {' '.join(sys.argv[1:])}"
-        write_section("Many who watch one training", command, lines)
-    if options.json:
-        print(json.dumps(figures))
+    report("Many who watch one training", figures, options)
 
 
 if __name__ == "__main__":
