@@ -11,7 +11,6 @@ import logging
 import os
 import pkgutil
 import signal
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -31,7 +30,7 @@ from pages.ui.server.doors import Doors, from_environment
 from pages.ui.server.held_uploads import HeldUploads
 from pages.ui.server.presenter import PresenterLink
 from pages.ui.server.session_messages import OwnSessionOnly
-from pages.ui.shared import permissions
+from pages.ui.shared import feeds, permissions
 
 bound_arenas()
 settings.read_environment()
@@ -89,8 +88,7 @@ def _end_streams_first() -> None:
 
     def wrapped(before: Callable[[int, FrameType | None], None]) -> Callable[..., None]:
         def end(number: int, frame: FrameType | None) -> None:
-            if (room := sys.modules.get("pages.ui.shared.room")) is not None:
-                room.ROOM.close()
+            feeds.end_all()
             before(number, frame)
 
         return end

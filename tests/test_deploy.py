@@ -229,8 +229,8 @@ def test_the_app_answers_below_a_path(tmp_path, data, browser):
 def test_two_replicas_share_what_visitors_make_and_one_goes_on_alone(tmp_path, data, browser):
     token, plain, secure = "of-the-presenter-alone", free_port(), free_port()
     with (
-        served(data, LATENT_TOKEN=token) as (one, first),
-        served(data, LATENT_TOKEN=token) as (two, second),
+        served(data, LATENT_TOKEN=token, LATENT_ROOM="shared") as (one, first),
+        served(data, LATENT_TOKEN=token, LATENT_ROOM="shared") as (two, second),
         proxy(
             tmp_path,
             own_name(tmp_path, plain, secure, [one, two]).replace(
@@ -241,6 +241,14 @@ def test_two_replicas_share_what_visitors_make_and_one_goes_on_alone(tmp_path, d
         context = browser.new_context(ignore_https_errors=True)
         page = context.new_page()
         page.set_default_timeout(120_000)
+        page.goto(f"http://localhost:{one}/?token={token}")
+        page.get_by_text("The room may follow you").wait_for()
+        pupil = browser.new_page()
+        pupil.goto(f"http://localhost:{two}/learn_plane")
+        pupil.get_by_text("Follow the presenter").click(timeout=120_000)
+        page.goto(f"http://localhost:{one}/glossary")
+        pupil.wait_for_url(f"http://localhost:{two}/glossary**")
+        pupil.close()
         group = ".".join(map(str, range(600)))  # longer than an address
         page.goto(f"http://localhost:{one}/?model=digits&token={token}&group-a={group}")
         page.wait_for_url(re.compile("group-a=(~|%7E)[0-9a-f]{16}$"))

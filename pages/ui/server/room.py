@@ -1,97 +1,47 @@
-"""The room's channel: the presenter tells where they are, pupils hear it, and answer questions.
-
-One stream of events goes to each pupil. Between two events there is a pause, and each event is
-what counts then: who is slow misses what was in between, and nothing queues.
-"""
+"""The room's channel: the presenter tells where they are, pupils hear it, and answer questions."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-
 import msgspec
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pages.ui.server.bodies import read_body
+from pages.ui.server.feeds import Reader, stream
 from pages.ui.shared import permissions
+from pages.ui.shared.feeds import Feed
 from pages.ui.shared.room import ROOM, Answer, Lead
+from vae.files import explain_refusal
 
 __all__ = ["room_routes"]
 
 _PAUSE = 0.08  # seconds between two events
-_ALIVE = 15.0  # seconds after which a comment keeps proxies from closing a quiet stream
 _LARGEST = 40_000  # bytes of a message
-_HEADERS = {"Cache-Control": "no-store", "Content-Encoding": "identity"}
+_HEADERS = {"Cache-Control": "no-store"}
 
 
 def room_routes(live: str) -> list[Route]:
     """Lists the routes.
 
-    - `room`: GET of a stream of events, each with all that the room shares as JSON
+    - `room`: GET of a stream of events, each with what has changed of it, as JSON
     - `room/lead`: POST by the presenter of where they are
     - `room/answer`: POST of an answer to the question
 
     Args:
         live: the folder of the app's own routes.
     """
+    reader = Reader(Feed(ROOM.parts, _PAUSE))
+
+    async def follow(request: Request) -> Response:
+        return stream(reader)
+
     return [
-        Route(f"{live}/room", _follow),
+        Route(f"{live}/room", follow),
         Route(f"{live}/room/lead", _lead, methods=["POST"]),
         Route(f"{live}/room/answer", _answer, methods=["POST"]),
     ]
-
-
-class _Bell:
-    """Wakes all streams at a change: one look at the version for all of them."""
-
-    def __init__(self) -> None:
-        self._streams = 0
-        self._rung = asyncio.Event()
-        self._watching: asyncio.Task | None = None
-
-    async def wait(self, version: int) -> None:
-        """Waits until there is another version, or until a sign of life is due."""
-        if version != ROOM.version:
-            await asyncio.sleep(_PAUSE)
-            return
-        self._streams += 1
-        if self._watching is None or self._watching.done():
-            self._watching = asyncio.create_task(self._watch(version))
-        try:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._rung.wait(), _ALIVE)
-        finally:
-            self._streams -= 1
-
-    async def _watch(self, seen: int) -> None:
-        while self._streams:
-            await asyncio.sleep(_PAUSE)
-            if seen != ROOM.version:
-                seen = ROOM.version
-                self._rung.set()
-                self._rung = asyncio.Event()
-
-
-_bell = _Bell()
-
-
-async def _follow(request: Request) -> Response:
-    return StreamingResponse(_events(), media_type="text/event-stream", headers=_HEADERS)
-
-
-async def _events() -> AsyncIterator[bytes]:
-    sent = -1
-    while not ROOM.closed:
-        version, content = ROOM.snapshot()
-        if version != sent:
-            sent = version
-            yield b"data: " + content + b"\n\n"
-        else:
-            yield b": still here\n\n"
-        await _bell.wait(sent)
 
 
 async def _lead(request: Request) -> Response:
@@ -100,15 +50,21 @@ async def _lead(request: Request) -> Response:
     lead = await _read(request, Lead)
     if lead is None:
         return JSONResponse({"error": "This is no place to lead to."}, 400, _HEADERS)
-    ROOM.lead(lead)
+    try:
+        await run_in_threadpool(ROOM.lead, lead)
+    except OSError as problem:
+        return JSONResponse({"error": explain_refusal(problem)}, 503, _HEADERS)
     return Response(status_code=204)
 
 
 async def _answer(request: Request) -> Response:
     answer = await _read(request, Answer)
-    if answer is None or not ROOM.answer(answer):
-        message = "This answers no question that is open."
-        return JSONResponse({"error": message}, 409, _HEADERS)
+    try:
+        if answer is None or not await run_in_threadpool(ROOM.answer, answer):
+            message = "This answers no question that is open."
+            return JSONResponse({"error": message}, 409, _HEADERS)
+    except OSError as problem:
+        return JSONResponse({"error": explain_refusal(problem)}, 503, _HEADERS)
     return Response(status_code=204)
 
 

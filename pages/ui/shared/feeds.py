@@ -5,10 +5,11 @@ A page offers what it shows; the stream below /live/feeds/ sends it to every bro
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
-__all__ = ["Feed", "find", "offer"]
+__all__ = ["Feed", "end_all", "ended", "find", "offer"]
 
 
 class Feed:
@@ -16,10 +17,11 @@ class Feed:
 
     Args:
         read: makes all parts as they are now.
+        pause: seconds between two looks.
     """
 
-    def __init__(self, read: Callable[[], Mapping[str, bytes]]) -> None:
-        self._read = read
+    def __init__(self, read: Callable[[], Mapping[str, bytes]], pause: float = 0.5) -> None:
+        self._read, self.pause = read, pause
         self._parts: dict[str, tuple[int, bytes]] = {}
         self._last = -1, b""  # the event of whoever knows this version
         self.version = 0
@@ -52,6 +54,7 @@ class Feed:
         return event
 
 
+_ended = threading.Event()
 _feeds: dict[str, Feed] = {}
 _MOST = 256  # feeds; whoever watches one that is gone has it offered again
 
@@ -78,3 +81,13 @@ def offer(name: str, identity: str, read: Callable[[], Mapping[str, bytes]]) -> 
 def find(key: str) -> Feed | None:
     """A feed by its name and identity, if it was offered in this process."""
     return _feeds.get(key)
+
+
+def end_all() -> None:
+    """Ends all streams: the server is to end, and would wait for them."""
+    _ended.set()
+
+
+def ended() -> bool:
+    """Whether the server is to end."""
+    return _ended.is_set()

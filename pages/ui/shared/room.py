@@ -1,13 +1,19 @@
-"""What a room shares while the server runs: where the presenter is, a question, its answers.
+"""What a room shares: where the presenter is, a question and its answers, drawings.
 
-It is nameless, lies in the memory of this process alone, and the latest of each counts.
+It is nameless, and the latest of each counts. It lies in a small database: of this process alone,
+or with `LATENT_ROOM=shared` in the data folder, where all replicas of a server find it.
 """
 
 from __future__ import annotations
 
-import itertools
+import errno
+import os
+import sqlite3
 import threading
-from collections import Counter, deque
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import msgspec
@@ -15,8 +21,10 @@ from msgspec import Meta, Struct
 
 from pages.ui.shared.permissions import presenter_only
 from vae.latent import LARGEST_CODE
+from vae.locations import data_folder
 
 __all__ = [
+    "FILE",
     "ROOM",
     "Answer",
     "Lead",
@@ -28,11 +36,26 @@ __all__ = [
     "end_question",
 ]
 
+FILE = "room.sqlite"
 _MOST_VOTERS = 5_000
 _MOST_DRAWINGS = 600  # the oldest goes first
 _LARGEST_DRAWING = 65_536  # bytes
+_KEPT = 12 * 3600.0  # seconds without a change after which the class has ended
+_WAIT = 5.0  # seconds for another replica that is writing
 _Text = Annotated[str, Meta(max_length=300)]
 _Finite = Annotated[float, Meta(ge=-1e9, le=1e9)]
+_REFUSALS = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
+}
+_TABLES = """
+PRAGMA synchronous = OFF;
+CREATE TABLE IF NOT EXISTS shared (name TEXT PRIMARY KEY, value BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS votes (voter TEXT PRIMARY KEY, option INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS drawings (number INTEGER PRIMARY KEY AUTOINCREMENT, png BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS changed (one INTEGER PRIMARY KEY CHECK (one = 1), at REAL NOT NULL);
+"""
 
 
 class Pointer(Struct, forbid_unknown_fields=True):
@@ -82,97 +105,138 @@ class Answer(Struct, forbid_unknown_fields=True):
 
 
 class Room:
-    """What is shared; every method may be called from any thread."""
+    """What is shared; every method may be called from any thread.
+
+    Raises:
+        OSError: the room's file in the data folder can be neither read nor written.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._numbers = itertools.count(1)
-        self._lead: Lead | None = None
-        self._question: Question | None = None
-        self._votes: dict[str, int] = {}
-        self._drawings: deque[bytes] = deque(maxlen=_MOST_DRAWINGS)
-        self._came = 0
-        self.version = 0
-        self.closed = False
-        self._content = b"{}"
+        self._database: sqlite3.Connection | None = None
 
-    def snapshot(self) -> tuple[int, bytes]:
-        """The version, which grows with every change, and what pupils see, as JSON."""
-        with self._lock:
-            return self.version, self._content
-
-    def close(self) -> None:
-        """Ends what still goes out to the room: the server ends."""
-        self.closed = True
-        self.version += 1
+    def parts(self) -> dict[str, bytes]:
+        """Where the presenter is, and the question, each as JSON: what pupils see."""
+        with self._transaction() as database:
+            found = dict(database.execute("SELECT name, value FROM shared"))
+        return {name: found.get(name, b"null") for name in ("lead", "question")}
 
     def lead(self, lead: Lead) -> None:
         """Takes where the presenter is now."""
-        with self._lock:
-            self._lead = lead
-            self._changed()
+        with self._transaction(changes=True) as database:
+            _share(database, "lead", lead)
 
     def ask(self, text: str, options: list[str]) -> None:
         """Poses a question in place of the last one."""
-        with self._lock:
-            self._question = Question(next(self._numbers), text, options)
-            self._votes = {}
-            self._changed()
+        with self._transaction(changes=True) as database:
+            number = time.time_ns() // 1_000  # below 2^53, so JavaScript keeps every digit
+            _share(database, "question", Question(number, text, options))
+            database.execute("DELETE FROM votes")
 
     def end_question(self) -> None:
         """Takes the question back."""
-        with self._lock:
-            self._question = None
-            self._votes = {}
-            self._changed()
+        with self._transaction(changes=True) as database:
+            database.execute("DELETE FROM shared WHERE name = 'question'")
+            database.execute("DELETE FROM votes")
 
     def answer(self, answer: Answer) -> bool:
         """Takes a pupil's answer in place of the last one; False where it answers nothing."""
-        with self._lock:
-            asked = self._question
-            fits = asked is not None and asked.number == answer.number
-            known = answer.voter in self._votes or len(self._votes) < _MOST_VOTERS
-            if not (fits and known and 0 <= answer.option < len(asked.options)):
+        with self._transaction(changes=True) as database:
+            asked = _question(database)
+            if asked is None or asked.number != answer.number:
                 return False
-            self._votes[answer.voter] = answer.option
-            return True
+            if not 0 <= answer.option < len(asked.options):
+                return False
+            database.execute(
+                "INSERT OR REPLACE INTO votes SELECT :voter, :option WHERE :most > "
+                "(SELECT count(*) FROM votes WHERE voter != :voter)",
+                {"voter": answer.voter, "option": answer.option, "most": _MOST_VOTERS},
+            )
+            return database.execute("SELECT changes()").fetchone()[0] > 0
 
     def question(self) -> tuple[Question, list[int]] | None:
         """The question, and how many chose each option; None where there is none."""
-        with self._lock:
-            if self._question is None:
-                return None
-            counts = Counter(self._votes.values())
-            return self._question, [counts[k] for k in range(len(self._question.options))]
+        with self._transaction() as database:
+            asked = _question(database)
+            votes = Counter(option for (option,) in database.execute("SELECT option FROM votes"))
+        return asked and (asked, [votes[k] for k in range(len(asked.options))])
 
     def gather(self, drawing: bytes) -> bool:
         """Takes a drawing, a PNG; False for one that is too large."""
         if len(drawing) > _LARGEST_DRAWING:
             return False
-        with self._lock:
-            self._drawings.append(drawing)
-            self._came += 1
+        with self._transaction(changes=True) as database:
+            database.execute("INSERT INTO drawings (png) VALUES (?)", (drawing,))
+            database.execute(
+                "DELETE FROM drawings WHERE number <= (SELECT max(number) FROM drawings) - ?",
+                (_MOST_DRAWINGS,),
+            )
         return True
 
     def gathered(self) -> list[bytes]:
         """The drawings, in the order in which they came."""
-        with self._lock:
-            return list(self._drawings)
+        return self.gathered_since(0)[1]
 
     def gathered_since(self, number: int) -> tuple[int, list[bytes]]:
         """How many drawings have come in all, and those after so many of them."""
-        with self._lock:
-            new = min(max(self._came - number, 0), len(self._drawings))
-            return self._came, list(self._drawings)[len(self._drawings) - new :]
+        with self._transaction() as database:
+            came = database.execute("SELECT seq FROM sqlite_sequence").fetchone()
+            found = database.execute("SELECT png FROM drawings WHERE number > ?", (number,))
+            return (came[0] if came else 0), [png for (png,) in found]
 
     def forget_drawings(self) -> None:
         """Forgets all drawings."""
-        with self._lock:
-            self._drawings.clear()
+        with self._transaction(changes=True) as database:
+            database.execute("DELETE FROM drawings")
 
-    def _changed(self) -> None:
-        self.version += 1
-        self._content = msgspec.json.encode({"lead": self._lead, "question": self._question})
+    @contextmanager
+    def _transaction(self, changes: bool = False) -> Iterator[sqlite3.Connection]:
+        """The database, for one of all threads and replicas; what an ended class left is gone."""
+        with self._lock:
+            try:
+                if self._database is None:
+                    self._database = _open()
+                with self._database as database:
+                    database.execute("BEGIN IMMEDIATE")
+                    _end_class(database)
+                    yield database
+                    if changes:
+                        now = time.time()
+                        database.execute("INSERT OR REPLACE INTO changed VALUES (1, ?)", (now,))
+            except sqlite3.Error as error:
+                code = _REFUSALS.get(error.sqlite_errorcode & 0xFF, errno.EIO)
+                raise OSError(code, str(error), f"{FILE} of the data folder") from error
+
+
+def _open() -> sqlite3.Connection:
+    shared = os.environ.get("LATENT_ROOM") == "shared"
+    if shared:
+        data_folder().mkdir(parents=True, exist_ok=True)
+    place = data_folder() / FILE if shared else ":memory:"
+    database = sqlite3.connect(place, timeout=_WAIT, isolation_level=None, check_same_thread=False)
+    try:
+        database.executescript(_TABLES)
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
+
+
+def _end_class(database: sqlite3.Connection) -> None:
+    old = time.time() - _KEPT
+    if database.execute("SELECT 1 FROM changed WHERE at < ?", (old,)).fetchone():
+        for table in ("shared", "votes", "drawings", "changed"):
+            database.execute(f"DELETE FROM {table}")
+
+
+def _share(database: sqlite3.Connection, name: str, value: Lead | Question) -> None:
+    encoded = msgspec.json.encode(value)
+    database.execute("INSERT OR REPLACE INTO shared VALUES (?, ?)", (name, encoded))
+
+
+def _question(database: sqlite3.Connection) -> Question | None:
+    found = database.execute("SELECT value FROM shared WHERE name = 'question'").fetchone()
+    return found and msgspec.json.decode(found[0], type=Question)
 
 
 ROOM = Room()

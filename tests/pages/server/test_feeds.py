@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,20 +14,17 @@ from starlette.applications import Starlette
 
 from pages.ui.server import feeds as streams
 from pages.ui.shared import feeds
-from pages.ui.shared.room import Room
 
 
-@pytest.fixture
-def room(monkeypatch):
+@pytest.fixture(autouse=True)
+def apart(monkeypatch):
     monkeypatch.setattr(feeds, "_feeds", {})
+    monkeypatch.setattr(feeds, "_ended", threading.Event())
+    monkeypatch.setattr(feeds, "Feed", functools.partial(feeds.Feed, pause=0.005))
     monkeypatch.setattr(streams, "_readers", {})
-    monkeypatch.setattr(streams, "_PAUSE", 0.005)
-    room = Room()
-    monkeypatch.setattr(streams, "ROOM", room)
-    return room
 
 
-def test_nothing_is_streamed_that_no_page_has_offered(room, serve):
+def test_nothing_is_streamed_that_no_page_has_offered(serve):
     client = Client(serve(Starlette(routes=streams.feed_routes("/live"))))
     feeds.offer("known", "1", dict)
     for name in ("known/2", "other/1", "..%2f..%2fapp.py/1", "known%2f1/x"):
@@ -33,7 +32,7 @@ def test_nothing_is_streamed_that_no_page_has_offered(room, serve):
         assert answer.status == 404, name
 
 
-def test_who_is_offered_twice_is_one_feed(room):
+def test_who_is_offered_twice_is_one_feed():
     assert feeds.offer("a b", "1", dict) == feeds.offer("a b", "1", dict) == "/live/feeds/a%20b/1"
     assert len(feeds._feeds) == 1 and feeds.offer("a b", "2", dict) != "/live/feeds/a%20b/1"
     for k in range(2 * feeds._MOST):
@@ -41,13 +40,13 @@ def test_who_is_offered_twice_is_one_feed(room):
     assert len(feeds._feeds) == feeds._MOST
 
 
-def test_one_reader_looks_for_all_who_listen(room):
+def test_one_reader_looks_for_all_who_listen():
     now = {"step": b"1", "curve": b'{"figure": "one"}'}
     looks = []
     feeds.offer("run", "1", lambda: looks.append(1) or dict(now))
 
     async def listen() -> list[list[dict]]:
-        reader = streams._Reader(feeds.find("run/1"))
+        reader = streams.Reader(feeds.find("run/1"))
         heard: list[list[dict]] = [[] for _ in range(50)]
 
         async def hear(place: list[dict]) -> None:
@@ -68,7 +67,7 @@ def test_one_reader_looks_for_all_who_listen(room):
         while not late:
             await asyncio.sleep(0.01)
         heard.append(late)
-        room.close()  # which ends the streams, or the server would wait for them
+        feeds.end_all()  # which ends the streams, or the server would wait for them
         await asyncio.wait_for(asyncio.gather(*tasks), 10)
         end = len(looks)
         await asyncio.sleep(0.1)
@@ -82,7 +81,7 @@ def test_one_reader_looks_for_all_who_listen(room):
     assert late == [first | {"step": 2}], "who comes later hears all"
 
 
-def test_a_reader_survives_what_cannot_be_read(room):
+def test_a_reader_survives_what_cannot_be_read():
     failing = [OSError("gone"), {"step": b"1"}]
 
     def read():
@@ -94,7 +93,7 @@ def test_a_reader_survives_what_cannot_be_read(room):
     feeds.offer("run", "1", read)
 
     async def listen() -> bytes:
-        reader = streams._Reader(feeds.find("run/1"))
+        reader = streams.Reader(feeds.find("run/1"))
         async for event in streams._events(reader):
             if event.startswith(b"data: "):
                 return event

@@ -79,7 +79,7 @@ class Follow {
     this.stop = new AbortController()
     this.stream = new EventSource(this.live)
     this.stream.onmessage = ({ data }) => {
-      this.shared = JSON.parse(data)
+      this.shared = { ...this.shared, ...JSON.parse(data) } // what has changed
       this.show()
       this.go()
     }
