@@ -6,6 +6,7 @@ import functools
 import json
 import math
 import re
+import threading
 from typing import Annotated, Any
 
 import msgspec
@@ -19,6 +20,7 @@ Positive = Annotated[float, Meta(ge=0, le=_LARGEST)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 _PLACE = re.compile(r"^(.*?)(?: - at `(?:key in )?\$\.?(.*)`)?$", re.DOTALL)
 _DEEP = "it is nested too deeply"
+_making = threading.Lock()
 
 
 class SchemaError(ValueError):
@@ -70,8 +72,15 @@ def convert(value: object, kind: Any) -> Any:
         raise SchemaError(f"it holds a value that JSON cannot represent: {error}"[:200]) from None
 
 
-@functools.lru_cache(maxsize=256)
 def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    # While msgspec reads the declaration of a class for the first time, a decoder that another
+    # thread makes of that class finds half of it, and crashes the process.
+    with _making:
+        return _make_decoder(kind)
+
+
+@functools.lru_cache(maxsize=256)
+def _make_decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,6 +13,7 @@ from pages.ui.shared import permissions
 from pages.ui.shared.feeds import Feed
 from pages.ui.shared.room import ROOM, Answer, Lead
 from vae.files import explain_refusal
+from vae.schema import SchemaError, decode
 
 __all__ = ["room_routes"]
 
@@ -74,6 +74,6 @@ async def _read(request: Request, kind: type) -> object | None:
     if len(body) > _LARGEST:
         return None
     try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return decode(body, kind)
+    except SchemaError:
         return None

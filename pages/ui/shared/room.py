@@ -22,6 +22,7 @@ from msgspec import Meta, Struct
 from pages.ui.shared.permissions import presenter_only
 from vae.latent import LARGEST_CODE
 from vae.locations import data_folder
+from vae.schema import decode
 
 __all__ = [
     "FILE",
@@ -236,7 +237,7 @@ def _share(database: sqlite3.Connection, name: str, value: Lead | Question) -> N
 
 def _question(database: sqlite3.Connection) -> Question | None:
     found = database.execute("SELECT value FROM shared WHERE name = 'question'").fetchone()
-    return found and msgspec.json.decode(found[0], type=Question)
+    return found and decode(found[0], Question)
 
 
 ROOM = Room()
