@@ -153,8 +153,8 @@ def _addresses(component: BidiComponent) -> dict[str, Any]:
 class Fetcher:
     """Fetches over one connection that stays open, as a browser does."""
 
-    def __init__(self, address: str) -> None:
-        self._place = address.removeprefix("http://")
+    def __init__(self, address: str, cookie: str = "") -> None:
+        self._place, self._cookie = address.removeprefix("http://"), cookie
         self._turn = asyncio.Lock()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
@@ -177,7 +177,8 @@ class Fetcher:
         reader, writer = self._streams
         method, content = "GET" if body is None else "POST", (body or "").encode()
         length = "" if body is None else f"Content-Length: {len(content)}\r\n"
-        request = f"{method} {path} HTTP/1.1\r\nHost: {self._place}\r\n{length}\r\n"
+        own = f"Cookie: {self._cookie}\r\n" if self._cookie else ""
+        request = f"{method} {path} HTTP/1.1\r\nHost: {self._place}\r\n{own}{length}\r\n"
         writer.write(request.encode() + content)
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         length = int(head.partition("content-length: ")[2].split("\r\n")[0])
