@@ -101,10 +101,12 @@ def notices(at: AppTest) -> str:
 
 
 @pytest.mark.parametrize("place", VISITS)
-def test_every_parameter_of_a_page_is_read_by_one_module(place):
+def test_every_parameter_of_a_page_is_read_and_stands_in_the_table(place):
     at = visit(place, {})
     assert names(at) >= READ[place]
     assert not at.toast
+    page = VISITS[place][0].removesuffix(".py")
+    assert names(at) <= {p.name for p in TABLE if page in p.pages or p.pages == ("every page",)}
 
 
 @product(10, place=list(VISITS), value=ABSURD)
@@ -136,14 +138,6 @@ def test_parts_that_rerun_alone_write_the_address_too():
 def test_the_document_is_the_table():
     written = (ROOT / "docs/links.md").read_text(encoding="utf-8")
     assert written == as_markdown(), "python -m pages.ui.shared.link_table > docs/links.md"
-
-
-@pytest.mark.parametrize("place", VISITS)
-def test_what_a_page_reads_stands_in_the_table_with_its_page(place):
-    at = visit(place, {})
-    page = VISITS[place][0].removesuffix(".py")
-    known = {p.name for p in TABLE if page in p.pages or p.pages == ("every page",)}
-    assert names(at) <= known
 
 
 def test_two_pages_may_use_a_name_differently():
