@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small_run import CONFIG, MODEL, same_weights, tensors, train
-from soak import share
 
 from vae import load_checkpoint
 from vae.__main__ import main
@@ -103,10 +102,9 @@ for count in map(int, sys.argv[2].split()):
 """
 
 
-@share("kills", 2, whole=50)
-def test_a_run_killed_at_random_moments_ends_with_the_same_weights(
-    tmp_path, kills, record_property
-):
+@pytest.mark.soak
+def test_a_run_killed_at_random_moments_ends_with_the_same_weights(tmp_path, record_property):
+    kills = 50
     config = replace(CONFIG, training=TrainingConfig(epochs=5 * kills, batch_size=500))
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert train(whole, config).state == "finished"
