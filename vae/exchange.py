@@ -14,9 +14,18 @@ from pathlib import Path
 
 from .checkpoint import CheckpointError, find_checkpoint, load_card, load_checkpoint, load_codes
 from .datasets import DatasetError, dataset_names, is_path
-from .files import DAMAGED_ARCHIVE, is_full, new_archive, refusals_as, write_file
+from .files import (
+    DAMAGED_ARCHIVE,
+    is_full,
+    new_archive,
+    open_archive,
+    read_file,
+    refusals_as,
+    write_file,
+)
 from .imported_models.networks import try_network
 from .imports import export_dataset, find_dataset, import_source
+from .imports.spool import check_unpacked
 from .in_progress import in_progress, remove_leftovers
 from .locations import FILES, NAME, data_folder, list_checkpoints
 from .quota import check_quota
@@ -157,7 +166,7 @@ def _taken(name: str) -> str:
 def _unpack(file: Path, folder: Path, progress: Callable[[float, str], None]) -> None:
     """Unpacks the members of a model, from the archive's top or from one folder in it."""
     try:
-        with zipfile.ZipFile(file) as archive:
+        with open_archive(file) as archive:
             members = {}
             for info in archive.infolist():
                 base = info.filename.rpartition("/")[2]
@@ -176,6 +185,7 @@ def _unpack(file: Path, folder: Path, progress: Callable[[float, str], None]) ->
                     f"{file.name} holds no model.safetensors; expected a model that was exported."
                 )
             size, done = sum(info.file_size for info in members.values()), 0
+            check_unpacked(size, file.stat().st_size, file.name)
             for base, info in members.items():
                 with archive.open(info) as packed, (folder / base).open("xb") as out:
                     while part := packed.read(1 << 22):
@@ -205,7 +215,7 @@ def _settle_dataset(
         stem = str(dataset or name).partition("@")[0]
         wanted = stem if NAME.fullmatch(stem) else name
         found = import_source(folder / _PICTURES, wanted, progress=progress, cancelled=cancelled)
-        card = decode((folder / "card.json").read_bytes()) | {"dataset": found.reference}
+        card = decode(read_file(folder / "card.json")) | {"dataset": found.reference}
         write_file(folder / "card.json", json.dumps(card, indent=1).encode())
         return ()
     if not isinstance(dataset, str):

@@ -25,6 +25,7 @@ __all__ = [
     "is_full",
     "is_unfinished",
     "new_archive",
+    "open_archive",
     "open_regular",
     "read_file",
     "refusals_as",
@@ -38,6 +39,7 @@ DAMAGED_ARCHIVE = (
 )
 """What `zipfile` raises where an archive is damaged, or packed in a way that it does not know."""
 
+_LARGEST_END = 1 << 17  # bytes in which what ends a zip archive begins
 _BINARY = getattr(os, "O_BINARY", 0)
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}\.unfinished")
 
@@ -96,7 +98,7 @@ def open_regular(file: Path) -> BinaryIO:
     raise OSError(errno.EINVAL, "it is no regular file", str(file))
 
 
-def read_file(file: Path, most: int = 100_000_000) -> bytes:
+def read_file(file: Path, most: int = 10_000_000) -> bytes:
     """Reads a file of at most so many bytes.
 
     Raises:
@@ -153,6 +155,49 @@ def new_archive(file: str | Path) -> Iterator[zipfile.ZipFile]:
             temporary.replace(file)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def open_archive(file: str | Path | BinaryIO, most: int = 1_000) -> zipfile.ZipFile:
+    """Opens a zip archive for reading, if it has not too many members: each takes memory and time.
+
+    Args:
+        file: path of the archive, or the archive itself.
+        most: largest number of members.
+
+    Raises:
+        OSError: if it cannot be read; also the others of `DAMAGED_ARCHIVE`.
+    """
+    if not isinstance(file, str | Path):
+        _check_members(file, most)
+        return zipfile.ZipFile(file)
+    with open(file, "rb") as stream:
+        _check_members(stream, most)
+    return zipfile.ZipFile(file)
+
+
+def _check_members(stream: BinaryIO, most: int) -> None:
+    """Counts the entries of the directory, which lies before what ends the archive.
+
+    What the end says of their number may be false; where the directory begins, it says in one of
+    two records. Of all that look like one, that counts by which the directory is longest.
+    """
+    size = stream.seek(0, os.SEEK_END)
+    tail = _LARGEST_END
+    stream.seek(max(size - tail, 0))
+    end = stream.read()
+    places = [(b"PK\5\6", 12, 4), (b"PK\6\6", 40, 8)]
+    for mark, at, width in places:
+        for found in re.finditer(re.escape(mark), end):
+            start = found.start() + at
+            tail = max(tail, _LARGEST_END + int.from_bytes(end[start : start + width], "little"))
+    stream.seek(max(size - tail, 0))
+    count, before = 0, b""
+    while part := stream.read(1 << 20):
+        count += (before + part).count(b"PK\1\2")
+        before = part[-3:]
+    if count > most:
+        raise zipfile.BadZipFile(f"it has {count:,} members; at most {most:,} are read")
+    stream.seek(0)
 
 
 def is_unfinished(file: Path) -> bool:

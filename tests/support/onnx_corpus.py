@@ -88,11 +88,11 @@ def _deep(levels: int) -> bytes:
     for _ in range(levels):
         # ModelProto.graph (7) → GraphProto.node (1) → NodeProto.attribute (5) → .g (6)
         for field in (6, 5, 1):
-            content = bytes([field << 3 | 2]) + _varint(len(content)) + content
-    return bytes([7 << 3 | 2]) + _varint(len(content)) + content
+            content = bytes([field << 3 | 2]) + varint(len(content)) + content
+    return bytes([7 << 3 | 2]) + varint(len(content)) + content
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
     out = b""
     while value > 127:
         out, value = out + bytes([value & 127 | 128]), value >> 7

@@ -18,14 +18,24 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import IO, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
+from ..files import open_archive
 from .base import DatasetError
 
 __all__ = ["MAX_FILE_BYTES", "Source", "open_source"]
 
 MAX_FILE_BYTES = 64 << 20  # unpacked size of one file
-MAX_FILES = 1_000_000
+MAX_FILES = 1_000_000  # in a folder
+MAX_MEMBERS = 300_000  # in an archive
+_LONGEST_NAME, _DEEPEST = 1_024, 40  # characters, and folders in each other
+_DAMAGED = (EOFError, zlib.error, lzma.LZMAError)
+_PACKED: dict[bytes, Callable[..., Any]] = {  # what opens a file that begins so
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
+}
+_LARGEST_RECORD = 1 << 20  # bytes of what a tar archive says of one member
 MAX_RATIO = 200  # compression ratio of an archive; that of images is about 1, of bombs about 1,000
 
 
@@ -161,25 +171,23 @@ class _Tar:
 
         self.path = path
         try:
-            tarfile.open(path, "r:").close()
+            kind = _packing(path)
+        except _DAMAGED:
+            kind = None
+        if kind is None:
+            raise DatasetError(f"{path} is damaged. Pack the archive again.") from None
+        if kind is open:
             self._stream: BinaryIO = path.open("rb")
             weakref.finalize(self, self._stream.close)
-        except tarfile.TarError:
-            packed = path.stat().st_size
-            kinds = (gzip.GzipFile, bz2.BZ2File, lzma.LZMAFile)
-            kind = next((kind for kind in kinds if _opens(kind, path)), None)
-            if kind is None:
-                raise DatasetError(f"{path} is damaged. Pack the archive again.") from None
-            with kind(path) as stream:
-                self._spool = unpack(stream, packed, str(path))  # kept as long as its file
+        else:
+            with kind(path, "rb") as stream:
+                # kept as long as its file
+                self._spool = unpack(stream, path.stat().st_size, str(path))
             self._stream = self._spool.file
         try:
-            with tarfile.open(fileobj=self._stream, mode="r:") as archive:
-                members = [m for m in archive if m.isreg()]  # never links or devices
+            members = _members(self._stream)
         except (tarfile.TarError, OSError, ValueError) as error:
             raise DatasetError(f"{path} is damaged ({error}). Pack the archive again.") from error
-        if len(members) > MAX_FILES:
-            raise DatasetError(f"{path} holds {len(members):,} files; at most {MAX_FILES:,} fit.")
         for member in members:
             _check_inside(member.name, path)
         self._members = {m.name.removeprefix("./"): (m.offset_data, m.size) for m in members}
@@ -210,24 +218,62 @@ class _Tar:
 def is_tar(path: Path) -> bool:
     """Whether a file is a tar archive, compressed or not; or one that begins so and is damaged."""
     try:
-        return tarfile.is_tarfile(path)
-    except (EOFError, zlib.error, lzma.LZMAError):
+        return _packing(path) is not None
+    except _DAMAGED:
         return True
-    except OSError:
-        return False
 
 
-def _opens(kind: Callable[[Path], IO[bytes] | io.BufferedIOBase], path: Path) -> bool:
+def _packing(path: Path) -> Callable[..., Any] | None:
+    """What opens a file so that a tar archive is read from it; of one, the first block is read.
+
+    Raises:
+        EOFError: if it is packed and damaged; also zlib's and lzma's own errors.
+    """
+    with path.open("rb") as stream:
+        start = stream.read(6)
+    kind = next((kind for mark, kind in _PACKED.items() if start.startswith(mark)), open)
     try:
-        with kind(path) as stream:
-            stream.read(1)
-    except (OSError, EOFError, lzma.LZMAError):
-        return False
-    return True
+        with kind(path, "rb") as stream:
+            block = stream.read(tarfile.BLOCKSIZE)
+        if any(block) or len(block) < tarfile.BLOCKSIZE:  # else it is empty
+            tarfile.TarInfo.frombuf(block, "utf-8", "replace")
+    except (tarfile.HeaderError, OSError):
+        return None
+    return kind
+
+
+class _Records:
+    """The records of a tar archive, of which each is as large as it says."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.seek, self.tell, self._read = stream.seek, stream.tell, stream.read
+
+    def read(self, count: int) -> bytes:
+        if count > _LARGEST_RECORD:
+            raise ValueError(f"a record of {count:,} bytes; at most {_LARGEST_RECORD:,} are read")
+        return self._read(count)
+
+
+def _members(stream: BinaryIO) -> list[tarfile.TarInfo]:
+    """The files in a tar archive; never links or devices."""
+    members = []
+    with tarfile.open(fileobj=_Records(stream), mode="r:") as archive:  # type: ignore[call-overload]
+        for count, member in enumerate(archive):
+            if count == MAX_MEMBERS:
+                raise ValueError(f"it has more than {MAX_MEMBERS:,} members")
+            if member.isreg():
+                members.append(member)
+    return members
 
 
 def _check_inside(name: str, path: Path) -> None:
     """Refuses a name in an archive that leads outside of it."""
+    if len(name) > _LONGEST_NAME or name.count("/") + name.count("\\") > _DEEPEST:
+        raise DatasetError(
+            f"{path} names a file in {len(name):,} characters: {name[:40]!r}…; expected at most "
+            f"{_LONGEST_NAME:,}, and at most {_DEEPEST} folders in each other. Pack it again with "
+            "shorter names."
+        )
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if not parts or ".." in parts or parts[0] == "/" or parts[0].endswith(":"):
         raise DatasetError(
@@ -244,8 +290,6 @@ class _Zip:
         self.path = path
         self._connect()
         members = [m for m in self._archive.infolist() if not m.is_dir() and not _is_link(m)]
-        if len(members) > MAX_FILES:
-            raise DatasetError(f"{path} holds {len(members):,} files; at most {MAX_FILES:,} fit.")
         for member in members:
             _check_inside(member.filename, path)
             if member.flag_bits & 1:
@@ -271,7 +315,7 @@ class _Zip:
 
     def _connect(self) -> None:
         try:
-            self._archive = zipfile.ZipFile(self.path)
+            self._archive = open_archive(self.path, MAX_MEMBERS)
         except Exception as error:  # zipfile raises errors of many types on damaged bytes
             raise DatasetError(
                 f"{self.path} is not a zip archive that can be read ({error}). Pack it again."

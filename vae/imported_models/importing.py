@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ..checkpoint import save_card
 from ..codes import decode, encode, write_reference
 from ..datasets import Dataset, DatasetError, load_dataset
 from ..exchange import ImportedModel, new_checkpoint
+from ..files import open_archive
 from ..imports import import_images
 from .config import ImportedConfig
 from .files import DECODER, ENCODER, save_imported
@@ -186,8 +188,17 @@ def read_codes(file: str | Path) -> dict[str, np.ndarray]:
     if not file.is_file() or file.stat().st_size > _LARGEST_CODES:
         raise ImportedModelError(f"{file} is missing or larger than 200 MB; {expected}.")
     try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as opened:
-            arrays = {k: opened[k] for k in ("mean", "variance", "index") if k in opened.files}
+        with open_archive(file) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            wanted = {k: members[k] for k in ("mean", "variance", "index") if k in members}
+            if sum(info.file_size for info in wanted.values()) > _LARGEST_CODES:
+                raise ImportedModelError(f"{file.name} unpacks to more than 200 MB; {expected}.")
+            arrays = {
+                k: np.load(io.BytesIO(archive.read(info)), allow_pickle=False)
+                for k, info in wanted.items()
+            }
+    except ImportedModelError:
+        raise
     except Exception as error:  # numpy and zipfile raise many types on damaged bytes
         raise ImportedModelError(f"{file.name} is no .npz, or damaged; {expected}.") from error
     mean = arrays.get("mean", np.empty(0))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint import CheckpointError
+from .protobuf_size import fits
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
@@ -107,7 +108,15 @@ def _parse(onnx: Any, file: Path, label: str) -> ModelProto:
     if (size := file.stat().st_size) > LARGEST:
         raise ImportedModelError(f"{label} has {size:,} bytes; expected at most {LARGEST:,}.")
     try:
-        model = onnx.ModelProto.FromString(file.read_bytes())
+        content = file.read_bytes()
+        if not fits(content, onnx.ModelProto.DESCRIPTOR):
+            raise ImportedModelError(
+                f"{label} has far more nodes, inputs or small numbers than networks have; it may "
+                "have been made to do harm. Export it again."
+            )
+        model = onnx.ModelProto.FromString(content)
+    except ImportedModelError:
+        raise
     except Exception as error:  # protobuf's own types differ between its versions
         raise ImportedModelError(
             f"{label} is no ONNX file that can be read ({_short(error)}). Export it again."

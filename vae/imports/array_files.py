@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,10 +12,11 @@ import numpy as np
 
 from ..datasets.base import DatasetError
 from ..datasets.layout import SPLIT_NAMES
-from .array_pictures import ArrayLike, ArrayPictures, is_images
+from ..files import open_archive
+from .array_pictures import MAX_NUMBERS, MAX_PICTURES, ArrayLike, ArrayPictures, is_images
 from .arrays import as_column
 from .source import Column, Source, natural, shown
-from .spool import unpack
+from .spool import check_unpacked, unpack
 
 __all__ = ["read_npy", "read_npz", "source_of_arrays"]
 
@@ -29,7 +31,8 @@ _FACTORS = {  # names of the factors of two known sets, which their files do not
     ("labels", 6): _SHAPES3D,
 }
 _MOST_COLUMNS = 200
-_IN_MEMORY = 512 << 20  # bytes of all arrays of a file; others are mapped from a temporary one
+_LARGEST_OTHERS = 200_000_000  # bytes of all arrays that hold no images
+_IN_MEMORY = 64 << 20  # bytes of all arrays of a file; others are mapped from a temporary one
 
 
 def read_npy(path: Path, label: str) -> Source:
@@ -51,7 +54,9 @@ def read_npz(path: Path, label: str) -> Source:
     notices = []
     held = 0  # bytes in memory
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path) as archive:
+            total = sum(member.file_size for member in archive.infolist())
+            check_unpacked(total, path.stat().st_size, label)
             for member in archive.infolist():
                 name = member.filename.removesuffix(".npy")
                 held += member.file_size
@@ -85,8 +90,9 @@ def source_of_arrays(
     Raises:
         DatasetError: if none holds images.
     """
-    parts = _by_split(arrays)
     told = list(notices)
+    arrays = _bounded(arrays, label, told)
+    parts = _by_split(arrays)
     if not parts:
         name = _images_key(arrays)
         if name is None:
@@ -123,6 +129,27 @@ def source_of_arrays(
         [_joined(name, made) for name, made in complete.items()],
         told,
     )
+
+
+def _bounded(arrays: Mapping[str, ArrayLike], label: str, told: list[str]) -> dict[str, ArrayLike]:
+    """The arrays that images can be read from one by one, and others that fit into memory."""
+    kept: dict[str, ArrayLike] = {}
+    left = _LARGEST_OTHERS
+    for name, array in arrays.items():
+        count = len(array) if array.shape else 1
+        numbers = math.prod(array.shape)
+        if is_images(array):
+            if count > MAX_PICTURES or numbers > count * MAX_NUMBERS:
+                raise DatasetError(
+                    f"{name} in {label} is {tuple(array.shape)}; expected at most "
+                    f"{MAX_PICTURES:,} images, of at most {MAX_NUMBERS:,} numbers each."
+                )
+        elif (left := left - numbers * array.dtype.itemsize) < 0:
+            left += numbers * array.dtype.itemsize
+            told.append(f"{name} {tuple(array.shape)} {array.dtype} is too large to be used.")
+            continue
+        kept[name] = array
+    return kept
 
 
 def _member(

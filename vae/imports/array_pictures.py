@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["ArrayLike", "ArrayPictures", "is_images"]
+__all__ = ["MAX_NUMBERS", "MAX_PICTURES", "ArrayLike", "ArrayPictures", "is_images"]
 
-_CHUNK = 4_096  # images that are looked at together
+MAX_PICTURES = 1_000_000
+MAX_NUMBERS = 15_000_000  # of one picture; reading it takes up to 20 bytes of each
+_CHUNK = 4_096  # images that are looked at together, of this many numbers at most
+_TOGETHER = 8_000_000
 
 
 class ArrayLike(Protocol):
@@ -61,14 +65,15 @@ class ArrayPictures:
 
     def size(self, row: int) -> tuple[int, int]:
         """Width and height of a picture."""
-        return self.read(row)[1]
+        height, width = _sides(self._arrays[self._place(row)[0]].shape[1:])
+        return width, height
 
     def read(
         self, row: int, size: tuple[int, int] | None = None
     ) -> tuple[np.ndarray, tuple[int, int]]:
         """Pixels, and width and height."""
-        which = int(np.searchsorted(self._starts, row, "right")) - 1
-        picture = _channels_last(np.asarray(self._arrays[which][row - int(self._starts[which])]))
+        which, at = self._place(row)
+        picture = _channels_last(np.asarray(self._arrays[which][at]))
         if self._factor is None:
             picture = picture.astype(np.float32)
         elif self._factor != 1 or picture.dtype != np.uint8:
@@ -76,9 +81,20 @@ class ArrayPictures:
             picture = values.round().clip(0, 255).astype(np.uint8)
         return np.ascontiguousarray(picture), (picture.shape[1], picture.shape[0])
 
+    def _place(self, row: int) -> tuple[int, int]:
+        """The number of the array that holds a picture, and the picture's row in it."""
+        which = int(np.searchsorted(self._starts, row, "right")) - 1
+        return which, row - int(self._starts[which])
+
     def label(self, row: int) -> str:
         """The description of a picture in messages."""
         return f"picture {row:,} of {self._name}"
+
+
+def _sides(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width of a picture `(H, W)`, `(H, W, C)` or `(C, H, W)`."""
+    first = len(shape) == 3 and shape[0] in (1, 3) and shape[2] not in (1, 3)
+    return (shape[1], shape[2]) if first else (shape[0], shape[1])
 
 
 def _channels_last(picture: np.ndarray) -> np.ndarray:
@@ -107,8 +123,9 @@ def _range(arrays: Sequence[ArrayLike]) -> tuple[float, float]:
     for array in arrays:
         if array.dtype == np.uint8 and high > 1:
             continue  # nothing more can be learnt
-        for start in range(0, len(array), _CHUNK):
-            part = np.asarray(array[start : start + _CHUNK])
+        step = max(1, min(_CHUNK, _TOGETHER // math.prod(array.shape[1:])))
+        for start in range(0, len(array), step):
+            part = np.asarray(array[start : start + step])
             if part.dtype.kind == "f":
                 part = part[np.isfinite(part)]
             if part.size:

@@ -10,9 +10,17 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from ..datasets.base import SPLITS, DatasetError, Progress
-from ..files import DAMAGED_ARCHIVE, is_full, new_archive, read_file, write_file
+from ..files import (
+    DAMAGED_ARCHIVE,
+    is_full,
+    new_archive,
+    open_archive,
+    read_file,
+    write_file,
+)
 from ..schema import SchemaError, convert, decode
 from .planning import Options
+from .spool import MAX_BYTES, check_unpacked
 from .store import (
     ImportedDataset,
     all_images,
@@ -34,8 +42,6 @@ __all__ = [
 
 FILES = ("card.json", "names.json", "pixels.npy", "rows.safetensors")
 """Files of an import, and of the zip archive that it is exported as."""
-
-_MAX_BYTES = 64 << 30  # of the pixels
 
 
 def export_dataset(name: str, file: str | Path) -> Path:
@@ -67,7 +73,7 @@ def is_exported(path: Path) -> bool:
     if not path.is_file() or not zipfile.is_zipfile(path):
         return False
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path) as archive:
             return sorted(archive.namelist()) == list(FILES)
     except Exception:  # zipfile raises errors of many types on damaged bytes
         return False
@@ -142,9 +148,10 @@ def unpack_exported(
     from .reading import Cancelled
 
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path) as archive:
             size = sum(archive.getinfo(member).file_size for member in FILES)
-            if size > min(_MAX_BYTES, shutil.disk_usage(folder).free):
+            check_unpacked(size, path.stat().st_size, str(path))
+            if size > min(MAX_BYTES, shutil.disk_usage(folder).free):
                 raise DatasetError(f"{path} unpacks to {size:,} bytes: too many for this disk.")
             done = 0
             for member in FILES:

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
 
-from ..datasets.base import DatasetError
 from ..in_progress import temporary_folder
-from ..schema import Count, SchemaError, decode
 from .array_files import source_of_arrays
 from .hdf5 import read_hdf5
+from .reader_process import read_apart
 from .source import Source
 
 __all__ = ["read_mat_files"]
-
-
-_RATIO = 200  # numbers to packed bytes; that of pictures is about 1, of bombs about 1,000
-
-
-class _Said(TypedDict, total=False):
-    """What the process that reads says of a file."""
-
-    names: list[str]
-    numbers: Count
-    error: str
 
 
 def read_mat_files(files: dict[str, Path], label: str) -> Source:
@@ -65,24 +50,7 @@ def _read(file: Path, label: str) -> dict[str, np.ndarray]:
 
 def _load(file: Path, label: str, folder: Path) -> dict[str, np.ndarray]:
     """The arrays of a file, read by a process that a damaged one may crash."""
-    most = max(1 << 30, _RATIO * file.stat().st_size)
-    script = Path(__file__).with_name("matlab_reader.py")
-    command = [sys.executable, "-P", str(script), str(file), str(most), str(folder)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    try:
-        if done.returncode:
-            raise SchemaError("it ended the process that read it")
-        said = decode(done.stdout.strip().rpartition(b"\n")[2], _Said)
-    except SchemaError as error:
-        raise DatasetError(f"{label} is no MATLAB file that can be read ({error}).") from None
-    if (size := said.get("numbers")) is not None:
-        raise DatasetError(
-            f"{label} would unpack to {size:,} numbers, far more than its bytes can hold. It may "
-            "have been made to do harm: don't use it."
-        )
-    if (why := said.get("error")) is not None:
-        raise DatasetError(f"{label} is no MATLAB file that can be read ({why}).")
-    names = said.get("names", [])
+    names = read_apart("matlab_reader.py", file, folder, f"{label} is no MATLAB file")
     return {name: np.load(folder / f"{k}.npy") for k, name in enumerate(names)}
 
 

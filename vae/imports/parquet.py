@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
-from ..datasets.base import DatasetError
 from ..datasets.layout import SPLIT_NAMES
+from ..files import read_file
+from ..in_progress import temporary_folder
+from ..schema import decode
 from .arrays import as_column
+from .reader_process import read_apart
 from .source import Column, Source, shown
-from .spool import MAX_BYTES, Spool, SpooledPictures
+from .spool import Spool, SpooledPictures
 from .tables import LABELS, MAX_COLUMNS, type_column
 
 __all__ = ["read_parquet_files"]
 
-_IMAGES = ("image", "img", "picture", "pixels", "bytes")
-_MAX_PICTURE = 64 << 20
+_LARGEST_COLUMNS = 500_000_000  # bytes of what is beside the pictures, as JSON
+
+
+class _Columns(TypedDict):
+    """What the process that reads a file writes of it beside the pictures."""
+
+    about: str
+    names: list[str]
+    values: list[list[int | float | bool | str | None]]
 
 
 def read_parquet_files(files: list[Path], label: str) -> Source:
@@ -32,8 +41,6 @@ def read_parquet_files(files: list[Path], label: str) -> Source:
     Raises:
         DatasetError: if a file is damaged, or holds no pictures.
     """
-    import pyarrow.parquet
-
     spool = Spool()
     places: list[tuple[int, int]] = []
     names: list[str] = []
@@ -42,32 +49,21 @@ def read_parquet_files(files: list[Path], label: str) -> Source:
     known: dict[str, list[str]] = {}
     for file in sorted(files):
         split = _split_of(file, len(files))
-        try:
-            opened = pyarrow.parquet.ParquetFile(file)
-            schema = opened.schema_arrow
-            column = _picture_column(schema, label)
-            known |= _class_names(schema.metadata)
-            plain = [f.name for f in schema if f.name != column and _is_plain(f.type)]
-            for batch in opened.iter_batches(64, columns=[column, *plain]):
-                for entry in batch.column(column).to_pylist():
-                    content, name = _content(entry)
-                    if len(content) > _MAX_PICTURE or (
-                        len(places) and sum(places[-1]) > MAX_BYTES
-                    ):
-                        raise DatasetError(f"{label}: a picture has {len(content):,} bytes.")
-                    places.append(spool.add(content))
+        with temporary_folder() as folder:
+            what = label if len(files) == 1 else shown(file.name)
+            titles = read_apart("parquet_reader.py", file, folder, f"{what} is no Parquet file")
+            told = decode(read_file(folder / "columns.json", _LARGEST_COLUMNS), _Columns)
+            with (folder / "pictures").open("rb") as pictures:
+                for size, name in zip(np.load(folder / "sizes.npy"), told["names"], strict=True):
+                    places.append(spool.add(pictures.read(size)))
                     number = f"{len(places) - 1:06d}"
                     names.append(shown(name) if name else f"{split or file.stem}/{number}")
                     splits.append(split)
-                for name in plain:
-                    given = values.setdefault(name, [None] * (len(places) - len(batch)))
-                    given += batch.column(name).to_pylist()
-                for given in values.values():
-                    given += [None] * (len(places) - len(given))
-        except DatasetError:
-            raise
-        except Exception as error:  # pyarrow raises errors of many types on damaged bytes
-            raise DatasetError(f"{shown(file.name)} is damaged ({error}).") from error
+        known |= _class_names(told["about"])
+        for title, found in zip(titles, told["values"], strict=True):
+            values.setdefault(title, [None] * (len(places) - len(found))).extend(found)
+        for given in values.values():
+            given += [None] * (len(places) - len(given))
     if len(set(names)) < len(names):
         names = [f"{i:06d}-{name}" for i, name in enumerate(names)]
     notices: list[str] = []
@@ -93,47 +89,10 @@ def _split_of(file: Path, count: int) -> str | None:
     return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None)
 
 
-def _picture_column(schema: Any, label: str) -> str:
-    import pyarrow
-
-    def fits(kind: Any) -> bool:
-        if pyarrow.types.is_struct(kind):
-            return any(field.name == "bytes" for field in kind)
-        return pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind)
-
-    fitting = [field.name for field in schema if fits(field.type)]
-    preferred = [name for name in fitting if name.lower() in _IMAGES]
-    if not fitting:
-        raise DatasetError(
-            f"{label} has no column of encoded pictures; found {', '.join(schema.names)[:200]}."
-        )
-    return (preferred or fitting)[0]
-
-
-def _is_plain(kind: Any) -> bool:
-    import pyarrow.types as types
-
-    return (
-        types.is_integer(kind)
-        or types.is_floating(kind)
-        or types.is_boolean(kind)
-        or types.is_string(kind)
-        or types.is_large_string(kind)
-        or types.is_dictionary(kind)
-    )
-
-
-def _content(entry: Any) -> tuple[bytes, str]:
-    """Bytes and name of a picture; empty bytes, which are listed as broken, where it has none."""
-    if isinstance(entry, dict):
-        return entry.get("bytes") or b"", str(entry.get("path") or "")
-    return entry or b"", ""
-
-
-def _class_names(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
+def _class_names(about: str) -> dict[str, list[str]]:
     """Names of the classes by column, where the export tells them."""
     try:
-        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
+        features = decode(about)["info"]["features"]
         return {
             name: [*map(str, feature["names"])]
             for name, feature in features.items()

@@ -14,10 +14,18 @@ import numpy as np
 from ..datasets.base import DatasetError
 from .picture import Picture, decode_picture, picture_size
 
-__all__ = ["MAX_BYTES", "Readable", "Spool", "SpooledPictures", "unpack"]
+__all__ = [
+    "MAX_BYTES",
+    "Readable",
+    "Spool",
+    "SpooledPictures",
+    "check_unpacked",
+    "unpack",
+]
 
 MAX_BYTES = 64 << 30  # of what an archive or a file of arrays unpacks to
-_RATIO = 2_000  # unpacked to packed; drawings of few shapes reach some hundreds
+_RATIO = 300  # unpacked to packed; drawings of few shapes reach a hundred, zeros a thousand
+_ALWAYS = 256 << 20  # bytes that anything may unpack to
 
 
 class Readable(Protocol):
@@ -103,6 +111,29 @@ class SpooledPictures:
         return io.BytesIO(self._spool.read(*self._places[row]))
 
 
+def _most_unpacked(packed: int) -> int:
+    """How many bytes so many packed ones may become."""
+    return min(MAX_BYTES, max(_ALWAYS, _RATIO * packed))
+
+
+def check_unpacked(unpacked: int, packed: int, label: str) -> None:
+    """Refuses what says that it unpacks to far more than pictures do.
+
+    Args:
+        unpacked: number of unpacked bytes.
+        packed: number of packed bytes.
+        label: description in messages.
+
+    Raises:
+        DatasetError: if it does.
+    """
+    if unpacked > _most_unpacked(packed):
+        raise DatasetError(
+            f"{label} unpacks from {packed:,} to {unpacked:,} bytes, far more than pictures do. "
+            "It may have been made to do harm: don't use it."
+        )
+
+
 def unpack(stream: Readable, packed: int, label: str) -> Spool:
     """Copies a stream that unpacks something, within bounds.
 
@@ -115,7 +146,7 @@ def unpack(stream: Readable, packed: int, label: str) -> Spool:
         DatasetError: if it is damaged, or unpacks to far more than pictures do.
     """
     spool, done = Spool(), 0
-    limit = min(MAX_BYTES, max(1 << 30, _RATIO * packed))
+    limit = _most_unpacked(packed)
     free = shutil.disk_usage(tempfile.gettempdir()).free
     try:
         while part := stream.read(1 << 22):

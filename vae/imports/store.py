@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 FORMAT = 1
-_MOST_NAMES = 1_000_000_000  # bytes
+_LONGEST_NAME = 5_000  # bytes, as JSON
 _VERSION = re.compile(r"[1-9][0-9]{0,5}")
 
 
@@ -336,7 +336,7 @@ def all_names(dataset: ImportedDataset) -> list[str]:
     """
     file = dataset.folder / "names.json"
     try:
-        names = decode(read_file(file, _MOST_NAMES), list[str])
+        names = decode(read_file(file, 1_000 + _LONGEST_NAME * dataset.card["count"]), list[str])
         if len(names) != dataset.card["count"]:
             raise SchemaError(f"it holds {len(names)} names, not {dataset.card['count']}")
     except (OSError, SchemaError) as error:

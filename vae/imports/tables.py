@@ -20,6 +20,9 @@ __all__ = ["LABELS", "MAX_COLUMNS", "Table", "join_table", "parse_table", "type_
 
 MAX_COLUMNS = 200
 MAX_CATEGORIES = 1_000
+_MOST_ROWS, _MOST_CELLS = 1_000_000, 10_000_000
+_MOST_TITLES = 10_000  # columns, of which the first 200 are used
+_LONGEST_NAME, _DEEPEST = 4_096, 40  # characters of a path, and folders in each other
 
 _KEYS = ("file", "filename", "file_name", "image", "image_id", "path")
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-"}
@@ -62,7 +65,15 @@ def parse_table(content: bytes, label: str) -> Table:
     Raises:
         DatasetError: if there is no table.
     """
-    lines = [line for line in _text(content).splitlines() if line.strip()]
+    text = _text(content)
+    # Of what parts lines and cells, some is text: the bounds are far above what tables need.
+    rows_at_most, cells = text.count("\n") + text.count("\r"), sum(map(text.count, "\t;, "))
+    if rows_at_most > 2 * _MOST_ROWS or cells > _MOST_CELLS:
+        raise DatasetError(
+            f"{label} has more than {_MOST_ROWS:,} rows or {_MOST_CELLS:,} cells. Take out what "
+            "does not describe the pictures."
+        )
+    lines = [line for line in text.splitlines() if line.strip()]
     if lines and re.fullmatch(r"\s*\d+\s*", lines[0]):  # CelebA's count
         lines = lines[1:]
     if not lines:
@@ -80,6 +91,10 @@ def parse_table(content: bytes, label: str) -> Table:
         rows = [line.split() for line in lines]
     if len(rows) > 1 and len(rows[1]) == len(rows[0]) + 1:  # a header without a name of the key
         rows[0] = ["file", *rows[0]]
+    if len(rows[0]) > _MOST_TITLES:
+        raise DatasetError(
+            f"{label} has {len(rows[0]):,} columns; expected at most {_MOST_TITLES:,}."
+        )
     header, body = _unique(rows[0]), rows[1:]
     fitting = [tuple(row) for row in body if len(row) == len(header)]
     notices = []
@@ -209,6 +224,8 @@ class _Places:
 
     def of(self, cell: str) -> int | None:
         """The number of the picture that a cell names, or None."""
+        if len(cell) > _LONGEST_NAME:
+            return None
         for text in dict.fromkeys((_normal(cell), _without_ending(_normal(cell)))):
             keys = [self._ends.get(text, -1)]
             keys += [self._whole.get(tail, -1) for tail in _tails(text)]
@@ -228,7 +245,7 @@ def _without_ending(name: str) -> str:
 
 def _tails(text: str) -> list[str]:
     """A path with fewer and fewer of its leading folders."""
-    parts = text.split("/")
+    parts = text.split("/")[-_DEEPEST:]
     return ["/".join(parts[i:]) for i in range(1, len(parts))]
 
 
@@ -264,13 +281,13 @@ def _number(text: str) -> float | None:
 
 
 def _unique(header: Sequence[str]) -> tuple[str, ...]:
-    names: list[str] = []
+    names: dict[str, None] = {}
     for j, cell in enumerate(header, start=1):
         name = unicodedata.normalize("NFC", cell.lstrip("\ufeff")) or f"column {j}"
         number = 2
         while name in names:
             name, number = f"{cell} ({number})", number + 1
-        names.append(name)
+        names[name] = None
     return tuple(names)
 
 

@@ -19,6 +19,7 @@ __all__ = ["Position", "append_row", "heldout_of", "read_metrics", "rewind_metri
 
 _FILE = "metrics.jsonl"
 _MOST_METRICS = 100_000_000  # bytes that are read at once
+_MOST_ROWS = 500_000  # rows in them, each of 200 bytes at least
 
 
 class _Row(TypedDict, total=False):
@@ -87,7 +88,9 @@ def read_metrics(
         ) from error
     whole = text[: text.rfind(b"\n") + 1]
     rows, damaged = [], 0 if fresh else after.damaged
-    for line in whole.split(b"\n")[:-1]:
+    *lines, rest = whole.split(b"\n", _MOST_ROWS)
+    damaged += rest.count(b"\n")
+    for line in lines:
         try:
             rows.append(_check_row(decode(line, _Row)))
         except SchemaError:

@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from vae.files import open_archive
+
 __all__ = ["ENDINGS", "TableError", "read_table", "safe_cell", "write_table"]
 
 ENDINGS = {"csv": "CSV", "npz": "NumPy, npz", "parquet": "Parquet"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-_MOST_BYTES = 500_000_000  # of a file, and of what is in it
-_MOST_ROWS = 1_000_000
+_MOST_BYTES = 200_000_000  # of a file, and of what is in it
+_MOST_ROWS, _MOST_COLUMNS, _MOST_CELLS = 1_000_000, 2_000, 5_000_000
+_MOST_CHARACTERS = 50_000_000  # of a column of texts, each as long as the longest
 
 
 class TableError(ValueError):
@@ -100,10 +103,28 @@ def _csv(columns: Mapping[str, Sequence[Any] | np.ndarray]) -> bytes:
 
 
 def _read_csv(content: bytes) -> dict[str, np.ndarray]:
+    lines, commas = content.count(b"\n"), content.count(b",")
+    _check_size(lines, lines + commas, content.partition(b"\n")[0].count(b",") + 1)
     rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
     if len(rows) < 2 or any(len(row) != len(rows[0]) for row in rows):
         raise TableError("The rows of this CSV have different lengths, or there is none.")
     return {_bare(name): _typed([row[k] for row in rows[1:]]) for k, name in enumerate(rows[0])}
+
+
+def _check_size(rows: int, cells: int, columns: int) -> None:
+    if rows > _MOST_ROWS or cells > _MOST_CELLS or columns > _MOST_COLUMNS:
+        raise TableError(
+            f"This table has {rows:,} rows and {columns:,} columns, or more; expected at most "
+            f"{_MOST_ROWS:,} rows, {_MOST_COLUMNS:,} columns and {_MOST_CELLS:,} cells."
+        )
+
+
+def _check_texts(count: int, longest: int) -> None:
+    """Refuses a column whose array, which has room for the longest in each row, is large."""
+    if count * longest > _MOST_CHARACTERS:
+        raise TableError(
+            f"A column has {count:,} cells, one of {longest:,} characters; expected shorter ones."
+        )
 
 
 def _bare(cell: str) -> str:
@@ -111,6 +132,7 @@ def _bare(cell: str) -> str:
 
 
 def _typed(cells: list[str]) -> np.ndarray:
+    _check_texts(len(cells), max(map(len, cells)))
     for kind in (np.int64, np.float64):
         try:
             return np.array([float("nan") if c == "" and kind is np.float64 else c
@@ -122,12 +144,13 @@ def _typed(cells: list[str]) -> np.ndarray:
 
 def _read_npz(content: bytes) -> dict[str, np.ndarray]:
     columns: dict[str, np.ndarray] = {}
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+    with open_archive(io.BytesIO(content), _MOST_COLUMNS) as archive:
         if sum(info.file_size for info in archive.infolist()) > _MOST_BYTES:
             raise TableError("This archive unpacks to more than can be read.")
         for info in archive.infolist():
             array = np.load(io.BytesIO(archive.read(info)), allow_pickle=False)
             name = info.filename.removesuffix(".npy")
+            _check_size(1, 1, len(columns) + (array.shape[1] if array.ndim == 2 else 1))
             if array.ndim == 2:  # codes as one array
                 columns |= {f"{name}{k + 1}": array[:, k] for k in range(array.shape[1])}
             else:
@@ -136,10 +159,28 @@ def _read_npz(content: bytes) -> dict[str, np.ndarray]:
 
 
 def _read_parquet(content: bytes) -> dict[str, np.ndarray]:
+    import pyarrow.compute
     import pyarrow.parquet
 
     file = pyarrow.parquet.ParquetFile(io.BytesIO(content))
-    if file.metadata.num_rows > _MOST_ROWS:
-        raise TableError(f"It has {file.metadata.num_rows:,} rows, more than can be read.")
-    table = file.read()
-    return {name: _array(table[name].to_numpy()) for name in table.column_names}
+    count, names = file.metadata.num_rows, file.schema_arrow.names
+    _check_size(count, count * len(names), len(names))
+    texts = [field.name for field in file.schema_arrow if not _is_number(field.type)]
+    # Equal texts, which a file holds once, are kept once until it is known how long they are.
+    file = pyarrow.parquet.ParquetFile(io.BytesIO(content), read_dictionary=texts)
+    columns: dict[str, np.ndarray] = {}
+    for name in names:
+        column = file.read([name]).column(name)
+        if name in texts and column.type != pyarrow.string():
+            words = [pyarrow.compute.utf8_length(part.dictionary) for part in column.chunks]
+            longest = max((pyarrow.compute.max(each).as_py() or 0 for each in words), default=0)
+            _check_texts(count, longest)
+            column = column.cast(pyarrow.string())
+        columns[name] = _array(column.to_numpy())
+    return columns
+
+
+def _is_number(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))

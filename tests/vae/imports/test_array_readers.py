@@ -157,6 +157,8 @@ def test_hdf5_is_read_by_its_names(tmp_path, monkeypatch):
     class Stored:  # as h5py's, as far as it is used
         def __init__(self, array):
             self.array, self.shape, self.dtype = array, array.shape, array.dtype
+            self.external = self.chunks = None
+            self.is_virtual, self.nbytes = False, array.nbytes
 
         def __len__(self):
             return len(self.array)
@@ -167,15 +169,19 @@ def test_hdf5_is_read_by_its_names(tmp_path, monkeypatch):
         def __array__(self, dtype=None, copy=None):
             return self.array.astype(dtype or self.dtype)
 
-    class File:
-        def __init__(self, path, mode):
-            pass
+    class Link:
+        pass
 
-        def visititems(self, visit):
-            visit("images", Stored(IMAGES))
-            visit("labels", Stored(np.random.default_rng(0).random((30, 6))))
+    class Group(dict):
+        def get(self, name, getlink):
+            return Link()
 
-    monkeypatch.setitem(sys.modules, "h5py", types.SimpleNamespace(File=File, Dataset=Stored))
+    def file(path, mode):
+        labels = np.random.default_rng(0).random((30, 6))
+        return Group(images=Stored(IMAGES), inner=Group(labels=Stored(labels)))
+
+    package = types.SimpleNamespace(File=file, Dataset=Stored, Group=Group, HardLink=Link)
+    monkeypatch.setitem(sys.modules, "h5py", package)
     (tmp_path / "3dshapes.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
     made = import_source(tmp_path / "3dshapes.h5", "shapes")
     assert made.shape == (30, 3, 12, 12)
