@@ -28,8 +28,10 @@ from pages.ui.server import settings
 from pages.ui.server.allocator import bound_arenas, give_back
 from pages.ui.server.doors import Doors, from_environment
 from pages.ui.server.held_uploads import HeldUploads
+from pages.ui.server.places import folder, within
 from pages.ui.server.presenter import PresenterLink
 from pages.ui.server.session_messages import OwnSessionOnly
+from pages.ui.server.streamlit_files import StreamlitFiles
 from pages.ui.shared import feeds, permissions
 
 bound_arenas()
@@ -46,13 +48,11 @@ class Live:
     """
 
     def __init__(self, app: ASGIApp, base: str = "") -> None:
-        self._app, self._base = app, base
-        self._place = f"/{base}/live/".replace("//", "/")
+        self._app, self._base, self._place = app, base, folder(base, "live")
         self._own: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        below = scope.get("path", "").removeprefix(scope.get("root_path", ""))
-        if scope["type"] != "http" or not below.startswith(self._place):
+        if scope["type"] != "http" or within(scope, self._place) is None:
             await self._app(scope, receive, send)
             return
         if self._own is None:
@@ -124,6 +124,7 @@ app = st.App(
     lifespan=lifespan,
     middleware=[
         Middleware(Doors, **from_environment()),
+        Middleware(StreamlitFiles, base=_BASE),
         Middleware(Live, base=_BASE),
         Middleware(PresenterLink, base=_BASE),
         Middleware(OwnSessionOnly),

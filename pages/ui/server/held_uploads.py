@@ -8,6 +8,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import runtime
 from streamlit.web.server.starlette.starlette_routes import BASE_ROUTE_UPLOAD_FILE
 
+from pages.ui.server.places import folder, within
+
 __all__ = ["OF_ALL", "OF_ONE", "HeldUploads"]
 
 OF_ONE, OF_ALL = 100_000_000, 500_000_000  # bytes of a session, and of all together
@@ -27,15 +29,15 @@ class HeldUploads:
 
     def __init__(self, app: ASGIApp, base: str = "", largest: int = 50 << 20) -> None:
         self._app, self._largest = app, largest
-        self._place = f"/{base}/{BASE_ROUTE_UPLOAD_FILE}/".replace("//", "/")
+        self._place = folder(base, BASE_ROUTE_UPLOAD_FILE)
         self._coming: dict[str, int] = {}  # bytes on their way, by session
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        below = scope.get("path", "").removeprefix(scope.get("root_path", ""))
-        if scope.get("method") != "PUT" or not below.startswith(self._place):
+        name = within(scope, self._place) if scope.get("method") == "PUT" else None
+        if name is None:
             await self._app(scope, receive, send)
             return
-        session, size = below.removeprefix(self._place).partition("/")[0], self._size(scope)
+        session, size = name.partition("/")[0], self._size(scope)
         held = _held()
         together = sum(held.values()) + sum(self._coming.values())
         for given, most, whose in (
