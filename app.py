@@ -21,6 +21,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pages.ui import components
@@ -30,12 +31,14 @@ from pages.ui.server.doors import Doors, from_environment
 from pages.ui.server.held_uploads import HeldUploads
 from pages.ui.server.places import folder, within
 from pages.ui.server.presenter import PresenterLink
+from pages.ui.server.scripts import plotly
 from pages.ui.server.session_messages import OwnSessionOnly
 from pages.ui.server.streamlit_files import StreamlitFiles
 from pages.ui.shared import feeds, permissions
 
 bound_arenas()
 settings.read_environment()
+_PLOTLY = request_response(plotly)
 _BASE = st.get_option("server.baseUrlPath").strip("/")
 
 
@@ -52,8 +55,12 @@ class Live:
         self._own: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or within(scope, self._place) is None:
+        name = within(scope, self._place) if scope["type"] == "http" else None
+        if name is None:
             await self._app(scope, receive, send)
+            return
+        if name == "plotly.min.js":  # which needs none of the modules that the others import
+            await _PLOTLY(scope, receive, send)
             return
         if self._own is None:
             self._own = await run_in_threadpool(self._open)

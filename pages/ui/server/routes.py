@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import gzip
 import hashlib
 import importlib
 import logging
 import time
-from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
 
@@ -24,6 +21,7 @@ from pages.ui.server.feeds import feed_routes
 from pages.ui.server.map_data import map_routes
 from pages.ui.server.packed import Refusal, open_classifier, open_decoder, open_flow
 from pages.ui.server.room import room_routes
+from pages.ui.server.scripts import cached, compress_plotly, plotly
 from pages.ui.server.uploads import upload_routes
 from pages.ui.shared import cache, component_scripts, incoming, outgoing
 from vae.in_progress import remove_leftovers
@@ -68,7 +66,7 @@ def live_routes(base: str = "") -> list[Route]:
     live = f"/{base.strip('/')}/live".replace("//", "/")
     return [
         *(Route(f"{live}/{name}", _answer(_script(name))) for name in _SCRIPTS),
-        Route(f"{live}/plotly.min.js", _answer(_plotly)),
+        Route(f"{live}/plotly.min.js", plotly),
         Route(f"{live}/components/{{file}}", _answer(_component)),
         # Names such as lab/digits-beta-1 have a slash.
         Route(f"{live}/decoders/{{name:path}}/{{digest}}.safetensors", _answer(_weights)),
@@ -96,7 +94,6 @@ def tidy() -> None:
 def warm() -> None:
     """Opens what the first page shows, then the other shipped models."""
     shipped = [checkpoint.name for checkpoint in list_checkpoints() if checkpoint.shipped]
-    _plotly_gzip()
     for others, names in enumerate((shipped[:1], shipped[1:])):
         if others:
             time.sleep(_FIRST_VISIT)
@@ -110,6 +107,7 @@ def warm() -> None:
             except Exception:  # one damaged model must not keep the others cold
                 logging.getLogger(__name__).exception("The model %s could not be opened.", name)
         cache.keep()
+    compress_plotly()
     importlib.import_module("pandas")  # as Streamlit will, when a page first needs it
 
 
@@ -130,7 +128,7 @@ def _script(name: str):  # noqa: ANN202
     async def script(request: Request) -> Response:
         content = (_DECODER / name).read_bytes()
         tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
-        return _cached(request, content, tag, _SCRIPTS[name])
+        return cached(request, content, tag, _SCRIPTS[name])
 
     return script
 
@@ -140,33 +138,6 @@ async def _component(request: Request) -> Response:
     if content is None:
         raise Refusal(404, "This script is another one by now: reload the page.")
     return Response(content, media_type="text/javascript", headers={"Cache-Control": _FOR_EVER})
-
-
-async def _plotly(request: Request) -> Response:
-    packed = await run_in_threadpool(_plotly_gzip)
-    zipped = "gzip" in request.headers.get("accept-encoding", "")
-    content = packed if zipped else await run_in_threadpool(gzip.decompress, packed)
-    tag = f'"{version("plotly")}{"-gzip" if zipped else ""}"'
-    response = _cached(request, content, tag, "text/javascript")
-    if zipped and response.status_code == 200:
-        response.headers["Content-Encoding"] = "gzip"
-    response.headers["Vary"] = "Accept-Encoding"
-    return response
-
-
-@functools.cache
-def _plotly_gzip() -> bytes:
-    from plotly.offline import get_plotlyjs
-
-    return gzip.compress(get_plotlyjs().encode(), 6, mtime=0)
-
-
-def _cached(request: Request, content: bytes, tag: str, media_type: str) -> Response:
-    """A file that the browser keeps, asking each time whether it is still the same."""
-    headers = {"ETag": tag, "Cache-Control": "no-cache"}
-    if request.headers.get("if-none-match", "").removeprefix("W/") == tag:
-        return Response(status_code=304, headers=headers)
-    return Response(content, media_type=media_type, headers=headers)
 
 
 async def _manifest(request: Request) -> Response:

@@ -1,7 +1,8 @@
-"""Streamlit's own scripts, styles and fonts, out of memory and compressed.
+"""Streamlit's own page, scripts, styles and fonts, out of memory and compressed.
 
 A first visit asks for sixty of them while the server still imports torch. Streamlit opens each in
-threads, which wait for that import at every step, and sends all as they are.
+threads, which wait for that import at every step, and sends all as they are. Its page gets a
+script of ours, which has the chart library run as soon as the browser has nothing else to do.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import file_util
 
 from pages.ui.server.places import folder, within
@@ -28,6 +29,11 @@ _HEADERS = {  # as Streamlit's own: each name says what is in the file
     "Cache-Control": "public, immutable, max-age=31536000",
     "Vary": "Accept-Encoding",
 }
+_EARLY = (
+    b'<link rel="preload" as="script" href="./live/plotly.min.js"><script>\n'
+    + Path(__file__).with_name("early.js").read_bytes()
+    + b"</script>"
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class StreamlitFiles:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         name = within(scope, self._place) if scope["type"] == "http" else None
         if name not in self._paths or scope["method"] not in ("GET", "HEAD"):
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _Page(send) if scope.get("method") == "GET" else send)
             return
         if name not in self._files:
             self._files[name] = await run_in_threadpool(_read, self._paths[name])
@@ -71,6 +77,30 @@ class StreamlitFiles:
         if scope["method"] == "HEAD":
             response.body = b""
         await response(scope, receive, send)
+
+
+class _Page:
+    """Sends an answer on, and Streamlit's page with what it should load early."""
+
+    def __init__(self, send: Send) -> None:
+        self._send, self._start = send, None
+        self._content = b""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            kind = Headers(raw=message["headers"]).get("content-type", "")
+            if message["status"] == 200 and kind.startswith("text/html"):
+                self._start = message
+                return
+        if self._start is None:
+            await self._send(message)
+            return
+        self._content += message.get("body", b"")
+        if not message.get("more_body"):
+            content = self._content.replace(b"</title>", b"</title>" + _EARLY, 1)
+            MutableHeaders(raw=self._start["headers"])["content-length"] = str(len(content))
+            await self._send(self._start)
+            await self._send({"type": "http.response.body", "body": content})
 
 
 def _read(path: Path) -> _File:

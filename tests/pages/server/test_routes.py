@@ -15,7 +15,7 @@ import torch
 from decoding import random_distribution
 from starlette.applications import Starlette
 
-from pages.ui.server import packed, routes
+from pages.ui.server import packed, routes, scripts
 from pages.ui.shared import cache
 from vae.checkpoint import load_checkpoint, save_checkpoint
 from vae.code_distribution import FILE, save_code_distribution
@@ -79,6 +79,7 @@ def test_scripts_have_their_type_and_are_sent_once(site, name, kind, start):
 def test_plotly_is_the_installed_one_and_compressed(site):
     from plotly.offline import get_plotlyjs
 
+    scripts.compress_plotly()
     _, headers, body = ask(site[0] + "plotly.min.js", headers={"Accept-Encoding": "gzip"})
     assert headers["Content-Encoding"] == "gzip" and len(body) < 2_000_000
     assert gzip.decompress(body).decode() == get_plotlyjs()

@@ -97,3 +97,12 @@ def test_the_app_may_lie_below_a_path():
     below = StreamlitFiles(elsewhere, "class/vae")
     assert ask(below, f"/class/vae/{some()[0]}")[0] == 200
     assert ask(below, f"/{some()[0]}")[0] == 418
+
+
+def test_the_page_has_the_chart_library_run_early():
+    theirs = create_streamlit_static_handler(str(ROOT), "")
+    status, told, page = ask(StreamlitFiles(theirs), "/interpolate")
+    assert status == 200 and int(told["content-length"]) == len(page)
+    assert page.count(b"WebSocket.prototype.send = send") == 1
+    without = ask(theirs, "/interpolate")[2]
+    assert len(without) < len(page) and page.startswith(without.partition(b"</title>")[0])
