@@ -24,10 +24,10 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from classroom import memory, served
 from latency import CHROMIUM, QUIET
 from playwright.sync_api import CDPSession, ConsoleMessage, Error, Locator, Page, sync_playwright
 from results import write_section
+from serving import memory, served
 
 MODELS = ("digits", "digits-16", "fashion", "faces")
 MOST = 100.0  # MB that the server, and the heap, may grow by

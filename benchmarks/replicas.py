@@ -31,8 +31,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from classroom import ROOT, Fetcher, Seen, Session, p95, processor, rests, served
+from classroom import p95
 from results import report
+from serving import ROOT, processor, rests, served
+from sessions import Fetcher, Seen, Session
 from websockets.asyncio.client import connect
 
 DEPLOY = ROOT / "deploy"
