@@ -6,8 +6,7 @@ First a tour of every page with every model that ships, after which all is loade
 From then on a script does what a person does, one thing after another with pauses: goes to
 another page or back, chooses models and options, clicks, drags, moves sliders, and now and then
 opens a link in a second tab. Memory of the server and JavaScript's heap, after a collection, may
-each grow by 100 MB; nothing may be written to the console as an error, but for what Streamlit's
-own page looks for beneath the address of a page and does not find, which is counted.
+each grow by 100 MB; nothing may be written to the console as an error.
 """
 
 from __future__ import annotations
@@ -32,7 +31,6 @@ from serving import memory, served
 MODELS = ("digits", "digits-16", "fashion", "faces")
 MOST = 100.0  # MB that the server, and the heap, may grow by
 EVERY = 120.0  # seconds between two measurements
-PROBES = ("/_stcore/health", "/_stcore/host-config")  # which Streamlit's page looks for first
 LINKS = (
     "?model=faces&pins=3.17.s5.1&group-a=1.2.3",
     "interpolate?model=digits&a=17&b=4&at=0.3",
@@ -213,7 +211,6 @@ def explore(options: argparse.Namespace, data: Path) -> dict[str, object]:
     if chromium is None:
         sys.exit("No chromium was found; install it.")
     errors: list[str] = []
-    probes = 0
     command = [sys.executable, "-m", "uvicorn", "app:app"]
     root = Path(__file__).resolve().parent.parent
     with (
@@ -224,13 +221,8 @@ def explore(options: argparse.Namespace, data: Path) -> dict[str, object]:
         context = browser.new_context(viewport={"width": 1280, "height": 800})
 
         def heard(message: ConsoleMessage) -> None:
-            nonlocal probes
-            if message.type != "error":
-                return
-            where = message.location.get("url", "")
-            if where.endswith(PROBES) and "404" in message.text:
-                probes += 1
-            else:
+            if message.type == "error":
+                where = message.location.get("url", "")
                 errors.append(f"{message.page and message.page.url}: {message.text} ({where})")
                 print(errors[-1], flush=True)
 
@@ -252,7 +244,7 @@ def explore(options: argparse.Namespace, data: Path) -> dict[str, object]:
             actions = sum(explorer.done.values())
             print(
                 f"{minutes:6.1f} min  server {seen[-1]['server']:7.1f} MB  heap {used:6.1f} MB  "
-                f"{nodes:6} nodes  {actions:5} actions  {len(errors)} errors  {probes} probes",
+                f"{nodes:6} nodes  {actions:5} actions  {len(errors)} errors",
                 flush=True,
             )
 
@@ -303,7 +295,6 @@ def explore(options: argparse.Namespace, data: Path) -> dict[str, object]:
         "heap_mb_after_the_tour": base["heap"],
         "heap_mb_at_the_end": later[-1]["heap"],
         "heap_mb_at_most": max(one["heap"] for one in later),
-        "404_of_streamlits_probes": probes,
         "errors": errors,
     }
 

@@ -115,3 +115,14 @@ def test_concepts_restore_the_person_the_concepts_and_their_strengths(page, app)
             page, "/concepts", model="digits", person="17", concepts="7.0", strengths="0.5,-0.25"
         )
         page.reload()
+
+
+def test_a_page_opened_by_its_address_asks_for_nothing_in_vain(page, app):
+    """Streamlit's page alone would look for the server below the page's own address first."""
+    missed, said = [], []
+    page.on("response", lambda r: missed.append(r.url) if r.status >= 400 else None)
+    page.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
+    page.goto(f"{app}/glossary")
+    expect(page.locator("h1")).to_be_visible()
+    page.wait_for_function("() => globalThis.Plotly")  # before any chart has asked for it
+    assert (missed, said) == ([], [])

@@ -1,3 +1,8 @@
+// What Streamlit's page does before anything else of ours: it comes in its head.
+
+// Where the server is: the page would ask for it below its own address first, where nobody answers.
+globalThis.__streamlit = { BACKEND_BASE_URL: new URL("./", location.href).href }
+
 // Runs the chart library while the server makes a page: nothing of it is needed until the page has
 // come, but then at once. As soon as the page has asked, Streamlit waits, and so does the browser.
 {

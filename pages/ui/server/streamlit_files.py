@@ -65,7 +65,11 @@ class StreamlitFiles:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         name = within(scope, self._place) if scope["type"] == "http" else None
         if name not in self._paths or scope["method"] not in ("GET", "HEAD"):
-            await self._app(scope, receive, _Page(send) if scope.get("method") == "GET" else send)
+            if scope["type"] == "http" and "text/html" in Headers(scope=scope).get("accept", ""):
+                # A browser goes to a page, which has to come as it is to be added to.
+                kept = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
+                scope, send = {**scope, "headers": kept}, _Page(send)
+            await self._app(scope, receive, send)
             return
         if name not in self._files:
             self._files[name] = await run_in_threadpool(_read, self._paths[name])
@@ -98,7 +102,9 @@ class _Page:
         self._content += message.get("body", b"")
         if not message.get("more_body"):
             content = self._content.replace(b"</title>", b"</title>" + _EARLY, 1)
-            MutableHeaders(raw=self._start["headers"])["content-length"] = str(len(content))
+            headers = MutableHeaders(raw=self._start["headers"])
+            if content:  # none answers HEAD, and its length is that of what is not sent
+                headers["content-length"] = str(len(content))
             await self._send(self._start)
             await self._send({"type": "http.response.body", "body": content})
 
