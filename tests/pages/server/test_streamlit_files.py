@@ -54,7 +54,7 @@ def some() -> list[str]:
     found = sorted((p for p in (ROOT / "static").rglob("*") if p.is_file()), key=lambda p: p.name)
     kinds = {path.suffix: path for path in found}
     chosen = {*kinds.values(), max(found, key=lambda p: p.stat().st_size)}
-    return [path.relative_to(ROOT).as_posix() for path in chosen]
+    return sorted(path.relative_to(ROOT).as_posix() for path in chosen)
 
 
 @pytest.mark.parametrize("name", some())
