@@ -59,7 +59,7 @@ class Live:
         if name is None:
             await self._app(scope, receive, send)
             return
-        if name == "plotly.min.js":  # which needs none of the modules that the others import
+        if name == "plotly.min.js" and scope["method"] == "GET":  # which needs no further module
             await _PLOTLY(scope, receive, send)
             return
         if self._own is None:

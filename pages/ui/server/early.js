@@ -1,6 +1,6 @@
 // What Streamlit's page does before anything else of ours: it comes in its head.
 
-// Where the server is: the page would ask for it below its own address first, where nobody answers.
+// Where the server is: the page would look for it below its own address first, in vain.
 globalThis.__streamlit = { BACKEND_BASE_URL: new URL("./", location.href).href }
 
 // Runs the chart library while the server makes a page: nothing of it is needed until the page has
