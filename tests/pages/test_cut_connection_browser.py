@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import threading
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
+
+from vae.runs.control import control
+from vae.runs.folder import is_alive
+from vae.runs.status import read_status
 
 pytestmark = pytest.mark.soak
 CUT = 30.0  # seconds
@@ -72,6 +78,100 @@ def pins(page, count: int) -> None:
 def add(page, sample: int) -> None:
     page.get_by_role("button", name="Add to map").click()
     page.get_by_role("option", name=f"Generated sample {sample}", exact=True).click()
+
+
+@contextlib.contextmanager
+def without_network(page, wire: Wire) -> Iterator[None]:
+    """Half a minute in which nothing comes through, and after it the page is there again."""
+    wire.cut()
+    yield
+    page.wait_for_timeout(1000 * CUT)  # how long it is gone is what is tested
+    wire.mend()
+    page.get_by_text("CONNECTING").wait_for(state="hidden")
+
+
+def keyed(page, key: str):
+    return page.locator(f"[class*='st-key-{key}']").first
+
+
+def stroke(page, *places: tuple[float, float]) -> None:
+    """Draws a line on the canvas, through parts of its sides."""
+    box = page.locator(".dc-canvas").last.bounding_box()
+    points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in places]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=5)
+    page.mouse.up()
+
+
+def test_a_drawing_outlives_a_cut_connection(page, app):
+    page.set_default_timeout(120_000)
+    wire = Wire(app)
+    page.goto(f"{wire.address}/library?shelf=draw")
+    keep = keyed(page, "drawing-keep").get_by_role("button")
+    expect(keep).to_be_disabled()
+    stroke(page, (0.5, 0.2), (0.5, 0.8))
+    expect(keep).to_be_enabled(timeout=60_000)
+    keep.click()
+    expect(page.get_by_text("1 drawings")).to_be_visible(timeout=60_000)
+    expect(keep).to_be_disabled(timeout=60_000)
+    stroke(page, (0.3, 0.3), (0.7, 0.3))
+    expect(keep).to_be_enabled(timeout=60_000)
+    with without_network(page, wire):
+        stroke(page, (0.7, 0.3), (0.4, 0.8))  # half a seven, whose other half comes now
+    expect(keep).to_be_enabled(timeout=60_000)
+    keep.click()
+    expect(page.get_by_text("2 drawings")).to_be_visible(timeout=60_000)
+
+
+def test_a_concept_in_the_making_outlives_a_cut_connection(page, app):
+    page.set_default_timeout(120_000)
+    wire = Wire(app)
+    page.goto(f"{wire.address}/concepts?model=tiny-plane")
+    page.wait_for_selector(".live-decoder[data-ready][data-decoded]")
+    keyed(page, "make-open").locator("summary").click()
+    keyed(page, "make-how").get_by_role("radio").nth(2).click()
+    ticked = keyed(page, "tick-A").locator("button")
+    ticked.wait_for()
+    for count in (1, 2):
+        page.locator(".gallery button").nth(count).click()
+        expect(ticked).to_contain_text(f" {count} ", timeout=60_000)
+    with without_network(page, wire):
+        page.locator(".gallery button").nth(3).click()
+    page.locator(".gallery button").nth(4).click()
+    expect(ticked).to_contain_text(" 4 ", timeout=60_000)
+
+
+def test_a_training_is_watched_and_steered_after_a_cut_connection(page, app, data):
+    page.set_default_timeout(120_000)
+    wire = Wire(app)
+    page.goto(f"{wire.address}/train")
+    page.wait_for_selector("[class*=st-key-train-view]")
+    if keyed(page, "preset").count() == 0:
+        keyed(page, "train-view").get_by_role("radio").nth(1).click()
+    keyed(page, "preset").wait_for()
+    page.locator("[data-testid=stExpander] summary").first.click()
+    field = page.locator("[class*='st-key-digits'][class*='-epochs'] input")
+    field.fill("400")
+    field.press("Enter")
+    before = set((data / "runs").iterdir()) if (data / "runs").exists() else set()
+    keyed(page, "start").get_by_role("button").click()
+    page.wait_for_function("() => document.querySelectorAll('.chart[data-drawn]').length === 6")
+    (run,) = set((data / "runs").iterdir()) - before
+    try:
+        with without_network(page, wire):
+            step = read_status(run).step
+        assert read_status(run).step > step, "the run goes on without those who watch"
+        drawn = "() => Number(document.querySelector('.chart[data-drawn]').dataset.drawn)"
+        shown = page.evaluate(drawn)
+        page.wait_for_function(f"shown => ({drawn})() > shown", arg=shown)  # it is watched again
+        keyed(page, "pause").get_by_role("button").click()
+        page.wait_for_selector("[class*='st-key-one-step']")
+        assert read_status(run).state == "paused"
+    finally:
+        if is_alive(run):
+            control(run, "stop")
 
 
 def test_a_visitor_goes_on_where_the_connection_was_cut(page, app):
