@@ -29,6 +29,7 @@ _HEADERS = {  # as Streamlit's own: each name says what is in the file
     "Cache-Control": "public, immutable, max-age=31536000",
     "Vary": "Accept-Encoding",
 }
+_OF_A_PART = (b"accept-encoding", b"if-none-match", b"if-modified-since", b"range")
 _EARLY = (
     b'<link rel="preload" as="script" href="./live/plotly.min.js"><script>\n'
     + Path(__file__).with_name("early.js").read_bytes()
@@ -66,8 +67,9 @@ class StreamlitFiles:
         name = within(scope, self._place) if scope["type"] == "http" else None
         if name not in self._paths or scope["method"] not in ("GET", "HEAD"):
             if scope["type"] == "http" and "text/html" in Headers(scope=scope).get("accept", ""):
-                # A browser goes to a page, which has to come as it is to be added to.
-                kept = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
+                # A browser goes to a page, which has to come whole and plain to be added to: that
+                # Streamlit's part of it has not changed does not say that ours has not.
+                kept = [pair for pair in scope["headers"] if pair[0] not in _OF_A_PART]
                 scope, send = {**scope, "headers": kept}, _Page(send)
             await self._app(scope, receive, send)
             return

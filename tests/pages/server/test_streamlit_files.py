@@ -18,7 +18,7 @@ ROOT = Path(file_util.get_static_dir())
 
 
 def ask(
-    app, path: str, method: str = "GET", accepts: str = "", kind: str = "*/*"
+    app, path: str, method: str = "GET", accepts: str = "", kind: str = "*/*", known: str = ""
 ) -> tuple[int, dict, bytes]:
     sent = []
 
@@ -30,6 +30,7 @@ def ask(
         return {}
 
     headers = [(b"accept", kind.encode())]
+    headers += [(b"if-none-match", known.encode())] if known else []
     headers += [(b"accept-encoding", accepts.encode())] if accepts else []
     scope = {"type": "http", "method": method, "path": path, "headers": headers}
     scope |= {"root_path": "", "query_string": b""}
@@ -110,6 +111,9 @@ def test_the_page_has_the_chart_library_run_early():
     status, told, page = ask(ours, "/interpolate", "GET", "gzip", "text/html")
     assert status == 200 and int(told["content-length"]) == len(page)
     assert page.count(b"WebSocket.prototype.send = send") == 1
+    again = ask(ours, "/", "GET", "gzip", "text/html", told["etag"])
+    assert again == (status, told, page), "whether ours has changed, Streamlit does not know"
+    assert ask(theirs, "/", known=told["etag"])[0] == 304
     without = ask(theirs, "/interpolate")[2]
     assert len(without) < len(page)
     assert page.startswith(without.partition(b"</title>")[0])
