@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
+from train_browser import keyed, press, start
 
 from vae.runs.control import control
 from vae.runs.folder import is_alive
@@ -90,10 +91,6 @@ def without_network(page, wire: Wire) -> Iterator[None]:
     page.get_by_text("CONNECTING").wait_for(state="hidden")
 
 
-def keyed(page, key: str):
-    return page.locator(f"[class*='st-key-{key}']").first
-
-
 def stroke(page, *places: tuple[float, float]) -> None:
     """Draws a line on the canvas, through parts of its sides."""
     box = page.locator(".dc-canvas").last.bounding_box()
@@ -146,19 +143,8 @@ def test_a_concept_in_the_making_outlives_a_cut_connection(page, app):
 def test_a_training_is_watched_and_steered_after_a_cut_connection(page, app, data):
     page.set_default_timeout(120_000)
     wire = Wire(app)
-    page.goto(f"{wire.address}/train")
-    page.wait_for_selector("[class*=st-key-train-view]")
-    if keyed(page, "preset").count() == 0:
-        keyed(page, "train-view").get_by_role("radio").nth(1).click()
-    keyed(page, "preset").wait_for()
-    page.locator("[data-testid=stExpander] summary").first.click()
-    field = page.locator("[class*='st-key-digits'][class*='-epochs'] input")
-    field.fill("400")
-    field.press("Enter")
-    before = set((data / "runs").iterdir()) if (data / "runs").exists() else set()
-    keyed(page, "start").get_by_role("button").click()
+    run = start(page, wire.address, data / "runs", epochs=400)
     page.wait_for_function("() => document.querySelectorAll('.chart[data-drawn]').length === 6")
-    (run,) = set((data / "runs").iterdir()) - before
     try:
         with without_network(page, wire):
             step = read_status(run).step
@@ -166,7 +152,7 @@ def test_a_training_is_watched_and_steered_after_a_cut_connection(page, app, dat
         drawn = "() => Number(document.querySelector('.chart[data-drawn]').dataset.drawn)"
         shown = page.evaluate(drawn)
         page.wait_for_function(f"shown => ({drawn})() > shown", arg=shown)  # it is watched again
-        keyed(page, "pause").get_by_role("button").click()
+        press(page, "pause")
         page.wait_for_selector("[class*='st-key-one-step']")
         assert read_status(run).state == "paused"
     finally:
