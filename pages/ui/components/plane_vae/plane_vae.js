@@ -12,7 +12,8 @@ const [COUNT, MOST, BATCH, DROP] = [400, 800, 128, 6] // points, and those that 
 const ENOUGH = 2500 // steps after which training stops by itself
 const BUDGET = 30 // milliseconds of training at a time
 const PICTURE = 90 // milliseconds between two pictures, which cost more than several steps
-const LOOK = 600 // milliseconds between two sums over the lattice
+const LOOK = 600 // milliseconds between two sums over the lattice, at least
+const SHARE = 0.2 // of the time that those sums may take from training
 const [COLLAPSED, LEARNED] = [0.1, 0.5] // nats of KL
 const RAISED = 2 // a β from which on it is seen what raising it does
 const SETTLED = 500 // steps until that is seen
@@ -34,7 +35,9 @@ export class Plane {
     this.bind()
     this.resized = new ResizeObserver(() => this.draw())
     this.resized.observe(root)
-    this.visible = new IntersectionObserver(([entry]) => { this.away = !entry.isIntersecting })
+    this.visible = new IntersectionObserver((entries) => {
+      this.away = !entries.at(-1).isIntersecting // the last is how it is now
+    })
     this.visible.observe(root)
     this.update(data)
   }
@@ -122,7 +125,7 @@ export class Plane {
         return this.go(false)
       }
     }
-    if (start - this.looked > LOOK) this.look()
+    if (start > this.lookAgain) this.look()
     else if (start - this.drawn > PICTURE) this.draw()
     this.frame = requestAnimationFrame(() => this.tick())
   }
@@ -140,7 +143,7 @@ export class Plane {
 
   // Sums over the latent plane: log p(x) of the points, and the density of the plane around them.
   look() {
-    this.looked = performance.now()
+    const start = performance.now()
     const { vae, x } = this
     const coarse = vae.lattice(0.2)
     const cells = Float64Array.from({ length: 2 * SHADES ** 2 }, (_, k) => {
@@ -158,6 +161,8 @@ export class Plane {
       // Seen to collapse, which is what the step is for.
       if (kl < COLLAPSED && this.history.some((other) => other.kl > LEARNED)) tickLesson("plane")
     }
+    const end = performance.now()
+    this.lookAgain = end + Math.max(LOOK, (end - start) * (1 / SHARE - 1))
     this.draw()
   }
 
