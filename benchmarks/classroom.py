@@ -11,7 +11,7 @@ that a map opens with. A pin counts from its
 request to the answer, or to the end of the run; in a browser, from the release of the button to
 the painted reconstruction and neighbours. On `empty_app.py`, which shows what Streamlit itself
 takes on this machine, a pin is a message of the same size and the run that it starts. A training
-run goes on beside, at the lowest priority.
+run goes on beside and gives way, as one of the app's does.
 
 Clients share the processors with the server (`client_cores` says how much of them), and others may
 use the machine. What does not depend on that is the server's own processor time: before the

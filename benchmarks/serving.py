@@ -69,7 +69,7 @@ def processor(process: int) -> float:
 
 @contextlib.contextmanager
 def training(data: Path) -> Iterator[None]:
-    """A run that trains meanwhile and whoever else wants the processor goes first."""
+    """A run that trains meanwhile, and gives way to whoever else wants the processor."""
     settings = "--dataset digits --latent-dim 2 --epochs 1000 --device cpu --quiet"
     command = [sys.executable, "-m", "vae", "train", *settings.split()]
     process = subprocess.Popen(
@@ -78,7 +78,7 @@ def training(data: Path) -> Iterator[None]:
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        preexec_fn=(lambda: os.nice(19)) if hasattr(os, "nice") else None,
+        start_new_session=True,  # as the app starts it
     )
     try:
         yield

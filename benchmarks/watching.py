@@ -5,7 +5,7 @@ python benchmarks/watching.py [--watchers 100] [--seconds 30] [--json] [--record
 Watchers are sessions that speak Streamlit's own protocol over WebSockets and do what a browser
 with the Train page does: they run a fragment again as often as the server has asked for it, with
 the state of its widgets, and listen to the stream of what is new of the run where the page names
-one. A small model of digits trains beside, at the lowest priority. What counts is the server's own
+one. A small model of digits trains beside, and gives way. What counts is the server's own
 processor time with one watcher and with all of them, which depends little on who else uses the
 machine; `client_cores` says how much of the processors the watchers themselves took.
 """

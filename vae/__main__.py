@@ -20,7 +20,7 @@ from .runs.config import RunConfig, RunError, read_config
 from .runs.folder import is_alive, write_json
 from .runs.options import RunOptions
 from .runs.presets import PRESETS
-from .runs.process import run
+from .runs.process import give_way, run
 from .runs.queue import ESTIMATE, wait_for_turn
 from .terminal import Display
 from .training.config import TrainingConfig
@@ -72,8 +72,7 @@ def _train(options: argparse.Namespace) -> int:
         return 0
     if options.estimate:
         return _estimate(config, options)
-    if hasattr(os, "nice"):
-        os.nice(10)  # the app and other processes have priority
+    give_way()
     status = run(
         options.out,
         config,

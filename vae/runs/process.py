@@ -26,7 +26,24 @@ from .status import State, Status, read_status
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Reporter", "hold", "run"]
+__all__ = ["Reporter", "give_way", "hold", "run"]
+
+_NICE = 10  # about a tenth of what a process with a niceness of 0 gets beside it
+
+
+def give_way() -> None:
+    """Lets the app and other processes go first, where the system knows of a niceness.
+
+    Linux may share the processors among sessions first, and then nothing that one of them sets
+    for its processes counts beside another (sched(7), "The autogroup feature"). So the process
+    of a session of its own, as a run of the app is, lowers the whole session.
+    """
+    if not hasattr(os, "nice"):
+        return
+    os.nice(_NICE)
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):  # elsewhere there is no such file, or nothing to be set
+            Path("/proc/self/autogroup").write_text(str(_NICE), encoding="ascii")
 
 
 def run(

@@ -158,6 +158,32 @@ end(process.run(sys.argv[1], resume=True, device="cpu", options=options).state !
 """
 
 
+def test_a_run_gives_way_to_processes_of_other_sessions():
+    group = Path("/proc/self/autogroup")
+    if not group.exists():
+        pytest.skip("Only Linux has groups of sessions.")
+    before = group.read_text()
+    asked = """
+import os
+from pathlib import Path
+from vae.runs.process import give_way
+give_way()
+print(os.nice(0), Path("/proc/self/autogroup").read_text())
+"""
+
+    def told(own_session: bool) -> list[str]:
+        command = [sys.executable, "-c", asked]
+        return subprocess.run(
+            command, start_new_session=own_session, capture_output=True, text=True, check=True
+        ).stdout.split()
+
+    mine, group_of_mine, *_, nice = told(own_session=True)
+    assert (mine, nice) == ("10", "10")
+    assert group_of_mine != before.split()[0]
+    told(own_session=False)
+    assert group.read_text() == before, "a terminal keeps what it had"
+
+
 def test_runs_queue_pause_step_and_stop(data_folder):
     """Real processes, as the app starts them; the second waits for the first."""
     config = replace(CONFIG, training=TrainingConfig(epochs=100_000, batch_size=500))
