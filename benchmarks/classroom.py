@@ -14,9 +14,11 @@ takes on this machine, a pin is a message of the same size and the run that it s
 run goes on beside and gives way, as one of the app's does.
 
 Clients share the processors with the server (`client_cores` says how much of them), and others may
-use the machine. What does not depend on that is the server's own processor time: before the
-class comes, one visitor after another opens the map (`server_ms_per_visit`), and one pins images
-that nobody has pinned before (`server_ms_per_pin`, all requests included);
+use the machine. The browsers would have machines of their own: they go first where Linux allows it
+(`browsers_first`), for without that the slowest of their clicks wait until the class has had its
+share of the processors, up to 100 ms. What does not depend on that is the server's own processor
+time: before the class comes, one visitor after another opens the map (`server_ms_per_visit`), and
+one pins images that nobody has pinned before (`server_ms_per_pin`, all requests included);
 `server_cores` is what the class then takes.
 """
 
@@ -37,7 +39,7 @@ from pathlib import Path
 from typing import Any
 
 from results import report
-from serving import ROOT, TOKEN, memory, processor, rests, served, training
+from serving import ROOT, TOKEN, browsers_go_first, memory, processor, rests, served, training
 from sessions import Fetcher, Seen, Session, look, visit, visit_all
 from websockets.asyncio.client import connect
 
@@ -91,8 +93,12 @@ WATCH = """() => {
 }"""
 
 
-def click_in_browsers(address: str, count: int, seconds: float) -> list[float]:
-    """Clicks on the map in real browsers while the class is there; seconds until it is painted."""
+def click_in_browsers(address: str, count: int, seconds: float) -> tuple[list[float], bool]:
+    """Clicks on the map in real browsers while the class is there.
+
+    Returns:
+        Seconds until each was painted, and whether the browsers had a processor before others.
+    """
     from latency import CHROMIUM, QUIET
     from playwright.sync_api import TimeoutError as Late
     from playwright.sync_api import sync_playwright
@@ -105,6 +111,7 @@ def click_in_browsers(address: str, count: int, seconds: float) -> list[float]:
     end = time.monotonic() + seconds
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        first = browsers_go_first()
         pages = [browser.new_page(viewport={"width": 1280, "height": 800}) for _ in range(count)]
         for page in pages:
             page.set_default_timeout(120_000)
@@ -131,7 +138,7 @@ def click_in_browsers(address: str, count: int, seconds: float) -> list[float]:
         for page in pages:
             found += [ms / 1000 for ms in page.evaluate("answers")]
         browser.close()
-    return found
+    return found, first
 
 
 async def costs(address: str, process: int) -> dict[str, float]:
@@ -169,11 +176,11 @@ async def measure(address: str, process: int, options: argparse.Namespace) -> di
     begun = time.monotonic()
     peak = asyncio.create_task(_peak(process, options.seconds))
     crowd = asyncio.create_task(visit_all(address, options))
-    clicks: list[float] = []
+    clicks, first = [], False
     if options.browsers:
         await asyncio.sleep(min(30.0, options.seconds / 4))
         rest = options.seconds / 2
-        clicks = await asyncio.to_thread(click_in_browsers, address, options.browsers, rest)
+        clicks, first = await asyncio.to_thread(click_in_browsers, address, options.browsers, rest)
     led = await follow(address, options.visitors, min(10.0, options.seconds / 4))
     seen = await crowd
     took = time.monotonic() - begun
@@ -189,6 +196,7 @@ async def measure(address: str, process: int, options: argparse.Namespace) -> di
         "server_cores": round((processor(process) - used) / took, 2),
         "client_cores": round((time.process_time() - own) / took, 2),
         "pin_browser_p95_ms": p95(clicks),
+        "browsers_first": first,
         "follow_p95_ms": p95(led),
         "open_p95_ms": p95(seen.opens),
         "mb_per_visitor": round((await peak - before) / options.visitors, 2),
