@@ -11,12 +11,12 @@ import torch
 from pages.ui.library.classifier import offer_classifier
 from pages.ui.library.downloads import offer_file
 from pages.ui.library.paging import choose_page
+from pages.ui.library.shipped import show_shipped
 from pages.ui.library.sizes import size_words
 from pages.ui.shared import cache, images, permissions, visitor
 from pages.ui.shared.changes import delete_dataset, rename_dataset
 from pages.ui.shared.foreign_text import message, plain
 from vae import DatasetError
-from vae.datasets import dataset_names
 from vae.imports import (
     ImportedDataset,
     export_dataset,
@@ -33,10 +33,13 @@ _PICTURES = 12
 
 
 def show_datasets() -> None:
-    """Lists the imports, a page at a time, each with its pictures and its card."""
+    """Lists the imports, a page at a time, each with its pictures and card; then the shipped."""
+    _show_imports()
+    show_shipped()
+
+
+def _show_imports() -> None:
     found = list_datasets()
-    by_name = ", ".join(dataset_names())
-    st.caption(f"Shipped, or fetched when first used: {by_name}.")
     damaged = list_damaged()
     for name, problem in damaged.items():
         with st.container(border=True):

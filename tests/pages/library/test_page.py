@@ -14,10 +14,13 @@ from pictures import TWENTY, pack
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.library import drawing, importing, source
+from pages.ui.library.shipped import ABOUT
 from pages.ui.shared import incoming, jobs
 from pages.ui.shared.visitor import LibraryState, TrainState, Visitor
 from vae import load_dataset
 from vae.classifier import load_classifier
+from vae.datasets import dataset_names
+from vae.datasets.faces import SPLITS
 from vae.imports import classifying, export_dataset, import_images, list_datasets
 from vae.runs import manager
 from vae.runs.config import RunConfig
@@ -61,8 +64,22 @@ def grey(count: int = 40, side: int = 16) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, side, side), np.uint8)
 
 
-def test_says_that_nothing_is_imported_yet():
-    assert "Nothing is imported yet" in texts(visit())
+def test_says_that_nothing_is_imported_yet_and_shows_what_is_shipped():
+    at = visit()
+    shown = texts(at)
+    assert "Nothing is imported yet" in shown
+    assert "28×28, grey · 10 classes" in shown
+    assert "64×64, colour · 12 attributes" in shown
+    assert {f"open-{name}" for name in ABOUT} <= {button.key for button in at.button}
+
+
+def test_what_is_said_of_shipped_datasets_is_so():
+    assert set(ABOUT) < set(dataset_names())
+    digits = sum(len(load_dataset("digits", split).images) for split in ("train", "test"))
+    assert ABOUT["digits"].startswith(f"{digits:,} ")
+    assert ABOUT["fashion"].startswith(f"{len(load_dataset('fashion', 'test').images):,} ")
+    faces = sum(count for count, _ in SPLITS.values())
+    assert ABOUT["faces"].startswith(f"{faces:,} ")
 
 
 def test_an_upload_is_looked_at_before_it_is_imported(data):
