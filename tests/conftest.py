@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # processes of tests run side by side
+os.environ["LATENT_NICE"] = "0"  # a test waits for the runs that it starts
 
 import tiny
 from serving import served

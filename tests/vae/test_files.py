@@ -32,7 +32,6 @@ TRAIN = [
 @pytest.fixture(autouse=True)
 def quiet(tmp_path, monkeypatch):
     monkeypatch.setenv("LATENT_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr("vae.__main__.give_way", lambda: None)
 
 
 def model() -> VAE:

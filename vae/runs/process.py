@@ -28,22 +28,31 @@ if TYPE_CHECKING:
 
 __all__ = ["Reporter", "give_way", "hold", "run"]
 
-_NICE = 10  # about a tenth of what a process with a niceness of 0 gets beside it
+_NICE = "10"  # about a tenth of what a process with a niceness of 0 gets beside it
 
 
 def give_way() -> None:
-    """Lets the app and other processes go first, where the system knows of a niceness.
+    """Lets the app and other processes go first, by the niceness in `$LATENT_NICE`, 10 by default.
 
     Linux may share the processors among sessions first, and then nothing that one of them sets
     for its processes counts beside another (sched(7), "The autogroup feature"). So the process
     of a session of its own, as a run of the app is, lowers the whole session.
+
+    Raises:
+        RunError: if `$LATENT_NICE` is not from 0 to 19.
     """
-    if not hasattr(os, "nice"):
+    text = os.environ.get("LATENT_NICE", _NICE)
+    if text not in map(str, range(20)):
+        raise RunError(
+            f"$LATENT_NICE is {text!r}; expected a niceness from 0, which gives way to "
+            "nothing, to 19."
+        )
+    if text == "0" or not hasattr(os, "nice"):
         return
-    os.nice(_NICE)
+    os.nice(int(text))
     if os.getsid(0) == os.getpid():
         with suppress(OSError):  # elsewhere there is no such file, or nothing to be set
-            Path("/proc/self/autogroup").write_text(str(_NICE), encoding="ascii")
+            Path("/proc/self/autogroup").write_text(text, encoding="ascii")
 
 
 def run(

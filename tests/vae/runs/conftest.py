@@ -12,7 +12,6 @@ torch.set_num_threads(1)
 @pytest.fixture(autouse=True)
 def data_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("LATENT_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr("vae.__main__.give_way", lambda: None)  # it is the tests' own process
     return tmp_path / "data"
 
 

@@ -172,9 +172,13 @@ print(os.nice(0), Path("/proc/self/autogroup").read_text())
 """
 
     def told(own_session: bool) -> list[str]:
-        command = [sys.executable, "-c", asked]
         return subprocess.run(
-            command, start_new_session=own_session, capture_output=True, text=True, check=True
+            [sys.executable, "-c", asked],
+            start_new_session=own_session,
+            env={name: value for name, value in os.environ.items() if name != "LATENT_NICE"},
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.split()
 
     mine, group_of_mine, *_, nice = told(own_session=True)
@@ -182,6 +186,13 @@ print(os.nice(0), Path("/proc/self/autogroup").read_text())
     assert group_of_mine != before.split()[0]
     told(own_session=False)
     assert group.read_text() == before, "a terminal keeps what it had"
+
+
+@pytest.mark.parametrize("text", ["", "-5", "20", "many", "²"])
+def test_a_niceness_that_is_none_is_named(monkeypatch, text):
+    monkeypatch.setenv("LATENT_NICE", text)
+    with pytest.raises(RunError, match="LATENT_NICE"):
+        process.give_way()
 
 
 def test_runs_queue_pause_step_and_stop(data_folder):
