@@ -180,7 +180,9 @@ def _open_npy(path: Path, label: str) -> ArrayLike:
             raise ValueError("it holds Python objects, which could run a program")
         return np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
     except Exception as error:  # numpy raises errors of many types on damaged bytes
-        raise DatasetError(f"{label} is no array that can be read ({error}).") from error
+        raise DatasetError(
+            f"{label} is damaged, or no NumPy array ({error}). Save it again by numpy.save."
+        ) from error
 
 
 def _read_header(stream: Any, version: tuple[int, int]) -> tuple[tuple[int, ...], bool, np.dtype]:

@@ -80,7 +80,10 @@ def read_idx_files(files: list[Path], label: str) -> Source:
 def _parse(stream: IO[bytes], label: str) -> np.ndarray:
     head = stream.read(4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] != 8 or head[3] not in (1, 3):
-        raise DatasetError(f"{label} is no IDX file of bytes, in one or three dimensions.")
+        raise DatasetError(
+            f"{label} begins with {head.hex(' ') or 'nothing'}; expected an IDX file of bytes: "
+            "00 00 08 03 for images, 00 00 08 01 for labels. Fetch it again."
+        )
     shape = tuple(int.from_bytes(stream.read(4), "big") for _ in range(head[3]))
     start, count = stream.tell(), int(np.prod(shape, dtype=np.float64))
     stream.seek(0, 2)

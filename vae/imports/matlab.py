@@ -50,7 +50,7 @@ def _read(file: Path, label: str) -> dict[str, np.ndarray]:
 
 def _load(file: Path, label: str, folder: Path) -> dict[str, np.ndarray]:
     """The arrays of a file, read by a process that a damaged one may crash."""
-    names = read_apart("matlab_reader.py", file, folder, f"{label} is no MATLAB file")
+    names = read_apart("matlab_reader.py", file, folder, label, "MATLAB file")
     return {name: np.load(folder / f"{k}.npy") for k, name in enumerate(names)}
 
 

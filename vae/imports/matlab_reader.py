@@ -21,9 +21,9 @@ def main(file: str, folder: Path) -> dict[str, object]:
     try:
         found = loadmat(file)
     except MemoryError:
-        return {"error": "it unpacks to far more than its bytes"}
+        return {"refused": "unpacks to far more than its bytes. Save the images alone."}
     except Exception as error:  # scipy raises errors of many types on damaged bytes
-        return {"error": str(error)[:300]}
+        return {"damaged": str(error)[:300]}
     names: list[str] = []
     for name, value in found.items():
         if isinstance(value, np.ndarray) and value.dtype.kind in "buifSU":

@@ -43,6 +43,8 @@ def open_source(path: Path, labels: str | Path | None, follow_links: bool) -> So
     if not path.exists():
         raise DatasetError(f"There is no folder or file {label}. Check the path.")
     if path.is_file() and not _is_archive(path):
+        if path.name.lower().endswith(_ARCHIVES):
+            raise DatasetError(f"{label} is damaged, or no zip or tar archive. Pack it again.")
         if is_idx(path.name):
             return _with_labels(read_idx_files(_idx_beside(path), label), table)
         return _with_labels(_read_arrays([path], label), table)
@@ -122,7 +124,8 @@ def _read_arrays(paths: list[Path], label: str) -> Source:
     if kind not in readers:
         raise DatasetError(
             f"{label} is of no kind that is read. Give a folder, a zip or tar of pictures, or a "
-            ".npy, .npz, IDX, HDF5, Parquet or .mat file."
+            ".npy, .npz, HDF5, Parquet or .mat file, or an IDX file named as MNIST's are, such as "
+            "train-images-idx3-ubyte."
         )
     return readers[kind](paths[0], label)
 

@@ -51,7 +51,7 @@ def read_parquet_files(files: list[Path], label: str) -> Source:
         split = _split_of(file, len(files))
         with temporary_folder() as folder:
             what = label if len(files) == 1 else shown(file.name)
-            titles = read_apart("parquet_reader.py", file, folder, f"{what} is no Parquet file")
+            titles = read_apart("parquet_reader.py", file, folder, what, "Parquet file")
             told = decode(read_file(folder / "columns.json", _LARGEST_COLUMNS), _Columns)
             with (folder / "pictures").open("rb") as pictures:
                 for size, name in zip(np.load(folder / "sizes.npy"), told["names"], strict=True):

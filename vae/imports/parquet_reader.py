@@ -31,11 +31,11 @@ def main(file: str, folder: Path) -> dict[str, object]:
     try:
         return {"names": _read(file, folder)}
     except _RefusedError as refusal:
-        return {"error": str(refusal)}
+        return {"refused": str(refusal)}
     except MemoryError:
-        return {"error": "it unpacks to far more than its bytes"}
+        return {"refused": "unpacks to far more than its bytes. Save it in smaller parts."}
     except Exception as error:  # pyarrow raises errors of many types on damaged bytes
-        return {"error": str(error)[:300]}
+        return {"damaged": str(error)[:300]}
 
 
 def _read(file: str, folder: Path) -> list[str]:
@@ -54,13 +54,16 @@ def _read(file: str, folder: Path) -> list[str]:
             rows = len(sizes) + len(batch)
             if rows > _MOST_ROWS or rows * len(plain) > _MOST_CELLS:
                 raise _RefusedError(
-                    f"it has more than {_MOST_ROWS:,} rows, or {_MOST_CELLS:,} values beside the "
-                    "pictures"
+                    f"has more than {_MOST_ROWS:,} rows, or {_MOST_CELLS:,} values beside the "
+                    "pictures. Save it in smaller parts."
                 )
             for entry in batch.column(column).to_pylist():
                 content, name = _content(entry)
                 if len(content) > _LARGEST_PICTURE or out.tell() > _LARGEST_TOGETHER:
-                    raise _RefusedError(f"picture {len(sizes)} has {len(content):,} bytes")
+                    raise _RefusedError(
+                        f"holds {len(content):,} bytes for picture {len(sizes)}; expected at most "
+                        f"{_LARGEST_PICTURE:,}, and {_LARGEST_TOGETHER:,} in all. Take it out."
+                    )
                 out.write(content)
                 sizes.append(len(content))
                 names.append(name[:_LONGEST])
@@ -91,7 +94,8 @@ def _picture_column(schema: Any) -> str:
     preferred = [name for name in fitting if name.lower() in _IMAGES]
     if not fitting:
         raise _RefusedError(
-            f"it has no column of encoded pictures; found {', '.join(schema.names)[:200]}"
+            f"has no column of encoded pictures; found {', '.join(schema.names)[:200]}. Expected "
+            "one with the bytes of PNG or JPEG files, such as Hugging Face exports."
         )
     return str((preferred or fitting)[0])
 

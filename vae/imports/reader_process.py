@@ -20,18 +20,21 @@ _BYTES = 10_000_000
 
 class _Said(TypedDict, total=False):
     names: list[str]
-    error: str
+    refused: str
+    damaged: str
 
 
-def read_apart(script: str, file: Path, folder: Path, label: str) -> list[str]:
+def read_apart(script: str, file: Path, folder: Path, label: str, kind: str) -> list[str]:
     """Lets one of the scripts beside this module read a file.
 
     Args:
         script: name of the script; it is told the file and the folder, and its last line says
-            `names` or an `error`, as JSON.
+            `names`, why it is `refused` (the rest of a sentence about the file, and what to do),
+            or how it is `damaged`, as JSON.
         file: path of the file.
         folder: folder that the script writes into.
-        label: description in messages, such as "a.mat is no MATLAB file".
+        label: description in messages, such as "a.mat".
+        kind: what the file is expected to be, such as "MATLAB file".
 
     Returns:
         The names that the script said.
@@ -52,17 +55,22 @@ def read_apart(script: str, file: Path, folder: Path, label: str) -> list[str]:
         _bound(process.pid, memory, seconds)
         assert process.stdout is not None
         output = process.stdout.read()
+    if process.returncode:
+        raise DatasetError(
+            f"{label} ended the process that read it, which may take {memory / 1e6:,.0f} MB and "
+            f"{seconds} s. If it is no damaged {kind}, save it in smaller parts."
+        )
     try:
-        if process.returncode:
-            raise SchemaError(
-                f"it ended the process that read it, which may take {memory / 1e6:,.0f} MB and "
-                f"{seconds} s"
-            )
         said: _Said = decode(output.strip().rpartition(b"\n")[2], _Said)
     except SchemaError as error:
-        raise DatasetError(f"{label} that can be read ({error}).") from None
-    if (why := said.get("error")) is not None:
-        raise DatasetError(f"{label} that can be read ({why}).")
+        said = {"damaged": str(error)}
+    if (why := said.get("refused")) is not None:
+        raise DatasetError(f"{label} {why}")
+    if (how := said.get("damaged")) is not None:
+        how = how.strip().removesuffix(".")
+        raise DatasetError(
+            f"{label} is damaged, or no {kind} ({how}). Fetch it again, or save it anew."
+        )
     return said.get("names", [])
 
 

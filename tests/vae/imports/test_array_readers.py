@@ -189,15 +189,37 @@ def test_hdf5_is_read_by_its_names(tmp_path, monkeypatch):
     assert names == ["floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation"]
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".npy", ".mat", ".parquet", ".zip", ".tar", ".xyz"])
-def test_damaged_files_are_refused_in_a_sentence(tmp_path, suffix):
+@pytest.mark.parametrize(
+    ("suffix", "what_to_do"),
+    [
+        (".mat", "MATLAB file .* Fetch it again, or save it anew"),
+        (".npy", "Save it again by numpy.save"),
+        (".npz", "Write it again"),
+        (".parquet", "Parquet file .* Fetch it again, or save it anew"),
+        (".tar", "Pack it again"),
+        (".tar.gz", "Pack it again"),
+        (".xyz", "of no kind that is read. Give a folder"),
+        (".zip", "Pack it again"),
+        ("-images-idx3-ubyte", "00 00 08 03 for images, .* Fetch it again"),
+    ],
+)
+def test_damaged_files_are_refused_in_a_sentence(tmp_path, suffix, what_to_do):
     for i, content in enumerate(
         (b"", b"PK\x03\x04" + bytes(60), b"\x93NUMPY\x01\x00v\x00{" + bytes(90))
     ):
         file = tmp_path / f"{i}{suffix}"
         file.write_bytes(content)
-        with pytest.raises(DatasetError):
+        with pytest.raises(DatasetError, match=what_to_do):
             import_source(file, "it")
+
+
+def test_a_parquet_file_without_pictures_is_told_what_is_expected(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"age": [1, 2]}), tmp_path / "a.parquet")
+    with pytest.raises(DatasetError, match=r"found age\. Expected one with the bytes of PNG"):
+        import_source(tmp_path / "a.parquet", "it")
 
 
 def test_arrays_of_other_shapes_and_truncated_idx_are_refused(tmp_path):
