@@ -14,6 +14,7 @@ from vae.imports import inspect_source
 
 _QUICK = (
     *("zip: 900,000 members", "zip: a name of 30,000 folders", "zip: a cell of 60,000 folders"),
+    *("tar.gz: 1,000,000 members of one name", "tar: 3,000 headers about headers"),
     *("npy: 60,000,000 images of 16 pixels", "npz: a shape larger than the file"),
     *("parquet: a text of 50 MB in 100 rows", "mat: a shape of 10^18"),
     *("table: a million columns", "table of codes: a million columns", "set.zip: a deep card"),

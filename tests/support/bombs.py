@@ -84,6 +84,21 @@ _add(
         lambda: b"".join(make.tar_head(f"{k}.png", 0) for k in range(30_000)) + bytes(1_024)
     ),
 )
+_add(
+    "tar: 3,000 headers about headers",
+    "a.tar",
+    make.text(lambda: make.tar_head("a.png", 0, b"x") * 3_000 + bytes(1_024)),
+)
+_add(
+    "tar: 200 headers that say 1 MB each",
+    "a.tar",
+    make.text(
+        lambda: (
+            (make.tar_head("a.png", 1 << 20, b"x") + b"6 a=b\n" * 174_000).ljust(1_049_088) * 200
+        )
+    ),
+)
+_add("tar: a member of 2^80 bytes", "a.tar", make.text(lambda: make.tar_head("a.png", 1 << 80)))
 _add("tar: a name of 100 MB", "a.tar", make.tar(lambda: [("a" * 100_000_000 + ".png", b"")]))
 _add(
     "tar.gz: zeros",
@@ -102,13 +117,8 @@ _add(
     make.packed_zeros(lzma.open, 400, lambda: make.tar_head("a.png", 400 << 20)),
     "a.tar",
 )
-_add(
-    "tar.gz: 20,000 members of one name",
-    "a.tar.gz",
-    lambda file: file.write_bytes(
-        gzip.compress(make.tar_head("a.png", 0) * 20_000 + bytes(1_024), 1)
-    ),
-)
+_add("tar.gz: 1,000,000 members of one name", "a.tar.gz", make.packed_heads(1_000_000, b"0"))
+_add("tar.gz: 1,000,000 headers about headers", "a.tar.gz", make.packed_heads(1_000_000, b"x"))
 _add(
     "npy: a shape larger than the file",
     "a.npy",

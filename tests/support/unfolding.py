@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import struct
@@ -28,6 +29,7 @@ __all__ = [
     "npy_head",
     "npz",
     "onnx",
+    "packed_heads",
     "packed_zeros",
     "parquet",
     "repeated",
@@ -119,9 +121,21 @@ def packed_zeros(opened: Callable, megabytes: int, head: Callable[[], bytes] = b
     return make
 
 
-def tar_head(name: str, size: int) -> bytes:
+def packed_heads(count: int, kind: bytes) -> Callable[[Path], object]:
+    """A compressed tar archive of nothing but headers."""
+
+    def make(file: Path) -> None:
+        with gzip.open(file, "wb", 1) as stream:
+            for _ in range(count // 1_000):
+                stream.write(tar_head("a.png", 0, kind) * 1_000)
+            stream.write(bytes(1_024))
+
+    return make
+
+
+def tar_head(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
     info = tarfile.TarInfo(name)
-    info.size = size
+    info.size, info.type = size, kind
     return info.tobuf(tarfile.GNU_FORMAT)
 
 

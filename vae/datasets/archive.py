@@ -5,23 +5,18 @@ Archives are read in place and never unpacked, so the names in them cannot reach
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import io
-import lzma
 import os
 import stat
-import tarfile
-import weakref
 import zipfile
-import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 from ..files import open_archive
 from .base import DatasetError
+from .tar import TarFiles, is_tar
 
 __all__ = ["MAX_FILE_BYTES", "Source", "open_source"]
 
@@ -29,13 +24,6 @@ MAX_FILE_BYTES = 64 << 20  # unpacked size of one file
 MAX_FILES = 1_000_000  # in a folder
 MAX_MEMBERS = 300_000  # in an archive
 _LONGEST_NAME, _DEEPEST = 1_024, 40  # characters, and folders in each other
-_DAMAGED = (EOFError, zlib.error, lzma.LZMAError)
-_PACKED: dict[bytes, Callable[..., Any]] = {  # what opens a file that begins so
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\0": lzma.open,
-}
-_LARGEST_RECORD = 1 << 20  # bytes of what a tar archive says of one member
 MAX_RATIO = 200  # compression ratio of an archive; that of images is about 1, of bombs about 1,000
 
 
@@ -161,109 +149,37 @@ class _Folder:
 
 
 class _Tar:
-    """A tar archive; one that is compressed is unpacked into a temporary file first."""
-
     links: Mapping[str, str] = MappingProxyType({})
     follows = False
 
     def __init__(self, path: Path) -> None:
-        from ..imports.spool import unpack
-
         self.path = path
-        try:
-            kind = _packing(path)
-        except _DAMAGED:
-            kind = None
-        if kind is None:
-            raise DatasetError(f"{path} is damaged. Pack the archive again.") from None
-        if kind is open:
-            self._stream: BinaryIO = path.open("rb")
-            weakref.finalize(self, self._stream.close)
-        else:
-            with kind(path, "rb") as stream:
-                # kept as long as its file
-                self._spool = unpack(stream, path.stat().st_size, str(path))
-            self._stream = self._spool.file
-        try:
-            members = _members(self._stream)
-        except (tarfile.TarError, OSError, ValueError) as error:
-            raise DatasetError(f"{path} is damaged ({error}). Pack the archive again.") from error
-        for member in members:
-            _check_inside(member.name, path)
-        self._members = {m.name.removeprefix("./"): (m.offset_data, m.size) for m in members}
+        self._files = TarFiles(path, MAX_MEMBERS)
+        for name in self._files.members:
+            _check_inside(name, path)
+        self._names = {name.removeprefix("./"): name for name in self._files.members}
 
     def names(self) -> list[str]:
-        return list(self._members)
+        return list(self._names)
 
     def sizes(self, names: Sequence[str]) -> list[int]:
-        return [self._members[name][1] for name in names]
+        return [self._files.members[self._names[name]][1] for name in names]
 
     def stamp(self, names: Sequence[str]) -> list[int]:
         status = self.path.stat()
         return [status.st_mtime_ns, status.st_size]
 
     def open(self, name: str) -> BinaryIO:
-        start, size = self._members[name]
+        (size,) = self.sizes([name])
         if size > MAX_FILE_BYTES:
             raise DatasetError(
                 f"{self.label(name)} has {size:,} bytes; at most {MAX_FILE_BYTES:,} are read. "
                 "Make it smaller."
             )
-        return io.BytesIO(os.pread(self._stream.fileno(), size, start))
+        return io.BytesIO(self._files.read(self._names[name]))
 
     def label(self, name: str) -> str:
         return f"{name} in {self.path}"
-
-
-def is_tar(path: Path) -> bool:
-    """Whether a file is a tar archive, compressed or not; or one that begins so and is damaged."""
-    try:
-        return _packing(path) is not None
-    except _DAMAGED:
-        return True
-
-
-def _packing(path: Path) -> Callable[..., Any] | None:
-    """What opens a file so that a tar archive is read from it; of one, the first block is read.
-
-    Raises:
-        EOFError: if it is packed and damaged; also zlib's and lzma's own errors.
-    """
-    with path.open("rb") as stream:
-        start = stream.read(6)
-    kind = next((kind for mark, kind in _PACKED.items() if start.startswith(mark)), open)
-    try:
-        with kind(path, "rb") as stream:
-            block = stream.read(tarfile.BLOCKSIZE)
-        if any(block) or len(block) < tarfile.BLOCKSIZE:  # else it is empty
-            tarfile.TarInfo.frombuf(block, "utf-8", "replace")
-    except (tarfile.HeaderError, OSError):
-        return None
-    return kind
-
-
-class _Records:
-    """The records of a tar archive, of which each is as large as it says."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self.seek, self.tell, self._read = stream.seek, stream.tell, stream.read
-
-    def read(self, count: int) -> bytes:
-        if count > _LARGEST_RECORD:
-            raise ValueError(f"a record of {count:,} bytes; at most {_LARGEST_RECORD:,} are read")
-        return self._read(count)
-
-
-def _members(stream: BinaryIO) -> list[tarfile.TarInfo]:
-    """The files in a tar archive; never links or devices."""
-    members = []
-    with tarfile.open(fileobj=_Records(stream), mode="r:") as archive:  # type: ignore[call-overload]
-        for count, member in enumerate(archive):
-            if count == MAX_MEMBERS:
-                raise ValueError(f"it has more than {MAX_MEMBERS:,} members")
-            if member.isreg():
-                members.append(member)
-    return members
 
 
 def _check_inside(name: str, path: Path) -> None:

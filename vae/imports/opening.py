@@ -11,6 +11,7 @@ from ..datasets.archive import Source as Files
 from ..datasets.archive import open_source as open_files
 from ..datasets.base import DatasetError
 from ..datasets.layout import SPLIT_NAMES
+from ..datasets.tar import is_tar
 from ..in_progress import temporary_folder
 from .array_files import read_npy, read_npz
 from .cifar import is_cifar, read_cifar
@@ -98,8 +99,6 @@ def _pairs(numbers: list[int]) -> list[tuple[int, int]]:
 
 
 def _is_archive(path: Path) -> bool:
-    from ..datasets.archive import is_tar
-
     if path.suffix.lower() in _ARRAYS or is_idx(path.name):
         return False
     return path.suffix.lower() == ".zip" or zipfile.is_zipfile(path) or is_tar(path)

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Iterator
 from typing import Any, BinaryIO, Literal, Protocol
 
 import numpy as np
@@ -20,6 +21,7 @@ __all__ = [
     "Spool",
     "SpooledPictures",
     "check_unpacked",
+    "fill",
     "unpack",
 ]
 
@@ -145,21 +147,43 @@ def unpack(stream: Readable, packed: int, label: str) -> Spool:
     Raises:
         DatasetError: if it is damaged, or unpacks to far more than pictures do.
     """
-    spool, done = Spool(), 0
-    limit = _most_unpacked(packed)
+    spool = Spool()
+    for _ in fill(spool, stream, packed, label):
+        pass
+    return spool
+
+
+def fill(spool: Spool, stream: Readable, packed: int, label: str) -> Iterator[int]:
+    """Copies the same part by part.
+
+    Args:
+        spool: empty spool, which is readable after each part.
+        stream: stream of unpacked bytes.
+        packed: number of packed bytes.
+        label: description in messages.
+
+    Yields:
+        How many bytes are there.
+
+    Raises:
+        DatasetError: if it is damaged, or unpacks to far more than pictures do.
+    """
+    done, limit = 0, _most_unpacked(packed)
     free = shutil.disk_usage(tempfile.gettempdir()).free
+    while part := _next_part(stream, label):
+        done += len(part)
+        if done > min(limit, free):
+            raise DatasetError(
+                f"{label} unpacks to more than {min(limit, free):,} bytes. It may have been "
+                "made to do harm, or the disk is too small: unpack it by hand."
+            )
+        spool.add(part)
+        spool.flush()
+        yield done
+
+
+def _next_part(stream: Readable, label: str) -> bytes:
     try:
-        while part := stream.read(1 << 22):
-            done += len(part)
-            if done > min(limit, free):
-                raise DatasetError(
-                    f"{label} unpacks to more than {min(limit, free):,} bytes. It may have been "
-                    "made to do harm, or the disk is too small: unpack it by hand."
-                )
-            spool.add(part)
-    except DatasetError:
-        raise
+        return stream.read(1 << 22)
     except Exception as error:  # every format has its own errors of damaged bytes
         raise DatasetError(f"{label} is damaged ({error}). Pack it again.") from error
-    spool.flush()
-    return spool
