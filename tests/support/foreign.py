@@ -75,10 +75,11 @@ def make(data: Path, names: Sequence[str] = NASTY) -> None:
     )
     config = RunConfig(str(source), model, TrainingConfig(epochs=1, batch_size=54), threads=1)
     for name in (MODEL + "-run", FAILED):
-        assert train(data / "runs" / name, config).state == "finished"
-    status = data / "runs" / FAILED / "status.json"
-    known = json.loads(status.read_text())
-    write_json(status, known | {"state": "failed", "message": names[0]})
+        status = train(data / "runs" / name, config)
+        assert status.state == "finished", status
+    file = data / "runs" / FAILED / "status.json"
+    known = json.loads(file.read_text())
+    write_json(file, known | {"state": "failed", "message": names[0]})
 
 
 def vectors(model: VAE, number: int = 2, names: Sequence[str] = NASTY) -> bytes:
