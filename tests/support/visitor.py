@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -41,7 +41,11 @@ class Visitor:
             yield cls(socket)
 
     def open(
-        self, page: str, query: str = "", widgets: Sequence[WidgetState] = ()
+        self,
+        page: str,
+        query: str = "",
+        widgets: Sequence[WidgetState] = (),
+        known: Collection[str] = (),
     ) -> list[ForwardMsg]:
         """Opens a page by its name, or reruns it, and waits until it is complete.
 
@@ -49,6 +53,7 @@ class Visitor:
             page: name of the page's file, without its ending.
             query: what follows the "?" in its address.
             widgets: what the browser says of widgets.
+            known: hashes of the messages that the browser says it has kept.
 
         Returns:
             All messages of the run; pictures and scripts that a browser would fetch are not.
@@ -57,6 +62,7 @@ class Visitor:
         asked.rerun_script.query_string = query
         asked.rerun_script.page_name = page
         asked.rerun_script.widget_states.widgets.extend(widgets)
+        asked.rerun_script.cached_message_hashes.extend(known)
         self._socket.send(asked.SerializeToString())
         messages = []
         while True:
