@@ -18,6 +18,7 @@ _QUICK = (
     *("npy: 60,000,000 images of 16 pixels", "npz: a shape larger than the file"),
     *("parquet: a text of 50 MB in 100 rows", "mat: a shape of 10^18"),
     *("table: a million columns", "table of codes: a million columns", "set.zip: a deep card"),
+    *("table of codes: 40 columns with a long cell each",),
     *("table of codes: a text of 10 MB in 1,000 rows", "vectors: a card that is deep"),
     *("safetensors: a config of a large network", "metrics.jsonl: deep", "config.json: deep"),
 )

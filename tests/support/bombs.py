@@ -275,6 +275,18 @@ _add(
     "table.csv",
     make.text(lambda: b"a,b\n1," + b"9" * 40_000_000 + b"\n"),
 )
+_add(
+    "table of codes: 40 columns with a long cell each",
+    "table.csv",
+    make.text(
+        lambda: (
+            b",".join(b"c%d" % k for k in range(40))
+            + b"\n"
+            + b",".join([b"x" * 49_000] * 40)
+            + (b"\n" + b",".join([b"x"] * 40)) * 1_000
+        )
+    ),
+)
 _add("table of codes: 450 MB of npz", "table.npz", make.npz(a=((450, 131_072), "<f8", 450)))
 _add("table of codes: npz of many columns", "table.npz", make.npz(a=((1, 13_107_200), "<f8", 100)))
 _add("table of codes: npz of 500,000 members", "table.npz", make.many_members(500_000))
@@ -287,6 +299,16 @@ _add(
     "table of codes: a text of 10 MB in 1,000 rows",
     "table.parquet",
     make.parquet(lambda: {"t": make.repeated("x" * 10_000_000, 1_000)}),
+)
+_add(
+    "table of codes: 40 parquet columns with a long text each",
+    "table.parquet",
+    make.parquet(lambda: {f"c{k}": ["x" * 49_000, *["x"] * 1_000] for k in range(40)}),
+)
+_add(
+    "table of codes: a parquet text of 1 GB",
+    "table.parquet",
+    make.parquet(lambda: {"t": make.repeated("x" * 1_000_000_000, 10)}, compression="zstd"),
 )
 _add("model.zip: 900,000 members", "model.zip", make.many_members(900_000))
 _add(

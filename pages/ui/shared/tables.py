@@ -6,6 +6,7 @@ import csv
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ ENDINGS = {"csv": "CSV", "npz": "NumPy, npz", "parquet": "Parquet"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _MOST_BYTES = 200_000_000  # of a file, and of what is in it
 _MOST_ROWS, _MOST_COLUMNS, _MOST_CELLS = 1_000_000, 2_000, 5_000_000
-_MOST_CHARACTERS = 50_000_000  # of a column of texts, each as long as the longest
+_MOST_CHARACTERS = 50_000_000  # of all columns of texts, each text as long as its column's longest
 
 
 class TableError(ValueError):
@@ -105,10 +106,27 @@ def _csv(columns: Mapping[str, Sequence[Any] | np.ndarray]) -> bytes:
 def _read_csv(content: bytes) -> dict[str, np.ndarray]:
     lines, commas = content.count(b"\n"), content.count(b",")
     _check_size(lines, lines + commas, content.partition(b"\n")[0].count(b",") + 1)
-    rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
-    if len(rows) < 2 or any(len(row) != len(rows[0]) for row in rows):
-        raise TableError("The rows of this CSV have different lengths, or there is none.")
-    return {_bare(name): _typed([row[k] for row in rows[1:]]) for k, name in enumerate(rows[0])}
+    text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
+    rows = csv.reader(text)
+    head = next(rows, [])
+    waiting: list[list[str]] = [[] for _ in head]
+    for row in rows:
+        if len(row) != len(head):
+            raise TableError("The rows of this CSV have different lengths.")
+        for cells, cell in zip(waiting, row, strict=True):
+            cells.append(cell)
+    if not waiting or not waiting[0]:
+        raise TableError("This CSV has no rows below its first one.")
+    columns: dict[str, np.ndarray] = {}
+    room = _MOST_CHARACTERS
+    for name in head:
+        cells = waiting.pop(0)  # which is forgotten where its array is there
+        values = _numbers(cells)
+        if values is None:
+            room = _room_after(len(cells), max(map(len, cells)), room)
+            values = np.array([_bare(cell) for cell in cells])
+        columns[_bare(name)] = values
+    return columns
 
 
 def _check_size(rows: int, cells: int, columns: int) -> None:
@@ -119,27 +137,26 @@ def _check_size(rows: int, cells: int, columns: int) -> None:
         )
 
 
-def _check_texts(count: int, longest: int) -> None:
-    """Refuses a column whose array, which has room for the longest in each row, is large."""
-    if count * longest > _MOST_CHARACTERS:
+def _room_after(count: int, longest: int, room: int) -> int:
+    """Characters that are left after a column whose array has room for the longest in each row."""
+    if count * longest > room:
         raise TableError(
             f"A column has {count:,} cells, one of {longest:,} characters; expected shorter ones."
         )
+    return room - count * longest
 
 
 def _bare(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell[1:2] in (*_FORMULA, "'") else cell
 
 
-def _typed(cells: list[str]) -> np.ndarray:
-    _check_texts(len(cells), max(map(len, cells)))
-    for kind in (np.int64, np.float64):
-        try:
-            return np.array([float("nan") if c == "" and kind is np.float64 else c
-                             for c in cells]).astype(kind)  # fmt: skip
-        except ValueError:
-            continue
-    return np.array([_bare(cell) for cell in cells])
+def _numbers(cells: Sequence[str]) -> np.ndarray | None:
+    """Cells as whole numbers, or as fractions where an empty one is none; None for texts."""
+    with suppress(ValueError, OverflowError):
+        return np.fromiter(map(int, cells), np.int64, len(cells))
+    with suppress(ValueError):
+        return np.fromiter((float(cell or "nan") for cell in cells), np.float64, len(cells))
+    return None
 
 
 def _read_npz(content: bytes) -> dict[str, np.ndarray]:
@@ -165,16 +182,20 @@ def _read_parquet(content: bytes) -> dict[str, np.ndarray]:
     file = pyarrow.parquet.ParquetFile(io.BytesIO(content))
     count, names = file.metadata.num_rows, file.schema_arrow.names
     _check_size(count, count * len(names), len(names))
+    groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
+    if sum(group.total_byte_size for group in groups) > _MOST_BYTES:
+        raise TableError("This table unpacks to more than can be read.")
     texts = [field.name for field in file.schema_arrow if not _is_number(field.type)]
     # Equal texts, which a file holds once, are kept once until it is known how long they are.
     file = pyarrow.parquet.ParquetFile(io.BytesIO(content), read_dictionary=texts)
     columns: dict[str, np.ndarray] = {}
+    room = _MOST_CHARACTERS
     for name in names:
         column = file.read([name]).column(name)
-        if name in texts and column.type != pyarrow.string():
-            words = [pyarrow.compute.utf8_length(part.dictionary) for part in column.chunks]
-            longest = max((pyarrow.compute.max(each).as_py() or 0 for each in words), default=0)
-            _check_texts(count, longest)
+        if name in texts:
+            words = [getattr(part, "dictionary", part) for part in column.chunks]
+            lengths = [pyarrow.compute.max(pyarrow.compute.utf8_length(each)) for each in words]
+            room = _room_after(count, max((n.as_py() or 0 for n in lengths), default=0), room)
             column = column.cast(pyarrow.string())
         columns[name] = _array(column.to_numpy())
     return columns
