@@ -12,13 +12,14 @@ import torch
 
 from vae import load_checkpoint, load_dataset
 from vae.__main__ import main
-from vae.checkpoint import load_card, load_codes, read_tensors
+from vae.checkpoint import load_card, load_codes
 from vae.classifier import load_classifier
 from vae.config import VAEConfig
 from vae.locations import SHIPPED
 from vae.objective import elbo
 from vae.runs.config import read_config
 from vae.runs.presets import PRESETS
+from vae.tensors import read_tensors
 
 SMALLEST = "lab/digits-bernoulli"
 

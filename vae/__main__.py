@@ -168,9 +168,10 @@ def _encode(options: argparse.Namespace) -> int:
         raise OutputError(f"{out.parent} is the folder of a model or a run. Name another one.")
     import torch
 
-    from .checkpoint import load_checkpoint, write_tensors
+    from .checkpoint import load_checkpoint
     from .codes import encode
     from .datasets import load_dataset
+    from .tensors import write_tensors
     from .training.distributed import join, leave
 
     group = join(options.device)
@@ -197,7 +198,7 @@ def _encode(options: argparse.Namespace) -> int:
 
 
 def _is_codes_file(file: Path) -> bool:
-    from .checkpoint import CheckpointError, read_tensors
+    from .tensors import CheckpointError, read_tensors
 
     try:
         return {"checkpoint", "dataset", "split"} == read_tensors(file)[1].keys()

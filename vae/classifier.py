@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checkpoint import CheckpointError, read_tensors, write_tensors
 from .concepts.attributes import attribute_table
 from .datasets import Dataset
 from .decoder_graph import DecoderGraph
@@ -20,6 +19,7 @@ from .decoder_graph.from_network import graph_of_images
 from .files import check_output_file
 from .imports.store import find_import
 from .locations import SHIPPED
+from .tensors import CheckpointError, read_tensors, write_tensors
 
 __all__ = [
     "Classifier",

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .checkpoint import CheckpointError, read_tensors, write_tensors
 from .flow import (
     EXACT,
     STEPS,
@@ -31,6 +30,7 @@ from .flow import (
     train_flow,
 )
 from .latent import LARGEST_CODE, slerp
+from .tensors import CheckpointError, read_tensors, write_tensors
 
 __all__ = [
     "EDGE",

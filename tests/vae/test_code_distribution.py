@@ -11,7 +11,7 @@ import torch
 
 from vae import VAE, CheckpointError, VAEConfig, flow, load_dataset
 from vae.__main__ import main
-from vae.checkpoint import read_tensors, save_card, save_checkpoint, save_codes, write_tensors
+from vae.checkpoint import save_card, save_checkpoint, save_codes
 from vae.code_distribution import (
     ENOUGH,
     FILE,
@@ -24,6 +24,7 @@ from vae.code_fitting import fit_checkpoint
 from vae.codes import encode
 from vae.flow import VelocityField
 from vae.likely_codes import LEVELS, blend, bring_back, complete
+from vae.tensors import read_tensors, write_tensors
 
 
 def ring(n: int, seed: int = 0) -> np.ndarray:

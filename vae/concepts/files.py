@@ -12,9 +12,9 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from ..checkpoint import FORMAT, CheckpointError, read_tensors
 from ..latent import LARGEST_CODE
 from ..model import VAE
+from ..tensors import FORMAT, CheckpointError, read_tensors
 from .paired import PairedStep
 
 __all__ = ["Concept", "VectorError", "fingerprint", "pack", "read_vectors"]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from ..checkpoint import CheckpointError, read_tensors, write_tensors
 from ..config import ConfigError
 from ..files import read_file
+from ..tensors import CheckpointError, read_tensors, write_tensors
 from .config import ImportedConfig
 from .networks import OnnxNetwork
 from .onnx_file import ImportedModelError

@@ -19,11 +19,11 @@ import torch
 from msgspec import Meta
 from torch import Tensor
 
-from ..checkpoint import CheckpointError, read_tensors
 from ..datasets.base import SPLITS, Dataset, DatasetError, Images
 from ..files import read_file
 from ..locations import NAME, data_folder
 from ..schema import Count, Number, SchemaError, decode
+from ..tensors import CheckpointError, read_tensors
 from .source import Column
 
 __all__ = [

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from filelock import FileLock
 
-from ..checkpoint import write_tensors
 from ..files import write_file
 from ..in_progress import in_progress, remove_leftovers
 from ..quota import check_quota
+from ..tensors import write_tensors
 from .source import Column
 from .store import FORMAT, datasets_folder, list_versions
 

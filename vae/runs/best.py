@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from ..checkpoint import CheckpointError, read_tensors, write_tensors
 from ..model import VAE
+from ..tensors import CheckpointError, read_tensors, write_tensors
 from ..training.config import TrainingConfig
 from ..training.loop import Progress
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ..checkpoint import CheckpointError, load_card, load_checkpoint, load_codes, read_tensors
+from ..checkpoint import CheckpointError, load_card, load_checkpoint, load_codes
 from ..code_distribution import load_code_distribution
 from ..code_fitting import IMAGES, plan_fit
 from ..config import ConfigError, VAEConfig
@@ -25,6 +25,7 @@ from ..files import explain_refusal, is_full
 from ..imports import BrokenPictures, find_import, import_source, name_for
 from ..locations import data_folder
 from ..model import VAE, Decoder
+from ..tensors import read_tensors
 from ..training.data import steps_per_epoch
 from ..training.distributed import join, leave
 from ..training.loop import TrainingError, train

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checkpoint import CheckpointError, check_arrays, read_tensors, write_tensors
 from ..concepts.attributes import attribute_table
 from ..datasets import Dataset
 from ..datasets.base import checksum
 from ..model import VAE
 from ..projection import fit_discriminants, fit_pca
 from ..schema import SchemaError, convert
+from ..tensors import CheckpointError, check_arrays, read_tensors, write_tensors
 from ..training.config import TrainingConfig
 
 __all__ = [

@@ -8,9 +8,9 @@ from typing import Any, TypedDict
 import torch
 
 from .. import compatibility
-from ..checkpoint import read_tensors, write_tensors
 from ..model import VAE
 from ..schema import Count, Number, Positive, SchemaError, convert
+from ..tensors import read_tensors, write_tensors
 from ..training.distributed import Group
 from ..training.loop import TrainingState
 from .config import RunError

@@ -12,11 +12,11 @@ from pages.ui.shared import jobs, permissions
 from pages.ui.shared.changes import classify_import
 from pages.ui.shared.foreign_text import message, plain
 from vae import CheckpointError, DatasetError
-from vae.checkpoint import read_tensors
 from vae.classifier import classifier_file
 from vae.imports import ImportedDataset
 from vae.imports.classifying import ImportClassifier
 from vae.schema import Number, SchemaError, convert
+from vae.tensors import read_tensors
 
 __all__ = ["offer_classifier"]
 

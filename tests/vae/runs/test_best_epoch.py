@@ -9,13 +9,14 @@ import pytest
 from small_run import CONFIG, same_weights, train
 
 from vae import load_checkpoint
-from vae.checkpoint import load_card, read_tensors
+from vae.checkpoint import load_card
 from vae.runs import best
 from vae.runs.best import BEST, objective_of
 from vae.runs.control import Control
 from vae.runs.folder import read_note, write_note
 from vae.runs.manager import delete_run
 from vae.runs.metrics import read_metrics
+from vae.tensors import read_tensors
 
 VALUES = {1: 5.0, 2: 1.0, 3: 3.0, 4: 2.0, 5: 2.5, 6: 9.0}  # by epoch; the first are warm-up
 TRAINING = replace(CONFIG.training, epochs=6, patience=2, beta_warmup=2.0)

@@ -68,7 +68,7 @@ def test_a_run_killed_at_any_write_ends_with_the_same_weights(tmp_path):
 # negative, just before; prints the step that is saved then.
 DYING = """
 import os, pathlib, signal, sys, threading
-from vae.checkpoint import read_tensors
+from vae.tensors import read_tensors
 from vae.runs import process
 from vae.runs.options import RunOptions
 folder = pathlib.Path(sys.argv[1])
@@ -125,7 +125,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_weights(tmp_path, rec
 # Each step takes so long that five epochs of eight steps outlast a process.
 MORTAL = """
 import os, pathlib, random, signal, sys, time
-from vae.checkpoint import read_tensors
+from vae.tensors import read_tensors
 from vae.runs import process
 from vae.runs.control import Control
 from vae.runs.options import RunOptions
