@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -117,7 +118,8 @@ def fit_discriminants(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     classes = len(np.unique(labels))
     # Shrinkage prevents inactive dimensions from being scaled up.
     lda = LinearDiscriminantAnalysis(solver="eigen", shrinkage=1e-3)
-    with suppress(np.linalg.LinAlgError):  # every class is a single point
+    with suppress(np.linalg.LinAlgError), warnings.catch_warnings():  # each class is one point
+        warnings.filterwarnings("ignore", "Only one sample")  # of a class, which has no spread
         if 1 < classes < len(codes):
             directions = lda.fit(codes, labels).scalings_[:, : min(2, classes - 1)]
     spanning = np.concatenate([directions, fit_pca(codes, 2).components.T], axis=1)

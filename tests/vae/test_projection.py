@@ -46,6 +46,15 @@ def test_discriminants_look_from_where_classes_lie_apart(classes):
         assert abs(plane[:, 0]).max() > 0.99
 
 
+def test_a_class_of_one_code_counts_as_one_without_spread():
+    rng = np.random.default_rng(0)
+    codes, labels = rng.normal(size=(40, 3)), np.zeros(40, int)
+    codes[-1], labels[-1] = (0, 0, 50), 1
+    plane = fit_discriminants(codes, labels)
+    assert np.allclose(plane @ plane.T, np.eye(2), atol=1e-5)
+    assert abs(plane[0, 2]) > 0.9
+
+
 def test_discriminants_of_codes_that_say_nothing_span_a_plane():
     plane = fit_discriminants(np.zeros((50, 3)), np.arange(50) % 10)
     assert plane.shape == (2, 3) and np.isfinite(plane).all()
