@@ -29,7 +29,7 @@ from vae.training.config import TrainingConfig
 
 
 def test_a_killed_run_ends_with_the_same_weights(tmp_path):
-    config = replace(CONFIG, training=TrainingConfig(epochs=25, batch_size=200))
+    config = replace(CONFIG, training=TrainingConfig(epochs=12, batch_size=200))
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     write_json(killed / "config.json", config.to_dict())
     command = [sys.executable, "-c", KILLABLE, str(killed)]
