@@ -14,7 +14,7 @@ from vae.training.config import TrainingConfig
 MODELS = {
     "dense": {"likelihood": "bernoulli", "channels": [], "hidden": [8]},
     "convolutions": {"likelihood": "continuous_bernoulli", "channels": [4], "hidden": [8]},
-    "gaussian": {"likelihood": "gaussian", "channels": [4], "hidden": [8]},
+    "gaussian": {"likelihood": "gaussian", "channels": [], "hidden": [8]},
     "autoencoder": {"likelihood": "gaussian_fixed", "channels": [4], "variational": False},
 }
 

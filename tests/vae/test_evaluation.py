@@ -63,8 +63,8 @@ def test_evaluation_of_a_shipped_model_is_what_its_parts_say():
     assert 0 <= report["sample_precision"] <= 1 and 0 <= report["sample_recall"] <= 1
     assert report["precision"]["held_out"] > 0.5
     json.dumps(report, allow_nan=False)
-    again = evaluate("checkpoints/digits", images=300, evidence_images=3, evidence_samples=50)
-    assert again == report
+    again = evaluate("checkpoints/digits", images=300, evidence_images=0)
+    assert again == report | dict.fromkeys(EVIDENCE)
 
 
 def test_an_autoencoder_has_null_where_a_figure_means_nothing(tmp_path):
