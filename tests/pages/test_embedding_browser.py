@@ -41,11 +41,11 @@ def framed(page, course: str, source: str, *, elsewhere: bool = True):
     return page.frame_locator("iframe")
 
 
-@pytest.mark.parametrize("elsewhere", [True, False], ids=["of another site", "of the same site"])
-def test_a_map_in_a_frame_is_the_map_alone(app, course, page, elsewhere):
+@always("site", ["another", "the same"], ["another"])
+def test_a_map_in_a_frame_is_the_map_alone(app, course, page, site):
     page.add_init_script(f"({NO_STORAGE})()")
     source = f"{app}/?model=tiny-plane&embed=true&hide=tools,legend"
-    frame = framed(page, course, source, elsewhere=elsewhere)
+    frame = framed(page, course, source, elsewhere=site == "another")
     frame.locator(".latent-map[data-ready]").wait_for()
     for gone in ("h1", ".map-tools", ".legend", "[data-testid='stHeader']", ".stSelectbox"):
         assert not any(one.is_visible() for one in frame.locator(gone).all()), gone

@@ -59,7 +59,7 @@ def said(at: AppTest) -> list[str]:
     return [*(text.value for part in parts for text in part), *numbers]
 
 
-@product(4, model=MODELS)
+@product(2, model=MODELS)
 def test_the_map_opens_and_says_what_cannot_be_judged(model):
     space = cache.latent_space(model)
     place = Pin(model, "generated", space.mean[0] + 0.1, "a place")
@@ -83,7 +83,7 @@ def test_interpolate_opens_and_says_what_cannot_be_judged(model):
         visit("interpolate.py", model, **view)
 
 
-@product(12, model=list(MODELS), view=["after", "before", "grid", "map"])
+@product(6, model=list(MODELS), view=["after", "before", "grid", "map"])
 def test_an_edit_says_what_cannot_be_judged(model, view):
     space = cache.latent_space(model)
     d = space.mean.shape[1]
@@ -97,7 +97,10 @@ def test_an_edit_says_what_cannot_be_judged(model, view):
     assert any(UNJUDGED in text for text in said(visit("concepts.py", model, **state)))
 
 
-@pytest.mark.parametrize("page", ["learn_reparameterisation.py", "learn_amortised.py"])
-@pytest.mark.parametrize("model", [m for m in MODELS if "autoencoder" not in m])
+@product(
+    4,
+    page=["learn_reparameterisation.py", "learn_amortised.py"],
+    model=[m for m in MODELS if "autoencoder" not in m],
+)
 def test_learn_opens(page, model):
     visit(page, model)

@@ -92,8 +92,7 @@ def test_every_view_of_every_model(model, view):
     visit(model, concept_view=view)
 
 
-@pytest.mark.parametrize("model", ["tiny-faces", "tiny-plane"])
-@pytest.mark.parametrize("lesson", ["examples", "confounding", "limits"])
+@product(3, model=["tiny-faces", "tiny-plane"], lesson=["examples", "confounding", "limits"])
 def test_every_lesson(model, lesson):
     at = visit(model, concept_view="lessons")
     fine(at.button(key=f"lesson-{lesson}").click().run())
@@ -398,8 +397,7 @@ def release(at: AppTest, strengths: list[float]) -> AppTest:
     return fine(at.run())
 
 
-@pytest.mark.parametrize("start", ["a face", "a sample"])
-@pytest.mark.parametrize("view", VIEWS)
+@product(4, view=list(VIEWS), start=["a face", "a sample"])
 def test_a_report_decodes_each_code_once(monkeypatch, view, start):
     space = cache.latent_space("tiny-faces")
     pin = real_pin(space, 3) if start == "a face" else Pin(space.name, "sample", space.mean[3], "")

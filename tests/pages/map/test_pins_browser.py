@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
+from soak import always
 
 READY = '.latent-map[data-ready^="tiny-plane|"][data-exact=true]'
 LABELS = "latentMaps.get('map').pins.value.map(({ label }) => label)"
@@ -90,7 +91,7 @@ def test_other_runs_and_other_pages_know_of_it(visit):
     page.wait_for_url(lambda url: urlsplit(url).path == "/concepts" and len(pins(url)) == 2)
 
 
-@pytest.mark.parametrize("answer", ["refused", "lost", "late"])
+@always("answer", ["refused", "lost", "late"], ["late"])
 def test_where_nobody_answers_a_message_tells_of_the_pin(visit, answer):
     page, runs = visit("3")
     before = len(runs)
