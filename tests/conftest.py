@@ -69,26 +69,35 @@ def browser(profile):
     return profile.browser
 
 
+@pytest.fixture(scope="session")
+def tabs() -> list:
+    """The tab that the last test left empty, if it did."""
+    return []
+
+
 @pytest.fixture
-def page(profile):
+def page(profile, tabs):
     """An empty page, with no cookies and nothing stored; what it throws fails the test."""
-    page = profile.new_page()
+    from tabs import Tab
+
+    tab = tabs.pop() if tabs else Tab(profile)
+    page = tab.page
     page.set_default_timeout(120_000)  # no test waits so long, but on a busy machine
-    errors, origins = [], set()
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("framenavigated", lambda frame: origins.add("/".join(frame.url.split("/")[:3])))
     yield page
     profile.unroute_all(behavior="ignoreErrors")
     profile.set_offline(False)
     profile.clear_permissions()
+    errors, origins = list(tab.errors), set(tab.origins)
+    if tab.emptied():
+        tabs.append(tab)
     for opened in profile.pages[1:]:  # the first one keeps the browser
-        opened.close()
+        if not tabs or opened is not page:
+            opened.close()
     profile.clear_cookies()
     session = profile.new_cdp_session(profile.pages[0])
     for origin in origins:
-        if origin.startswith("http"):
-            asked = {"origin": origin, "storageTypes": "local_storage,indexeddb,cache_storage"}
-            session.send("Storage.clearDataForOrigin", asked)
+        asked = {"origin": origin, "storageTypes": "local_storage,indexeddb,cache_storage"}
+        session.send("Storage.clearDataForOrigin", asked)
     session.detach()
     assert not errors, errors
 
