@@ -39,7 +39,7 @@ _LARGEST = {
     **dict.fromkeys(("model.safetensors", "decoder.onnx", "encoder.onnx"), 1 << 30),
     _PICTURES: 8 << 30,
 }
-_LARGEST_OTHER = 256 << 20
+_LARGEST_OTHER = 200_000_000  # bytes, which take twice their number in memory while they are read
 
 
 @dataclass(frozen=True)

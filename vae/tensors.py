@@ -29,7 +29,7 @@ FORMAT = "latent-space-explorer/1"
 """What the header of each such file names as its format."""
 
 _LARGEST_HEADER = 1_000_000  # bytes
-_LARGEST_FILE = 1_000_000_000
+_LARGEST_FILE = 1_000_000_000  # bytes, which take twice their number in memory while they are read
 _TYPES = ("U8", "F16", "F32", "I64")
 _LARGEST_NUMBER = 1e9  # bound on codes and nats: far outside any data, and squares do not overflow
 _WORDS = {"f": "fractions", "i": "whole numbers", "u": "bytes"}
@@ -84,9 +84,14 @@ def _read_array(file: Path, name: str, opened: safe_open) -> np.ndarray:
             f"{file}: tensor {name} has type {dtype}; expected {', '.join(_TYPES)}."
         )
     array = opened.get_tensor(name)
-    if not np.isfinite(array).all():
+    if array.dtype.kind == "f" and not np.isfinite(_extremes(array)).all():
         raise CheckpointError(f"{file}: tensor {name} has values that are not finite.")
     return array
+
+
+def _extremes(array: np.ndarray) -> tuple[float, float]:
+    """The smallest and the largest value, found without a copy; NaN where one of them is."""
+    return (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
 
 
 def check_arrays(
@@ -125,7 +130,8 @@ def check_arrays(
                 f"{file}: {name} is {array.shape} {array.dtype}; expected {fitting} of "
                 f"{' or '.join(_WORDS[kind] for kind in kinds)}."
             )
-        if array.dtype.kind == "f" and (largest := float(np.abs(array).max())) > _LARGEST_NUMBER:
+        largest = max(map(abs, _extremes(array))) if array.dtype.kind == "f" else 0.0
+        if largest > _LARGEST_NUMBER:
             raise CheckpointError(
                 f"{file}: {name} reaches {largest:.0e}; expected at most {_LARGEST_NUMBER:.0e}."
             )

@@ -366,20 +366,20 @@ _add(
     ),
 )
 _add(
-    "safetensors: 150 MB",
+    "safetensors: 200 MB",
     "codes.safetensors",
     make.safetensors(
         lambda: json.dumps(
             {
                 "mean": {
                     "dtype": "F32",
-                    "shape": [150_000, 250],
-                    "data_offsets": [0, 150_000_000],
+                    "shape": [200_000, 250],
+                    "data_offsets": [0, 200_000_000],
                 },
                 "__metadata__": {"format": "latent-space-explorer/1"},
             }
         ).encode(),
-        150_000_000,
+        200_000_000,
     ),
 )
 _add(
