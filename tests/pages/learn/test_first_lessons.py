@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from soak import always
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.learn import autoencoder, contents, elbo, likelihoods
@@ -167,7 +168,7 @@ def test_the_twins_differ_in_noise_and_kl_alone():
     assert plain.card["training"] == variational.card["training"]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@always("seed", range(4), [0])
 def test_the_twins_bear_out_what_the_page_says(seed):
     twins = [cache.latent_space(name) for name in TWINS]
     prior = [autoencoder.samples(space, "prior", seed) for space in twins]

@@ -225,11 +225,10 @@ def test_touch_drags_the_probe_and_a_tap_pins(browser, app):
         context.close()
 
 
-def test_the_theme_reaches_the_map(browser, app):
+def test_the_theme_reaches_the_map(page, app):
     colours = []
     for scheme in ("light", "dark"):
-        context = browser.new_context(color_scheme=scheme)
-        page = context.new_page()
+        page.emulate_media(color_scheme=scheme)
         page.goto(f"{app}/?model=tiny-plane")
         page.wait_for_selector('.latent-map[data-ready^="tiny-plane|"]')
         colours.append(
@@ -238,5 +237,4 @@ def test_the_theme_reaches_the_map(browser, app):
                 document.querySelector(".map-plot")._fullLayout.font.color]"""
             )
         )
-        context.close()
     assert colours[0][0] != colours[1][0] and colours[0][1] != colours[1][1]

@@ -70,7 +70,7 @@ def said(at: AppTest) -> str:
     return " ".join(found).replace("\\", "")
 
 
-@product(5, name=[*WATCHED, *QUIET])
+@product(2, name=[*WATCHED, *QUIET])
 def test_a_damaged_file_is_named_where_its_run_is_watched(data, name):
     for way in WAYS:
         run = damaged(data, name, way)
