@@ -96,7 +96,7 @@ def _name_and_make(space: LatentSpace, key: str, proposal: str, ready: bool = Tr
     """Shows a name field and a button; returns the name when the button is pressed."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(
-            "Name", proposal, key=f"{key}-name-{proposal}", max_chars=40, width=260
+            "Name", plain(proposal, "text"), key=f"{key}-name-{proposal}", max_chars=40, width=260
         )
         pressed = st.button(
             "Make concept",
