@@ -48,7 +48,8 @@ export function points(shape, count, seed) {
   return Float64Array.from(Array.from({ length: count }, () => SHAPES[shape](source)).flat())
 }
 
-// A fully connected network with tanh between its layers, which keeps what its gradient needs.
+// A fully connected network with tanh between its layers, which keeps what its gradient needs. It
+// takes four inputs at a time, since a processor adds to four sums nearly as fast as to one.
 class Network {
   constructor(sizes, normal) {
     this.layers = sizes.slice(1).map((outputs, k) => {
@@ -63,48 +64,82 @@ class Network {
 
   // Outputs of `count` inputs, one row after the other.
   forward(x, count) {
+    const rows = 4 * Math.ceil(count / 4)
+    x = lengthened(x, rows * this.layers[0].inputs)
     this.seen = [x]
     this.layers.forEach(({ inputs, outputs, weight, bias }, k) => {
-      const out = new Float64Array(count * outputs)
-      const last = k === this.layers.length - 1
-      for (let n = 0; n < count; n++) {
-        for (let o = 0; o < outputs; o++) {
-          let sum = bias[o]
-          for (let i = 0; i < inputs; i++) sum += weight[o * inputs + i] * x[n * inputs + i]
-          out[n * outputs + o] = last ? sum : Math.tanh(sum)
+      const out = new Float64Array(rows * outputs)
+      for (let n = 0; n < rows; n += 4) {
+        const a = n * inputs
+        const [b, c, d] = [a + inputs, a + 2 * inputs, a + 3 * inputs]
+        for (let o = 0, w = 0; o < outputs; o++) {
+          let p = bias[o]
+          let [q, r, s] = [p, p, p]
+          for (let i = 0; i < inputs; i++, w++) {
+            const factor = weight[w]
+            p += factor * x[a + i]
+            q += factor * x[b + i]
+            r += factor * x[c + i]
+            s += factor * x[d + i]
+          }
+          const place = n * outputs + o
+          out[place] = p
+          out[place + outputs] = q
+          out[place + 2 * outputs] = r
+          out[place + 3 * outputs] = s
         }
       }
+      const last = k === this.layers.length - 1
+      if (!last) for (let j = 0; j < out.length; j++) out[j] = Math.tanh(out[j])
       this.seen.push(out)
       x = out
     })
-    return x
+    return x.subarray(0, count * this.layers.at(-1).outputs)
   }
 
   // From the gradient of the outputs to those of all weights, which it fills, and of the inputs.
   backward(gradient, count) {
+    const rows = 4 * Math.ceil(count / 4)
+    gradient = lengthened(gradient, rows * this.layers.at(-1).outputs)
     for (let k = this.layers.length - 1; k >= 0; k--) {
-      const layer = this.layers[k]
-      const { inputs, outputs, weight, weightGradient, biasGradient } = layer
+      const { inputs, outputs, weight, weightGradient, biasGradient } = this.layers[k]
       const [x, y] = [this.seen[k], this.seen[k + 1]]
+      if (k < this.layers.length - 1) {
+        for (let j = 0; j < gradient.length; j++) gradient[j] *= 1 - y[j] * y[j]
+      }
       weightGradient.fill(0)
       biasGradient.fill(0)
-      const below = new Float64Array(count * inputs)
-      for (let n = 0; n < count; n++) {
-        for (let o = 0; o < outputs; o++) {
-          let g = gradient[n * outputs + o]
-          if (k < this.layers.length - 1) g *= 1 - y[n * outputs + o] ** 2
-          if (g === 0) continue
-          biasGradient[o] += g
-          for (let i = 0; i < inputs; i++) {
-            weightGradient[o * inputs + i] += g * x[n * inputs + i]
-            below[n * inputs + i] += g * weight[o * inputs + i]
+      const below = new Float64Array(rows * inputs)
+      for (let n = 0; n < rows; n += 4) {
+        const a = n * inputs
+        const [b, c, d] = [a + inputs, a + 2 * inputs, a + 3 * inputs]
+        for (let o = 0, w = 0; o < outputs; o++) {
+          const place = n * outputs + o
+          const [p, q] = [gradient[place], gradient[place + outputs]]
+          const [r, s] = [gradient[place + 2 * outputs], gradient[place + 3 * outputs]]
+          biasGradient[o] += p + q + r + s
+          for (let i = 0; i < inputs; i++, w++) {
+            const factor = weight[w]
+            weightGradient[w] += p * x[a + i] + q * x[b + i] + r * x[c + i] + s * x[d + i]
+            below[a + i] += p * factor
+            below[b + i] += q * factor
+            below[c + i] += r * factor
+            below[d + i] += s * factor
           }
         }
       }
       gradient = below
     }
-    return gradient
+    return gradient.subarray(0, count * this.layers[0].inputs)
   }
+}
+
+// The same numbers, with zeros behind them.
+function lengthened(numbers, length) {
+  if (numbers.length === length) return numbers
+  const longer = new Float64Array(length)
+  longer.set(numbers)
+  return longer
 }
 
 export class PlaneVae {
