@@ -34,7 +34,7 @@ KILLS = 50
 MIDDLE = (  # of each thing that is going on
     "datasets/.*.importing",
     "checkpoints/.*.importing",
-    "outgoing/.*.making/*",
+    "outgoing/.*.making/[!.]*",  # written under another name first
     "incoming/*/.*.part",
     "temporary/.*.temporary/*",
 )
@@ -76,10 +76,15 @@ class App:
         self._upload = socket.create_connection(address)
         self._upload.sendall(f"{head}{uploads.HEADER}: 1\r\nContent-Length: 9\r\n\r\nabc".encode())
 
-    def kill(self) -> None:
+    def __enter__(self) -> App:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Kills it, also where the test fails: it holds what the tests' process had open."""
         os.kill(self._process, signal.SIGKILL)
-        assert os.waitpid(self._process, 0)[1] == signal.SIGKILL, "it ended before it was killed"
+        ended = os.waitpid(self._process, 0)[1]
         self._upload.close()
+        assert ended == signal.SIGKILL, "it ended before it was killed"
 
     def _serve(self, token: str) -> None:
         incoming._given[token] = None
@@ -137,15 +142,14 @@ def test_what_was_going_on_is_gone_after_the_next_start_and_said(data, tmp_path)
     token = incoming.new_token()
     incoming.folder_of(token).mkdir(parents=True)
     (incoming.folder_of(token) / "whole.zip").write_bytes(b"whole")
-    app = App(tmp_path, token, lambda: threading.Event().wait(60))
-    until = time.monotonic() + 60
-    while not all(any(data.glob(place)) for place in MIDDLE):
-        assert time.monotonic() < until, [p for p in MIDDLE if not any(data.glob(p))]
-        time.sleep(0.01)
-    before = {str(file) for place in MIDDLE for file in data.glob(place)}
-    routes.tidy()  # of another server, which leaves alone what this one is at
-    assert before == {str(file) for place in MIDDLE for file in data.glob(place)}
-    app.kill()
+    with App(tmp_path, token, lambda: threading.Event().wait(60)):
+        until = time.monotonic() + 60
+        while not all(any(data.glob(place)) for place in MIDDLE):
+            assert time.monotonic() < until, [p for p in MIDDLE if not any(data.glob(p))]
+            time.sleep(0.01)
+        before = {str(file) for place in MIDDLE for file in data.glob(place)}
+        routes.tidy()  # of another server, which leaves alone what this one is at
+        assert before == {str(file) for place in MIDDLE for file in data.glob(place)}
     routes.tidy()
     is_tidy(data)
     assert incoming.files_in(token) == [("whole.zip", 5)]
@@ -159,9 +163,8 @@ def test_killed_at_any_moment_it_leaves_nothing_half_made(data, tmp_path, record
     incoming.folder_of(token).mkdir(parents=True)
     found = 0
     for _ in range(KILLS):
-        app = App(tmp_path, token, lambda: time.sleep(moments.uniform(0, 0.01)))
-        time.sleep(moments.uniform(0.0, 0.6))  # the moment is what is tested
-        app.kill()
+        with App(tmp_path, token, lambda: time.sleep(moments.uniform(0, 0.01))):
+            time.sleep(moments.uniform(0.0, 0.6))  # the moment is what is tested
         found += sum(1 for place in MIDDLE for _ in data.glob(place))
         routes.tidy()
         is_tidy(data)
