@@ -91,7 +91,7 @@ def start_run(config: RunConfig, name: str | None = None) -> Run:
     with refusals_as(RunError):
         check_quota()
     with _ticket(TRAIN) as ticket:
-        folder = _new_folder(runs_folder(), name or _new_name(config))
+        folder = _new_folder(runs_folder(), name) if name else _folder_by_time(config)
         try:
             write_json(folder / "config.json", config.to_dict())
             _launch(folder, ticket)
@@ -297,13 +297,18 @@ def _start(options: list[str], ticket: Ticket, **how: Any) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=_ROOT, env=environment, **how)
 
 
-def _new_name(config: RunConfig) -> str:
+def _folder_by_time(config: RunConfig) -> Path:
+    """Makes a folder for a run that nobody has named, however many begin in one second."""
     stem = config.preset or Path(config.dataset).stem
     stem = re.sub(r"[^A-Za-z0-9-]+", "-", stem).strip("-") or "run"
-    name = f"{stem[:30]}-{time.strftime('%m%d-%H%M%S')}"
-    while (runs_folder() / name).exists():
-        name += "b"
-    return name
+    folder = runs_folder() / f"{stem[:30]}-{time.strftime('%m%d-%H%M%S')}"
+    while True:
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            folder = folder.with_name(f"{folder.name}b")
+        else:
+            return folder
 
 
 def _new_folder(place: Path, name: str) -> Path:
