@@ -13,7 +13,7 @@ from pages.ui.library.downloads import offer_file
 from pages.ui.library.paging import choose_page
 from pages.ui.library.shipped import show_shipped
 from pages.ui.library.sizes import size_words
-from pages.ui.shared import cache, images, permissions, visitor
+from pages.ui.shared import cache, formatting, images, permissions, visitor
 from pages.ui.shared.changes import delete_dataset, rename_dataset
 from pages.ui.shared.foreign_text import message, plain
 from vae import DatasetError
@@ -59,7 +59,7 @@ def _show_imports() -> None:
 
 
 def _show(dataset: ImportedDataset) -> None:
-    n, c, h, w = dataset.shape
+    n, *shape = dataset.shape
     name = plain(dataset.name)
     left, right = st.columns([1, 2], vertical_alignment="top")
     with left:
@@ -77,7 +77,7 @@ def _show(dataset: ImportedDataset) -> None:
         st.markdown(f"**{name}**{version}")
         held_out = n - dataset.counts.get("train", 0)
         facts = [
-            f"{n:,} pictures of {w}×{h}, {'grey' if c == 1 else 'colour'}",
+            f"{n:,} pictures of {formatting.image_size(*shape)}",
             f"{held_out:,} held out",
             *([f"{len(dataset.card['classes'])} classes"] if dataset.card["classes"] else []),
             *([f"{len(dataset.card['columns'])} columns"] if dataset.card["columns"] else []),

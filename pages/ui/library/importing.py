@@ -14,7 +14,7 @@ from pages.ui.library.source import Chosen, choose_source, forget
 from pages.ui.shared import images, jobs, permissions, visitor
 from pages.ui.shared.changes import import_source, inspect_source
 from pages.ui.shared.foreign_text import message, plain
-from pages.ui.shared.formatting import time_words
+from pages.ui.shared.formatting import image_size, time_words
 from pages.ui.shared.grid import show_table
 from pages.ui.shared.jobs import Job
 from vae import DatasetError
@@ -142,8 +142,8 @@ def _show_summary(chosen: Chosen, options: dict[str, Any], job: Job) -> None:
             sheet = images.sheet(torch.from_numpy(summary.pictures).float() / 255, 6)
             st.image(
                 images.data_url(sheet, max(2 * sheet.shape[1], 240)),
-                caption=f"{len(summary.pictures)} of {summary.total:,} pictures at {w}×{h}, "
-                f"{'grey' if c == 1 else 'colour'}",
+                caption=f"{len(summary.pictures)} of {summary.total:,} pictures at "
+                f"{image_size(c, h, w)}",
                 alt=f"Contact sheet of {len(summary.pictures)} pictures",
             )
         for notice in summary.notices:

@@ -242,8 +242,7 @@ def decoded(name: str, folder: str, stamp: str) -> tuple[str, str]:
         noise = torch.Generator().manual_seed(0)
         z = torch.randn((_PICTURES, config.latent_dim), generator=noise).numpy()
     sheet = images.sheet(decode(model, z), 4)
-    c, h, w = config.image_shape
     likelihood = formatting.likelihood(config.likelihood)
     kind = f"{likelihood} likelihood" if config.variational else config.kind.lower()
-    facts = f"{w}×{h}, {'grey' if c == 1 else 'colour'} · {config.latent_dim} latent dimensions"
+    facts = f"{formatting.image_size(*config.image_shape)} · {config.latent_dim} latent dimensions"
     return images.data_url(sheet, max(sheet.shape[1], 112)), f"{facts} · {kind}"

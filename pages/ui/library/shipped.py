@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui.shared import cache, images
+from pages.ui.shared import cache, formatting, images
 from pages.ui.shared.foreign_text import message
 from vae import DatasetError
-from vae.datasets import dataset_names, load_dataset
+from vae.datasets import dataset_names
 
 __all__ = ["ABOUT", "show_shipped"]
 
@@ -47,11 +47,10 @@ def _shown(name: str) -> tuple[str, str, str]:
     Raises:
         DatasetError: a damaged file.
     """
-    data = load_dataset(name, "test")
+    data = cache.dataset(name)
     pixels = data.images[list(range(_PICTURES))]
-    _, c, h, w = pixels.shape
     parts = [
-        f"{w}×{h}, {'grey' if c == 1 else 'colour'}",
+        formatting.image_size(*pixels.shape[1:]),
         *([f"{len(data.classes)} classes"] if data.classes else []),
         *([f"{len(data.attributes)} attributes"] if data.attributes else []),
     ]

@@ -14,6 +14,7 @@ __all__ = [
     "bounds_in_words",
     "concept",
     "figure_of",
+    "image_size",
     "likelihood",
     "mention",
     "milliseconds",
@@ -132,6 +133,11 @@ def figure_of(value: float) -> str:
     digits = max(0, 2 - int(np.floor(np.log10(abs(value)))))
     rounded = round(value, 2 - int(np.floor(np.log10(abs(value)))))
     return f"{rounded:,.{digits}f}".replace("-", "−")
+
+
+def image_size(c: int, h: int, w: int) -> str:
+    """What images are, such as `28×28, grey`."""
+    return f"{w}×{h}, {'grey' if c == 1 else 'colour'}"
 
 
 def milliseconds(seconds: float) -> str:

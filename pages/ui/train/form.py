@@ -133,9 +133,9 @@ def _own(imported: dict[str, ImportedDataset]) -> RunConfig:
     )
     config = _proposal(imported[name].reference, imported[name])
     model, training = config.model, config.training
-    n, c, h, w = imported[name].shape
+    n, *shape = imported[name].shape
     st.caption(
-        f"{n:,} pictures of {w}×{h}, {'grey' if c == 1 else 'colour'}: "
+        f"{n:,} pictures of {formatting.image_size(*shape)}: "
         f"{formatting.likelihood(model['likelihood'])} likelihood, {model['latent_dim']} latent "
         f"dimensions, {training.epochs} epochs. All of it can be changed below."
     )
