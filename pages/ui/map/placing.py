@@ -83,12 +83,12 @@ def choose_others(space: LatentSpace, projection: str) -> str:
     first = choose_map(known, deep=space.high_dimensional)
     names = {"mean": "Mean code", "pinned": "From the last pin", "likely": "Likely for the place"}
     return st.selectbox(
-        f"Other {space.mean.shape[1] - 2} dimensions",
+        f"Other {space.mean.shape[1] - 2} axes",
         options,
         format_func=names.get,
         **links.choice("keep", options, first, labels=names.get),
-        help="The map shows two dimensions, but the decoder needs all of them: the others are "
-        "taken from here. The mean code is an average of all images and may resemble none. "
+        help="The map shows two axes of the latent space, but the decoder needs all: the others "
+        "are taken from here. The mean code is an average of all images and may resemble none. "
         "Likely for the place: the learned distribution completes each place, and starts from the "
         "noise of the last pin.",
     )

@@ -185,7 +185,7 @@ def test_the_sheet_is_decoded_behind_the_points(visit):
     page.wait_for_function("() => latentMaps.get('map').pins.value.at(-1)?.label === '1'")
     page.wait_for_function("async () => { await latentMaps.get('map').work; return true }")
     assert page.evaluate("drawn") == 0, "a pin changes nothing that is decoded there"
-    page.get_by_text("Decoded sheet").click()
+    page.get_by_text("Sheet", exact=True).click()
     page.wait_for_function(f"() => !({painted})()")
 
 
