@@ -56,7 +56,7 @@ with columns[1]:
     layout.to_try(text)
 if question.looked:
     with result, st.spinner(text("search.running"), show_time=True):
-        search = amortised.search(space, x, steps, seed)
+        search = amortised.search(space, x, row, steps, seed)
     with chart:
         amortised.show_map(space, guess, search)
     with result:

@@ -15,11 +15,12 @@ from pages.ui.components import digit_canvas, pickers
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import layout
 from pages.ui.learn.texts import lesson, numbers
-from pages.ui.shared import cache, images, links, scatter, visitor
+from pages.ui.shared import cache, estimates, images, links, scatter, visitor
 from pages.ui.shared.foreign_text import plain
-from pages.ui.shared.formatting import figure_of, milliseconds
+from pages.ui.shared.formatting import figure_of, milliseconds, nats
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.plot_style import TERMS
+from vae.bounds import Estimate, last_digit
 from vae.codes import decode
 from vae.theory.amortisation import (
     AmortisationGap,
@@ -67,17 +68,27 @@ class Search:
     """Two searches for one image's own q, and what the better one gains.
 
     Args:
-        runs: the steps of each, by start.
+        encoder: the encoder's ELBO of the image, in nats.
+        runs: the steps of each, by start. Their ELBO are on few draws, the same for all.
         gaps: gain of each posterior over the encoder's, by start.
     """
 
+    encoder: Estimate
     runs: dict[str, list[OptimisedPosterior]]
     gaps: dict[str, AmortisationGap]
 
     @property
     def best(self) -> str:
         """The start that led to the higher ELBO."""
-        return max(self.gaps, key=lambda start: self.gaps[start].optimised.item())
+        return max(self.gaps, key=lambda start: self.gaps[start].nats.item())
+
+    def curve(self, start: str) -> list[float]:
+        """The ELBO after each step of a search, without the error that its draws share.
+
+        On the same draws the encoder's ELBO is known, too: what differs there differs here.
+        """
+        few = self.runs["encoder"][0].elbo.item()
+        return [self.encoder.value + r.elbo.item() - few for r in self.runs[start]]
 
 
 def choose_image(space: LatentSpace) -> tuple[Tensor, str, int | None]:
@@ -131,8 +142,16 @@ def encode_now(space: LatentSpace, x: Tensor) -> Guess:
 
 
 @cache.shared(64)
-def search(space: LatentSpace, x: Tensor, steps: int, seed: int) -> Search:
-    """Searches for this image's q from both starts, once for all visitors."""
+def search(space: LatentSpace, x: Tensor, row: int | None, steps: int, seed: int) -> Search:
+    """Searches for this image's q from both starts, once for all visitors.
+
+    Args:
+        space: a variational model.
+        x: the image `(C, H, W)` in [0, 1].
+        row: its row; None for a picture of one's own.
+        steps: gradient steps of each search.
+        seed: seed of its draws.
+    """
     batch = x[None].float()
     runs = {
         s: list(optimise_posterior(space.model, batch, steps, start=s, draws=64, seed=seed))
@@ -142,7 +161,7 @@ def search(space: LatentSpace, x: Tensor, steps: int, seed: int) -> Search:
         s: amortisation_gap(space.model, batch, run[-1].mean, run[-1].sigma)
         for s, run in runs.items()
     }
-    return Search(runs, gaps)
+    return Search(estimates.elbo_of(space, x, row).elbo, runs, gaps)
 
 
 def show_map(space: LatentSpace, guess: Guess, search: Search | None) -> None:
@@ -197,8 +216,8 @@ def _add_ellipse(
 
 def gain(search: Search) -> tuple[float, float, str]:
     """Nats that the better search gains, how far off a prediction may be, and the gain as text."""
-    nats = max(search.gaps[search.best].nats.item(), 0.0)
-    return nats, 1 + nats / 2, f"{nats:.1f}"
+    won = max(search.gaps[search.best].nats.item(), 0.0)
+    return won, 1 + won / 2, f"{won:.1f}"
 
 
 def show_search(space: LatentSpace, guess: Guess, search: Search) -> None:
@@ -207,16 +226,16 @@ def show_search(space: LatentSpace, guess: Guess, search: Search) -> None:
     for start, colour in COLOURS.items():
         run = search.runs[start][1:]
         figure.add_scatter(
-            x=[1e3 * r.seconds for r in run], y=[r.elbo.item() for r in run],
+            x=[1e3 * r.seconds for r in run], y=search.curve(start)[1:],
             name=text(f"search.{start}"),
             line={"color": TERMS[colour], "width": 2},
         )  # fmt: skip
     gap = search.gaps[search.best]
     figure.add_scatter(
-        x=[1e3 * guess.seconds], y=[gap.encoder.item()], mode="markers", name=text("search.point"),
-        marker={"color": TERMS["posterior"], "size": 11},
+        x=[1e3 * guess.seconds], y=[search.encoder.value], mode="markers",
+        name=text("search.point"), marker={"color": TERMS["posterior"], "size": 11},
     )  # fmt: skip
-    figure.add_hline(gap.encoder.item(), line={"color": TERMS["posterior"], "dash": "dot"})
+    figure.add_hline(search.encoder.value, line={"color": TERMS["posterior"], "dash": "dot"})
     figure.update_layout(
         height=300,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
@@ -227,26 +246,35 @@ def show_search(space: LatentSpace, guess: Guess, search: Search) -> None:
     left, right = st.columns([3, 2], gap="medium", vertical_alignment="center")
     with left:
         chart(figure, key="search-curves", alt=text("search.alt"))
-    rows = [(text("search.pass"), guess.seconds, gap.encoder, "")]
+    elbo, error = search.encoder.value, search.encoder.error
+    unit = last_digit(elbo)
+    rows = [(text("search.pass"), guess.seconds, nats(elbo, error), "")]
     for start in STARTS:
         difference = search.gaps[start]
-        gain = f"{difference.nats.item():+.1f} ± {difference.error.item():.1f}".replace("-", "−")
+        won = difference.nats.item()
+        own = round(elbo / unit) * unit + round(won, 1)  # what is printed adds up
+        gain = f"{won:+.1f} ± {difference.error.item():.1f}".replace("-", "−")
         rows.append(
-            (text(f"search.{start}"), search.runs[start][-1].seconds, difference.optimised, gain)
+            (
+                text(f"search.{start}"),
+                search.runs[start][-1].seconds,
+                nats(own, float(np.hypot(error, difference.error.item()))),
+                gain,
+            )
         )
     right.table(
         {
             text("search.method"): [r[0] for r in rows],
             text("search.time"): [milliseconds(r[1]) for r in rows],
-            text("search.elbo"): [f"{r[2].item():,.1f}".replace("-", "−") for r in rows],
+            text("search.elbo"): [r[2] for r in rows],
             text("search.gain"): [r[3] for r in rows],
         },
         hide_index=True,
     )
-    nats = max(gap.nats.item(), 0.0)
+    won = max(gap.nats.item(), 0.0)
     times = search.runs[search.best][-1].seconds / guess.seconds
-    right.markdown(text("search.gap", nats=f"{nats:.1f}", times=figure_of(times)))
-    worst = min(search.gaps.values(), key=lambda g: g.optimised.item())
+    right.markdown(text("search.gap", nats=f"{won:.1f}", times=figure_of(times)))
+    worst = min(search.gaps.values(), key=lambda g: g.nats.item())
     if worst.nats.item() < -3 * worst.error.item() - 1:
         right.caption(text("search.stuck"))
     both = torch.stack([guess.mean, search.runs[search.best][-1].mean[0]])

@@ -7,6 +7,7 @@ import numpy as np
 from pages.ui.learn.texts import numbers
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.programs import dataset_of, image_of, opening, program
+from vae.bounds import last_digit
 
 __all__ = [
     "amortised_as_python",
@@ -131,17 +132,21 @@ def amortised_as_python(space: LatentSpace, row: int | None, steps: int, seed: i
         seed: seed of its draws.
     """
     imports, parts = _with_image(space, 0 if row is None else row)
+    digits = 0 if last_digit(float(space.elbo[row or 0])) >= 1 else 1
     if row is None:
         parts[-1] = "# Put your own picture in place of x, with the same shape.\n"
     return program(
-        f"{imports}\nfrom vae.theory.amortisation import amortisation_gap, optimise_posterior",
+        f"{imports}\nfrom vae.bounds import estimate_elbo"
+        "\nfrom vae.theory.amortisation import amortisation_gap, optimise_posterior",
         *parts,
+        "elbo = estimate_elbo(model, x, decodes=1_000).elbo",
+        f'print(f"by the encoder: {{elbo.value:,.{digits}f}} nats")',
         'for start in ("prior", "encoder"):',
         f"    options = dict(start=start, draws=64, seed={seed})",
         f"    *_, last = optimise_posterior(model, x[None], {steps}, **options)",
         "    gap = amortisation_gap(model, x[None], last.mean, last.sigma)",
-        "    own, encoder = gap.optimised.item(), gap.encoder.item()",
-        '    print(f"from the {start}: {own:,.1f} nats; by the encoder: {encoder:,.1f}")',
+        "    nats, error = gap.nats.item(), gap.error.item()",
+        '    print(f"from the {start}: {nats:+.1f} ± {error:.1f} nats")',
     )
 
 

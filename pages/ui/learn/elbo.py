@@ -14,11 +14,10 @@ from pages.ui.components.latent_planes import Ellipse, Field, Panel
 from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import layout
 from pages.ui.learn.texts import lesson, numbers
-from pages.ui.shared import cache, formatting, links, plot_style
+from pages.ui.shared import cache, estimates, formatting, links, plot_style
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.progress import with_progress
 from vae import log_evidence
-from vae.bounds import estimate_elbo
 from vae.theory.exact import (
     DecodedGrid,
     TruePosterior,
@@ -139,7 +138,7 @@ def bound(space: LatentSpace, row: int) -> Bound:
         torch.from_numpy(space.mean[row]),
         torch.from_numpy(space.variance[row]).sqrt(),
     )
-    known = space.bounds(row) or estimate_elbo(space.model, x)
+    known = estimates.elbo_of(space, x, row)
     gap = posterior_gap(space.model, x, mean, sigma, evidence)
     generator = torch.Generator().manual_seed(0)
     estimate = log_evidence(space.model, x[None], samples=MIXTURE, generator=generator)

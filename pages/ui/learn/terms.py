@@ -12,9 +12,8 @@ from pages.ui.components.plotly_chart import chart
 from pages.ui.learn import autoencoder, layout
 from pages.ui.learn.as_python import terms_as_python
 from pages.ui.learn.texts import lesson, numbers
-from pages.ui.shared import cache, images, links, plot_style, share, visitor
+from pages.ui.shared import cache, estimates, images, links, plot_style, share, visitor
 from pages.ui.shared.latent_space import LatentSpace
-from vae.bounds import estimate_elbo
 from vae.codes import decode
 from vae.latent import evenly
 from vae.theory.exact import exact_elbo
@@ -75,7 +74,7 @@ def move_posterior(space: LatentSpace, row: int, seed: int) -> None:
     if moved:
         layout.did(text)
     links.put("q", links.numbers_text([*centre, *width]) if moved else None)
-    bounds = space.bounds(row) or estimate_elbo(space.model, x)
+    bounds = estimates.elbo_of(space, x, row)
     own = (bounds.elbo.value + bounds.kl, bounds.kl)
     now = own
     if moved:

@@ -26,6 +26,7 @@ __all__ = [
     "TERMS",
     "about_image",
     "about_place",
+    "elbo_of",
     "estimate",
     "estimated",
     "judgement",
@@ -118,6 +119,18 @@ def _timed(space: LatentSpace, z: Tensor) -> float:
     start = time.monotonic()
     space.model.decoder(z)
     return time.monotonic() - start
+
+
+def elbo_of(space: LatentSpace, x: Tensor, row: int | None) -> Bounds:
+    """KL and ELBO of an image, the same on every page: stored with the codes, else estimated.
+
+    Args:
+        space: a variational model.
+        x: picture `(C, H, W)` in [0, 1].
+        row: the image's row; None for a picture that is none of the reference images.
+    """
+    known = None if row is None else space.bounds(row)
+    return known or estimate_elbo(space.model, x, decodes=_DECODES)
 
 
 def estimate(

@@ -176,12 +176,12 @@ def test_what_is_no_picture_is_no_drawing(sent):
 
 def test_the_gap_is_the_better_search_less_the_encoder():
     space = cache.latent_space("tiny-plane")
-    found = amortised.search(space, space.image(3), 50, 0)
+    found = amortised.search(space, space.image(3), 3, 50, 0)
     gaps = found.gaps
     assert gaps[found.best].optimised == max(g.optimised for g in gaps.values())
     assert torch.equal(gaps["prior"].encoder, gaps["encoder"].encoder), "the same draws"
     assert gaps["encoder"].nats > 0, "an untrained encoder can be improved on"
-    assert amortised.search(space, space.image(3), 50, 0) is found, "kept"
+    assert amortised.search(space, space.image(3), 3, 50, 0) is found, "kept"
 
 
 def test_durations_are_readable():
