@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import numpy as np
 import pytest
 import torch
 
-from vae import VAE, CheckpointError, VAEConfig, flow, load_dataset
-from vae.__main__ import main
-from vae.checkpoint import save_card, save_checkpoint, save_codes
+from vae import CheckpointError, flow
 from vae.code_distribution import (
-    ENOUGH,
     FILE,
     CodeDistribution,
-    fit_codes,
     load_code_distribution,
     save_code_distribution,
 )
-from vae.code_fitting import fit_checkpoint
-from vae.codes import encode
+from vae.code_fitting import fit_codes
 from vae.flow import VelocityField
 from vae.likely_codes import LEVELS, blend, bring_back, complete
 from vae.tensors import read_tensors, write_tensors
@@ -130,26 +124,6 @@ def test_paths_keep_their_ends_and_the_ring(learned, level):
         assert np.linalg.norm(path, axis=1).min() > 1.4, "the straight line falls to 1.3"
 
 
-def test_few_codes_give_the_fitted_gaussian():
-    codes = ring(ENOUGH // 2)
-    found = fit_codes(codes)
-    assert not found.learned and found.about["kind"] == "gaussian"
-    whole = torch.distributions.MultivariateNormal(
-        torch.from_numpy(found.mean).double(), scale_tril=torch.linalg.cholesky(
-            torch.from_numpy(found.root @ found.root.T).double()
-        )
-    )  # fmt: skip
-    expected = whole.log_prob(torch.from_numpy(codes).double()).numpy()
-    assert np.allclose(found.log_density(codes), expected, atol=1e-3)
-
-
-def test_variances_of_the_posteriors_count():
-    codes, variance = ring(100), np.full((100, 2), 0.5, np.float32)
-    plain, spread = fit_codes(codes), fit_codes(codes, variance)
-    wider = spread.root @ spread.root.T - plain.root @ plain.root.T
-    assert np.allclose(wider, 0.5 * np.eye(2), atol=1e-3)
-
-
 def test_a_seed_gives_the_same_draws(learned):
     assert (learned.sample(5, seed=3) == learned.sample(5, seed=3)).all()
     assert not np.allclose(learned.sample(5, seed=3), learned.sample(5, seed=4))
@@ -172,40 +146,6 @@ def test_a_damaged_file_is_named(tmp_path, learned):
         (tmp_path / FILE).write_bytes(content)
         with pytest.raises(CheckpointError, match=FILE):
             load_code_distribution(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "mean", [np.full((300, 2), np.nan), np.zeros((0, 2)), np.zeros(3)], ids=["nan", "none", "flat"]
-)
-def test_codes_that_cannot_be_fitted_are_refused(mean):
-    with pytest.raises(ValueError, match=r"codes|shape"):
-        fit_codes(mean)
-
-
-def test_equal_codes_are_no_failure():
-    found = fit_codes(np.ones((300, 3), np.float32), steps=5)
-    assert (
-        np.isfinite(found.sample(10)).all()
-        and np.isfinite(found.log_density(np.ones((1, 3)))).all()
-    )
-
-
-def test_the_command_fits_a_checkpoint(tmp_path, capsys):
-    torch.manual_seed(1)
-    model = VAE(VAEConfig((1, 28, 28), 3, channels=(), hidden=(16,)))
-    folder = save_checkpoint(model, tmp_path / "small", {"dataset": "digits", "split": "test"})
-    with pytest.raises(CheckpointError, match=r"codes\.safetensors"):
-        fit_checkpoint(folder)
-    save_codes(folder, encode(model, load_dataset("digits", "test").images, limit=60))
-    command = ["fit-codes", str(folder), "--images", "200", "--steps", "20"]
-    assert main(command) == 0
-    about = json.loads(capsys.readouterr().out)
-    assert (about["kind"], about["codes"], about["held_out_codes"]) == ("flow", 200, 60)
-    learned = load_code_distribution(folder)
-    assert learned.learned and learned.sample(5).shape == (5, 3)
-    save_card(folder, {})
-    assert main(command) == 2
-    assert "names no dataset" in capsys.readouterr().err
 
 
 # Codes that stay with the data where averages leave them -------------------------------------

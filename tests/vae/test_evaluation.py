@@ -15,7 +15,8 @@ from vae import (
     save_checkpoint,
 )
 from vae.checkpoint import load_card, load_codes, save_codes
-from vae.code_distribution import fit_codes, save_code_distribution
+from vae.code_distribution import save_code_distribution
+from vae.code_fitting import fit_codes
 from vae.codes import encode
 from vae.evaluation import EVIDENCE, evaluate, psnr
 from vae.realism import WAYS, measure_realism
