@@ -6,7 +6,7 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.concepts import verdict
+from pages.ui.concepts import edit_report, verdict
 from pages.ui.concepts.edit import EditResult
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def test_the_first_example_of_digits_succeeds_and_names_a_class(monkeypatch):
     edits, of_others = [], verdict.of_others
     monkeypatch.setattr(
-        verdict, "of_others", lambda edit, *rest: edits.append(edit) or of_others(edit, *rest)
+        edit_report, "of_others", lambda edit, *rest: edits.append(edit) or of_others(edit, *rest)
     )
     at = AppTest.from_file(ROOT / "pages" / "concepts.py", default_timeout=60)
     at.session_state["model"] = "digits"
