@@ -17,6 +17,7 @@ from torch.distributions import MultivariateNormal
 
 from .model import VAE
 from .objective import kl_to_prior, refuse_autoencoder
+from .theory.decoding import at_once, log_likelihood
 from .theory.exact import exact_elbo
 
 __all__ = [
@@ -31,7 +32,7 @@ __all__ = [
 ]
 
 _DECODES = 2_000  # default for the largest number of codes that an estimate decodes
-_CHUNK = 240  # codes decoded at once
+_DRAWN = 240  # codes between two looks at the error
 _FEWEST_RULES = 6  # rules from whose spread the standard error is computed
 _NODES = (12, 24, 48)  # nodes of the quadrature in two dimensions, until the difference is below
 _FINE = 0.005  # nats
@@ -194,7 +195,7 @@ def estimate_elbo(
     def at(noise: Tensor) -> Tensor:
         """Reconstruction and KL, whose expectations are wanted, `(N, 2)`."""
         found = []
-        for z in (mean + sigma * noise.to(mean)).split(_CHUNK):
+        for z in (mean + sigma * noise.to(mean)).split(at_once(model)):
             kl = kl_to_prior(model, posterior, z).expand(len(z))
             found.append(torch.stack([model.decoder(z).log_prob(observed), kl], 1))
         return torch.cat(found).double().cpu()
@@ -253,7 +254,7 @@ def estimate_evidence(
 
     def log_joint(z: Tensor) -> Tensor:
         z = z.to(posterior.mean)
-        return model.decoder(z).log_prob(observed) + model.prior.log_prob(z)
+        return log_likelihood(model, z, observed) + model.prior.log_prob(z)
 
     parts = []
     for top, shape in _modes(model, log_joint, mean, sigma.diag(), tell):
@@ -267,7 +268,7 @@ def estimate_evidence(
     while True:
         tell()
         locs, shapes = (torch.stack(of) for of in zip(*parts, strict=True))
-        noise = torch.randn(_CHUNK // len(parts), *locs.shape, generator=source)
+        noise = torch.randn(_DRAWN // len(parts), *locs.shape, generator=source)
         z = (locs + torch.einsum("pij,npj->npi", shapes, noise.to(locs))).flatten(0, 1)
         codes, joints = torch.cat([codes, z]), torch.cat([joints, log_joint(z).double()])
         counts = counts + len(noise)
@@ -301,7 +302,7 @@ def _modes(
     if len(mean) > _LOW:
         return found
     z = model.draw_prior(_STARTS, torch.Generator().manual_seed(0)).to(mean)
-    values = torch.cat([log_joint(part) for part in z.split(_CHUNK)])
+    values = log_joint(z)
     for _ in range(_SEARCHED):
         start = z[values.argmax()]
         values[(z - start).norm(dim=1) < _ELSEWHERE] = -math.inf

@@ -21,6 +21,7 @@ from .latent import evenly
 from .model import VAE
 from .objective import elbo, kl_to_prior
 from .projection import ProjectionError, fit_tsne, place_among
+from .theory.decoding import at_once
 from .theory.exact import decode_grid, true_posterior
 from .training.data import in_order
 from .training.distributed import Group
@@ -126,7 +127,7 @@ def encode(
 def decode(model: VAE, z: np.ndarray | Tensor) -> Tensor:
     """Decodes codes `(N, D)` in batches to the means of p(x|z), `(N, C, H, W)`."""
     z = torch.as_tensor(z, dtype=torch.float32)
-    return torch.cat([model.decoder(part).mean for part in z.split(_BATCH)])
+    return torch.cat([model.decoder(part).mean for part in z.split(at_once(model))])
 
 
 @dataclass(frozen=True, eq=False)

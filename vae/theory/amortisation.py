@@ -13,7 +13,7 @@ from torch.distributions import Independent, Normal
 
 from ..model import VAE
 from ..objective import ELBO, kl_to_prior
-from .decoding import CHUNK, log_likelihoods
+from .decoding import log_likelihoods
 
 __all__ = [
     "AmortisationGap",
@@ -23,6 +23,8 @@ __all__ = [
     "encoding_seconds",
     "optimise_posterior",
 ]
+
+_BATCH = 250  # images encoded at once
 
 
 def elbo_under(model: VAE, x: Tensor, mean: Tensor, sigma: Tensor, noise: Tensor) -> ELBO:
@@ -206,10 +208,10 @@ def encoding_seconds(
     seconds = {}
     for count in counts:
         times = []
-        for _ in range(repeats if count <= CHUNK else 1):
+        for _ in range(repeats if count <= _BATCH else 1):
             started = time.perf_counter()
-            for begin in range(0, count, CHUNK):
-                rows = torch.arange(begin, min(begin + CHUNK, count)) % len(x)
+            for begin in range(0, count, _BATCH):
+                rows = torch.arange(begin, min(begin + _BATCH, count)) % len(x)
                 model.encoder(x[rows])
             times.append(time.perf_counter() - started)
         seconds[count] = min(times)

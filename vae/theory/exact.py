@@ -14,7 +14,7 @@ from torch.distributions import Independent, Normal
 
 from ..model import VAE
 from ..objective import kl_to_prior
-from .decoding import CHUNK, log_likelihood
+from .decoding import at_once, log_likelihood
 
 __all__ = [
     "DecodedGrid",
@@ -89,10 +89,10 @@ def decode_grid(
     codes = torch.cartesian_prod(side, side).flip(1)
     logits = []
     if model.config.likelihood == "bernoulli":
-        for part in codes.split(CHUNK):
+        for part in codes.split(at_once(model)):
             logits.append(model.decoder(part).base_dist.logits.flatten(1))
             if progress:
-                progress(CHUNK * len(logits) / len(codes))
+                progress(min(1.0, at_once(model) * len(logits) / len(codes)))
     return DecodedGrid(model, side, codes, torch.cat(logits) if logits else None)
 
 

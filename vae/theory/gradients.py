@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..model import VAE
 from ..objective import kl_to_prior
-from .decoding import CHUNK, log_likelihoods
+from .decoding import at_once, log_likelihoods
 
 __all__ = [
     "ESTIMATORS",
@@ -98,7 +98,7 @@ def pathwise_gradient(
     mean, sigma, noise = (v.detach().double() for v in (mean, sigma, noise))
 
     def log_p(z: Tensor) -> Tensor:
-        return torch.cat([decoder(part).log_prob(x) for part in z.split(CHUNK)])
+        return torch.cat([decoder(part).log_prob(x) for part in z.split(at_once(model))])
 
     z = (mean + sigma * noise).requires_grad_()
     value = log_p(z[None])[0]
@@ -205,13 +205,16 @@ def estimate_gradients(
     with torch.no_grad():
         posterior = model.encoder(x)
     x = model.observe(x)
-    mean = posterior.mean.expand_as(noise).clone()
-    sigma = posterior.base_dist.scale.expand_as(noise).clone()
+    mean = posterior.mean.expand_as(noise)
+    sigma = posterior.base_dist.scale.expand_as(noise)
     if estimator == "reparameterised":
-        with torch.enable_grad():
-            mean.requires_grad_(), sigma.requires_grad_()
-            value = log_likelihoods(model, x, mean + sigma * noise)
-            return GradientEstimates(*torch.autograd.grad(value.sum(), (mean, sigma)))
+        parts = []
+        for some in noise.split(max(1, at_once(model) // len(x))):  # one graph after another
+            mu, spread = (v[: len(some)].clone().requires_grad_() for v in (mean, sigma))
+            with torch.enable_grad():
+                value = log_likelihoods(model, x, mu + spread * some)
+                parts.append(torch.autograd.grad(value.sum(), (mu, spread)))
+        return GradientEstimates(*map(torch.cat, zip(*parts, strict=True)))
     with torch.no_grad():
         value = log_likelihoods(model, x, mean + sigma * noise)  # (S, B)
         if estimator == "score_function_baseline":

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..model import VAE
-from .decoding import CHUNK, log_likelihood
+from .decoding import at_once, log_likelihood
 
 __all__ = ["expected_bound", "log_weights", "running_bound"]
 
@@ -38,12 +38,12 @@ def log_weights(
     posterior = model.encoder(x[None])
     noise = torch.randn((count, model.latent_dim), generator=generator)
     parts = []
-    for eps in noise.split(CHUNK):
+    for eps in noise.split(at_once(model)):
         z = posterior.mean + posterior.base_dist.scale * eps
         log_joint = log_likelihood(model, z, image) + model.prior.log_prob(z)
         parts.append(log_joint - posterior.log_prob(z))
         if progress:
-            progress(CHUNK * len(parts) / count)
+            progress(min(1.0, at_once(model) * len(parts) / count))
     return torch.cat(parts)
 
 

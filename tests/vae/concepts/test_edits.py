@@ -17,6 +17,7 @@ class World:
     """Images of four rows: one a name, white where shown. Its model copies, and may leak."""
 
     latent_dim = 4
+    config = SimpleNamespace(image_shape=(1, 4, 4))
     names, exclusive, device = NAMES, False, torch.device("cpu")
 
     def __init__(self, leak=0.0, keeps=(1, 1, 1, 1), wrong=()):

@@ -25,7 +25,7 @@ def test_optimising_finds_the_exact_posterior(linear):
     torch.testing.assert_close(answers[-1].mean, q.mean, atol=0.05, rtol=0)
     torch.testing.assert_close(answers[-1].sigma, q.base_dist.scale, atol=0.05, rtol=0.15)
     assert (answers[-1].elbo > answers[0].elbo).all()
-    assert answers[0].seconds == 0 < answers[1].seconds < answers[-1].seconds
+    assert answers[0].seconds == 0 < answers[1].seconds <= answers[-1].seconds
 
 
 def test_with_a_detached_draw_optimising_ends_at_the_prior(linear):
