@@ -20,8 +20,9 @@ import streamlit as st
 import torch
 
 from pages.ui.shared import images, scatter
+from pages.ui.shared.checkpoint_reading import read_latent_space
 from pages.ui.shared.kept import Results
-from pages.ui.shared.latent_space import LatentSpace, read_latent_space
+from pages.ui.shared.latent_space import LatentSpace
 from vae import CheckpointError, DatasetError, latent
 from vae.checkpoint import load_card
 from vae.classifier import classifier_file
