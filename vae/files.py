@@ -40,6 +40,7 @@ DAMAGED_ARCHIVE = (
 """What `zipfile` raises where an archive is damaged, or packed in a way that it does not know."""
 
 _LARGEST_END = 1 << 17  # bytes in which what ends a zip archive begins
+_LARGEST_ENTRY = 400  # bytes of an entry in its directory, of all on average
 _BINARY = getattr(os, "O_BINARY", 0)
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}\.unfinished")
 
@@ -189,8 +190,15 @@ def _check_members(stream: BinaryIO, most: int) -> None:
     for mark, at, width in places:
         for found in re.finditer(re.escape(mark), end):
             start = found.start() + at
-            tail = max(tail, _LARGEST_END + int.from_bytes(end[start : start + width], "little"))
-    stream.seek(max(size - tail, 0))
+            stated = end[start : start + width]
+            if stated != b"\xff\xff\xff\xff":  # the other record says it
+                tail = max(tail, _LARGEST_END + int.from_bytes(stated, "little"))
+    tail = min(tail, size)
+    if tail > (most_bytes := _LARGEST_END + most * _LARGEST_ENTRY):
+        raise zipfile.BadZipFile(
+            f"its directory has {tail:,} bytes; at most {most_bytes:,} are read"
+        )
+    stream.seek(size - tail)
     count, before = 0, b""
     while part := stream.read(1 << 20):
         count += (before + part).count(b"PK\1\2")

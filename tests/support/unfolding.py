@@ -121,13 +121,15 @@ def packed_zeros(opened: Callable, megabytes: int, head: Callable[[], bytes] = b
     return make
 
 
-def packed_heads(count: int, kind: bytes) -> Callable[[Path], object]:
-    """A compressed tar archive of nothing but headers."""
+def packed_heads(count: int, kind: bytes, name: str = "") -> Callable[[Path], object]:
+    """A compressed tar archive of nothing but headers, of one name unless they are numbered."""
 
     def make(file: Path) -> None:
         with gzip.open(file, "wb", 1) as stream:
-            for _ in range(count // 1_000):
-                stream.write(tar_head("a.png", 0, kind) * 1_000)
+            for k in range(0, count, 1_000):
+                numbers = range(k, k + 1_000)
+                heads = (tar_head(name % number, 0, kind) for number in numbers)
+                stream.write(b"".join(heads) if name else tar_head("a.png", 0, kind) * 1_000)
             stream.write(bytes(1_024))
 
     return make

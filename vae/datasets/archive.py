@@ -9,8 +9,8 @@ import io
 import os
 import stat
 import zipfile
-from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO, Protocol
 
@@ -22,8 +22,9 @@ __all__ = ["MAX_FILE_BYTES", "Source", "open_source"]
 
 MAX_FILE_BYTES = 64 << 20  # unpacked size of one file
 MAX_FILES = 1_000_000  # in a folder
-MAX_MEMBERS = 300_000  # in an archive
+MAX_MEMBERS = 250_000  # in an archive
 _LONGEST_NAME, _DEEPEST = 1_024, 40  # characters, and folders in each other
+_LONGEST_NAMES, _MOST_FOLDERS = 40_000_000, 2_500_000  # of all names in an archive together
 MAX_RATIO = 200  # compression ratio of an archive; that of images is about 1, of bombs about 1,000
 
 
@@ -155,8 +156,7 @@ class _Tar:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._files = TarFiles(path, MAX_MEMBERS)
-        for name in self._files.members:
-            _check_inside(name, path)
+        _check_names(self._files.members, path)
         self._names = {name.removeprefix("./"): name for name in self._files.members}
 
     def names(self) -> list[str]:
@@ -182,6 +182,19 @@ class _Tar:
         return f"{name} in {self.path}"
 
 
+def _check_names(names: Collection[str], path: Path) -> None:
+    """Refuses names in an archive that lead outside of it, or are too long, or too many."""
+    for name in names:
+        _check_inside(name, path)
+    characters, folders = sum(map(len, names)), sum(name.count("/") for name in names)
+    if characters > _LONGEST_NAMES or folders > _MOST_FOLDERS:
+        raise DatasetError(
+            f"{path} names its files in {characters:,} characters with {folders:,} folders; "
+            f"expected at most {_LONGEST_NAMES:,} and {_MOST_FOLDERS:,}. Pack it again with "
+            "shorter names."
+        )
+
+
 def _check_inside(name: str, path: Path) -> None:
     """Refuses a name in an archive that leads outside of it."""
     if len(name) > _LONGEST_NAME or name.count("/") + name.count("\\") > _DEEPEST:
@@ -190,8 +203,8 @@ def _check_inside(name: str, path: Path) -> None:
             f"{_LONGEST_NAME:,}, and at most {_DEEPEST} folders in each other. Pack it again with "
             "shorter names."
         )
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    if not parts or ".." in parts or parts[0] == "/" or parts[0].endswith(":"):
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    if not parts or ".." in parts or name[0] in "/\\" or parts[0].endswith(":"):
         raise DatasetError(
             f"{path} names a file outside itself: {name!r}. It may have been made to do harm: "
             "don't use it."
@@ -206,8 +219,8 @@ class _Zip:
         self.path = path
         self._connect()
         members = [m for m in self._archive.infolist() if not m.is_dir() and not _is_link(m)]
+        _check_names([member.filename for member in members], path)
         for member in members:
-            _check_inside(member.filename, path)
             if member.flag_bits & 1:
                 raise DatasetError(f"{path} is encrypted. Pack it again without a password.")
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -272,7 +285,7 @@ def _is_link(member: zipfile.ZipInfo) -> bool:
 
 def _decoded_name(member: zipfile.ZipInfo) -> str:
     """The name of a member; many programs write UTF-8 without the flag that says so."""
-    if member.flag_bits & 0x800:
+    if member.flag_bits & 0x800 or member.filename.isascii():
         return member.filename
     try:
         return member.filename.encode("cp437").decode("utf-8")

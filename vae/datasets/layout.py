@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from .base import DatasetError
 
@@ -61,31 +60,32 @@ def read_layout(names: Sequence[str], label: str) -> Layout:
     Raises:
         DatasetError: if other folders lie beside the splits, so that the layout is ambiguous.
     """
-    folders = [PurePosixPath(name).parent.parts for name in names]
+    above = _folders(names)
+    folders = set(above)  # few, of many pictures
     top = _shared(folders)
-    inner = [parts[top:] for parts in folders]
-    if any(map(_split_of, inner)):
-        splits = [_split_of(parts) for parts in inner]
-    else:  # the common folder may itself be a split
-        splits = [_split_of(parts) for parts in folders]
+    inner = {folder: _below(folder, top) for folder in folders}
+    split_of = {folder: _split_of(inner[folder]) for folder in folders}
+    if not any(split_of.values()):  # the common folder may itself be a split
+        split_of = {folder: _split_of(folder) for folder in folders}
+    splits = [split_of[folder] for folder in above]
     notices = []
     keep = list(range(len(names)))
     if None in splits and any(splits):
         loose = [i for i in keep if not splits[i]]
         for i in loose:
-            if inner[i]:
-                named = next(parts for parts in inner if _split_of(parts))
+            if inner[above[i]]:
+                named = next(inner[folder] for folder in above if _split_of(inner[folder]))
                 raise DatasetError(
-                    f"{label}: the folder {'/'.join(named)} is named like a split, and "
-                    f"{'/'.join(inner[i])} with {PurePosixPath(names[i]).name} lies beside it. "
-                    "Move it into one of the splits, out of the data set, or rename the one that "
-                    "is no split."
+                    f"{label}: the folder {named} is named like a split, and {inner[above[i]]} "
+                    f"with {names[i].rpartition('/')[2]} lies beside it. Move it into one of the "
+                    "splits, out of the data set, or rename the one that is no split."
                 )
         notices += _left_out(names, loose, "splits")
         keep = [i for i in keep if splits[i]]
-    rest = [_without_splits(inner[i]) for i in keep]
-    top = _shared(rest)
-    classes = {i: parts[top] for i, parts in zip(keep, rest, strict=True) if len(parts) > top}
+    rest = {above[i]: _without_splits(inner[above[i]]) for i in keep}
+    top = _shared(set(rest.values()))
+    class_of = {folder: _below(inside, top).partition("/")[0] for folder, inside in rest.items()}
+    classes = {i: class_of[above[i]] for i in keep if class_of[above[i]]}
     if len(set(classes.values())) < 2:
         classes = {}
     for split in dict.fromkeys(splits[i] for i in keep):
@@ -104,21 +104,39 @@ def read_layout(names: Sequence[str], label: str) -> Layout:
     )
 
 
-def _shared(folders: Sequence[tuple[str, ...]]) -> int:
-    """The number of leading folders that all paths have in common."""
-    first, last = min(folders), max(folders)
+def _folders(names: Sequence[str]) -> list[str]:
+    """The folder that each file lies in, without what changes nothing, as in `a//./b`."""
+    given = [name.rpartition("/")[0] for name in names]
+    plain = {
+        folder: "/".join(part for part in folder.split("/") if part not in ("", "."))
+        for folder in set(given)
+    }
+    return [plain[folder] for folder in given]
+
+
+def _parts(folder: str) -> list[str]:
+    return folder.split("/") if folder else []
+
+
+def _below(folder: str, top: int) -> str:
+    """A folder without so many of its leading parts."""
+    return "/".join(_parts(folder)[top:])
+
+
+def _shared(folders: Collection[str]) -> int:
+    """The number of leading parts that all folders have in common."""
+    first, last = _parts(min(folders, key=_parts)), _parts(max(folders, key=_parts))
     pairs = enumerate(zip(first, last, strict=False))
     return next((k for k, (a, b) in pairs if a != b), min(len(first), len(last)))
 
 
-def _split_of(folders: tuple[str, ...]) -> str | None:
-    return next(
-        (SPLIT_NAMES[name.lower()] for name in folders if name.lower() in SPLIT_NAMES), None
-    )
+def _split_of(folder: str) -> str | None:
+    parts = folder.lower().split("/")
+    return next((SPLIT_NAMES[part] for part in parts if part in SPLIT_NAMES), None)
 
 
-def _without_splits(folders: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for name in folders if name.lower() not in SPLIT_NAMES)
+def _without_splits(folder: str) -> str:
+    return "/".join(part for part in _parts(folder) if part.lower() not in SPLIT_NAMES)
 
 
 def _left_out(names: Sequence[str], loose: list[int], beside: str) -> list[str]:

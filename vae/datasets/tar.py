@@ -23,6 +23,7 @@ __all__ = ["TarFiles", "is_tar"]
 
 _BLOCK = 512  # bytes; all that is in an archive begins at a multiple of it
 _EMPTY = bytes(_BLOCK)  # the end of the archive
+_ADLER = 65521  # the low half of Adler-32, begun at 0, is the sum of all bytes modulo this
 _FILES, _LONG_NAME = b"0\0" + b"7", b"L"
 _SAID = b"xXgLK"  # headers of what is said of the next member, or of all
 _WITHOUT_CONTENT = b"123456"  # links, devices and folders
@@ -159,10 +160,12 @@ def _header(block: bytes) -> tuple[bytes, bytes, int]:
     """Kind and name of a member, and how many bytes follow."""
     if len(block) < _BLOCK:
         raise ValueError("it ends amid a header")
-    rest = block[:148] + block[156:]
-    stated, added = _whole(block[148:156], 8), sum(rest) + 8 * ord(" ")
-    if stated != added and stated != added - 256 * sum(byte > 127 for byte in rest):  # signed
-        raise ValueError("a header is none, by its checksum")
+    rest = block[:148] + b" " * 8 + block[156:]
+    stated, added = _whole(block[148:156], 8), zlib.adler32(rest, 0) & 0xFFFF
+    if stated % _ADLER != added:
+        signed = sum(rest) - 256 * sum(byte > 127 for byte in rest)
+        if stated != signed:
+            raise ValueError("a header is none, by its checksum")
     name = block[:100].partition(b"\0")[0]
     if block[257:263] == b"ustar\0" and block[345]:
         name = block[345:500].partition(b"\0")[0] + b"/" + name

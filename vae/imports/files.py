@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 
 import numpy as np
 
@@ -70,28 +70,30 @@ def read_files(files: Files, labels: tuple[str, bytes] | None = None) -> Source:
         DatasetError: if there are no pictures, the archive has unsafe names or sizes, or the
             table of `labels` names none of the pictures.
     """
-    members = sorted(set(files.names()), key=natural)
-    seen = [name for name in members if not _hidden(name)]
-    names = [name for name in seen if is_picture(name)]
+    of_kind: dict[str, list[str]] = defaultdict(list)
+    for name in dict.fromkeys(files.names()):
+        of_kind[_kind(name)].append(name)
+    names = sorted(of_kind["picture"], key=natural)
     label = shown(os.path.abspath(files.path))
     if not names:
-        raise DatasetError(f"{label} holds no pictures. {_found(seen)}")
+        there = of_kind["table"] + of_kind["note"] + of_kind["other"]
+        raise DatasetError(f"{label} holds no pictures. {_found(there)}")
     layout = read_layout(names, label)
     used = set(layout.names)
     left_out = [(shown(n), "it lies beside the folders") for n in names if n not in used]
     names = list(layout.names)
     notices = list(layout.notices)
-    others = Counter(_ending(n) for n in seen if not is_picture(n) and not _is_table(n))
+    others = Counter(map(_ending, of_kind["note"] + of_kind["other"]))
     left_out += [
         (shown(n), "files of this kind are not read")
-        for n in seen
-        if not is_picture(n) and not _is_table(n) and not _is_note(n)
+        for n in sorted(of_kind["other"], key=natural)
     ]
     notices += _links(files)
     if others:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common(8))
         notices.append(f"Files that are not read as pictures: {kinds}.")
-    columns, splits, told = _tables(files, seen, names, labels)
+    tables = sorted(of_kind["table"], key=natural)
+    columns, splits, told = _tables(files, tables, names, labels)
     if not any(layout.splits) and splits:
         layout_splits: list[str | None] = list(splits)
     else:
@@ -126,10 +128,9 @@ def _links(files: Files) -> list[str]:
 
 
 def _tables(
-    files: Files, seen: list[str], names: list[str], labels: tuple[str, bytes] | None
+    files: Files, there: list[str], names: list[str], labels: tuple[str, bytes] | None
 ) -> tuple[list[Column], list[str | None], list[str]]:
     """Columns, splits and messages of all tables."""
-    there = [name for name in seen if _is_table(name)]
     chosen = [name for name in there if _base(name) in _TABLES]
     if not chosen and labels is None and len(there) == 1 and there[0].lower().endswith("v"):
         chosen = there
@@ -186,24 +187,22 @@ def _ending(name: str) -> str:
     return f".{shown(suffix)[:12]}" if stem and dot else shown(_base(name))[:24]
 
 
-def _hidden(name: str) -> bool:
-    return "/." in f"/{name}" or "/__MACOSX" in f"/{name}" or _base(name) == "thumbs.db"
-
-
 def is_picture(name: str) -> bool:
     """Whether a file has the ending of a picture, and is not hidden."""
-    if _hidden(name):
-        return False
-    stem, _, suffix = _base(name).rpartition(".")
-    return bool(stem) and suffix in SUFFIXES
+    return _kind(name) == "picture"
 
 
-def _is_table(name: str) -> bool:
-    return _base(name).endswith(_ENDINGS) and not _is_note(name)
-
-
-def _is_note(name: str) -> bool:
-    return _base(name).startswith(_LICENCES)
+def _kind(name: str) -> str:
+    """What a file is by its name: hidden, a picture, a note, a table, or other."""
+    base, path = _base(name), f"/{name}"
+    if "/." in path or "/__MACOSX" in path or base == "thumbs.db":
+        return "hidden"
+    stem, _, suffix = base.rpartition(".")
+    if stem and suffix in SUFFIXES:
+        return "picture"
+    if base.startswith(_LICENCES):
+        return "note"
+    return "table" if base.endswith(_ENDINGS) else "other"
 
 
 def _found(names: list[str]) -> str:

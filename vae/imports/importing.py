@@ -204,15 +204,15 @@ def _import(
     for known in sound_versions(name):
         if stamp and known.card["stamp"] == stamp and known.card["options"] == stated:
             return replace(known, told=("These pictures are imported already.",))
-    plan, notices = plan_images(source, options, step)
     expected, _ = split_rows(source.names, source.splits)
     order = sorted(range(len(source.names)), key=lambda i: (SPLITS.index(expected[i]), i))
+    plan, notices = plan_images(source, options, order, step)
     with unfinished(name, len(order) * math.prod(plan.shape)) as (folder, keep):
         pixels = PixelFile(folder / "pixels.npy", plan.shape)
         try:
             reading = read_pictures(
                 source.pictures, order, plan, pixels.write, pixels.replace,
-                progress=progress, cancelled=cancelled,
+                progress=progress, cancelled=cancelled, ends=options.ends,
             )  # fmt: skip
         finally:
             pixels.close()

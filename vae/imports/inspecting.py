@@ -103,9 +103,9 @@ def inspect_source(
         check_options(Path(source), options, labels)
         return _look_at_exported(Path(source), progress, cancelled)
     opened = open_source(Path(source), labels, follow_links)
-    plan, notices = plan_images(opened, options)
     total = len(opened.names)
     rows = np.unique(np.linspace(0, total - 1, min(total, _LOOKED_AT)).astype(int)).tolist()
+    plan, notices = plan_images(opened, options, rows)
     held: list[np.ndarray] = []
     reading = read_pictures(
         opened.pictures, rows, plan, held.append, held.__setitem__,

@@ -30,19 +30,26 @@ def check_enough(source: Source, count: int, reading: Reading) -> None:
     if count >= 2:
         return
     broken = f" {broken_pictures(source, reading)}" if reading.broken else ""
+    part = "" if _looked_at(reading) == len(source.names) else "What was looked at of "
+    pictures = "picture" if count == 1 else "pictures"
     raise DatasetError(
-        f"{source.label} has {count} {'picture' if count == 1 else 'pictures'} that can be read; "
+        f"{part}{source.label} has {count} {pictures} that can be read; "
         f"two are needed, one to hold out.{broken}"
     )
 
 
 def broken_pictures(source: Source, reading: Reading) -> str:
     """A message that lists the pictures which cannot be read."""
-    total = len(reading.rows) + len(reading.broken)
+    looked = _looked_at(reading)
+    among = "pictures" if looked == len(source.names) else "pictures that were looked at"
     listed = "; ".join(why.rstrip(".") for _, why in reading.broken[:_LISTED])
     more = len(reading.broken) - _LISTED
     rest = f"; and {more:,} more" if more > 0 else ""
-    return f"{len(reading.broken):,} of {total:,} pictures can't be read: {listed}{rest}."
+    return f"{len(reading.broken):,} of {looked:,} {among} can't be read: {listed}{rest}."
+
+
+def _looked_at(reading: Reading) -> int:
+    return len(reading.rows) + len(reading.broken)
 
 
 def observations(reading: Reading, plan: Fit) -> list[str]:

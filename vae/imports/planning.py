@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..datasets.base import DatasetError
@@ -15,6 +15,7 @@ __all__ = ["Options", "label_column", "plan_images"]
 SMALLEST, LARGEST = 8, 256  # pixels of a side
 STEP = 4  # a side is a multiple of it, so that the network can halve it twice
 DEFAULT_SIDE = 64
+_MOST_BROKEN = 1_000  # pictures that are looked at in vain before an import ends
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,15 @@ class Options:
         height, width = self.image_size
         return int(height), int(width)
 
+    def ends(self, broken: int, sound: bool) -> bool:
+        """Whether nothing will be kept, and the rest need not be read.
+
+        Args:
+            broken: number of pictures that cannot be read.
+            sound: whether there are others.
+        """
+        return broken >= _MOST_BROKEN and not (self.skip_broken and sound)
+
 
 def label_column(columns: Sequence[Column]) -> list[str | None]:
     """The classes that a column named `label` or `class` gives; empty if there is none."""
@@ -70,12 +80,15 @@ def label_column(columns: Sequence[Column]) -> list[str | None]:
     return []
 
 
-def plan_images(source: Source, options: Options, step: int = STEP) -> tuple[Fit, list[str]]:
+def plan_images(
+    source: Source, options: Options, rows: Iterable[int], step: int = STEP
+) -> tuple[Fit, list[str]]:
     """Chooses the shape of the images.
 
     Args:
         source: the pictures.
         options: what was asked for.
+        rows: rows of the pictures whose size is looked at.
         step: number of which the sides become multiples.
 
     Returns:
@@ -87,7 +100,7 @@ def plan_images(source: Source, options: Options, step: int = STEP) -> tuple[Fit
     if options.sides:
         wanted, own = options.sides, False
     else:
-        size = _common_size(source)
+        size = _common_size(source, options, rows)
         own = size is not None
         wanted = (size[1], size[0]) if size else (DEFAULT_SIDE, DEFAULT_SIDE)
     sides = tuple(max(SMALLEST, -(-side // step) * step) for side in wanted)
@@ -99,13 +112,16 @@ def plan_images(source: Source, options: Options, step: int = STEP) -> tuple[Fit
     return Fit((channels, sides[0], sides[1]), options.fit, own), notices
 
 
-def _common_size(source: Source) -> tuple[int, int] | None:
-    """Width and height of all pictures, where they agree and are at most 64."""
-    common = None
-    for row in range(len(source.names)):
+def _common_size(source: Source, options: Options, rows: Iterable[int]) -> tuple[int, int] | None:
+    """Width and height of pictures, where they agree and are at most 64."""
+    common, broken = None, 0
+    for row in rows:
         try:
             size = source.pictures.size(row)
         except DatasetError:  # it is listed when all are decoded
+            broken += 1
+            if options.ends(broken, common is not None):
+                return None
             continue
         if max(size) > DEFAULT_SIDE or size != (common or size):
             return None

@@ -116,6 +116,7 @@ def read_pictures(
     *,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
+    ends: Callable[[int, bool], bool] = lambda broken, sound: False,
 ) -> Reading:
     """Decodes pictures in parallel and writes them in order; broken ones are left out.
 
@@ -130,6 +131,8 @@ def read_pictures(
         overwrite: called with the number of an image among those written, and the image.
         progress: called with the fraction done, 0…1, and a message.
         cancelled: function that returns whether to stop.
+        ends: function of how many pictures are broken, and of whether there are others, that
+            returns whether the rest need not be read.
 
     Raises:
         Cancelled: if `cancelled` returned True.
@@ -152,6 +155,8 @@ def read_pictures(
     for row, one in decoded(rows, fit):
         if one.pixels is None:
             result.broken.append((row, one.error))
+            if ends(len(result.broken), bool(result.rows)):
+                return result
             continue
         if one.range is not None:
             deep.append((len(result.rows), row))

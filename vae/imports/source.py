@@ -15,6 +15,7 @@ __all__ = ["KINDS", "Column", "Pictures", "Source", "natural", "shown"]
 
 KINDS = ("yes/no", "number", "category")
 """Kinds of columns."""
+_NUMBER = re.compile(r"\d{1,4000}")  # of more digits, Python makes no number
 
 
 class Pictures(Protocol):
@@ -92,14 +93,18 @@ class Source:
 
 def shown(name: str) -> str:
     """A name as text: with a replacement sign for bytes that are not UTF-8, and composed (NFC)."""
+    if name.isascii():
+        return name
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return unicodedata.normalize("NFC", text)
 
 
-def natural(text: str) -> tuple[tuple[int, str | int], ...]:
+def natural(text: str) -> tuple[str, str]:
     """A key for sorting in which `2` comes before `10`."""
-    parts: list[tuple[int, str | int]] = [
-        (0, int(part)) if part.isdecimal() else (1, part.lower())
-        for part in re.split(r"(\d+)", text)
-    ]
-    return (*parts, (-1, text))
+    return _NUMBER.sub(_by_length, text.lower()), text
+
+
+def _by_length(number: re.Match[str]) -> str:
+    """The digits of a number after a sign for how many they are, before any letter."""
+    digits = str(int(number[0]))
+    return f"\0{chr(len(digits))}{digits}"

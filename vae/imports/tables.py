@@ -6,6 +6,7 @@ import csv
 import math
 import re
 import unicodedata
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -209,29 +210,51 @@ class _Places:
     """Finds pictures by their names, with or without folder and ending."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self._whole: dict[str, int] = {}
-        self._ends: dict[str, int] = {}  # paths without some of the leading folders
-        for shorten in (str, _without_ending):
-            whole: dict[str, int] = {}
-            ends: dict[str, int] = {}
-            for i, name in enumerate(names):
-                text = shorten(_normal(name))
-                for key in (text, *_tails(text)):
-                    ends[key] = i if ends.get(key, i) == i else -1  # -1: ambiguous
-                whole[text] = i if whole.get(text, i) == i else -1
-            self._whole = whole | self._whole
-            self._ends = ends | self._ends
+        normal = list(map(_normal, names))
+        bare = list(map(_without_ending, normal))
+        self._whole = _numbers(bare) | _numbers(normal)
+        self._ends = [_Ends(normal), _Ends(bare)]
 
     def of(self, cell: str) -> int | None:
         """The number of the picture that a cell names, or None."""
         if len(cell) > _LONGEST_NAME:
             return None
         for text in dict.fromkeys((_normal(cell), _without_ending(_normal(cell)))):
-            keys = [self._ends.get(text, -1)]
-            keys += [self._whole.get(tail, -1) for tail in _tails(text)]
-            if (at := next((key for key in keys if key >= 0), None)) is not None:
+            found = (ends.of(text) for ends in self._ends)
+            at = next((number for number in found if number is not None), -1)
+            keys = (self._whole.get(tail, -1) for tail in _tails(text))
+            if (at := next((key for key in (at, *keys) if key >= 0), -1)) >= 0:
                 return at
         return None
+
+
+class _Ends:
+    """Finds paths by their last parts: sorted from the end on, those of one end lie together."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        backwards = list(map(_backwards, paths))
+        self._order = sorted(range(len(paths)), key=backwards.__getitem__)
+        self._sorted = [backwards[i] for i in self._order]
+
+    def of(self, text: str) -> int | None:
+        """The number of the path that ends so; -1 if several do, None if none does."""
+        key = _backwards(text)
+        at = bisect_left(self._sorted, key)
+        found = sum(path.startswith(key) for path in self._sorted[at : at + 2])
+        return self._order[at] if found == 1 else -1 if found else None
+
+
+def _numbers(paths: Sequence[str]) -> dict[str, int]:
+    """The number of each path; -1 of one that comes several times."""
+    numbers: dict[str, int] = {}
+    for i, path in enumerate(paths):
+        numbers[path] = -1 if path in numbers else i
+    return numbers
+
+
+def _backwards(path: str) -> str:
+    """A path from its last part to its first, with a separator after each."""
+    return "/".join(reversed(path.split("/"))) + "/"
 
 
 def _normal(name: str) -> str:

@@ -121,3 +121,9 @@ def test_names_that_are_no_identifiers_and_repeated_ones_stay_apart():
 def test_sorting_is_natural():
     names = ["10", "9", "a2", "A10", "a", "ä"]
     assert sorted(names, key=natural) == ["9", "10", "a", "a2", "A10", "ä"]
+
+
+def test_categories_of_thousands_of_digits_are_sorted_as_others_are():
+    cells = ["a" + "9" * 5_000, "a10", "a2"]
+    column, _ = type_column("kind", cells * 2)
+    assert column.categories == ("a2", "a10", cells[0])
