@@ -20,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 
 from vae.runs import manager
 from vae.runs.config import RunError
-from vae.runs.control import Control, control
+from vae.runs.control import Control
 from vae.runs.folder import write_json
 from vae.runs.manager import delete_run, list_runs, resume_run
 from vae.runs.metrics import read_metrics
@@ -104,17 +104,14 @@ SERVER = """
 import sys, time
 from pathlib import Path
 from vae.runs import manager
-from vae.runs.config import RunError, read_config
+from vae.runs.config import RunError
 act, run, go = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 Path(sys.argv[4]).touch()
 while not go.exists():
     time.sleep(0.001)
 try:
-    if act == "start":
-        print(manager.start_run(read_config(run)).name)
-    else:
-        getattr(manager, act + "_run")(run)
-        print("done")
+    getattr(manager, act + "_run")(run)
+    print("done")
 except RunError as refusal:
     print(f"refused: {refusal}")
 """
@@ -185,13 +182,6 @@ def test_two_servers_train_one_run_once(run, rounds, record_property):
             assert not run.exists() or not {f.name for f in run.iterdir()} - {"run.lock"}, said
         shutil.rmtree(run, ignore_errors=True)
         shutil.copytree(kept, run)
-        names = at_once(run, "start", "start")
-        assert len(set(names)) == 2 and not any("refused" in name for name in names), names
-        for name in names:  # long before torch is imported, and so at once
-            control(run.parent / name, "stop")
-        for name in names:
-            assert at_rest(run.parent / name) == "stopped"
-            shutil.rmtree(run.parent / name)
     record_property("rounds", rounds)
 
 
