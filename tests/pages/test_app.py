@@ -135,7 +135,7 @@ def test_a_choice_of_model_changes_the_map():
     at = visit("tiny-plane")
     at.selectbox(key="model").set_value("tiny-gaussian").run()
     assert not at.exception and not at.error
-    assert any("3 dimensions" in s.label for s in at.selectbox)
+    assert any("3 axes" in s.label for s in at.selectbox)
 
 
 def test_a_link_to_a_model_that_is_gone_says_so():
