@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from ..datasets.base import DatasetError
 from ..datasets.layout import SPLIT_NAMES
 from ..files import read_file
 from ..in_progress import temporary_folder
@@ -20,7 +21,7 @@ from .tables import LABELS, MAX_COLUMNS, type_column
 
 __all__ = ["read_parquet_files"]
 
-_LARGEST_COLUMNS = 500_000_000  # bytes of what is beside the pictures, as JSON
+_LARGEST_COLUMNS = 100_000_000  # bytes of what is beside the pictures, as JSON
 
 
 class _Columns(TypedDict):
@@ -52,7 +53,13 @@ def read_parquet_files(files: list[Path], label: str) -> Source:
         with temporary_folder() as folder:
             what = label if len(files) == 1 else shown(file.name)
             titles = read_apart("parquet_reader.py", file, folder, what, "Parquet file")
-            told = decode(read_file(folder / "columns.json", _LARGEST_COLUMNS), _Columns)
+            size = (folder / "columns.json").stat().st_size
+            if size > _LARGEST_COLUMNS:
+                raise DatasetError(
+                    f"{what} holds {size:,} bytes beside the pictures; expected at most "
+                    f"{_LARGEST_COLUMNS:,}. Take columns of long texts out of it."
+                )
+            told = decode(read_file(folder / "columns.json", size), _Columns)
             with (folder / "pictures").open("rb") as pictures:
                 for size, name in zip(np.load(folder / "sizes.npy"), told["names"], strict=True):
                     places.append(spool.add(pictures.read(size)))
