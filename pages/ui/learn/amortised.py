@@ -217,7 +217,7 @@ def _add_ellipse(
 def gain(search: Search) -> tuple[float, float, str]:
     """Nats that the better search gains, how far off a prediction may be, and the gain as text."""
     won = max(search.gaps[search.best].nats.item(), 0.0)
-    return won, 1 + won / 2, f"{won:.1f}"
+    return won, 1 + won / 2, nats(won)
 
 
 def show_search(space: LatentSpace, guess: Guess, search: Search) -> None:
@@ -251,17 +251,12 @@ def show_search(space: LatentSpace, guess: Guess, search: Search) -> None:
     rows = [(text("search.pass"), guess.seconds, nats(elbo, error), "")]
     for start in STARTS:
         difference = search.gaps[start]
-        won = difference.nats.item()
-        own = round(elbo / unit) * unit + round(won, 1)  # what is printed adds up
-        gain = f"{won:+.1f} ± {difference.error.item():.1f}".replace("-", "−")
-        rows.append(
-            (
-                text(f"search.{start}"),
-                search.runs[start][-1].seconds,
-                nats(own, float(np.hypot(error, difference.error.item()))),
-                gain,
-            )
-        )
+        won, its_error = difference.nats.item(), difference.error.item()
+        step = last_digit(won)
+        own = round(elbo / unit) * unit + round(won / step) * step  # what is printed adds up
+        both = nats(own, float(np.hypot(error, its_error)), unit)
+        gain = f"{'+' if won > 0 else ''}{nats(won, its_error)}"
+        rows.append((text(f"search.{start}"), search.runs[start][-1].seconds, both, gain))
     right.table(
         {
             text("search.method"): [r[0] for r in rows],
@@ -273,7 +268,7 @@ def show_search(space: LatentSpace, guess: Guess, search: Search) -> None:
     )
     won = max(gap.nats.item(), 0.0)
     times = search.runs[search.best][-1].seconds / guess.seconds
-    right.markdown(text("search.gap", nats=f"{won:.1f}", times=figure_of(times)))
+    right.markdown(text("search.gap", nats=nats(won), times=figure_of(times)))
     worst = min(search.gaps.values(), key=lambda g: g.nats.item())
     if worst.nats.item() < -3 * worst.error.item() - 1:
         right.caption(text("search.stuck"))

@@ -145,8 +145,7 @@ def amortised_as_python(space: LatentSpace, row: int | None, steps: int, seed: i
         f"    options = dict(start=start, draws=64, seed={seed})",
         f"    *_, last = optimise_posterior(model, x[None], {steps}, **options)",
         "    gap = amortisation_gap(model, x[None], last.mean, last.sigma)",
-        "    nats, error = gap.nats.item(), gap.error.item()",
-        '    print(f"from the {start}: {nats:+.1f} ± {error:.1f} nats")',
+        f'    print(f"from the {{start}}: {{gap.nats.item():+,.{digits}f}} nats")',
     )
 
 
