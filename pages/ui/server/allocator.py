@@ -10,7 +10,7 @@ __all__ = ["bound_arenas", "give_back"]
 
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 _ARENAS = 2
-_EVERY = 60.0  # seconds
+_EVERY = 20.0  # seconds
 
 
 def bound_arenas() -> None:
@@ -24,7 +24,7 @@ def bound_arenas() -> None:
 
 
 def give_back(ended: threading.Event, every: float = _EVERY) -> None:
-    """Gives the system back what is free between other blocks, once a minute, until the end."""
+    """Gives the system back what is free between other blocks, now and then, until the end."""
     with contextlib.suppress(OSError, AttributeError, TypeError):
         trim = ctypes.CDLL(None).malloc_trim
         while not ended.wait(every):
