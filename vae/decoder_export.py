@@ -12,7 +12,7 @@ import safetensors.numpy
 
 from .classifier import Classifier
 from .code_distribution import CodeDistribution
-from .decoder_graph import DecoderGraph, lower
+from .decoder_graph import DecoderGraph, GraphError, lower
 from .decoder_graph.from_network import graph_of_field
 from .flow import STEPS
 from .imported_models.config import ImportedConfig
@@ -51,11 +51,15 @@ def decoder_info(model: VAE) -> dict[str, object]:
     }
 
 
-def decoder_bytes(model: VAE) -> bytes:
+def decoder_bytes(model: VAE, most: int | None = None) -> bytes:
     """Packs a model's decoder for the browser.
 
     Weights are sent in 16 bits if that is exact, as for all checkpoints in 16 bits, and in 32
     bits otherwise, so that the browser computes exactly this decoder.
+
+    Args:
+        model: model whose decoder is packed.
+        most: bytes that its weights may have; None for any number.
 
     Returns:
         The content of a safetensors file: `halves` and `floats` as they lie in the kernel's
@@ -63,9 +67,16 @@ def decoder_bytes(model: VAE) -> bytes:
         the kernel reads the code and writes the image. The bytes depend on the model alone.
 
     Raises:
-        GraphError: if the browser cannot run the decoder; the message names the operator.
+        GraphError: if the browser cannot run the decoder, the message naming the operator; or if
+            its weights have more bytes.
     """
-    return program_bytes(model.decoder.graph(), "decoder", decoder_info(model))
+    graph = model.decoder.graph()
+    if most is not None and (size := graph.size) > most:
+        raise GraphError(
+            f"The decoder is too large for the browser, with {size / 1e6:,.0f} MB of "
+            f"{most / 1e6:,.0f}"
+        )
+    return program_bytes(graph, "decoder", decoder_info(model))
 
 
 def flow_bytes(distribution: CodeDistribution) -> bytes:

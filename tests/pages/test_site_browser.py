@@ -150,7 +150,7 @@ def test_what_cannot_be_written_says_why(written, monkeypatch, capsys):
     assert "holds something else" in capsys.readouterr().err
     assert [file.name for file in other.iterdir()] == ["thesis.txt"]
 
-    def cannot(model):
+    def cannot(model, most):
         raise GraphError("This decoder has the operator Foo, which the browser lacks")
 
     packed._load.cache_clear()

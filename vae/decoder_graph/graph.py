@@ -59,6 +59,12 @@ class GraphStep:
     activation: Activation | None = None
 
 
+def is_exact_in_half(numbers: np.ndarray) -> bool:
+    """Whether 16 bits hold an array of any shape `(…)` exactly."""
+    with np.errstate(over="ignore"):
+        return bool((numbers.astype(np.float16) == numbers).all())
+
+
 @dataclass(frozen=True)
 class DecoderGraph:
     """A network with one input, `code`, whose steps are in an order in which they can run.
@@ -101,6 +107,12 @@ class DecoderGraph:
             else:
                 total += math.prod(inputs[0]) * math.prod(inputs[1][1:])
         return total
+
+    @property
+    def size(self) -> int:
+        """Bytes of the weights, in 16 bits where that is exact, as the kernel keeps them."""
+        arrays = self.weights.values()
+        return sum(array.size * (2 if is_exact_in_half(array) else 4) for array in arrays)
 
     def rounded(self) -> DecoderGraph:
         """This graph with its matrices rounded to 16 bits, where these can hold their range."""

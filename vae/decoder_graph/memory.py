@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .graph import DecoderGraph, GraphError
+from .graph import DecoderGraph, GraphError, is_exact_in_half
 
 __all__ = ["SLACK", "Border", "Memory", "Place", "View", "four"]
 
@@ -110,8 +110,7 @@ class Memory:
         """Keeps numbers at the start of memory."""
         flat = np.zeros(four(array.size), np.float32)
         flat[: array.size] = array.ravel()
-        with np.errstate(over="ignore"):
-            exact = bool((flat.astype(np.float16) == flat).all())
+        exact = is_exact_in_half(flat)
         kind = 0 if exact else 1
         place = Place(flat.size, at=self.used[kind], constant=("half", "float")[kind])
         (self.halves if exact else self.floats).append(flat)

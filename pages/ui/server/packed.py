@@ -86,16 +86,10 @@ def _load(checkpoint: Checkpoint, changed: int) -> Opened:
     model = load_checkpoint(checkpoint.folder)
     file, reason = None, None
     try:
-        file = decoder_bytes(model)
+        file = decoder_bytes(model, _MOST_BYTES)
     except GraphError as error:
         reason = f"{error}. The server decodes."
     digest = hashlib.sha256(file or f"{checkpoint.folder} {changed}".encode()).hexdigest()[:32]
-    if file and len(file) > _MOST_BYTES:
-        reason = (
-            f"The decoder is too large for the browser, with {len(file) / 1e6:,.0f} MB of "
-            f"{_MOST_BYTES / 1e6:,.0f}: the server decodes."
-        )
-        file = None
     return Opened(model.decoder, decoder_info(model), file, digest, reason)
 
 

@@ -194,7 +194,7 @@ def test_no_simd_falls_back_to_the_server(page, opened, live):
 
 
 def test_unknown_operators_fall_back_and_are_named(page, opened, monkeypatch):
-    def refuse(model):
+    def refuse(model, most):
         raise GraphError("Einsum in node 14: an operator that the browser does not run")
 
     packed._load.cache_clear()
