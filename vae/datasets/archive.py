@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO, Protocol
 
-from ..files import open_archive
+from ..files import open_archive, open_regular
 from .base import DatasetError
 from .tar import TarFiles, is_tar
 
@@ -134,7 +134,7 @@ class _Folder:
     def open(self, name: str) -> BinaryIO:
         file = f"{self.path}/{name}"
         try:
-            stream = open(file, "rb")
+            stream = open_regular(Path(file))
             size = os.fstat(stream.fileno()).st_size
             if size <= MAX_FILE_BYTES:
                 return stream

@@ -12,6 +12,7 @@ from ..datasets.archive import open_source as open_files
 from ..datasets.base import DatasetError
 from ..datasets.layout import SPLIT_NAMES
 from ..datasets.tar import is_tar
+from ..files import read_file
 from ..in_progress import temporary_folder
 from .array_files import read_npy, read_npz
 from .cifar import is_cifar, read_cifar
@@ -156,7 +157,10 @@ def _idx_beside(path: Path) -> list[Path]:
 def _paths(files: Files, names: list[str], folder: Path) -> list[Path]:
     """Paths of files, which are copied out of an archive."""
     if files.path.is_dir():
-        return [files.path / name for name in names]
+        paths = [files.path / name for name in names]
+        if other := next((path for path in paths if not path.is_file()), None):
+            raise DatasetError(f"{label_of(other)} is no regular file. Take it out of the folder.")
+        return paths
     paths = []
     for name in names:
         file = folder / name.replace("/", "_")
@@ -181,6 +185,6 @@ def _read_labels(labels: str | Path | None) -> tuple[str, bytes] | None:
     try:
         if file.stat().st_size > 64 << 20:
             raise DatasetError(f"{file} has more than {64 << 20:,} bytes; tables are smaller.")
-        return file.name, file.read_bytes()
+        return file.name, read_file(file, 64 << 20)
     except OSError as error:
         raise DatasetError(f"{file} cannot be read ({error.strerror}).") from error

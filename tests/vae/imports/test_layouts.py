@@ -13,7 +13,7 @@ import pytest
 from sources import encoded, everything, fill, picture, tar_of
 
 from vae import DatasetError, load_dataset
-from vae.imports import import_source
+from vae.imports import import_source, inspect_source
 
 
 def test_odd_names_are_shown_and_matched(tmp_path):
@@ -104,3 +104,18 @@ def test_splits_are_known_by_their_names_and_what_is_left_out_is_named(tmp_path)
     names = {entry["name"] for entry in made.card["left_out"]}
     assert {"cover.png", "movie.mp4"} <= names
     assert sum("other.csv" in n or "more.csv" in n for n in made.card["notices"]) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
+def test_a_pipe_among_the_pictures_is_never_waited_for(tmp_path):
+    fill(tmp_path / "set", 4, 20)
+    os.mkfifo(tmp_path / "set" / "pipe.png")
+    summary = inspect_source(tmp_path / "set")
+    assert summary.count == 4 and "no regular file" in summary.broken[0][1]
+    os.mkfifo(tmp_path / "labels.csv")
+    with pytest.raises(DatasetError, match="no regular file"):
+        inspect_source(tmp_path / "set", labels=tmp_path / "labels.csv")
+    (tmp_path / "arrays").mkdir()
+    os.mkfifo(tmp_path / "arrays" / "a.npy")
+    with pytest.raises(DatasetError, match="no regular file"):
+        inspect_source(tmp_path / "arrays")
