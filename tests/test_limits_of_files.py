@@ -127,6 +127,19 @@ def test_of_measurements_so_many_are_read_at_once(tmp_path, monkeypatch):
     assert at.offset == 3 * (len(lines[0]) + 1)
 
 
+def test_a_line_of_measurements_that_never_ends_is_passed_over(tmp_path, monkeypatch):
+    row = {"step": 1, "epoch": 1.0, "beta": 1.0}
+    file = tmp_path / "metrics.jsonl"
+    file.write_text(f"{json.dumps(row)}\n{'9' * 500}\n{json.dumps(row | {'step': 2})}\n")
+    monkeypatch.setattr(metrics, "_MOST_METRICS", 100)
+    at, steps = None, []
+    for _ in range(20):
+        rows, at, again = metrics.read_metrics(tmp_path, at)
+        steps += [r["step"] for r in rows]
+        assert not again
+    assert steps == [1, 2] and at.offset == file.stat().st_size and at.damaged > 0
+
+
 def test_a_tar_says_so_much_of_its_members(tmp_path, monkeypatch):
     _, read = KINDS["a.tar"]
     out = io.BytesIO()

@@ -88,6 +88,8 @@ def read_metrics(
         ) from error
     whole = text[: text.rfind(b"\n") + 1]
     rows, damaged = [], 0 if fresh else after.damaged
+    if not whole and len(text) == _MOST_METRICS:  # too long for a line: passed over
+        whole, damaged = text, damaged + 1
     *lines, rest = whole.split(b"\n", _MOST_ROWS)
     damaged += rest.count(b"\n")
     for line in lines:
