@@ -68,10 +68,10 @@ async def _receive(request: Request, folder: Path) -> int:
     if path is None:
         raise _Refused(400, "The file has no name that can be used; rename it.")
     await run_in_threadpool(incoming.clean)
-    known = await run_in_threadpool(incoming.files_in, folder.name)
-    if len(known) >= incoming.MOST_FILES:
+    files, taken = await run_in_threadpool(incoming.counted, folder.name)
+    if files >= incoming.MOST_FILES:
         raise _Refused(413, f"More than {incoming.MOST_FILES:,} files; pack them as a zip.")
-    own = incoming.LARGEST - sum(size for _, size in known)
+    own = incoming.LARGEST - taken
     most = min(own, await run_in_threadpool(incoming.room))
     full = (
         f"The upload has more than {incoming.LARGEST / 1e9:.0f} GB. Import it on the server "
@@ -99,4 +99,5 @@ async def _receive(request: Request, folder: Path) -> int:
             out.write(gathered)
         os.replace(part, target)
         os.utime(folder)  # it is forgotten a day after it was last touched
+    incoming.arrived(folder.name, size)
     return size

@@ -6,8 +6,11 @@ import contextlib
 import re
 import secrets
 import shutil
+import stat
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from vae import in_progress
@@ -16,7 +19,9 @@ from vae.locations import data_folder
 __all__ = [
     "LARGEST",
     "MOST_FILES",
+    "arrived",
     "clean",
+    "counted",
     "files_in",
     "folder_of",
     "is_given",
@@ -39,6 +44,7 @@ _MOST_TOKENS = 10_000
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _TABLES = (".csv", ".tsv", ".txt")
 _LONGEST, _DEEPEST = 200, 8  # of a part of a path, in bytes; of parts
+_REST = 20  # times as long as counting took, until files are counted again
 
 
 _given: dict[str, None] = {}  # tokens, the oldest first
@@ -85,6 +91,58 @@ def files_in(token: str) -> list[tuple[str, int]]:
     return sorted((f.relative_to(folder).as_posix(), f.stat().st_size) for f in _whole(folder))
 
 
+@dataclass
+class _Tally:
+    """Files and bytes of a folder, and until when nobody counts them again."""
+
+    files: int
+    bytes: int
+    until: float
+
+
+_tallies: dict[Path, _Tally] = {}
+_counting = threading.Lock()
+
+
+def _tally(folder: Path) -> _Tally:
+    """What lies in a folder, and below.
+
+    Each file that comes asks for it, and counting takes longer the more there are. So it takes a
+    twentieth of the time; what comes meanwhile is added (`arrived`).
+    """
+    with _counting:
+        start, known = time.monotonic(), _tallies.get(folder)
+        if known is not None and start < known.until:
+            return known
+        sizes = []
+        for file in folder.rglob("*"):
+            with contextlib.suppress(OSError):  # removed meanwhile
+                status = file.stat()
+                if stat.S_ISREG(status.st_mode):
+                    sizes.append(status.st_size)
+        end = time.monotonic()
+        _tallies[folder] = _Tally(len(sizes), sum(sizes), end + _REST * (end - start))
+        return _tallies[folder]
+
+
+def counted(token: str) -> tuple[int, int]:
+    """About how many files and bytes of an upload have arrived, those on their way included."""
+    folder = folder_of(token)
+    if folder is None or not folder.is_dir():
+        return 0, 0
+    tally = _tally(folder)
+    return tally.files, tally.bytes
+
+
+def arrived(token: str, size: int) -> None:
+    """Says that a file of so many bytes has arrived."""
+    with _counting:
+        for folder in (folder_of(token), data_folder() / "incoming"):
+            if folder is not None and (tally := _tallies.get(folder)) is not None:
+                tally.files += 1
+                tally.bytes += size
+
+
 def source_in(token: str) -> tuple[Path, Path | None] | None:
     """What is imported of an upload, and a table beside it: an archive, or the folder of all.
 
@@ -105,15 +163,16 @@ def room() -> int:
     """Bytes that may still arrive, 0 or more."""
     place = data_folder() / "incoming"
     place.mkdir(parents=True, exist_ok=True)
-    here = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
-    return max(0, min(_MOST_TOGETHER - here, shutil.disk_usage(place).free - _SPARE))
+    return max(
+        0, min(_MOST_TOGETHER - _tally(place).bytes, shutil.disk_usage(place).free - _SPARE)
+    )
 
 
 def remove(token: str) -> None:
     """Forgets an upload."""
     folder = folder_of(token)
     if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
 
 
 def part_of(target: Path) -> Path:
@@ -131,7 +190,13 @@ def clean() -> None:
     for touched, folder in sorted(_by_age()):
         age = time.time() - touched
         if age > _KEPT or (age > _SURE and room() < LARGEST):
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    with _counting:
+        _tallies.clear()
 
 
 def _by_age() -> Iterator[tuple[float, Path]]:

@@ -97,6 +97,24 @@ def test_what_is_too_large_is_refused_and_leaves_nothing(data, address, monkeypa
     assert [*data.rglob("*.part")] == []
 
 
+def test_an_upload_of_many_files_is_not_counted_for_each_of_them(data, address, monkeypatch):
+    monkeypatch.setattr(incoming, "_REST", 1e9)
+    monkeypatch.setattr(incoming, "LARGEST", 10)
+    token = incoming.new_token()
+    assert send(address, token, "a.png", b"12345")[0] == 200
+    assert incoming.counted(token) == (1, 5)
+    counted = []
+    rglob = Path.rglob
+    monkeypatch.setattr(Path, "rglob", lambda *about: counted.append(about) or rglob(*about))
+    assert send(address, token, "b.png", b"1234")[0] == 200
+    assert incoming.counted(token) == (2, 9)
+    assert send(address, token, "c.png", b"12")[0] == 413
+    assert counted == []
+    assert send(address, token, method="DELETE", body=None)[0] == 200
+    assert incoming.counted(token) == (0, 0)
+    assert send(address, token, "c.png", b"1234567890")[0] == 200, "there is room again"
+
+
 def test_an_upload_that_breaks_off_leaves_nothing(data, address):
     token = incoming.new_token()
     host = urlsplit(address)
