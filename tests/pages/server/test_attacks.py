@@ -163,7 +163,7 @@ def status_of(address: str, method: str, path: str, headers: dict[str, str], bod
         connection.close()
 
 
-@share("requests_tried", 100)
+@share("requests_tried", 50)
 def test_each_route_answers_to_its_methods_alone_and_changes_nothing(room, requests_tried):
     address, data = room
     before = everybodys(data)
@@ -236,7 +236,7 @@ def session_of(messages: list[ForwardMsg]) -> str:
     return next(m.new_session.initialize.session_id for m in messages if m.HasField("new_session"))
 
 
-@share("views", 2)
+@share("views", 1)
 def test_what_the_presenters_pages_send_does_nothing_for_another(room, views):
     address, data = room
     before, known, sessions = everybodys(data), {}, {}

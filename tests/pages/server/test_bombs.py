@@ -91,7 +91,7 @@ def settled(process: int) -> float:
     """Megabytes of the server once it has opened what it opens by itself; resets its peak."""
     seen = [0.0]
     while len(seen) < 5 or max(seen[-5:]) - min(seen[-5:]) > 20:
-        time.sleep(2)
+        time.sleep(1)
         Path(f"/proc/{process}/clear_refs").write_text("5")
         seen.append(peak(process))
     return seen[-1]
@@ -103,7 +103,7 @@ def peak(process: int) -> float:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Measures memory in Linux's units.")
-@share("bombs", 3, 6)
+@share("bombs", 2, 6)
 def test_pictures_that_unfold_cost_bounded_memory_and_nobody_else_waits(
     server, bombs, record_property
 ):

@@ -213,7 +213,7 @@ def test_the_split_is_made_of_its_people(small):
     assert seen == sorted(seen) and seen[-1] == (12, 12)
 
 
-@soak.share("count", 40)
+@soak.share("count", 20)
 def test_the_shipped_pictures_are_those_that_are_drawn(monkeypatch, tmp_path, count):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     drawn = "python -m vae.datasets.faces draws them"

@@ -71,7 +71,7 @@ def check_readers(run: Path, name: str, what: object) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-@share("count", 12)
+@share("count", 6)
 def test_readers_name_the_file_or_leave_out_what_is_damaged(run, name, count):
     content = (run / name).read_bytes()
     ways = list(damages(run / name))
@@ -83,7 +83,7 @@ def test_readers_name_the_file_or_leave_out_what_is_damaged(run, name, count):
 
 
 @pytest.mark.parametrize("name", FILES)
-@share("count", 10)
+@share("count", 5)
 def test_readers_name_a_file_that_is_cut_anywhere(run, name, count, record_property):
     content = (run / name).read_bytes()
     cuts = sample(range(len(content)), count, name)
