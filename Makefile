@@ -20,7 +20,7 @@ present: .venv/app
 		--present --port $(PORT)
 
 test: .venv/dev
-	$(BIN)/python -m pytest -q -rs -n 5 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -rs -n 4 --dist loadfile --no-loadscope-reorder
 
 # What is long by nature, whole; its figures go into benchmarks/results.md.
 soak: .venv/dev
