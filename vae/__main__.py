@@ -256,7 +256,7 @@ def _fit_codes(options: argparse.Namespace) -> int:
         steps=options.steps,
         seed=options.seed,
         log=display.log,
-        progress=lambda share: display.progress(round(100 * share), 100, "percent"),
+        progress=display.fraction,
     )
     print(json.dumps(distribution.about, indent=1))
     return 0

@@ -34,7 +34,7 @@ def import_data(options: argparse.Namespace) -> int:
         "fit": options.fit,
         "labels": options.labels,
         "skip_broken": options.skip_broken,
-        "progress": lambda done, message: display.progress(round(100 * done), 100, "percent"),
+        "progress": lambda done, message: display.fraction(done),
         "follow_links": True,  # whoever names a folder here owns its links
     }
     if not options.source.strip():
@@ -113,7 +113,7 @@ def import_own_model(options: argparse.Namespace) -> int:
             codes=options.codes,
             limit=options.limit,
             tsne=options.tsne,
-            progress=lambda done, message: display.progress(round(100 * done), 100, "percent"),
+            progress=lambda done, message: display.fraction(done),
             **asked,
         )
     except ImportedModelError as problem:

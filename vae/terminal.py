@@ -60,7 +60,7 @@ class Display:
         Args:
             done: number of units done.
             count: total number of units.
-            unit: name of a unit, in the singular.
+            unit: name of a unit, in the singular; "%" where `done` is a percentage.
         """
         if self.quiet or count <= 0:
             return
@@ -77,8 +77,13 @@ class Display:
         part = done * _LINES // count
         if part > self._reported:
             self._reported = part
-            line = f"{done:,} of {count:,} {unit}s, {now - self._began:,.0f} s"
-            print(line, file=sys.stderr, flush=True)
+            units = "passes" if unit == "pass" else f"{unit}s"
+            said = f"{done} %" if unit == "%" else f"{done:,} of {count:,} {units}"
+            print(f"{said}, {now - self._began:,.0f} s", file=sys.stderr, flush=True)
+
+    def fraction(self, done: float) -> None:
+        """Shows the progress of the current step by the fraction done, 0…1."""
+        self.progress(round(100 * done), 100, "%")
 
     def share(self, done: float, message: str) -> None:
         """Shows the progress of `load_dataset`, as its `progress` argument.
@@ -89,7 +94,7 @@ class Display:
         """
         if message != self._message:
             self.log(message)
-        self.progress(round(100 * done), 100, "percent")
+        self.fraction(done)
 
     def status(self, status: Status) -> None:
         """Shows the status of a run.
@@ -104,7 +109,7 @@ class Display:
             if status.message and status.message != self._message:
                 self.log(status.message)
             if status.state == "fitting":
-                self.progress(round(100 * status.fitted), 100, "percent")
+                self.fraction(status.fitted)
         else:
             self._close()
 

@@ -50,6 +50,17 @@ def test_a_bar_on_a_terminal_plain_lines_elsewhere_and_nothing_when_quiet(monkey
     assert shown(monkeypatch, Terminal(), quiet=True) == ""
 
 
+def test_units_are_written_as_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", stream := io.StringIO())
+    with Display() as display:
+        display.progress(3, 3, "pass")
+    with Display() as display:
+        display.fraction(0.5)
+    assert [line.rpartition(",")[0] for line in stream.getvalue().splitlines()] == [
+        "3 of 3 passes", "50 %",
+    ]  # fmt: skip
+
+
 def test_a_run_that_goes_on_counts_from_where_it_was(monkeypatch):
     monkeypatch.setattr(sys, "stderr", stream := io.StringIO())
     with Display() as display:
