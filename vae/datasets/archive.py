@@ -22,7 +22,7 @@ __all__ = ["MAX_FILE_BYTES", "Source", "open_source"]
 
 MAX_FILE_BYTES = 64 << 20  # unpacked size of one file
 MAX_FILES = 1_000_000  # in a folder
-MAX_MEMBERS = 250_000  # in an archive
+MAX_MEMBERS = 210_000  # in an archive; CelebA has 202,599 pictures
 _LONGEST_NAME, _DEEPEST = 1_024, 40  # characters, and folders in each other
 _LONGEST_NAMES, _MOST_FOLDERS = 40_000_000, 2_500_000  # of all names in an archive together
 MAX_RATIO = 200  # compression ratio of an archive; that of images is about 1, of bombs about 1,000
