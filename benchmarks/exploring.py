@@ -31,6 +31,7 @@ from serving import memory, served
 MODELS = ("digits", "digits-16", "fashion", "faces")
 MOST = 100.0  # MB that the server, and the heap, may grow by
 EVERY = 120.0  # seconds between two measurements
+REST = 25.0  # seconds in which a server gives back what it has freed
 LINKS = (
     "?model=faces&pins=3.17.s5.1&group-a=1.2.3",
     "interpolate?model=digits&a=17&b=4&at=0.3",
@@ -265,6 +266,7 @@ def explore(options: argparse.Namespace, data: Path) -> dict[str, object]:
             for title in explorer.pages:
                 explorer.go(title)
                 pause()
+        page.wait_for_timeout(1000 * REST)
         measure()
         page.set_default_timeout(6_000)
         end = time.monotonic() + 60 * options.minutes
@@ -279,6 +281,7 @@ def explore(options: argparse.Namespace, data: Path) -> dict[str, object]:
         page.keyboard.press("Escape")
         explorer.go("Map")
         pause()
+        page.wait_for_timeout(1000 * REST)
         measure()
         browser.close()
     first, base, *later = seen
