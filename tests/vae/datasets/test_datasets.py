@@ -294,8 +294,12 @@ def test_fashion_is_read_from_debians_folder(small_fashion, monkeypatch, tmp_pat
 
 
 @pytest.mark.parametrize("unpacked", [False, True])
-def test_fashion_is_read_from_files_put_into_the_data_folder(small_fashion, tmp_path, unpacked):
+def test_fashion_is_read_from_files_put_into_the_data_folder(
+    small_fashion, monkeypatch, tmp_path, unpacked
+):
     """Where an earlier version put what it fetched, too."""
+    fetch = lambda *about: pytest.fail("torchvision was asked")  # noqa: E731
+    monkeypatch.setattr(torchvision_sets, "_download", fetch)
     own = tmp_path / "data" / "fashion"
     own.mkdir(parents=True)
     for file in small_fashion.iterdir():
