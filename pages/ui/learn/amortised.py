@@ -254,9 +254,9 @@ def show_search(space: LatentSpace, guess: Guess, search: Search) -> None:
         won, its_error = difference.nats.item(), difference.error.item()
         step = last_digit(won)
         own = round(elbo / unit) * unit + round(won / step) * step  # what is printed adds up
-        both = nats(own, float(np.hypot(error, its_error)), unit)
+        said = nats(own, float(np.hypot(error, its_error)), unit)
         gain = f"{'+' if won > 0 else ''}{nats(won, its_error)}"
-        rows.append((text(f"search.{start}"), search.runs[start][-1].seconds, both, gain))
+        rows.append((text(f"search.{start}"), search.runs[start][-1].seconds, said, gain))
     right.table(
         {
             text("search.method"): [r[0] for r in rows],

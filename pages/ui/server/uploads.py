@@ -99,5 +99,5 @@ async def _receive(request: Request, folder: Path) -> int:
             out.write(gathered)
         os.replace(part, target)
         os.utime(folder)  # it is forgotten a day after it was last touched
-    incoming.arrived(folder.name, size)
+    await run_in_threadpool(incoming.arrived, folder.name, size)  # it may wait for a count
     return size
