@@ -2,7 +2,7 @@
 
 A first visit asks for sixty of them while the server still imports torch. Streamlit opens each in
 threads, which wait for that import at every step, and sends all as they are. Its page gets a
-script of ours, which has the chart library run as soon as the browser has nothing else to do.
+script of ours, and is told to fetch the chart library, which is read when something needs it.
 """
 
 from __future__ import annotations

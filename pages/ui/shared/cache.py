@@ -6,8 +6,7 @@ This is the only module with `st.cache_*`. Cached objects belong to everybody: n
 from __future__ import annotations
 
 import gc
-import importlib
-import sys
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -240,9 +239,7 @@ def _changed(file: Path) -> str:
 @shared(64)
 def map_figure(space: LatentSpace, projection: str, axes: tuple[int, int], colour: str) -> str:
     """The axes and the legend of `scatter.map_figure` as JSON."""
-    if "pandas" in sys.modules:  # wait for it: Plotly breaks on one that is half imported
-        importlib.import_module("pandas")
-    return scatter.map_figure(space, projection, axes, colour).to_json()
+    return json.dumps(scatter.map_figure(space, projection, axes, colour))
 
 
 @shared(16)

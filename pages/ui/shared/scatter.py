@@ -6,9 +6,9 @@ these lie and which trace each belongs to, the browser is sent as bytes, and dra
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-import plotly.graph_objects as go
-from plotly.colors import sample_colorscale
 
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.legend import Entry, colours, legend
@@ -141,8 +141,10 @@ def marks(space: LatentSpace, colour: str) -> np.ndarray:
 
 def map_figure(
     space: LatentSpace, projection: str, axes: tuple[int, int], colour: str
-) -> go.Figure:
+) -> dict[str, Any]:
     """Draws the axes and the legend of a map; `positions` and `marks` are its points.
+
+    As Plotly's JSON, without its Python package, whose import the first map would wait for.
 
     Args:
         space: the model and its codes.
@@ -151,46 +153,49 @@ def map_figure(
         colour: a key of `colours`.
 
     Returns:
-        A figure with a trace for each way in which points look, and their 256 colours from the
-        lower end of the scale to the upper as `layout.meta`, where numbers give colours.
+        "data" with a trace for each way in which points look, and "layout", whose "meta" are their
+        256 colours from the lower end of the scale to the upper, where numbers give colours.
     """
     size = 6 if len(space) <= 6_000 else 4 if len(space) <= 20_000 else 3
-    figure = go.Figure()
+    data: list[dict[str, Any]] = []
+    layout: dict[str, Any] = {}
     filled = {entry.name for entry, train, _ in _traces(space, colour) if not train}
     for entry, train, _ in _traces(space, colour):
         marker = {"size": size, "opacity": opacity(space), **entry.marker}
         if not isinstance(entry.marker["color"], str):  # Plotly draws the scale alone
-            marker["color"] = [float(marker["cmin"])]
-            shades = sample_colorscale(marker["colorscale"], [k / 255 for k in range(256)])
-            figure.layout.meta = {"shades": shades}
+            low, high = float(marker["cmin"]), float(marker["cmax"])
+            marker |= {"color": [low], "cmin": low, "cmax": high}
+            layout["meta"] = {"shades": _shades(marker["colorscale"])}
         if train:  # hollow
             marker["symbol"] = marker.get("symbol", "circle") + "-open"
             marker["showscale"] = "colorscale" in marker and entry.name not in filled
-        figure.add_scatter(
-            x=[None],
-            y=[None],
-            mode="markers",
-            name=entry.name,
-            legendgroup=entry.name,
-            showlegend=not train or entry.name not in filled,
-            marker=marker,
+        data.append(
+            {
+                "type": "scatter",
+                "x": [None],
+                "y": [None],
+                "mode": "markers",
+                "name": entry.name,
+                "legendgroup": entry.name,
+                "showlegend": not train or entry.name not in filled,
+                "marker": marker,
+            }
         )
     names = _axis_titles(space, projection, axes)
     bare = projection == "tsne"
     axis = {"zeroline": not bare, "showgrid": not bare, "showticklabels": not bare, "ticks": ""}
     across, up = _frame(positions(space, projection, axes))
-    figure.update_layout(
-        template="none",
-        uirevision=f"{space.name}|{space.stamp}|{projection}|{axes}",
-        margin={"l": 12 if bare else 48, "r": 12, "t": 34, "b": 28 if bare else 42},
-        xaxis={"title": {"text": names[0], "standoff": 6}, "range": across, **axis},
-        yaxis={
+    layout |= {
+        "uirevision": f"{space.name}|{space.stamp}|{projection}|{axes}",
+        "margin": {"l": 12 if bare else 48, "r": 12, "t": 34, "b": 28 if bare else 42},
+        "xaxis": {"title": {"text": names[0], "standoff": 6}, "range": across, **axis},
+        "yaxis": {
             "title": {"text": names[1], "standoff": 4},
             "range": up,
             "scaleanchor": "x",
             **axis,
         },
-        legend={
+        "legend": {
             "orientation": "h",
             "x": 0,
             "y": 1,
@@ -198,23 +203,33 @@ def map_figure(
             "itemsizing": "constant",
             "bgcolor": "rgba(0,0,0,0)",
         },
-        showlegend=len({trace.name for trace in figure.data}) > 1,
-    )
-    if projection == "latent" and space.has_prior:
-        for radius in (1, 2, 3):
-            figure.add_shape(
-                type="circle",
-                x0=-radius, x1=radius, y0=-radius, y1=radius,
-                layer="below",
-                line={"width": 1, "dash": "dot", "color": "rgba(128,128,128,0.45)"},
-            )  # fmt: skip
-    elif projection == "latent" and space.prior:
+        "showlegend": len({trace["name"] for trace in data}) > 1,
+        "shapes": _circles(space, axes) if projection == "latent" else [],
+    }
+    return {"data": data, "layout": layout}
+
+
+def _shades(scale: str) -> list[str]:
+    from plotly.colors import sample_colorscale
+
+    return sample_colorscale(scale, [k / 255 for k in range(256)])
+
+
+def _circles(space: LatentSpace, axes: tuple[int, int]) -> list[dict[str, Any]]:
+    """One, two and three standard deviations of the prior, or one of each of its components."""
+    line: dict[str, object] = {"width": 1, "color": "rgba(128,128,128,0.45)"}
+    ovals: list[tuple[list[float], list[float]]] = []
+    if space.has_prior:
+        line["dash"] = "dot"
+        ovals = [([-radius] * 2, [radius] * 2) for radius in (1, 2, 3)]
+    elif space.prior:
         parts = space.model.prior.component_distribution.base_dist
         for mean, sigma in zip(parts.loc[:, list(axes)], parts.scale[:, list(axes)], strict=True):
-            (x0, y0), (x1, y1) = (mean - sigma).tolist(), (mean + sigma).tolist()
-            line = {"width": 1, "color": "rgba(128,128,128,0.45)"}
-            figure.add_shape(type="circle", x0=x0, x1=x1, y0=y0, y1=y1, layer="below", line=line)
-    return figure
+            ovals.append(((mean - sigma).tolist(), (mean + sigma).tolist()))
+    return [
+        {"type": "circle", "x0": x0, "x1": x1, "y0": y0, "y1": y1, "layer": "below", "line": line}
+        for (x0, y0), (x1, y1) in ovals
+    ]
 
 
 def opacity(space: LatentSpace) -> float:

@@ -105,12 +105,13 @@ def test_the_app_may_lie_below_a_path():
     assert ask(below, f"/{some()[0]}")[0] == 418
 
 
-def test_the_page_has_the_chart_library_run_early():
+def test_the_page_has_the_chart_library_fetched_early():
     theirs = create_streamlit_static_handler(str(ROOT), "")
     ours = StreamlitFiles(GZipMiddleware(theirs, 100))  # as Streamlit's own compresses pages
     status, told, page = ask(ours, "/interpolate", "GET", "gzip", "text/html")
     assert status == 200 and int(told["content-length"]) == len(page)
-    assert page.count(b"WebSocket.prototype.send = send") == 1
+    assert page.count(b'as="script" href="./live/plotly.min.js"') == 1
+    assert page.count(b"__streamlit = { BACKEND_BASE_URL") == 1
     again = ask(ours, "/", "GET", "gzip", "text/html", told["etag"])
     assert again == (status, told, page), "whether ours has changed, Streamlit does not know"
     assert ask(theirs, "/", known=told["etag"])[0] == 304

@@ -61,13 +61,13 @@ def test_train_images_come_behind_the_others_with_numbers_of_their_own(space):
         places = scatter.positions(whole, name, (0, 1))
         assert places.shape == (count + TRAINED, 2) and np.isfinite(places).all()
     # Train points are hollow, and the legend names each class once.
-    figure = scatter.map_figure(whole, "pca", (0, 1), "class")
+    traces = scatter.map_figure(whole, "pca", (0, 1), "class")["data"]
     trace_of, _ = scatter.marks(whole, "class")
-    hollow = np.array([str(trace.marker.symbol).endswith("-open") for trace in figure.data])
+    hollow = np.array([trace["marker"].get("symbol", "").endswith("-open") for trace in traces])
     assert np.array_equal(hollow[trace_of], np.arange(len(whole)) >= count)
-    named = np.array([trace.name for trace in figure.data])[trace_of]
+    named = np.array([trace["name"] for trace in traces])[trace_of]
     assert named.tolist() == [whole.classes[k] for k in whole.class_of]
-    shown = [trace.name for trace in figure.data if trace.showlegend]
+    shown = [trace["name"] for trace in traces if trace["showlegend"]]
     assert sorted(shown) == sorted(whole.classes)
 
 

@@ -134,14 +134,12 @@ export class Controls {
   }
 
   setTool(tool) {
-    const { root, axes, plot } = this.map
+    const { root, axes } = this.map
     this.tool = tool
     for (const button of root.querySelectorAll("[data-tool]")) {
       button.setAttribute("aria-pressed", button.dataset.tool === tool)
     }
-    if (axes.ready && axes.dragmode !== this.dragmode) {
-      globalThis.Plotly.relayout(plot, { dragmode: this.dragmode })
-    }
+    if (axes.ready && axes.dragmode !== this.dragmode) axes.drag(this.dragmode)
   }
 
   press({ tool, do: action }) {
@@ -156,26 +154,25 @@ export class Controls {
 
   // The map over the whole screen; over the whole page where the browser offers no more.
   fill(filling) {
-    const { root, plot } = this.map
+    const { root, axes } = this.map
     if (root.classList.contains("filling") === filling) return
     root.classList.toggle("filling", filling)
     root.querySelector("[data-do=full]").setAttribute("aria-pressed", filling)
     if (filling) root.requestFullscreen?.().catch(() => {})
     else if (document.fullscreenElement) document.exitFullscreen()
     this.rect = null
-    if (this.map.axes.ready) globalThis.Plotly.Plots.resize(plot)
+    if (axes.ready) axes.resize()
   }
 
   // All points, those far out as well.
   showAll() {
-    const { grid, plot } = this.map
+    const { axes, grid } = this.map
     const around = (low, high) => {
       const margin = 0.05 * (high - low) || 1
       return [low - margin, high + margin]
     }
-    if (!grid) return
-    globalThis.Plotly.relayout(plot, { "xaxis.range": around(grid.left, grid.right),
-      "yaxis.range": around(grid.bottom, grid.top) })
+    if (!grid || !axes.ready) return
+    axes.show(around(grid.left, grid.right), around(grid.bottom, grid.top))
   }
 
   // Zooms about a place, or about the middle.
@@ -193,9 +190,9 @@ export class Controls {
   }
 
   view(change, x, y) {
-    const [across, up] = this.map.axes.ranges
-    globalThis.Plotly.relayout(this.map.plot,
-      { "xaxis.range": change(across, x), "yaxis.range": change(up, y) })
+    const { axes } = this.map
+    const [across, up] = axes.ranges
+    axes.show(change(across, x), change(up, y))
   }
 
   key(event) {

@@ -48,9 +48,11 @@ export class Legend {
     this.styled = styled
     const each = this.colours.map((colour, trace) => (
       this.counts(trace) ? [opacity, colour] : [FAINT, MISSING]))
-    globalThis.Plotly.restyle(map.plot, {
-      "marker.opacity": each.map(([value]) => value), "marker.color": each.map((one) => one[1]),
-    })
+    if (map.bound) {
+      globalThis.Plotly.restyle(map.plot, {
+        "marker.opacity": each.map(([value]) => value), "marker.color": each.map((one) => one[1]),
+      })
+    }
     map.points.style(each.map(([solid, colour]) => (
       { opacity: solid, colour: typeof colour === "string" ? colour : null })))
   }

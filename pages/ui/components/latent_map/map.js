@@ -10,6 +10,7 @@ import { Layers } from "./layers.js"
 import { Legend } from "./legend.js"
 import { Names } from "./names.js"
 import { Pinning } from "./pinning.js"
+import { PlainAxes } from "./plain_axes.js"
 import { PlotlyAxes } from "./plotly_axes.js"
 import { Points } from "./points.js"
 import { Regions } from "./regions.js"
@@ -18,6 +19,7 @@ import { Tour } from "./tour.js"
 import { View } from "./view.js"
 
 const maps = (globalThis.latentMaps ??= new Map()) // those of the page, by their views
+const PAINTED = 150 // milliseconds in which what is drawn is painted, before Plotly is read
 const SNAP = 9 // pixels within which a click means the point, not the place
 
 export class LatentMap {
@@ -61,7 +63,13 @@ export class LatentMap {
     for (const canvas of this.root.querySelectorAll(".map-tip canvas")) {
       canvas.classList.toggle("pixelated", data.shape[1] <= 32)
     }
-    this.work = this.work.then(() => this.refresh()).catch((error) => this.note(error.message))
+    this.queue(() => this.refresh())
+  }
+
+  // Does one thing after another; what goes wrong is told, and all that follows is done.
+  queue(step) {
+    this.work = this.work.then(step).catch((error) => this.note(error.message))
+    return this.work
   }
 
   async refresh() {
@@ -69,23 +77,33 @@ export class LatentMap {
     const flow = Boolean(data.noise)
     const known = this.opened === data.codes.url && this.decoders.parts.flow === flow
     await Promise.all([known ? null : this.open(data), this.draw()])
-    if (this.data !== data || this.stop.signal.aborted) return // a newer rerun takes over
-    if (!this.decoder) return
-    this.root.dataset.ready = this.plot.layout.uirevision
-    if (data.lattice) await this.openLattice(data)
-    if (this.data !== data || this.stop.signal.aborted) return
-    if (data.noise) this.openNoise(data)
-    this.setFamily()
-    this.layers.drawOverlay()
-    this.showPlaced()
-    this.answer.showLast()
+    const old = () => this.data !== data || this.stop.signal.aborted // a newer rerun takes over
+    if (old()) return
+    if (this.decoder) {
+      if (data.lattice) await this.openLattice(data)
+      if (old()) return
+      if (data.noise) this.openNoise(data)
+      this.setFamily()
+      this.layers.drawOverlay()
+      this.showPlaced()
+      this.answer.showLast()
+      this.tour.open()
+    }
+    if (this.bound) this.settle()
+    else this.charts().catch((error) => this.note(error.message))
+  }
+
+  // What waits until the map is drawn, and can be used.
+  settle() {
+    const { data } = this
+    if (!this.decoder || this.opened !== data.codes.url) return
+    this.root.dataset.ready = this.view.shown
     const later = globalThis.requestIdleCallback ?? setTimeout // a large map is drawn first
     later(() => Promise.all([this.names.load(), this.answer.load()])
       .catch((error) => this.note(error.message)))
     // Where the server decodes, it does what a visitor asks for, and no more.
     const own = !this.decoder?.reason
     this.layers.openSheet(data.whole_space && own)
-    this.tour.open()
     const sheet = this.renewSheet()
     if (own) Promise.resolve(sheet).then(() => this.tour.travel()) // which would hold the sheet up
   }
@@ -139,43 +157,84 @@ export class LatentMap {
     const [figure] = await Promise.all([
       fetchFrom(data.base, data.figure, problem).then((answer) => answer.json()),
       this.points.load(data),
-      loadPlotly(data.base), // asked for together with what it draws
     ])
     if (this.stop.signal.aborted) return
-    const layout = this.view.styled(figure.layout)
-    this.points.read(figure.data, layout.meta?.shades)
+    this.view.style(figure.layout)
+    this.points.read(figure.data, figure.layout.meta?.shades)
     this.legend.read(figure.data, this.drawn !== data.figure)
-    await globalThis.Plotly.react(this.plot, figure.data, layout, {
+    this.figure = figure
+    if (globalThis.Plotly) await this.chart()
+    else this.drawPlain()
+    this.drawn = data.figure
+    this.drawnColours = colours
+    this.points.draw()
+    this.legend.style()
+    this.root.dataset.drawn = this.view.shown
+  }
+
+  drawPlain() {
+    this.axes.close()
+    this.axes = new PlainAxes(this.plot, this.figure.layout, () => {
+      this.redraw()
+      this.points.draw()
+    })
+  }
+
+  // Plotly, which is read when what is drawn has been painted: it has the legend, and moves the map
+  // where that is dragged. Reruns do not wait for it.
+  charts() {
+    this.charting ??= new Promise((done) => { setTimeout(done, globalThis.Plotly ? 0 : PAINTED) })
+      .then(() => loadPlotly(this.data.base))
+      .then(() => this.queue(() => this.takeOver()))
+    return this.charting
+  }
+
+  async takeOver() {
+    if (this.bound || !this.figure || this.stop.signal.aborted) return
+    const { layout, data } = this.figure;
+    [layout.xaxis.range, layout.yaxis.range] = this.axes.asked
+    layout.dragmode = this.controls.dragmode
+    this.legend.read(data, false)
+    await this.chart()
+    this.points.draw()
+    this.legend.style()
+    this.settle()
+  }
+
+  async chart() {
+    const { data, layout } = this.figure
+    await globalThis.Plotly.react(this.plot, data, layout, {
       displayModeBar: false, scrollZoom: true, responsive: true,
       doubleClick: false, doubleClickDelay: 0, // two clicks at two places were one for Plotly
     })
-    this.drawn = data.figure
-    this.drawnColours = colours
-    if (!this.bound) this.bindPlot()
-    this.points.draw()
-    this.legend.style()
+    if (this.bound) return
+    if (this.axes instanceof PlainAxes) this.axes.close()
+    this.axes = new PlotlyAxes(this.plot)
+    this.bindPlot()
+  }
+
+  // What lies over and under the points, when the view has moved.
+  redraw() {
+    this.controls.rect = null
+    this.layers.drawOverlay()
+    this.layers.paintSheet()
   }
 
   bindPlot() {
     this.bound = true
-    const redraw = () => {
-      this.controls.rect = null
-      this.layers.drawOverlay()
-      this.layers.paintSheet()
-    }
     this.plot.on("plotly_relayouting", () => {
-      redraw()
+      this.redraw()
       this.points.move()
     })
     this.plot.on("plotly_relayout", () => {
-      redraw()
+      this.redraw()
       this.points.move()
       this.view.store()
       clearTimeout(this.sheetTimer)
       this.sheetTimer = setTimeout(() => this.layers.drawBehind(), 250)
     })
     this.plot.on("plotly_afterplot", () => {
-      redraw()
+      this.redraw()
       this.points.draw()
     })
     this.plot.on("plotly_legendclick", ({ curveNumber }) => this.legend.click(curveNumber))
@@ -305,7 +364,7 @@ export class LatentMap {
     clearTimeout(this.points.timer)
     this.decoders.close()
     clearTimeout(this.screens.telling)
-    if (globalThis.Plotly && this.bound) globalThis.Plotly.purge(this.plot)
+    this.axes.close()
   }
 }
 

@@ -46,7 +46,7 @@ export class Pinch {
   }
 
   show() {
-    const { axes, plot } = this.controls.map
+    const { axes } = this.controls.map
     const [px, py, distance] = this.between()
     const { left, top, width, height } = axes.area
     const parts = [(px - left) / width, 1 - (py - top) / height]
@@ -55,7 +55,7 @@ export class Pinch {
       const from = this.start.place[k] - parts[k] * size
       return [from, from + size]
     })
-    globalThis.Plotly.relayout(plot, { "xaxis.range": across, "yaxis.range": up })
+    axes.show(across, up)
   }
 
   // True for each finger of a pinch that is lifted, the last one included.

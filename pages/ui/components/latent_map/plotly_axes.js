@@ -31,6 +31,22 @@ export class PlotlyAxes {
     return this.chart._fullLayout.dragmode
   }
 
+  show(across, up) {
+    globalThis.Plotly.relayout(this.chart, { "xaxis.range": across, "yaxis.range": up })
+  }
+
+  drag(mode) {
+    globalThis.Plotly.relayout(this.chart, { dragmode: mode })
+  }
+
+  resize() {
+    globalThis.Plotly.Plots.resize(this.chart)
+  }
+
+  close() {
+    if (this.ready) globalThis.Plotly.purge(this.chart)
+  }
+
   toPixels(x, y) {
     const { xaxis, yaxis } = this.chart._fullLayout
     return [xaxis._offset + xaxis.d2p(x), yaxis._offset + yaxis.d2p(y)]

@@ -7,7 +7,8 @@ export class View {
     this.map = map
   }
 
-  styled(layout) {
+  // Gives a layout the colours of the page and the view.
+  style(layout) {
     const text = theme(this.map.root, "text-color")
     const line = theme(this.map.root, "border-color")
     Object.assign(layout, {
@@ -20,30 +21,27 @@ export class View {
     }
     this.keep(layout)
     layout.newselection = { line: { color: theme(this.map.root, "primary-color"), width: 2 } }
-    return layout
   }
 
   // The view outlives a rerun and a visit to another page, while the map shows the same thing.
   keep({ uirevision, xaxis, yaxis }) {
     const stored = JSON.parse(recall("latent-map") || "{}")
-    const { bound, plot, axes } = this.map
+    const { axes } = this.map
     this.whole = [xaxis.range, yaxis.range]
     let view = null
-    if (bound && plot.layout.uirevision === uirevision) view = axes.ranges
+    if (axes.ready && this.shown === uirevision) view = axes.ranges
     else if (stored.uirevision === uirevision) view = [stored.x, stored.y]
     if (view) [xaxis.range, yaxis.range] = view
+    this.shown = uirevision
   }
 
   // What the map opens with.
   reset() {
-    const [across, up] = this.whole
-    globalThis.Plotly.relayout(this.map.plot, { "xaxis.range": across, "yaxis.range": up })
+    this.map.axes.show(...this.whole)
   }
 
   store() {
-    const { plot, axes } = this.map
-    const [x, y] = axes.ranges
-    const { uirevision } = plot.layout
-    remember("latent-map", JSON.stringify({ uirevision, x, y }))
+    const [x, y] = this.map.axes.ranges
+    remember("latent-map", JSON.stringify({ uirevision: this.shown, x, y }))
   }
 }

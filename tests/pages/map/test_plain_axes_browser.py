@@ -1,0 +1,79 @@
+"""The map before Plotly has come: drawn, decoded, pinned; then Plotly takes over."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from map_page import WATCH, code_position, decoded
+
+pytestmark = pytest.mark.usefixtures("same_models")
+
+TEXTS = "path => [...document.querySelectorAll(path)].map((text) => text.textContent)"
+
+
+class Held:
+    """Requests for Plotly, none of which is answered before `release`."""
+
+    def __init__(self, page) -> None:
+        self._page, self._routes, self._free = page, [], False
+        page.route("**/live/plotly.min.js", self._hold)
+
+    def _hold(self, route) -> None:
+        route.continue_() if self._free else self._routes.append(route)
+
+    def release(self) -> None:
+        self._free = True
+        for route in self._routes:
+            route.continue_()
+        self._page.wait_for_selector(".latent-map[data-ready]")
+
+
+@pytest.fixture
+def held(page):
+    return Held(page)
+
+
+def across(page) -> list[float]:
+    return page.evaluate("() => latentMaps.get('map').axes.ranges[0]")
+
+
+def steps(texts: list[str]) -> set[float]:
+    numbers = [float(text.replace("−", "-")) for text in texts]
+    return {round(b - a, 9) for a, b in itertools.pairwise(numbers)}
+
+
+def test_a_map_waits_for_no_chart_library(page, app, held):
+    page.goto(f"{app}/?model=tiny-plane")
+    page.wait_for_selector(".latent-map[data-drawn]")
+    page.wait_for_function("() => latentMaps.get('map').family")
+    assert page.evaluate("() => globalThis.Plotly === undefined")
+    page.evaluate(WATCH)
+    assert any(decoded(page, 0.5, 0.5))
+    page.mouse.click(*code_position(page, 12))
+    page.locator(".pin-view h4", has_text="Real #12 ·").wait_for()
+    (low, high), _ = across(page), page.locator("[data-do=in]").click()
+    shown = across(page)
+    assert shown[1] - shown[0] == pytest.approx(0.6 * (high - low))
+    page.locator("[data-tool=A]").click()
+    held.release()
+    now = across(page)  # the legend takes a part of the height, and so of the width
+    assert sum(now) == pytest.approx(sum(shown), abs=1e-6)
+    assert now[1] - now[0] == pytest.approx(shown[1] - shown[0], rel=0.1)
+    assert page.evaluate("() => latentMaps.get('map').axes.dragmode") == "lasso"
+    assert page.locator(".map-plot > svg").count() == 0  # ours is gone, theirs lie deeper
+    assert page.locator(".map-plot .legend").count() == 1
+    assert page.locator(".pin-view h4", has_text="Real #12 ·").is_visible()
+
+
+def test_plotly_writes_the_same_numbers(page, app, held):
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"{app}/?model=tiny-plane")
+    page.wait_for_selector(".latent-map[data-drawn]")
+    ours = page.evaluate(TEXTS, ".map-plot > svg text")
+    held.release()
+    for axis in "xy":
+        theirs = page.evaluate(TEXTS, f".{axis}tick text")
+        assert len(theirs) > 2 and set(theirs) <= set(ours)
+        first = ours.index(theirs[0])
+        assert steps(ours[first : first + len(theirs)]) == steps(theirs)
