@@ -244,7 +244,9 @@ def load_code_distribution(folder: str | Path) -> CodeDistribution | None:
         shape, about = metadata["field"], metadata["about"]
         dim = mean.shape[0]
         sound = mean.shape == (dim,) and root.shape == (dim, dim) and isinstance(about, dict)
-        if not sound or np.linalg.matrix_rank(root) < dim:
+        with np.errstate(all="ignore"):  # numbers may be as large as numbers are
+            sound = sound and np.linalg.matrix_rank(root) == dim
+        if not sound:
             raise ValueError(f"mean {mean.shape} and root {root.shape} do not fit")
         field = None
         if shape:
