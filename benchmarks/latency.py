@@ -44,7 +44,10 @@ CLICKS = 20
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
 QUIET = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
+    "--disable-component-update --disable-sync "
+    # Who drives a browser has it note where each exception was thrown. Plotly throws six while it
+    # is read, which would take twice as long as in a visitor's own: 1.75 s in place of 0.95.
+    "--js-flags=--no-enable-lazy-source-positions"
 ).split()
 
 WATCH = """() => {
