@@ -97,16 +97,17 @@ def warm() -> None:
     for others, names in enumerate((shipped[:1], shipped[1:])):
         if others:
             time.sleep(_FIRST_VISIT)
+            cache.keep()  # which stops all for a fifth of a second
         for name in names:
             try:
+                cache.warm(name)
                 open_decoder(name)
                 open_flow(name)
-                cache.warm(name)
             except Refusal:
                 continue  # the page that opens it says why
             except Exception:  # one damaged model must not keep the others cold
                 logging.getLogger(__name__).exception("The model %s could not be opened.", name)
-        cache.keep()
+    cache.keep()
     compress_plotly()
     importlib.import_module("pandas")  # as Streamlit will, when a page first needs it
 
