@@ -316,6 +316,8 @@ def all_images(dataset: ImportedDataset) -> Tensor:
         DatasetError: if the file is missing or damaged.
     """
     file = dataset.folder / "pixels.npy"
+    if not file.is_file():  # a pipe would be waited for
+        raise DatasetError(f"{file} is missing, or no file. Import the pictures again.")
     try:
         pixels = np.load(file, mmap_mode="c", allow_pickle=False)  # never written: "r" would warn
     except Exception as error:  # numpy raises errors of many types on damaged bytes

@@ -219,6 +219,11 @@ def test_a_damaged_import_is_refused_in_a_sentence(tmp_path):
             for reference in ("mine", "mine@1"):
                 with pytest.raises(DatasetError, match=name):
                     load_dataset(reference, "train")
+        file.unlink()
+        os.mkfifo(file)  # which nobody writes to
+        with pytest.raises(DatasetError, match=name):
+            load_dataset("mine@1", "train")
+        file.unlink()
         file.write_bytes(content)
     assert len(load_dataset("mine", "train")) == 2
 
