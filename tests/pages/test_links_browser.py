@@ -124,5 +124,6 @@ def test_a_page_opened_by_its_address_asks_for_nothing_in_vain(page, app):
     page.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
     page.goto(f"{app}/glossary")
     expect(page.locator("h1")).to_be_visible()
-    page.wait_for_function("() => globalThis.Plotly")  # before any chart has asked for it
+    page.wait_for_load_state("networkidle")
     assert (missed, said) == ([], [])
+    assert page.evaluate("() => globalThis.Plotly === undefined")  # which no chart has asked for
