@@ -153,10 +153,10 @@ def test_what_cannot_be_written_says_why(written, monkeypatch, capsys):
     def cannot(model, most):
         raise GraphError("This decoder has the operator Foo, which the browser lacks")
 
-    packed._load.cache_clear()
+    packed._load.clear()
     monkeypatch.setattr(packed, "decoder_bytes", cannot)
     assert "the operator Foo" in said("--model", "tiny-plane")
-    packed._load.cache_clear()
+    packed._load.clear()
 
 
 @pytest.mark.soak

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import threading
 from dataclasses import dataclass, field
 
+from pages.ui.shared.cache import shared
 from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.formatting import words
 from vae.checkpoint import CheckpointError, load_card, load_checkpoint
@@ -61,12 +60,6 @@ class Judge:
     digest: str
 
 
-@functools.lru_cache(maxsize=64)
-def _opening(name: str) -> threading.Lock:
-    """Many visitors at once open a model once, and nobody waits for another model."""
-    return threading.Lock()
-
-
 def open_decoder(name: str) -> Opened:
     """Loads a checkpoint by the name that `all_checkpoints` gives it, and by no other."""
     matches = [c for c in all_checkpoints() if c.name == name]
@@ -74,14 +67,13 @@ def open_decoder(name: str) -> Opened:
         raise Refusal(404, "There is no checkpoint of that name here; choose one from the list.")
     try:
         changed = (matches[0].folder / "model.safetensors").stat().st_mtime_ns
-        with _opening(name):
-            return _load(matches[0], changed)
+        return _load(matches[0], changed)
     except (CheckpointError, OSError):
         message = f"The checkpoint {name} cannot be read; the app's log or its page says why."
         raise Refusal(404, message) from None
 
 
-@functools.lru_cache(maxsize=8)
+@shared(8)
 def _load(checkpoint: Checkpoint, changed: int) -> Opened:
     model = load_checkpoint(checkpoint.folder)
     file, reason = None, None
@@ -98,13 +90,12 @@ def open_flow(name: str) -> Flow | None:
     matches = [c for c in all_checkpoints() if c.name == name]
     try:
         changed = (matches[0].folder / FILE).stat().st_mtime_ns
-        with _opening(name):
-            return _load_flow(matches[0], changed)
+        return _load_flow(matches[0], changed)
     except (CheckpointError, OSError, IndexError):  # its page says what is wrong with the file
         return None
 
 
-@functools.lru_cache(maxsize=8)
+@shared(8)
 def _load_flow(checkpoint: Checkpoint, changed: int) -> Flow | None:
     distribution = load_code_distribution(checkpoint.folder)
     if distribution is None or not distribution.learned:
@@ -126,7 +117,7 @@ def open_classifier(name: str) -> Judge | None:
         return None
 
 
-@functools.lru_cache(maxsize=8)
+@shared(8)
 def _load_classifier(dataset: str, shape: tuple[int, ...], changed: int) -> Judge | None:
     classifier = load_classifier(dataset)
     if classifier is None or classifier.image_shape != shape:

@@ -197,7 +197,7 @@ def test_unknown_operators_fall_back_and_are_named(page, opened, monkeypatch):
     def refuse(model, most):
         raise GraphError("Einsum in node 14: an operator that the browser does not run")
 
-    packed._load.cache_clear()
+    packed._load.clear()
     monkeypatch.setattr(packed, "decoder_bytes", refuse)
     model = random_network(NETWORKS["conv-grey"])
     found = opened("foreign", model)
@@ -206,7 +206,7 @@ def test_unknown_operators_fall_back_and_are_named(page, opened, monkeypatch):
 
 
 def test_large_decoders_fall_back_without_being_sent(page, opened, monkeypatch):
-    packed._load.cache_clear()
+    packed._load.clear()
     monkeypatch.setattr(packed, "_MOST_BYTES", 100_000)
     model = random_network(NETWORKS["conv-grey"])
     sent = []
