@@ -22,6 +22,7 @@ from torch import Tensor
 from ..datasets.base import SPLITS, Dataset, DatasetError, Images
 from ..files import read_file
 from ..locations import NAME, data_folder
+from ..mapped import map_npy
 from ..schema import Count, Number, SchemaError, decode
 from ..tensors import CheckpointError, read_tensors
 from .source import Column
@@ -319,7 +320,7 @@ def all_images(dataset: ImportedDataset) -> Tensor:
     if not file.is_file():  # a pipe would be waited for
         raise DatasetError(f"{file} is missing, or no file. Import the pictures again.")
     try:
-        pixels = np.load(file, mmap_mode="c", allow_pickle=False)  # never written: "r" would warn
+        pixels = map_npy(file)
     except Exception as error:  # numpy raises errors of many types on damaged bytes
         raise DatasetError(f"{file} is damaged ({error}). Import the pictures again.") from error
     if pixels.shape != dataset.shape or pixels.dtype != np.uint8:

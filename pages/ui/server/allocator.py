@@ -1,10 +1,12 @@
-"""What glibc keeps of the memory that was freed; with another C library, nothing changes."""
+"""Memory that is free, and still the server's: what glibc keeps, and pages of mapped files."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import threading
+
+from vae.mapped import release
 
 __all__ = ["bound_arenas", "give_back"]
 
@@ -24,8 +26,11 @@ def bound_arenas() -> None:
 
 
 def give_back(ended: threading.Event, every: float = _EVERY) -> None:
-    """Gives the system back what is free between other blocks, now and then, until the end."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        trim = ctypes.CDLL(None).malloc_trim
-        while not ended.wait(every):
-            trim(0)
+    """Gives the system back, now and then, what is free between other blocks, and mapped files.
+
+    With another C library than glibc, it keeps what it keeps.
+    """
+    while not ended.wait(every):
+        release()
+        with contextlib.suppress(OSError, AttributeError, TypeError):
+            ctypes.CDLL(None).malloc_trim(0)

@@ -15,6 +15,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from PIL import Image
 
+from ...mapped import map_array
 from .canvas import SIZE
 from .draw import draw
 from .person import ATTRIBUTES, Person, attributes, sample_people, sample_person
@@ -117,7 +118,8 @@ def _split(name: str) -> tuple[int, int]:
 def _read(path: Path, count: int) -> np.ndarray | None:
     # The archive contains checksums, so any damage shows here. The pictures stay on the disk, and
     # the system has in memory what is being looked at.
-    with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+    damage = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+    with suppress(*damage):
         with zipfile.ZipFile(path) as archive:
             member = archive.getinfo("images.npy")
             if archive.testzip() is not None or member.compress_type != zipfile.ZIP_STORED:
@@ -128,7 +130,7 @@ def _read(path: Path, count: int) -> np.ndarray | None:
             np.lib.format.read_magic(file)
             shape, _, dtype = np.lib.format.read_array_header_1_0(file)
             if shape == (count, 3, SIZE, SIZE) and dtype == np.uint8:
-                return np.memmap(path, np.uint8, "c", file.tell(), shape)
+                return map_array(path, dtype, file.tell(), shape)
     return None
 
 
