@@ -121,8 +121,10 @@ def choose_local_path(key: str, label: str, example: str, help: str) -> Path | N
         if not st.form_submit_button("Look at it") or not text.strip():
             return None
     try:
-        path = Path(text.strip()).expanduser()
-        path.exists()
+        path = Path(text).expanduser()  # whose name may well end in a space
+        if not path.exists():
+            path = Path(text.strip()).expanduser()
+            path.exists()
     except (RuntimeError, OSError, ValueError) as problem:
         why = getattr(problem, "strerror", None) or str(problem)
         st.error(

@@ -140,11 +140,14 @@ def test_paths_are_for_whoever_runs_the_app_alone(data, monkeypatch):
     at = visit(shelf="import", **state)
     assert not at.text_input and "own" not in texts(at)
     monkeypatch.setattr(source, "at_this_machine", lambda: True)
-    at = visit(shelf="import", visitor=Visitor())
-    at.text_input[0].set_value(str(data / "own.zip"))
-    fine(at.button[-1].click().run())
-    wait("inspect-")
-    assert "18 to train on" in texts(fine(at.run()))
+    (data / "own.zip").rename(data / "own .zip ")
+    for named in ("own .zip ", "own.zip "):  # a name that ends in a space; a space after a name
+        at = visit(shelf="import", visitor=Visitor())
+        at.text_input[0].set_value(str(data / named))
+        fine(at.button[-1].click().run())
+        wait("inspect-")
+        assert "18 to train on" in texts(fine(at.run()))
+        pack(data / "own.zip", TWENTY)
 
 
 @pytest.mark.parametrize(("mode", "here"), [("single-user", True), ("room", False)])
