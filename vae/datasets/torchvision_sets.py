@@ -19,6 +19,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from ..locations import data_folder
+from ..mapped import map_array
 from .base import Dataset, DatasetError, Images, LazyImages, Progress, checksum
 from .files import read_arrays
 from .folder import read_image
@@ -145,12 +146,13 @@ def _download(source: str, root: Path, part: str) -> None:
 
 
 def _read_idx(file: Path, shape: tuple[int, ...]) -> Tensor:
-    """An IDX file of bytes, which has to have a shape."""
+    """An IDX file of bytes, which has to have a shape; they stay on the disk."""
     head = bytes((0, 0, 8, len(shape))) + b"".join(n.to_bytes(4, "big") for n in shape)
-    found = np.fromfile(file, np.uint8)
-    if found[: len(head)].tobytes() != head or len(found) != len(head) + math.prod(shape):
+    with file.open("rb") as stream:
+        found = stream.read(len(head))
+    if found != head or file.stat().st_size != len(head) + math.prod(shape):
         raise ValueError(f"{file.name} does not hold {' × '.join(map(str, shape))} bytes")
-    return torch.from_numpy(found[len(head) :].reshape(shape))
+    return torch.from_numpy(map_array(file, np.dtype(np.uint8), len(head), shape))
 
 
 def _unpack(name: str, raw: Path, *folders: Path) -> None:
