@@ -22,9 +22,10 @@ present: .venv/app
 test: .venv/dev
 	$(BIN)/python -m pytest -q -rs -n 4 --dist loadfile --no-loadscope-reorder
 
-# What is long by nature, whole; its figures go into benchmarks/results.md.
+# What is long by nature, whole, and two hours of exploring; figures go into benchmarks/results.md.
 soak: .venv/dev
 	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python benchmarks/exploring.py --record
 
 # Reads damaged files of every kind for so many seconds, then texts and messages.
 FUZZ_SECONDS ?= 3600
