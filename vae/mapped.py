@@ -45,7 +45,7 @@ def map_array(file: Path, dtype: np.dtype, offset: int, shape: tuple[int, ...]) 
 
 
 def map_npy(file: Path) -> np.ndarray:
-    """Maps the array of an NPY file, as `map_array` does.
+    """Maps the array `(…)` of an NPY file, as `map_array` does.
 
     Raises:
         OSError: if the file cannot be read.
