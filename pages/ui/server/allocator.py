@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
+import itertools
 import threading
 
 from vae.mapped import release
@@ -13,6 +15,7 @@ __all__ = ["bound_arenas", "give_back"]
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 _ARENAS = 2
 _EVERY = 20.0  # seconds
+_RARELY = 3  # times of these: collecting stops all for 40 milliseconds
 
 
 def bound_arenas() -> None:
@@ -28,9 +31,15 @@ def bound_arenas() -> None:
 def give_back(ended: threading.Event, every: float = _EVERY) -> None:
     """Gives the system back, now and then, what is free between other blocks, and mapped files.
 
-    With another C library than glibc, it keeps what it keeps.
+    Garbage is collected before: Python does so when many objects have been made, however large a
+    few are that refer to each other, such as what a run held that was ended by an exception. With
+    another C library than glibc, it keeps what it keeps.
     """
-    while not ended.wait(every):
+    for turn in itertools.count():
+        if ended.wait(every):
+            return
+        if turn % _RARELY == _RARELY - 1:
+            gc.collect()
         release()
         with contextlib.suppress(OSError, AttributeError, TypeError):
             ctypes.CDLL(None).malloc_trim(0)
