@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from scipy.optimize import minimize  # torch's L-BFGS imports its compiler: 2 seconds, 150 MB
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from .model import VAE
@@ -67,7 +69,8 @@ def shortest_curve(
         a: code `(D,)` at the start.
         b: code `(D,)` at the end.
         points: number of codes along the curve, ends included.
-        evaluations: number of times that the energy may be evaluated with its gradient.
+        evaluations: number of times that the energy may be evaluated with its gradient, after
+            which the step that was begun is finished.
 
     Returns:
         Codes `(points, D)` float32, both ends exact; never of more energy than the straight line.
@@ -87,34 +90,23 @@ def shortest_curve(
     second = second - torch.diag(torch.ones(points - 3), -1)
     values, vectors = torch.linalg.eigh(second)
     root = vectors * values.rsqrt()
-    moved = torch.zeros_like(line, requires_grad=True)
+    best, kept = np.inf, torch.cat([ends[0], line, ends[1]])
 
-    def curve() -> Tensor:
-        return torch.cat([ends[0], line + root @ moved, ends[1]])
-
-    best, kept = np.inf, curve().detach()
-    search = torch.optim.LBFGS(
-        [moved],
-        lr=1.0,
-        max_iter=evaluations,
-        max_eval=evaluations,
-        history_size=_HISTORY,
-        line_search_fn="strong_wolfe",
-    )
-
-    def energy() -> Tensor:
+    def energy(x: np.ndarray) -> tuple[float, np.ndarray]:
         nonlocal best, kept
-        search.zero_grad()
-        z = curve()
-        drawn = surface(z)
-        total = (drawn[1:] - drawn[:-1]).square().sum()
-        total.backward()
+        moved = torch.from_numpy(x.reshape(line.shape)).float().requires_grad_()
+        with torch.enable_grad():
+            z = torch.cat([ends[0], line + root @ moved, ends[1]])
+            drawn = surface(z)
+            total = (drawn[1:] - drawn[:-1]).square().sum()
+            (gradient,) = torch.autograd.grad(total, moved)
         if total.item() < best:
             best, kept = total.item(), z.detach()
-        return total
+        return total.item(), gradient.double().numpy().ravel()
 
-    with torch.enable_grad():
-        search.step(energy)
+    options = {"maxcor": _HISTORY, "maxfun": evaluations, "maxiter": evaluations}
+    with threadpool_limits(1, "blas"):  # a second thread would only wait for work
+        minimize(energy, np.zeros(line.numel()), jac=True, method="L-BFGS-B", options=options)
     return kept.numpy()
 
 

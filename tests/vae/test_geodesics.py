@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -54,6 +57,19 @@ def test_in_a_decoder_it_is_shorter_than_the_line_and_its_ends_are_exact():
     assert drawn.shape == (9, 2 * 64), "means and deviations"
     line = np.linspace(a, b, 9, dtype=np.float32)
     assert curve_length(surface, curve) < 0.98 * curve_length(surface, line)
+
+
+def test_a_server_that_finds_one_does_without_torchs_compiler():
+    """It takes two seconds and 150 MB, which stay."""
+    script = (
+        "import sys, numpy as np; from vae.geodesics import shortest_curve\n"
+        "curve = shortest_curve(lambda z: z.sin(), *np.float32([[0, 0], [1, 2]]))\n"
+        "print(len(curve), 'torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["13", "False"]
 
 
 def test_a_curve_goes_on_straight_beyond_its_ends():
