@@ -50,7 +50,9 @@ class Recipe:
     card: dict[str, Any] = field(default_factory=dict)
 
 
-DIGITS = "--dataset digits --channels 32,64 --batch-size 128 --learning-rate 2e-3 --seed 0"
+DIGITS = (
+    "--dataset digits --channels 32,64 --batch-size 128 --learning-rate 2e-3 --threads 1 --seed 0"
+)
 FACES = (
     "--dataset faces --likelihood gaussian --latent-dim 40 --channels 24,48,96,128 --hidden 256 "
     "--batch-size 64 --learning-rate 2e-3 --variance-weighting 1 --seed 0"
@@ -64,7 +66,7 @@ LAB = (
     "--threads 1 --seed 0"
 )
 # Alike but for noise and KL, for the lesson on autoencoders.
-TWIN = f"{DIGITS} --hidden 128 --latent-dim 16 --epochs 50 --threads 1"
+TWIN = f"{DIGITS} --hidden 128 --latent-dim 16 --epochs 50"
 MODELS = {
     "digits": Recipe(
         (f"{DIGITS} --hidden 256,64 --latent-dim 2 --epochs 120 --beta-warmup 5",),
