@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 from map_page import WATCH, code_position, decoded
@@ -52,6 +53,7 @@ def test_a_map_waits_for_no_chart_library(page, app, held):
     assert any(decoded(page, 0.5, 0.5))
     page.mouse.click(*code_position(page, 12))
     page.locator(".pin-view h4", has_text="Real #12 ·").wait_for()
+    page.wait_for_url(re.compile("pins=12"))  # after which nothing moves to a pin out of sight
     (low, high), _ = across(page), page.locator("[data-do=in]").click()
     shown = across(page)
     assert shown[1] - shown[0] == pytest.approx(0.6 * (high - low))

@@ -187,5 +187,5 @@ def test_warming_up_goes_on_after_a_model_that_cannot_be_opened(data, monkeypatc
     monkeypatch.setattr(cache, "warm", warm)
     monkeypatch.setattr(cache, "keep", lambda: None)
     routes.warm()
-    assert warmed == ["whole"]
+    assert warmed == ["broken", "whole"]  # whose codes may well be read
     assert "strange could not be opened" in caplog.text

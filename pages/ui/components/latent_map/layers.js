@@ -264,7 +264,7 @@ export class Layers {
   }
 
   async save() {
-    await this.map.charts()
+    await this.map.drawing.charts()
     const [width, height] = [this.map.stage.clientWidth, this.map.stage.clientHeight]
     const url = await globalThis.Plotly.toImage(this.map.plot, {
       format: "png", width, height, scale: 2,
@@ -284,7 +284,7 @@ export class Layers {
 
   // Points, axes and legend as vectors.
   async saveVectors() {
-    await this.map.charts()
+    await this.map.drawing.charts()
     const { plot, points, stage, data } = this.map
     const placed = points.traces()
     const traces = plot.data.map((trace, k) => {

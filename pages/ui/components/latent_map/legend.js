@@ -48,7 +48,7 @@ export class Legend {
     this.styled = styled
     const each = this.colours.map((colour, trace) => (
       this.counts(trace) ? [opacity, colour] : [FAINT, MISSING]))
-    if (map.bound) {
+    if (map.drawing.bound) {
       globalThis.Plotly.restyle(map.plot, {
         "marker.opacity": each.map(([value]) => value), "marker.color": each.map((one) => one[1]),
       })

@@ -1,17 +1,16 @@
 // The live map: a Plotly scatter of codes whose every place is decoded under the pointer.
 
 import {
-  Decoders, StatusLine, SyncedValue, clamp, component, fetchFrom, loadPlotly, theme,
+  Decoders, StatusLine, SyncedValue, clamp, component, fetchFrom,
 } from "../base.js"
 import { Answer } from "./answer.js"
 import { Controls } from "./controls.js"
+import { Drawing } from "./drawing.js"
 import { completedFamily, linearFamily, nearestFamily, unpackedCodes } from "./geometry.js"
 import { Layers } from "./layers.js"
 import { Legend } from "./legend.js"
 import { Names } from "./names.js"
 import { Pinning } from "./pinning.js"
-import { PlainAxes } from "./plain_axes.js"
-import { PlotlyAxes } from "./plotly_axes.js"
 import { Points } from "./points.js"
 import { Regions } from "./regions.js"
 import { Screens } from "./screens.js"
@@ -19,7 +18,6 @@ import { Tour } from "./tour.js"
 import { View } from "./view.js"
 
 const maps = (globalThis.latentMaps ??= new Map()) // those of the page, by their views
-const PAINTED = 150 // milliseconds in which what is drawn is painted, before Plotly is read
 const SNAP = 9 // pixels within which a click means the point, not the place
 
 export class LatentMap {
@@ -35,7 +33,7 @@ export class LatentMap {
     this.stop = new AbortController()
     this.work = Promise.resolve()
     this.decoders = new Decoders(root, { say: (text) => this.note(text) })
-    this.axes = new PlotlyAxes(this.plot)
+    this.drawing = new Drawing(this)
     this.points = new Points(this)
     this.layers = new Layers(this)
     this.regions = new Regions(this)
@@ -76,7 +74,7 @@ export class LatentMap {
     const { data } = this
     const flow = Boolean(data.noise)
     const known = this.opened === data.codes.url && this.decoders.parts.flow === flow
-    await Promise.all([known ? null : this.open(data), this.draw()])
+    await Promise.all([known ? null : this.open(data), this.drawing.draw()])
     const old = () => this.data !== data || this.stop.signal.aborted // a newer rerun takes over
     if (old()) return
     if (this.decoder) {
@@ -89,8 +87,8 @@ export class LatentMap {
       this.answer.showLast()
       this.tour.open()
     }
-    if (this.bound) this.settle()
-    else this.charts().catch((error) => this.note(error.message))
+    if (this.drawing.bound) this.settle()
+    else this.drawing.charts().catch((error) => this.note(error.message))
   }
 
   // What waits until the map is drawn, and can be used.
@@ -147,99 +145,6 @@ export class LatentMap {
     } catch (error) {
       this.note(error.message)
     }
-  }
-
-  async draw() {
-    const { data } = this
-    const colours = theme(this.root, "background-color") + theme(this.root, "text-color")
-    if (this.drawn === data.figure && this.drawnColours === colours) return
-    const problem = "This map could not be loaded. Reload the page."
-    const [figure] = await Promise.all([
-      fetchFrom(data.base, data.figure, problem).then((answer) => answer.json()),
-      this.points.load(data),
-    ])
-    if (this.stop.signal.aborted) return
-    this.view.style(figure.layout)
-    this.points.read(figure.data, figure.layout.meta?.shades)
-    this.legend.read(figure.data, this.drawn !== data.figure)
-    this.figure = figure
-    if (globalThis.Plotly) await this.chart()
-    else this.drawPlain()
-    this.drawn = data.figure
-    this.drawnColours = colours
-    this.points.draw()
-    this.legend.style()
-    this.root.dataset.drawn = this.view.shown
-  }
-
-  drawPlain() {
-    this.axes.close()
-    this.axes = new PlainAxes(this.plot, this.figure.layout, () => {
-      this.redraw()
-      this.points.draw()
-    })
-  }
-
-  // Plotly, which is read when what is drawn has been painted: it has the legend, and moves the map
-  // where that is dragged. Reruns do not wait for it.
-  charts() {
-    this.charting ??= new Promise((done) => { setTimeout(done, globalThis.Plotly ? 0 : PAINTED) })
-      .then(() => loadPlotly(this.data.base))
-      .then(() => this.queue(() => this.takeOver()))
-    return this.charting
-  }
-
-  async takeOver() {
-    if (this.bound || !this.figure || this.stop.signal.aborted) return
-    const { layout, data } = this.figure;
-    [layout.xaxis.range, layout.yaxis.range] = this.axes.asked
-    layout.dragmode = this.controls.dragmode
-    this.legend.read(data, false)
-    await this.chart()
-    this.points.draw()
-    this.legend.style()
-    this.settle()
-  }
-
-  async chart() {
-    const { data, layout } = this.figure
-    await globalThis.Plotly.react(this.plot, data, layout, {
-      displayModeBar: false, scrollZoom: true, responsive: true,
-      doubleClick: false, doubleClickDelay: 0, // two clicks at two places were one for Plotly
-    })
-    if (this.bound) return
-    if (this.axes instanceof PlainAxes) this.axes.close()
-    this.axes = new PlotlyAxes(this.plot)
-    this.bindPlot()
-  }
-
-  // What lies over and under the points, when the view has moved.
-  redraw() {
-    this.controls.rect = null
-    this.layers.drawOverlay()
-    this.layers.paintSheet()
-  }
-
-  bindPlot() {
-    this.bound = true
-    this.plot.on("plotly_relayouting", () => {
-      this.redraw()
-      this.points.move()
-    })
-    this.plot.on("plotly_relayout", () => {
-      this.redraw()
-      this.points.move()
-      this.view.store()
-      clearTimeout(this.sheetTimer)
-      this.sheetTimer = setTimeout(() => this.layers.drawBehind(), 250)
-    })
-    this.plot.on("plotly_afterplot", () => {
-      this.redraw()
-      this.points.draw()
-    })
-    this.plot.on("plotly_legendclick", ({ curveNumber }) => this.legend.click(curveNumber))
-    this.plot.on("plotly_legenddoubleclick", () => false)
-    this.plot.on("plotly_selected", (event) => this.controls.lassoed(event))
   }
 
   // Decodes the sheet again where that gives other pictures.
@@ -360,11 +265,10 @@ export class LatentMap {
   close() {
     this.stop.abort()
     if (maps.get(this.data.view) === this) maps.delete(this.data.view)
-    clearTimeout(this.sheetTimer)
     clearTimeout(this.points.timer)
     this.decoders.close()
     clearTimeout(this.screens.telling)
-    this.axes.close()
+    this.drawing.close()
   }
 }
 

@@ -82,8 +82,9 @@ export class PlainAxes {
     const lines = this.add("g", { stroke: xaxis.gridcolor })
     const texts = this.add("g", { fill: font.color, "font-family": font.family })
     const write = (text, at, size = font.size) => {
-      texts.append(Object.assign(svg("text", { "text-anchor": "middle", "font-size": size, ...at }),
-        { textContent: text }))
+      const made = svg("text", { "text-anchor": "middle", "font-size": size, ...at })
+      made.textContent = text
+      texts.append(made)
     }
     if (xaxis.showgrid) {
       for (const [value, text] of roundNumbers(this.ranges[0], width / NARROW.x)) {
