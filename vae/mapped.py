@@ -6,10 +6,11 @@ import mmap
 import threading
 import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-__all__ = ["map_array", "map_npy", "release"]
+__all__ = ["map_array", "map_npy", "read_npy_header", "release"]
 
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -53,14 +54,29 @@ def map_npy(file: Path) -> np.ndarray:
         TypeError: if it is too short.
     """
     with file.open("rb") as stream:
-        version = np.lib.format.read_magic(stream)
-        if version not in _HEADERS:
-            raise ValueError(f"it has version {version} of the format; expected (1, 0) or (2, 0)")
-        shape, fortran, dtype = _HEADERS[version](stream)
+        shape, fortran, dtype = read_npy_header(stream)
         offset = stream.tell()
     if fortran or dtype.hasobject:
         raise ValueError(f"it holds {dtype}; expected numbers, row by row")
     return map_array(file, dtype, offset, shape)
+
+
+def read_npy_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Reads the head of an NPY file, after which its numbers follow.
+
+    Args:
+        stream: the file, at its beginning.
+
+    Returns:
+        The shape `(…)`, whether it is in Fortran's order, and the type.
+
+    Raises:
+        ValueError: if it is no such file, or of an unknown version.
+    """
+    version = np.lib.format.read_magic(stream)
+    if version not in _HEADERS:
+        raise ValueError(f"it has version {version} of the format; expected (1, 0) or (2, 0)")
+    return _HEADERS[version](stream)
 
 
 def release() -> None:

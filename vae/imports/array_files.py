@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ import numpy as np
 from ..datasets.base import DatasetError
 from ..datasets.layout import SPLIT_NAMES
 from ..files import open_archive
+from ..mapped import read_npy_header
 from .array_pictures import MAX_NUMBERS, MAX_PICTURES, ArrayLike, ArrayPictures, is_images
 from .arrays import as_column
 from .source import Column, Source, natural, shown
@@ -157,7 +158,7 @@ def _member(
 ) -> ArrayLike | None:
     """An array of an archive, mapped from a file if need be; None if it holds Python objects."""
     with archive.open(member) as stream:
-        shape, fortran, dtype = _read_header(stream, np.lib.format.read_magic(stream))
+        shape, fortran, dtype = read_npy_header(stream)
     if dtype.hasobject:
         return None
     size = int(np.prod(shape, dtype=np.float64)) * dtype.itemsize
@@ -174,7 +175,7 @@ def _member(
 def _open_npy(path: Path, label: str) -> ArrayLike:
     try:
         with path.open("rb") as stream:
-            shape, fortran, dtype = _read_header(stream, np.lib.format.read_magic(stream))
+            shape, fortran, dtype = read_npy_header(stream)
             start = stream.tell()
         if dtype.hasobject:
             raise ValueError("it holds Python objects, which could run a program")
@@ -183,14 +184,6 @@ def _open_npy(path: Path, label: str) -> ArrayLike:
         raise DatasetError(
             f"{label} is damaged, or no NumPy array ({error}). Save it again by numpy.save."
         ) from error
-
-
-def _read_header(stream: Any, version: tuple[int, int]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    read: Callable[..., Any] = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }[version]
-    return read(stream)
 
 
 def _images_key(arrays: Mapping[str, ArrayLike]) -> str | None:

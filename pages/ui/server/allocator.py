@@ -15,7 +15,7 @@ __all__ = ["bound_arenas", "give_back"]
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 _ARENAS = 2
 _EVERY = 20.0  # seconds
-_RARELY = 3  # times of these: collecting stops all for 40 milliseconds
+_RARELY = 3  # times of these: collecting stops all for a tenth of a second on a busy machine
 
 
 def bound_arenas() -> None:

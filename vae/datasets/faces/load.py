@@ -15,7 +15,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from PIL import Image
 
-from ...mapped import map_array
+from ...mapped import map_array, read_npy_header
 from .canvas import SIZE
 from .draw import draw
 from .person import ATTRIBUTES, Person, attributes, sample_people, sample_person
@@ -127,8 +127,7 @@ def _read(path: Path, count: int) -> np.ndarray | None:
         with path.open("rb") as file:
             file.seek(member.header_offset + 26)
             file.seek(sum(struct.unpack("<HH", file.read(4))), os.SEEK_CUR)  # a name, and more
-            np.lib.format.read_magic(file)
-            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            shape, _, dtype = read_npy_header(file)
             if shape == (count, 3, SIZE, SIZE) and dtype == np.uint8:
                 return map_array(path, dtype, file.tell(), shape)
     return None
