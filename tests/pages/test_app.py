@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -265,6 +266,21 @@ def test_every_image_has_its_place_and_its_colour(colour):
     assert np.abs(shades - scaled.clip(0, 255)).max() <= 0.51 and shades.max() == 255
     ends = figure["layout"]["meta"]["shades"]
     assert len(ends) == 256 and ends[0] == "rgb(68, 1, 84)"  # Viridis begins in violet
+
+
+def test_a_map_of_codes_beyond_all_numbers_is_json():
+    space = cache.latent_space("tiny-gaussian")
+    far = np.full(space.embeddings["pca"].shape, 1.7e308)
+    far[::2] *= -1
+    odd = replace(space, stamp="far", embeddings={"pca": far})
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"no browser reads {name}")
+
+    with np.errstate(all="ignore"):
+        text = cache.map_figure(odd, "pca", (0, 1), "class")
+    figure = json.loads(text, parse_constant=refuse)
+    assert figure["data"] and None in figure["layout"]["xaxis"]["range"]
 
 
 def test_samples_of_the_fitted_gaussian_have_its_moments():

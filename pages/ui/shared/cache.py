@@ -6,7 +6,6 @@ This is the only module with `st.cache_*`. Cached objects belong to everybody: n
 from __future__ import annotations
 
 import gc
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 import streamlit as st
 import torch
@@ -239,7 +239,8 @@ def _changed(file: Path) -> str:
 @shared(64)
 def map_figure(space: LatentSpace, projection: str, axes: tuple[int, int], colour: str) -> str:
     """The axes and the legend of `scatter.map_figure` as JSON."""
-    return json.dumps(scatter.map_figure(space, projection, axes, colour))
+    figure = scatter.map_figure(space, projection, axes, colour)
+    return msgspec.json.encode(figure).decode()  # what is not finite as null, which browsers read
 
 
 @shared(16)
