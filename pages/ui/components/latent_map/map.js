@@ -178,12 +178,13 @@ export class LatentMap {
     this.root.toggleAttribute("data-noise", Boolean(this.family.flow))
   }
 
-  // Moves the view to what Python placed, where that lies out of sight.
+  // Moves the view to what Python placed, where that lies out of sight. What the visitor clicked
+  // lay in sight: who has zoomed since stays there.
   showPlaced() {
     const pin = this.data.pins.value.at(-1)
     const known = this.lastPin
     this.lastPin = pin?.label ?? null
-    if (!pin || known === undefined || known === pin.label) return
+    if (!pin || pin.clicked || known === undefined || known === pin.label) return
     const at = this.layers.positionOf(pin)
     const seen = this.axes.ranges.every(([low, high], k) => (low - at[k]) * (high - at[k]) <= 0)
     if (!seen) this.controls.centre(...at)

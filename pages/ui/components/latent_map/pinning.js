@@ -103,6 +103,7 @@ export class Pinning {
     const { map } = this
     globalThis.latentAddress?.write(address)
     if (map.stop.signal.aborted) return
+    map.lastPin = labels.at(-1) ?? null
     const known = map.pins.value.map((pin) => {
       const { label, variance } = made.find(({ count }) => count === pin.count) ?? pin
       return { ...pin, label, variance }
@@ -112,7 +113,6 @@ export class Pinning {
     else {
       const later = known.filter(({ label }) => !label)
       map.pins.value = [...pins, ...later].slice(-map.data.most_pins)
-      map.lastPin = pins.at(-1)?.label ?? null
     }
     map.layers.drawOverlay()
     map.renewSheet()
