@@ -4,7 +4,8 @@ A model is trained by `python -m vae train`, in one stage or several, measured, 
 place of the shipped one; a classifier and a preset's band likewise. Each keeps the command, the
 seed, how long it took and the versions it was made with: a model in its card, a classifier in its
 header, a band under `built`. The same versions on the same processor give the same weights; others
-differ by rounding, and their figures as those of two seeds do.
+differ by rounding, and their figures as those of two seeds do. What takes hours can be made in
+several sittings: `--runs FOLDER` keeps the training runs, and resumes those that are there.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -126,13 +129,13 @@ def command(name: str) -> str:
     return f"python checkpoints/train.py {name}"
 
 
-def built(name: str, seed: Any, began: float) -> dict[str, Any]:
+def built(name: str, seed: Any, seconds: float) -> dict[str, Any]:
     """What a card says of how it was made."""
     packages = ("torch", "torchvision", "numpy", "scikit-learn", "openTSNE")
     return {
         "command": command(name),
         "seed": seed,
-        "seconds": round(time.monotonic() - began, 1),
+        "seconds": round(seconds, 1),
         "versions": {
             "python": platform.python_version(),
             **{package: version(package) for package in packages},
@@ -146,37 +149,62 @@ def vae(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "vae", *arguments], check=True, cwd=HERE.parent)
 
 
-def build_model(name: str, out: Path, epochs: int | None = None) -> None:
+@contextmanager
+def runs_of(name: str, options: argparse.Namespace) -> Iterator[Path]:
+    """The folder of the runs that something is trained in."""
+    if options.runs is not None:
+        yield options.runs.resolve() / name
+    else:
+        with tempfile.TemporaryDirectory() as place:
+            yield Path(place)
+
+
+def train(settings: list[str], run: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Trains a run, resumes it or finds it trained; returns its card."""
+    from vae.checkpoint import load_card
+    from vae.runs.status import read_status
+
+    fewer = [] if options.epochs is None else ["--epochs", str(options.epochs)]
+    vae("train", *settings, *fewer, "--no-fit-codes", "--resume", "--out", str(run))
+    if (status := read_status(run)).state != "finished":
+        raise SystemExit(f"The training was not finished: {status.message}")
+    return load_card(run)
+
+
+def build_model(name: str, out: Path, options: argparse.Namespace) -> None:
     """Trains, measures and saves a model."""
-    from vae.checkpoint import load_card, load_checkpoint, load_codes, save_checkpoint, save_codes
+    from vae.checkpoint import load_checkpoint, load_codes, save_checkpoint, save_codes
 
-    recipe, began = MODELS[name], time.monotonic()
-    with tempfile.TemporaryDirectory() as place:
+    recipe = MODELS[name]
+    with runs_of(name, options) as place:
         start: list[str] = []
-        trained = 0
+        epochs, seconds = 0, 0.0
         for number, stage in enumerate(recipe.stages):
-            run = str(Path(place, str(number)))
-            fewer = [] if epochs is None else ["--epochs", str(epochs)]
-            vae("train", *stage.split(), *fewer, *start, "--no-fit-codes", "--out", run)
-            start = ["--from", run]
-            trained += load_card(run)["training"]["epochs"]
-        card = load_card(run) | recipe.card
-        card["training"]["epochs"] = trained
+            run = place / str(number)
+            card = train([*stage.split(), *start], run, options)
+            start = ["--from", str(run)]
+            epochs += card["training"]["epochs"]
+            seconds += card["seconds"]
+        began = time.monotonic()
+        card |= recipe.card
+        card["training"]["epochs"] = epochs
         card.pop("started_from", None)  # a stage in a folder that is gone
-        save_checkpoint(load_checkpoint(run), out / name, card, half=True, overwrite=True)
-        save_codes(out / name, load_codes(run))
-    if recipe.fit is not None:
-        vae("fit-codes", str(out / name), *recipe.fit.split())
-    if recipe.measured:
-        figures = ["--realism"] if recipe.fit is not None else []
-        vae("evaluate", str(out / name), *figures, "--save", "--json")
-    if recipe.bounds is not None:
-        few = [] if epochs is None else ["--images", "20"]
-        vae("bounds", str(out / name), *recipe.bounds.split(), *few)
-    _note(out / name / "card.json", built(name, 0, began))
+        made = place / "made"  # in the place of the shipped one once all of it is there
+        save_checkpoint(load_checkpoint(run), made, card, half=True, overwrite=True)
+        save_codes(made, load_codes(run))
+        if recipe.fit is not None:
+            vae("fit-codes", str(made), *recipe.fit.split())
+        if recipe.measured:
+            figures = ["--realism"] if recipe.fit is not None else []
+            vae("evaluate", str(made), *figures, "--save", "--json")
+        if recipe.bounds is not None:
+            few = [] if options.epochs is None else ["--images", "20"]
+            vae("bounds", str(made), *recipe.bounds.split(), *few)
+        _note(made / "card.json", built(name, 0, seconds + time.monotonic() - began))
+        shutil.copytree(made, out / name, dirs_exist_ok=True)
 
 
-def build_classifier(name: str, out: Path, epochs: int | None = None) -> None:
+def build_classifier(name: str, out: Path, options: argparse.Namespace) -> None:
     """Trains the independent classifier of a dataset, or the judge of another architecture."""
     from vae.classifier import accuracy, save_classifier, train_classifier
     from vae.datasets import load_dataset
@@ -184,24 +212,24 @@ def build_classifier(name: str, out: Path, epochs: int | None = None) -> None:
     began, (kind, dataset) = time.monotonic(), name.split("/")
     network, most = ("residual", 5) if kind == "judge" else ("plain", 8)
     images = load_dataset(dataset, "train")
-    model = train_classifier(images, epochs=epochs or most, seed=0, network=network)
+    model = train_classifier(images, epochs=options.epochs or most, seed=0, network=network)
     print(json.dumps(accuracy(model, load_dataset(dataset, "test"))))
     file = out / dataset / f"{kind}.safetensors"
-    save_classifier(model, file, overwrite=True, about=built(name, 0, began))
+    about = built(name, 0, time.monotonic() - began)
+    save_classifier(model, file, overwrite=True, about=about)
 
 
-def build_preset_band(name: str, out: Path, epochs: int | None = None) -> None:
+def build_preset_band(name: str, out: Path, options: argparse.Namespace) -> None:
     """Trains a preset with several seeds and keeps how far they lie apart."""
-    began, key = time.monotonic(), name.removeprefix("band/")
+    key, seconds = name.removeprefix("band/"), 0.0
     preset = next(preset for preset in PRESETS if preset.key == key)
-    with tempfile.TemporaryDirectory() as place:
-        runs: list[str | Path] = [Path(place, str(seed)) for seed in BAND_SEEDS]
-        fewer = [] if epochs is None else ["--epochs", str(epochs)]
-        for run, seed in zip(runs, BAND_SEEDS, strict=True):
-            vae("train", key, *fewer, "--seed", str(seed), "--no-fit-codes", "--out", str(run))
+    with runs_of(name, options) as place:
+        runs: list[str | Path] = [place / str(seed) for seed in BAND_SEEDS]
+        for seed in BAND_SEEDS:
+            seconds += train([key, "--seed", str(seed)], place / str(seed), options)["seconds"]
         shipped = HERE.parent / "vae" / "runs" / "bands"
         file = build_band(preset, runs, folder=shipped if out == HERE else out / "bands")
-    _note(file, {"built": built(name, list(BAND_SEEDS), began)})
+    _note(file, {"built": built(name, list(BAND_SEEDS), seconds)})
 
 
 def _note(file: Path, fields: dict[str, Any]) -> None:
@@ -233,6 +261,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--epochs", type=int, metavar="N", help="train each stage for N epochs, to try it out"
     )
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        metavar="FOLDER",
+        help="keep the training runs, and resume those there",
+    )
     options = parser.parse_args(arguments)
     unknown = set(options.names) - set(BUILDERS) - {"all"}
     if options.list or unknown or not options.names:
@@ -241,7 +275,11 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"Nothing is called {', '.join(sorted(unknown))}: choose from these.")
         return 0 if options.list else 2
     for name in BUILDERS if "all" in options.names else options.names:
-        BUILDERS[name](options.out.resolve(), options.epochs)
+        try:
+            BUILDERS[name](options.out.resolve(), options)
+        except KeyboardInterrupt:
+            print(f"{name} was not rebuilt; what is shipped is as it was.")
+            return 130
     return 0
 
 

@@ -81,8 +81,13 @@ def test_recipes_describe_what_is_shipped(train, tmp_path):
 @pytest.mark.soak
 def test_the_smallest_model_is_rebuilt(train, tmp_path):
     """For two epochs of fifteen: the same files, and a model that is on its way to the shipped."""
-    command = [SMALLEST, "--epochs", "2", "--out", str(tmp_path)]
+    command = [SMALLEST, "--epochs", "2", "--out", str(tmp_path), "--runs", str(tmp_path / "runs")]
     assert train.main(command) == 0
+    trained = (tmp_path / "runs" / SMALLEST / "0" / "metrics.jsonl").read_bytes()
+    weights = (tmp_path / SMALLEST / "model.safetensors").read_bytes()
+    assert train.main(command) == 0  # finds the run trained
+    assert (tmp_path / "runs" / SMALLEST / "0" / "metrics.jsonl").read_bytes() == trained
+    assert (tmp_path / SMALLEST / "model.safetensors").read_bytes() == weights
     made, shipped = load_checkpoint(tmp_path / SMALLEST), load_checkpoint(SMALLEST)
     assert made.config == shipped.config
     ours, theirs = load_codes(tmp_path / SMALLEST), load_codes(SMALLEST)
