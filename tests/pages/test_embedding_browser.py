@@ -47,7 +47,7 @@ def test_a_map_in_a_frame_is_the_map_alone(app, course, page, site):
     source = f"{app}/?model=tiny-plane&embed=true&hide=tools,legend"
     frame = framed(page, course, source, elsewhere=site == "another")
     frame.locator(".latent-map[data-ready]").wait_for()
-    for gone in ("h1", ".map-tools", ".legend", "[data-testid='stHeader']", ".stSelectbox"):
+    for gone in ("h1", ".map-tools", ".map-legend", "[data-testid='stHeader']", ".stSelectbox"):
         assert not any(one.is_visible() for one in frame.locator(gone).all()), gone
     stage = frame.locator(".map-stage")
     assert frame.locator(".live-picture").is_visible()

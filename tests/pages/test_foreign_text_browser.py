@@ -62,7 +62,7 @@ def test_no_page_fetches_what_a_name_asks_for(visit, data, tmp_path):
 
     for colour in ("Class", formatting.option(foreign.NASTY[0])):
         page = visit(f"?model={foreign.MODEL}&colour={quote(colour)}", ".latent-map[data-ready]")
-        page.wait_for_selector(".map-plot .legendtext")
+        page.wait_for_selector(".map-entry")
     waits_for(page, "without ![pic](http://")
     page.locator(".st-key-card").get_by_role("button").click()
     waits_for(page, f"{foreign.NASTY[0][:60]}")

@@ -27,7 +27,7 @@ class Entry:
     """An entry of the legend.
 
     Args:
-        name: its name, as charts show it.
+        name: its name, as plain text.
         rows: which points it has, `(N,)` bool.
         marker: Plotly's settings of their markers.
     """
@@ -77,18 +77,18 @@ def legend(space: LatentSpace, colour: str) -> list[Entry]:
         return _classes(space.classes, space.class_of)
     if kind == "attribute":
         column = space.columns[name]
-        shown = plain(words(name), "chart")
+        shown = plain(words(name), "text")
         if column.kind == "category":
             return _classes(column.categories, column.values)
         if column.kind == "number":
             return _numbers(shown, column.values)
-        shown = plain(words(name).lower(), "chart")
+        shown = plain(words(name).lower(), "text")
         return [
             Entry(f"without {shown}", ~column.values, {"color": GREY}),
             Entry(f"with {shown}", column.values, {"color": COLOURS[4]}),
         ]
     if kind in ("kl", "elbo"):
-        return _numbers(f"{kind.upper()}<br>nats", getattr(space, kind))
+        return _numbers(f"{kind.upper()} (nats)", getattr(space, kind))
     return [Entry("images", everything, {"color": COLOURS[0]})]
 
 
@@ -113,7 +113,7 @@ def _classes(names: Sequence[str], class_of: np.ndarray) -> list[Entry]:
         marker = {"color": COLOURS[number % len(COLOURS)]}
         if number >= len(COLOURS):
             marker["symbol"] = SHAPES[number // len(COLOURS)]
-        entries.append(Entry(plain(names[k], "chart"), class_of == k, marker))
+        entries.append(Entry(plain(names[k], "text"), class_of == k, marker))
     return entries
 
 
@@ -125,7 +125,7 @@ def _numbers(title: str, values: np.ndarray) -> list[Entry]:
         entries.append(Entry("not known", ~known, {"color": MISSING}))
     if known.any():
         low, high = np.quantile(values[known], (0.01, 0.99))
-        bar = {"title": {"text": title}, "thickness": 12, "outlinewidth": 0}
+        bar = {"title": {"text": plain(title, "chart")}, "thickness": 12, "outlinewidth": 0}
         marker = {"color": values[known], "cmin": low, "cmax": high, "colorscale": "Viridis"}
-        entries.append(Entry("known", known, marker | {"colorbar": bar}))
+        entries.append(Entry(title, known, marker | {"colorbar": bar}))
     return entries

@@ -81,7 +81,7 @@ CONTROLS = (
     Control("navigation", "Pages", _EVERY, '[data-testid="stHeader"]'),
     Control("head", "Title and choices", (*_PLACES, *_LESSONS, "train"), ".st-key-head"),
     Control("tools", "Tools of the map", ("map",), ".map-tools"),
-    Control("legend", "Legend", ("map",), ".latent-map .legend"),
+    Control("legend", "Legend", ("map",), ".map-legend"),
     Control("picture", "Enlarged picture", ("map",), ".live-picture"),
     Control("frames", "Film strips", ("interpolate", "concepts"), setting="live-strip"),
     Control("curves", "Rows and curves below", ("interpolate",), setting="live-tracks"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pages.ui.shared.foreign_text import plain
 from pages.ui.shared.latent_space import LatentSpace
 from pages.ui.shared.legend import Entry, colours, legend
 
@@ -168,14 +169,13 @@ def map_figure(
             layout["meta"] = {"shades": _shades(marker["colorscale"])}
         if train:  # hollow
             marker["symbol"] = marker.get("symbol", "circle") + "-open"
-            marker["showscale"] = "colorscale" in marker and entry.name not in filled
         data.append(
             {
                 "type": "scatter",
                 "x": [None],
                 "y": [None],
                 "mode": "markers",
-                "name": entry.name,
+                "name": plain(entry.name, "chart"),
                 "legendgroup": entry.name,
                 "showlegend": not train or entry.name not in filled,
                 "marker": marker,
@@ -187,7 +187,7 @@ def map_figure(
     across, up = _frame(positions(space, projection, axes))
     layout |= {
         "uirevision": f"{space.name}|{space.stamp}|{projection}|{axes}",
-        "margin": {"l": 12 if bare else 48, "r": 12, "t": 34, "b": 28 if bare else 42},
+        "margin": {"l": 12 if bare else 48, "r": 12, "t": 12, "b": 28 if bare else 42},
         "xaxis": {"title": {"text": names[0], "standoff": 6}, "range": across, **axis},
         "yaxis": {
             "title": {"text": names[1], "standoff": 4},
@@ -203,7 +203,7 @@ def map_figure(
             "itemsizing": "constant",
             "bgcolor": "rgba(0,0,0,0)",
         },
-        "showlegend": len({trace["name"] for trace in data}) > 1,
+        "showlegend": False,  # the map has its own, which waits for no Plotly
         "shapes": _circles(space, axes) if projection == "latent" else [],
     }
     return {"data": data, "layout": layout}

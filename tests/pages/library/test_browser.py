@@ -50,7 +50,7 @@ def test_from_a_zip_of_mixed_formats_to_the_map(page, app, tmp_path):
     page.wait_for_selector('.latent-map[data-ready^="pets-"]')
     page.locator(".st-key-colour input").click()
     page.get_by_role("option", name="Age").click()
-    page.wait_for_selector(".map-plot .colorbar")
+    page.wait_for_selector(".map-scale")
     page.locator(".map-search").fill("dogs/")
     page.locator(".map-status", has_text="Found Real #").or_(
         page.locator(".map-status", has_text="images found")

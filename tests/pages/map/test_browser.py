@@ -78,7 +78,7 @@ def test_the_view_survives_a_rerun(visit):
     assert view_range(page) == zoomed
     page.get_by_role("combobox", name="Colour").click()
     page.get_by_role("option", name="KL (nats)").click()
-    page.locator(".colorbar, .cbaxis").first.wait_for(state="attached")
+    page.locator(".map-scale").wait_for()
     assert view_range(page) == pytest.approx(zoomed)
 
 
@@ -135,14 +135,17 @@ def test_a_click_on_the_legend_greys_the_rest(visit):
     page.mouse.move(at[0] - 1, at[1])
     page.mouse.move(*at)
     page.wait_for_function(f"() => {shown}")
-    grey = "document.querySelector('.map-plot')._fullData[{}].marker.color === '#9aa0a8'"
-    page.locator(".map-plot .legendtoggle").nth(1).click()
+    grey = "latentMaps.get('map').points.styles[{}].colour === '#9aa0a8'"
+    entry = page.locator(".map-entry").nth(1)
+    entry.focus()
+    page.keyboard.press("Enter")
     page.wait_for_function("() => " + grey.format(0))
     assert not page.evaluate(grey.format(1))
+    assert entry.get_attribute("aria-pressed") == "true"
     page.mouse.move(at[0] - 1, at[1])
     page.mouse.move(*at)
     page.wait_for_function(f"() => !({shown})")
-    page.locator(".map-plot .legendtoggle").nth(1).click()
+    entry.click()
     page.wait_for_function(f"() => !({grey.format(0)})")
     page.mouse.move(at[0] - 1, at[1])
     page.mouse.move(*at)

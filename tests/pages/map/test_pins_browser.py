@@ -81,7 +81,7 @@ def test_the_first_pin_brings_what_stands_around_the_map(visit):
 
 def test_other_runs_and_other_pages_know_of_it(visit):
     page, _ = visit("3")
-    click(page, 0.5, 0.5)
+    click(page, 0.55, 0.4)
     wait_for(page, 2)
     page.get_by_role("button", name="Pins").click()
     expect(page.get_by_role("button", name=re.compile("2: point on the map"))).to_be_visible()

@@ -65,21 +65,23 @@ def test_a_map_waits_for_no_chart_library(page, app, held):
     page.wait_for_function("() => latentMaps.get('map').data.pins.value.length")  # a rerun's
     page.evaluate("() => latentMaps.get('map').work")
     held.release()
-    now = across(page)  # the legend takes a part of the height, and so of the width
-    assert sum(now) / 2 == pytest.approx(middle, abs=1e-6)
-    assert (now[1] - now[0]) / 2 == pytest.approx(half, rel=0.1)
+    assert across(page) == pytest.approx([middle - half, middle + half], abs=1e-6)
     assert page.evaluate("() => latentMaps.get('map').axes.dragmode") == "lasso"
     assert page.locator(".map-plot > svg").count() == 0  # ours is gone, theirs lie deeper
-    assert page.locator(".map-plot .legend").count() == 1
     assert page.locator(".pin-view h4", has_text=f"Real #{row} ·").is_visible()
 
 
-def test_plotly_writes_the_same_numbers(page, app, held):
-    page.set_viewport_size({"width": 1440, "height": 900})
-    page.goto(f"{app}/?model=tiny-plane")
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("colour", ["class", "kl"])
+def test_nothing_moves_when_plotly_takes_over(page, app, held, colour, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{app}/?model=tiny-plane&colour={colour}")
     page.wait_for_selector(".latent-map[data-drawn]")
+    where = "() => [latentMaps.get('map').axes.area, latentMaps.get('map').axes.ranges.flat()]"
+    area, ranges = page.evaluate(where)
     ours = page.evaluate(TEXTS, ".map-plot > svg text")
     held.release()
+    assert page.evaluate(where) == [pytest.approx(area, abs=0.5), pytest.approx(ranges)]
     for axis in "xy":
         theirs = page.evaluate(TEXTS, f".{axis}tick text")
         assert len(theirs) > 2 and set(theirs) <= set(ours)

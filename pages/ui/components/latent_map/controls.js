@@ -147,8 +147,8 @@ export class Controls {
     if (action === "in") this.zoom(0.6)
     if (action === "out") this.zoom(1 / 0.6)
     if (action === "reset") this.showAll()
-    if (action === "png") this.map.layers.save()
-    if (action === "svg") this.map.layers.saveVectors()
+    if (action === "png") this.map.saving.picture()
+    if (action === "svg") this.map.saving.vectors()
     if (action === "full") this.fill(!this.map.root.classList.contains("filling"))
   }
 

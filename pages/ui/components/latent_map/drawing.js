@@ -27,7 +27,8 @@ export class Drawing {
     if (map.stop.signal.aborted) return
     map.view.style(figure.layout)
     map.points.read(figure.data, figure.layout.meta?.shades)
-    map.legend.read(figure.data, this.drawn !== address)
+    map.legend.read(figure.data, figure.layout, this.drawn !== address)
+    for (const { marker } of figure.data) marker.showscale = false // the legend is the map's own
     this.figure = figure
     if (globalThis.Plotly) await this.chart()
     else this.drawPlain()
@@ -47,8 +48,8 @@ export class Drawing {
     })
   }
 
-  // Plotly, which is read when what is drawn has been painted: it has the legend, and moves the
-  // map where that is dragged. Reruns do not wait for it.
+  // Plotly, which is read when what is drawn has been painted: it moves the map where
+  // that is dragged. Reruns do not wait for it.
   charts() {
     const { map } = this
     this.charting ??= new Promise((done) => { setTimeout(done, globalThis.Plotly ? 0 : PAINTED) })
@@ -60,15 +61,13 @@ export class Drawing {
   async takeOver() {
     const { map } = this
     if (this.bound || !this.figure || map.stop.signal.aborted) return
-    const { layout, data } = this.figure
+    const { layout } = this.figure
     const [across, up] = map.axes.asked
     layout.xaxis.range = across
     layout.yaxis.range = up
     layout.dragmode = map.controls.dragmode
-    map.legend.read(data, false)
     await this.chart()
     map.points.draw()
-    map.legend.style()
     map.settle()
   }
 
@@ -94,7 +93,7 @@ export class Drawing {
   }
 
   bind() {
-    const { controls, layers, legend, plot, points, view } = this.map
+    const { controls, layers, plot, points, view } = this.map
     this.bound = true
     plot.on("plotly_relayouting", () => {
       this.redraw()
@@ -111,8 +110,6 @@ export class Drawing {
       this.redraw()
       points.draw()
     })
-    plot.on("plotly_legendclick", ({ curveNumber }) => legend.click(curveNumber))
-    plot.on("plotly_legenddoubleclick", () => false)
     plot.on("plotly_selected", (event) => controls.lassoed(event))
   }
 

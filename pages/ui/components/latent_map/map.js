@@ -13,6 +13,7 @@ import { Names } from "./names.js"
 import { Pinning } from "./pinning.js"
 import { Points } from "./points.js"
 import { Regions } from "./regions.js"
+import { Saving } from "./saving.js"
 import { Screens } from "./screens.js"
 import { Tour } from "./tour.js"
 import { View } from "./view.js"
@@ -40,6 +41,7 @@ export class LatentMap {
     this.legend = new Legend(this)
     this.names = new Names(this)
     this.answer = new Answer(this)
+    this.saving = new Saving(this)
     this.view = new View(this)
     this.screens = new Screens(this)
     this.controls = new Controls(this)

@@ -1,5 +1,5 @@
 // The points of the map, drawn into a picture, pixel by pixel: 200,000 of them as fast as 500, and
-// on every machine. Plotly has the axes and the legend.
+// on every machine. Plotly has the axes.
 
 import { fetchFrom } from "../base.js"
 import { Grid } from "./geometry.js"
@@ -147,7 +147,7 @@ export class Points {
       const [x, y] = axes.toPixels(grid.x[row], grid.y[row])
       context.save()
       context.translate(Math.round(x) + 0.5, Math.round(y) + 0.5) // as points lie
-      draw(context, symbol, size, colour)
+      drawShape(context, symbol, size, colour)
       context.restore()
     }
   }
@@ -187,10 +187,11 @@ export class Points {
     return this.shapes.get(name)
   }
 
-  // Rows, places and looks of each trace, for a picture as vectors.
+  // Places and looks of each trace, for a picture as vectors.
   traces() {
     const { map: { grid }, traceOf, shadeOf } = this
-    const found = this.styles.map(() => ({ x: [], y: [], shades: [] }))
+    const found = this.styles.map(({ colour, opacity }) => (
+      { x: [], y: [], shades: [], colour, opacity }))
     traceOf.forEach((trace, row) => {
       found[trace].x.push(grid.x[row])
       found[trace].y.push(grid.y[row])
@@ -239,7 +240,7 @@ function shape(symbol, size) {
   const side = 2 * reach + 1
   const context = new OffscreenCanvas(side, side).getContext("2d")
   context.translate(reach + 0.5, reach + 0.5)
-  draw(context, symbol, size, "black")
+  drawShape(context, symbol, size, "black")
   const { data } = context.getImageData(0, 0, side, side)
   const found = { reach, across: [], down: [], covered: [] }
   for (let i = 0; i < side * side; i++) {
@@ -253,7 +254,7 @@ function shape(symbol, size) {
 }
 
 // Draws a symbol about a context's origin.
-function draw(context, symbol, size, colour) {
+export function drawShape(context, symbol, size, colour) {
   const [kind, open] = symbol.endsWith("-open") ? [symbol.slice(0, -5), true] : [symbol, false]
   const r = size / 2
   context.beginPath()
