@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pages.ui import components
 from pages.ui.server import settings
-from pages.ui.server.allocator import bound_arenas, give_back
+from pages.ui.server.allocator import bound_arenas, bound_primitives, give_back
 from pages.ui.server.doors import Doors, from_environment
 from pages.ui.server.held_uploads import HeldUploads
 from pages.ui.server.places import folder, within
@@ -37,6 +37,7 @@ from pages.ui.server.streamlit_files import StreamlitFiles
 from pages.ui.shared import feeds, permissions
 
 bound_arenas()
+bound_primitives()
 settings.read_environment()
 _PLOTLY = request_response(plotly)
 _BASE = st.get_option("server.baseUrlPath").strip("/")

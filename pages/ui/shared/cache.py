@@ -53,7 +53,7 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_MOST = 256_000_000  # bytes of results that are kept, the small ones left out
+_MOST = 128_000_000  # bytes of results that are kept, the small ones left out
 _EXACT = 1_000_000  # numbers of codes that a browser gets as they are
 _REST = 20  # times as long as it took before a dataset's files are looked at again
 _PATIENCE = 0.3  # seconds that a run waits for a look at files where it knows what was there

@@ -55,6 +55,27 @@ threading.Event().wait(1)
 ended.set(), thread.join(20)
 print(full - used())
 """
+SHAPES = """
+import ctypes, os, sys
+from pages.ui.server.allocator import bound_primitives
+
+if sys.argv[1] == "bound":
+    bound_primitives()
+import torch
+
+def used():
+    ctypes.CDLL(None).malloc_trim(0)
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("RssAnon"))
+
+torch.set_num_threads(1)
+layer, before = torch.nn.ConvTranspose2d(32, 32, 4, 2, 1), used()
+with torch.no_grad():
+    for size in range(1, 401):
+        layer(torch.rand(size, 32, 2, 2))
+assert "ONEDNN_PRIMITIVE_CACHE_CAPACITY" not in os.environ, "runs would get it"
+print(used() - before)
+"""
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="Needs glibc.")
 
 
@@ -76,3 +97,15 @@ def test_what_nobody_uses_goes_back(made):
         [sys.executable, "-c", script], check=True, capture_output=True, text=True
     )
     assert int(done.stdout) > 100e6
+
+
+def test_code_for_sizes_of_batches_is_kept_within_bounds():
+    grown = {
+        how: int(
+            subprocess.run(
+                [sys.executable, "-c", SHAPES, how], check=True, capture_output=True, text=True
+            ).stdout
+        )
+        for how in ("as ever", "bound")
+    }
+    assert grown["as ever"] > grown["bound"] + 20_000, grown  # kB
