@@ -29,6 +29,7 @@ CHROMIUM = next(
     ),
     None,
 )
+_PATIENCE = 120_000  # milliseconds; no test waits so long, but on a busy machine
 QUIET = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
@@ -42,7 +43,7 @@ def profile():
     With scripts that it has compiled before, a page costs it two thirds of the processor time.
     """
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import expect, sync_playwright
     except ImportError:
         sync_playwright = None
     if CHROMIUM is None or sync_playwright is None:
@@ -51,6 +52,7 @@ def profile():
         if os.environ.get("REQUIRE_BROWSER") == "1":
             pytest.fail(sentence)
         pytest.skip(sentence)
+    expect.set_options(timeout=_PATIENCE)
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             "",  # a folder that ends with it
@@ -82,7 +84,7 @@ def page(profile, tabs):
 
     tab = tabs.pop() if tabs else Tab(profile)
     page = tab.page
-    page.set_default_timeout(120_000)  # no test waits so long, but on a busy machine
+    page.set_default_timeout(_PATIENCE)
     yield page
     profile.unroute_all(behavior="ignoreErrors")
     profile.set_offline(False)
