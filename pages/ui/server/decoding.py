@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from pages.ui.server.bodies import read_body
 from pages.ui.server.packed import Refusal, open_decoder, open_flow
 from pages.ui.shared.waiting_line import DECODES, BusyError, LeftError
 from vae.checkpoint import CheckpointError
+from vae.code_distribution import CodeDistribution
 from vae.decoder_export import DEVIATION_WHITE
 from vae.latent import LARGEST_CODE
 from vae.model import Decoder
@@ -26,17 +28,15 @@ _LONGEST = 40  # characters of what tells visitors apart
 
 async def follow(request: Request) -> Response:
     """Answers a code `(D,)` by where the learned distribution takes it, as `live_routes` says."""
-    flow = await run_in_threadpool(open_flow, request.path_params["name"])
-    if flow is None:
-        raise Refusal(404, "This model has no learned distribution of its codes.")
-    z = await _numbers(request, flow.distribution.dim)
+    distribution = await run_in_threadpool(_distribution, request.path_params["name"])
+    z = await _numbers(request, distribution.dim)
     level, until = (_part(request, name) for name in ("level", "until"))
 
     def take() -> bytes:
         if request.query_params.get("noise") == "true":
-            point = flow.distribution.to_noise(z, level)
+            point = distribution.to_noise(z, level)
         else:
-            point = flow.distribution.from_noise(z, level, until)
+            point = distribution.from_noise(z, level, until)
         return point[0].astype("<f4").tobytes()
 
     return await _in_turn(request, take)
@@ -44,12 +44,35 @@ async def follow(request: Request) -> Response:
 
 async def decode(request: Request) -> Response:
     """Answers a code `(D,)` by its picture `(C, H, W)` in bytes, as `live_routes` says."""
-    opened = await run_in_threadpool(open_decoder, request.path_params["name"])
-    z = await _numbers(request, opened.decoder.config.latent_dim)
+    decoder = await run_in_threadpool(_decoder, request.path_params["name"])
+    z = await _numbers(request, decoder.config.latent_dim)
     try:
-        return await _in_turn(request, lambda: _picture(opened.decoder, torch.from_numpy(z)))
+        return await _in_turn(request, lambda: _picture(decoder, torch.from_numpy(z)))
     except CheckpointError as error:  # a network of one's own that gave up meanwhile
         raise Refusal(503, str(error)) from None
+
+
+@contextmanager
+def _read_again() -> Iterator[None]:
+    try:
+        yield
+    except (CheckpointError, OSError):
+        message = "The model cannot be read any more. Reload the page, which says why."
+        raise Refusal(404, message) from None
+
+
+def _decoder(name: str) -> Decoder:
+    opened = open_decoder(name)
+    with _read_again():
+        return opened.decoder
+
+
+def _distribution(name: str) -> CodeDistribution:
+    flow = open_flow(name)
+    if flow is None:
+        raise Refusal(404, "This model has no learned distribution of its codes.")
+    with _read_again():
+        return flow.distribution
 
 
 async def _in_turn(request: Request, work: Callable[[], bytes]) -> Response:

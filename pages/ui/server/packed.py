@@ -32,22 +32,42 @@ class Refusal(Exception):
 
 @dataclass
 class Opened:
-    """A checkpoint's decoder, ready to be sent or run."""
+    """A checkpoint's decoder, ready to be sent."""
 
-    decoder: Decoder
+    checkpoint: Checkpoint
+    changed: int
     info: dict[str, object]
     file: bytes | None = field(repr=False)  # None: the browser cannot run it
     digest: str
     reason: str | None  # … and why, in a sentence
+
+    @property
+    def decoder(self) -> Decoder:
+        """The network, for browsers that cannot run it: it is opened when one asks.
+
+        Raises:
+            CheckpointError: it cannot be read any more.
+        """
+        return _decoder(self.checkpoint, self.changed)
 
 
 @dataclass
 class Flow:
     """The flow of a checkpoint's learned distribution, likewise."""
 
-    distribution: CodeDistribution
+    checkpoint: Checkpoint
+    changed: int
     file: bytes = field(repr=False)
     digest: str
+
+    @property
+    def distribution(self) -> CodeDistribution:
+        """The distribution, which is opened when a browser asks that cannot run the flow.
+
+        Raises:
+            CheckpointError: it cannot be read any more.
+        """
+        return _distribution(self.checkpoint, self.changed)
 
 
 @dataclass
@@ -82,7 +102,12 @@ def _load(checkpoint: Checkpoint, changed: int) -> Opened:
     except GraphError as error:
         reason = f"{error}. The server decodes."
     digest = hashlib.sha256(file or f"{checkpoint.folder} {changed}".encode()).hexdigest()[:32]
-    return Opened(model.decoder, decoder_info(model), file, digest, reason)
+    return Opened(checkpoint, changed, decoder_info(model), file, digest, reason)
+
+
+@shared(2)
+def _decoder(checkpoint: Checkpoint, changed: int) -> Decoder:
+    return load_checkpoint(checkpoint.folder).decoder
 
 
 def open_flow(name: str) -> Flow | None:
@@ -101,7 +126,15 @@ def _load_flow(checkpoint: Checkpoint, changed: int) -> Flow | None:
     if distribution is None or not distribution.learned:
         return None
     file = flow_bytes(distribution)
-    return Flow(distribution, file, hashlib.sha256(file).hexdigest()[:32])
+    return Flow(checkpoint, changed, file, hashlib.sha256(file).hexdigest()[:32])
+
+
+@shared(2)
+def _distribution(checkpoint: Checkpoint, changed: int) -> CodeDistribution:
+    distribution = load_code_distribution(checkpoint.folder)
+    if distribution is None:
+        raise CheckpointError(f"{checkpoint.folder / FILE} is gone. Reload the page.")
+    return distribution
 
 
 def open_classifier(name: str) -> Judge | None:

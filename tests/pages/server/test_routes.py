@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 import struct
 import urllib.error
@@ -153,6 +154,23 @@ def test_the_server_decodes_to_rounded_bytes(site):
     want = torch.cat([likelihood.mean, likelihood.stddev / DEVIATION_WHITE]).clamp(0, 1).numpy()
     found = np.frombuffer(body, np.uint8).reshape(want.shape) / 255
     assert np.abs(found - want).max() <= 0.5 / 255 + 1e-6
+
+
+def test_what_browsers_run_themselves_is_no_network_in_memory(site):
+    for opened in (packed.open_decoder("small"), packed.open_flow("digits")):
+        held = vars(opened).values()
+        assert opened.file in held and not any(isinstance(part, torch.nn.Module) for part in held)
+
+
+def test_a_decoder_that_is_damaged_after_it_was_sent_is_a_sentence(site):
+    file = site[1] / "checkpoints" / "spoilt" / "model.safetensors"
+    shutil.copytree(file.parents[1] / "small", file.parent)
+    times = file.stat()
+    assert ask(site[0] + "decoders/spoilt")[0] == 200
+    file.write_bytes(b"not a model")
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))  # no look at the file tells
+    status, _, body = ask(site[0] + "decode/spoilt", bytes(12))
+    assert status == 404 and "cannot be read any more" in json.loads(body)["error"]
 
 
 @pytest.mark.parametrize("values", [[], [1], [1, 2], [1, 2, 3, 4], [0] * 100_000])
