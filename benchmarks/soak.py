@@ -43,7 +43,8 @@ def summary(report: Path) -> list[str]:
         cases[name] += 1
         seconds[name] += float(case.get("time"))
         for found in case.iter("property"):
-            counted.setdefault(name, Counter())[found.get("name")] += int(found.get("value"))
+            if (value := found.get("value")).isdecimal():  # others are sentences
+                counted.setdefault(name, Counter())[found.get("name")] += int(value)
     rows = ["| what | went through | minutes |", "|---|---|---|"]
     for name in cases:
         many = counted.get(name) or {"cases": cases[name]}

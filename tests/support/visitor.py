@@ -36,7 +36,11 @@ class Visitor:
         stream = address.replace("http", "ws", 1) + "/_stcore/stream"
         protocols = ["streamlit", *(["none", session] if session else [])]
         with connect(
-            stream, subprotocols=protocols, additional_headers=headers, max_size=None
+            stream,
+            subprotocols=protocols,
+            additional_headers=headers,
+            max_size=None,
+            ping_interval=None,  # a busy machine may answer later than a client expects
         ) as socket:
             yield cls(socket)
 
