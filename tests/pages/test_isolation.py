@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +33,8 @@ def models(tmp_path_factory):
     data = tmp_path_factory.mktemp("data")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LATENT_DATA", str(data))
+        free = shutil.disk_usage(data)  # the Library shows it, and others change it
+        patch.setattr(shutil, "disk_usage", lambda folder: free)
         tiny.make(data / "checkpoints", MODELS)
         yield data
 
