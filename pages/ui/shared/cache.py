@@ -174,7 +174,8 @@ def change_of(folder: Path) -> str:
     return change_since(card, name, _fingerprint(name, stamp_of(name)))
 
 
-# More than are shipped: results refer to a model, and opened again it would be in memory twice.
+# More than are shipped: callbacks of widgets that a session has shown refer to a model as long as
+# the session lasts, and opened again it would be in memory twice.
 @st.cache_resource(max_entries=24, show_spinner="Opening the model…")
 def _latent_space(checkpoint: Checkpoint, stamp: str, _images_stamp: str) -> LatentSpace:
     return read_latent_space(checkpoint, stamp, dataset, _images_stamp)
