@@ -33,7 +33,7 @@ def bound_primitives() -> None:
     """Lets oneDNN, which computes torch's convolutions, keep code for fewer shapes of batches.
 
     It keeps 1,024 pieces, each for one layer and one size of batch, of which visitors ask for
-    many: of the faces' decoder the sizes 1 to 64 alone take 80 MB, and 40 MB with this bound.
+    many: of the faces' decoder the sizes 1 to 64 alone take 94 MB, and 42 MB with this bound.
     Training, whose sizes are few, is left as it is: runs get the environment that Python knows.
     """
     with contextlib.suppress(OSError, AttributeError):
