@@ -105,7 +105,7 @@ def _load(checkpoint: Checkpoint, changed: int) -> Opened:
     return Opened(checkpoint, changed, decoder_info(model), file, digest, reason)
 
 
-@shared(2)
+@shared(8)
 def _decoder(checkpoint: Checkpoint, changed: int) -> Decoder:
     return load_checkpoint(checkpoint.folder).decoder
 
@@ -129,7 +129,7 @@ def _load_flow(checkpoint: Checkpoint, changed: int) -> Flow | None:
     return Flow(checkpoint, changed, file, hashlib.sha256(file).hexdigest()[:32])
 
 
-@shared(2)
+@shared(8)
 def _distribution(checkpoint: Checkpoint, changed: int) -> CodeDistribution:
     distribution = load_code_distribution(checkpoint.folder)
     if distribution is None:
