@@ -32,6 +32,8 @@ _EXAMPLES = {
     "free_bits": "0.1",
     "sigma_warmup_epochs": "2",
     "variance_weighting": "1",
+    "augmentation": "0.3",
+    "augmented_share": "0.8",
     "patience": "10",
     "precision": "float32",
     "seed": "1",

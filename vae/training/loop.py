@@ -15,6 +15,7 @@ from ..config import ConfigError
 from ..likelihoods import training_target
 from ..model import VAE
 from ..objective import objective
+from .augmentation import DISTORTIONS, augment
 from .config import TrainingConfig
 from .data import batches, generator, steps_per_epoch
 from .distributed import Group
@@ -159,6 +160,10 @@ def train(
         epoch = state.step / per_epoch
         beta = _beta(config, epoch) if state.beta is None else state.beta
         rate = (state.learning_rate or config.learning_rate) * _decay(state.step, steps)
+        if config.augmentation and state.step < config.augmented_share * steps:
+            chance = generator(config.seed, state.step, 3, device)
+            random = torch.rand((size, DISTORTIONS), generator=chance, device=device)
+            x = augment(x, config.augmentation, random[part])
         target, eps = _draw(model, x, part, size, generator(config.seed, state.step, 2, device))
 
         model.zero_grad()

@@ -8,6 +8,7 @@ import torch
 
 from vae import VAE, ConfigError, VAEConfig
 from vae.datasets import DatasetError, Images, LazyImages
+from vae.training.augmentation import augment
 from vae.training.config import TrainingConfig
 from vae.training.data import batches, in_memory, in_order
 from vae.training.distributed import Group
@@ -74,7 +75,9 @@ def test_the_seed_alone_decides():
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "gaussian_fixed"])
 @pytest.mark.parametrize("stop", [1, 4, 6])
 def test_goes_on_from_any_step_as_if_never_stopped(likelihood, stop):
-    config = TrainingConfig(epochs=2, batch_size=20, beta_warmup=1, sigma_warmup_epochs=1)
+    config = TrainingConfig(
+        epochs=2, batch_size=20, beta_warmup=1, sigma_warmup_epochs=1, augmentation=0.5
+    )
     whole = model_of(likelihood)
     finish(whole, config)
     model, state = model_of(likelihood), TrainingState()
@@ -121,6 +124,19 @@ def test_beta_rises_while_it_warms_up_and_can_be_set_by_hand():
             state.beta, state.learning_rate = 7.0, 1e-2
     assert [beta for beta, _ in found] == [0.0, 0.5, 1.0, 7.0]
     assert found[3][1] > found[2][1]
+
+
+def test_the_last_epochs_see_images_as_they_are(monkeypatch):
+    amounts = []
+
+    def noted(x, amount, random):
+        amounts.append(amount)
+        return augment(x, amount, random)
+
+    monkeypatch.setattr("vae.training.loop.augment", noted)
+    config = TrainingConfig(epochs=4, batch_size=35, augmentation=0.4, augmented_share=0.75)
+    assert len(finish(model_of(), config)) == 8
+    assert amounts == [0.4] * 6
 
 
 def test_adam_is_the_textbooks():
