@@ -204,6 +204,14 @@ def _details(preset: RunConfig, imported: list[str], key: str | None) -> RunConf
             help="Beta rises from 0 over these epochs, which lets the model learn to use its "
             "codes before the KL counts in full.",
         )  # fmt: skip
+        augmentation = st.number_input(
+            "Augmentation", 0.0, 1.0, training.augmentation, 0.1, key=f"{key}-augmentation",
+            help=explain(
+                "augmentation",
+                "At 1 by up to 11.5 degrees, 12 % of the size and 3.5 % of a side; 0 leaves them "
+                "as they are. The last tenth of the epochs does so, too.",
+            ),
+        )  # fmt: skip
         variational = not st.toggle(
             "Standard autoencoder",
             not model.get("variational", True),
@@ -228,14 +236,6 @@ def _details(preset: RunConfig, imported: list[str], key: str | None) -> RunConf
             "Early stopping after epochs", 0, 100_000, training.patience, key=f"{key}-patience",
             help="Training stops after so many epochs without a better value on held-out images, "
             "and the weights of the best epoch are kept. 0 trains all epochs.",
-        )  # fmt: skip
-        augmentation = st.number_input(
-            "Augmentation", 0.0, 1.0, training.augmentation, 0.1, key=f"{key}-augmentation",
-            help=explain(
-                "augmentation",
-                "At 1 by up to 11.5 degrees, 12 % of the size and 3.5 % of a side; 0 leaves them "
-                "as they are. The last tenth of the epochs does so, too.",
-            ),
         )  # fmt: skip
     own = [c for c in list_checkpoints() if not (c.folder / "decoder.onnx").exists()]
     starts = ["random weights", *(c.name for c in own)]
