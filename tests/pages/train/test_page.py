@@ -218,12 +218,15 @@ def test_a_run_is_trained_again_with_changes(data, monkeypatch):
     assert not at.exception and at.session_state["train-view"] == "new"
     assert at.number_input(key="again-other-seed-seed").value == 1
     at.number_input(key="again-other-seed-beta").set_value(4.0)
+    at.number_input(key="again-other-seed-augmentation").set_value(0.4)
     at.number_input(key="again-other-seed-patience").set_value(5).run()
     at.button(key="start").click().run()
     first = replace(CONFIG.training, seed=1)
     (config,) = started
     precision = config.training.precision  # as this machine settled it
-    assert config.training == replace(first, beta=4.0, patience=5, precision=precision)
+    assert config.training == replace(
+        first, beta=4.0, patience=5, augmentation=0.4, precision=precision
+    )
     assert config.dataset == "digits" and config.model["hidden"] == MODEL["hidden"]
 
 
