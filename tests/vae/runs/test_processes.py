@@ -274,7 +274,9 @@ def torchrun(script: Path, *arguments: str) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize("precision", ["float32", pytest.param("auto", marks=pytest.mark.soak)])
 def test_two_processes_reach_what_one_does(tmp_path, precision):
     """The same curve; in 32 bits, where sums of parts are those of the whole, the same weights."""
-    training = TrainingConfig(epochs=1, batch_size=501, free_bits=0.5, precision=precision)
+    training = TrainingConfig(
+        epochs=1, batch_size=501, free_bits=0.5, augmentation=0.3, precision=precision
+    )
     config = replace(CONFIG, training=training, model=MODEL | {"channels": [4]})
     one, two = tmp_path / "one", tmp_path / "two"
     assert train(one, config).state == "finished"
