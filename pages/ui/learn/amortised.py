@@ -36,6 +36,7 @@ __all__ = [
     "choose_image",
     "encode_now",
     "encoder_cost",
+    "furthest_off",
     "gain",
     "search",
     "show_map",
@@ -104,9 +105,11 @@ def choose_image(space: LatentSpace) -> tuple[Tensor, str, int | None]:
         text("image.label"), sources, required=True, format_func=names.get,
         **links.choice("from", sources, sources[0], labels=names.get),
     )  # fmt: skip
-    row = layout.shown_image() or 0
+    worst = furthest_off(space)
+    shown = layout.shown_image()
+    row = (worst or 0) if shown is None else shown
     if source == "real":
-        row = layout.choose_image(space, width=252)
+        row = layout.choose_image(space, default=worst or 0, width=252)
     if source == "draw":
         own = visitor.current()
         round_ = own.drawings_cleared
@@ -122,8 +125,18 @@ def choose_image(space: LatentSpace) -> tuple[Tensor, str, int | None]:
             return pin.image, text("image.upload"), None
     row = min(row, len(space) - 1)
     if source != "real":
-        st.caption(text(f"image.until_{source}", name=plain(space.title(row))))
+        said = text(f"image.until_{source}", name=plain(space.title(row)))
+        st.caption(f"{said} {text('image.worst')}" if row == worst else said)
     return space.image(row), text("image.real", name=space.title(row)), row
+
+
+def furthest_off(space: LatentSpace) -> int | None:
+    """The image whose ELBO lies furthest below its log p(x); None where that is not known."""
+    known = space.estimates.get("log_evidence_error", np.empty(0)) >= 0
+    if not known.any():
+        return None
+    gap = np.where(known, space.estimates["log_evidence"] - space.elbo, -np.inf)
+    return int(gap.argmax())
 
 
 def _clear_drawing() -> None:

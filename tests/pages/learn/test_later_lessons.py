@@ -11,6 +11,7 @@ import pytest
 import tiny
 import torch
 from PIL import Image, ImageDraw
+from soak import always
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.components import digit_canvas, schema
@@ -172,6 +173,27 @@ def test_what_is_no_picture_is_no_drawing(sent):
     at = visit("learn_amortised.py", canvas={"drawing": {"raw": {}, "data": sent}}, steps=50)
     assert not at.exception
     assert [c for c in at.caption if c.value.startswith("Until you draw")]
+
+
+@always("steps", [50, 100, 200, 400], [100])
+def test_the_page_opens_with_an_image_that_the_encoder_misses_and_a_search_finds(steps):
+    space = cache.latent_space("digits")
+    row = amortised.furthest_off(space)
+    gap = space.estimates["log_evidence"][row] - space.elbo[row]
+    assert gap > 50
+    found = amortised.search(space, space.image(row), row, steps, 0)
+    assert found.gaps[found.best].nats > 0.8 * gap
+
+
+def test_the_image_that_the_page_opens_with_is_in_no_address():
+    at = visit("learn_amortised.py", "digits", **{"from": "real"})
+    row = at.number_input(key="image").value
+    assert row == amortised.furthest_off(cache.latent_space("digits"))
+    assert "image" not in at.query_params
+    untold = visit("learn_amortised.py")
+    assert amortised.furthest_off(cache.latent_space("tiny-plane")) is None
+    said = [c.value for c in untold.caption if c.value.startswith("Until you draw")]
+    assert said and "furthest" not in said[0]
 
 
 def test_the_gap_is_the_better_search_less_the_encoder():
