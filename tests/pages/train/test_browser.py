@@ -62,7 +62,7 @@ def test_watches_a_run_without_flicker(page, app, runs):
     page.on(
         "response", lambda r: failed.append(r.url) if "/media/" in r.url and not r.ok else None
     )
-    run = start(page, app, runs, epochs=8)
+    run = start(page, app, runs, epochs=30)
     page.wait_for_function(
         "() => document.querySelectorAll('.chart[data-drawn]').length === 6"
         " && document.querySelectorAll('.live-part img').length === 2"
