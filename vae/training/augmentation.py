@@ -38,10 +38,11 @@ def augment(x: Tensor, amount: float, random: Tensor) -> Tensor:
     rotation, width, height, shear, right, down = (amount * (2 * random - 1)).unbind(1)
     cosine, sine = (_ROTATION * rotation).cos(), (_ROTATION * rotation).sin()
     width, height = (_SCALE * width).exp(), (_SCALE * height).exp()
-    # Coordinates run from −1 to 1.
+    aspect = x.shape[2] / x.shape[3]  # coordinates run from −1 to 1 along either side
+    across = aspect * (_SHEAR * shear - sine * height)
     rows = (
-        torch.stack((cosine * width, _SHEAR * shear - sine * height, 2 * _SHIFT * right), 1),
-        torch.stack((sine * width, cosine * height, 2 * _SHIFT * down), 1),
+        torch.stack((cosine * width, across, 2 * _SHIFT * right), 1),
+        torch.stack((sine * width / aspect, cosine * height, 2 * _SHIFT * down), 1),
     )
     grid = F.affine_grid(torch.stack(rows, 1), list(x.shape), align_corners=False)
     distorted = F.grid_sample(x, grid, padding_mode="border", align_corners=False)

@@ -209,7 +209,7 @@ def _details(preset: RunConfig, imported: list[str], key: str | None) -> RunConf
             help=explain(
                 "augmentation",
                 "At 1 by up to 11.5 degrees, 12 % of the size and 3.5 % of a side; 0 leaves them "
-                "as they are. The last tenth of the epochs does so, too.",
+                f"as they are, and so do all after {training.augmented_share:.0%} of the epochs.",
             ),
         )  # fmt: skip
         variational = not st.toggle(

@@ -8,18 +8,18 @@ MIDDLE = torch.full((1, DISTORTIONS), 0.5)
 NAMES = ("rotation", "width", "height", "shear", "right", "down")
 
 
-def blob(side=29, at=(0, 0), size=3.0):
-    """A soft spot, `(1, 1, side, side)`, so many pixels right of and below the middle."""
-    axis = torch.arange(side) - side // 2
-    x, y = axis[None] - at[0], axis[:, None] - at[1]
+def blob(height=29, width=29, at=(0, 0), size=3.0):
+    """A soft spot, `(1, 1, height, width)`, so many pixels right of and below the middle."""
+    x = torch.arange(width)[None] - width // 2 - at[0]
+    y = torch.arange(height)[:, None] - height // 2 - at[1]
     return torch.exp(-(x**2 + y**2) / (2 * size**2))[None, None]
 
 
 def middle(image):
     """The centre of mass of an image, in pixels right of and below the middle."""
-    axis = torch.arange(image.shape[-1]) - image.shape[-1] // 2
     mass = image[0, 0] / image.sum()
-    return (mass.sum(0) * axis).sum().item(), (mass.sum(1) * axis).sum().item()
+    y, x = (torch.arange(side) - side // 2 for side in mass.shape)
+    return (mass.sum(0) * x).sum().item(), (mass.sum(1) * y).sum().item()
 
 
 def only(name, value):
@@ -52,8 +52,9 @@ def test_shifts_are_by_at_most_a_pixel_of_28():
     assert middle(half)[0] == pytest.approx(29 * 0.035 / 2, abs=0.05)
 
 
-def test_a_rotation_turns_by_at_most_11_degrees():
-    x, y = middle(augment(blob(at=(8, 0), size=1.5), 1.0, only("rotation", 1.0)))
+@pytest.mark.parametrize("shape", [(29, 29), (57, 29), (21, 41)])
+def test_a_rotation_turns_by_at_most_11_degrees(shape):
+    x, y = middle(augment(blob(*shape, at=(8, 0), size=1.5), 1.0, only("rotation", 1.0)))
     turned = torch.atan2(torch.tensor(y), torch.tensor(x)).abs()
     assert turned == pytest.approx(0.2, abs=0.02)
     assert (x**2 + y**2) ** 0.5 == pytest.approx(8, abs=0.2)
