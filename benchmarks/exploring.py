@@ -6,8 +6,9 @@ First a tour of every page with every model that ships, and of its map with all 
 after which all is loaded that is kept. From then on a script does what a person does, one thing
 after another with pauses: goes to another page or back, chooses models and options, clicks,
 drags, moves sliders, and now and then opens a link in a second tab. Memory of the server and
-JavaScript's heap, after a collection, may each grow by 100 MB; nothing may be written to the
-console as an error.
+JavaScript's heap, after a collection, may each grow by 100 MB from the first time that the server
+rests, on the Map after the tour, to the last, there again; nothing may be written to the console
+as an error.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from pathlib import Path
 from latency import CHROMIUM, QUIET
 from playwright.sync_api import CDPSession, ConsoleMessage, Error, Locator, Page, sync_playwright
 from results import write_section
-from serving import memory, served
+from serving import memory, rests, served
 
 MODELS = ("digits", "digits-16", "fashion", "faces")
 MOST = 100.0  # MB that the server, and the heap, may grow by
@@ -268,6 +269,13 @@ def explore(options: argparse.Namespace, data: Path) -> dict[str, object]:
                 errors.append(f"{page.url}: {shown}")
                 print(errors[-1], flush=True)
 
+        def measure_at_rest() -> None:
+            explorer.go("Map")
+            pause()
+            rests(process)
+            page.wait_for_timeout(1000 * REST)
+            measure()
+
         explorer = Explorer(page, options.seed)
         explorer.pages = tuple(explorer.titles())
         print(f"pages: {', '.join(explorer.pages)}", flush=True)
@@ -280,8 +288,7 @@ def explore(options: argparse.Namespace, data: Path) -> dict[str, object]:
             for title in explorer.pages:
                 explorer.go(title)
                 pause()
-        page.wait_for_timeout(1000 * REST)
-        measure()
+        measure_at_rest()
         page.set_default_timeout(6_000)
         end = time.monotonic() + 60 * options.minutes
         due = time.monotonic() + EVERY
@@ -293,10 +300,7 @@ def explore(options: argparse.Namespace, data: Path) -> dict[str, object]:
                 due += EVERY
         page.set_default_timeout(120_000)
         page.keyboard.press("Escape")
-        explorer.go("Map")
-        pause()
-        page.wait_for_timeout(1000 * REST)
-        measure()
+        measure_at_rest()
         browser.close()
     first, base, *later = seen
     return {
