@@ -31,7 +31,7 @@ from playwright.sync_api import CDPSession, ConsoleMessage, Error, Locator, Page
 from results import write_section
 from serving import memory, rests, served
 
-MODELS = ("digits", "digits-16", "fashion", "faces")
+MODELS = ("digits", "digits-16", "fashion", "faces", "glyphs")
 MOST = 100.0  # MB that the server, and the heap, may grow by
 EVERY = 120.0  # seconds between two measurements
 REST = 25.0  # seconds in which a server gives back what it has freed

@@ -64,6 +64,10 @@ FASHION = (
     "--dataset fashion --likelihood gaussian --latent-dim 24 --channels 32,64 --hidden 256 "
     "--batch-size 128 --variance-weighting 1 --seed 0"
 )
+GLYPHS = (
+    "--dataset glyphs --latent-dim 24 --channels 32,64 --hidden 256 --batch-size 64 "
+    "--learning-rate 2e-3 --seed 0"
+)
 LAB = (
     "--dataset digits --channels 16,32 --epochs 15 --batch-size 64 --learning-rate 2e-3 "
     "--threads 1 --seed 0"
@@ -104,6 +108,7 @@ MODELS = {
             "51 at beta 8 and 10 at beta 32"
         },
     ),
+    "glyphs": Recipe((f"{GLYPHS} --epochs 80 --beta 2",), "--elbo-only", fit=""),
     "faces-autoencoder": Recipe((f"{FACES} --sigma-warmup-epochs 2 --epochs 24 --autoencoder",)),
     **{
         f"lab/digits-beta-{beta}": Recipe(
@@ -210,7 +215,8 @@ def build_classifier(name: str, out: Path, options: argparse.Namespace) -> None:
     from vae.datasets import load_dataset
 
     began, (kind, dataset) = time.monotonic(), name.split("/")
-    network, most = ("residual", 5) if kind == "judge" else ("plain", 8)
+    network = "residual" if kind == "judge" else "plain"
+    most = {"judge/faces": 5, "classifier/glyphs": 30}.get(name, 8)
     images = load_dataset(dataset, "train")
     model = train_classifier(images, epochs=options.epochs or most, seed=0, network=network)
     print(json.dumps(accuracy(model, load_dataset(dataset, "test"))))
@@ -241,7 +247,10 @@ BUILDERS: dict[str, Callable[..., None]] = {
     **{name: partial(build_model, name) for name in MODELS},
     **{
         name: partial(build_classifier, name)
-        for name in ("classifier/digits", "classifier/fashion", "classifier/faces", "judge/faces")
+        for name in (
+            *("classifier/digits", "classifier/fashion", "classifier/faces", "judge/faces"),
+            "classifier/glyphs",
+        )
     },
     **{
         f"band/{preset.key}": partial(build_preset_band, f"band/{preset.key}")

@@ -48,10 +48,17 @@ def _load_faces(split: str, progress: Progress | None = None) -> Dataset:
     )
 
 
+def _load_glyphs(split: str, progress: Progress | None = None) -> Dataset:
+    from .glyphs import load_glyphs
+
+    return load_glyphs(split, progress)
+
+
 _LOADERS: dict[str, Callable[..., Dataset]] = {
     "digits": load_digits,
     "fashion": partial(load_grey, "fashion"),
     "faces": _load_faces,
+    "glyphs": _load_glyphs,
     "mnist": partial(load_grey, "mnist"),
     "kmnist": partial(load_grey, "kmnist"),
     "emnist": load_emnist,
@@ -65,8 +72,8 @@ _SCALED = ("celeba",)  # datasets whose images are scaled to `image_shape` when 
 def dataset_names() -> tuple[str, ...]:
     """The names of datasets that `load_dataset` knows.
 
-    `digits`, `faces` and the test images of `fashion` are shipped; other images are downloaded if
-    they are not on this machine yet.
+    `digits`, `faces`, `glyphs` and the test images of `fashion` are shipped; other images are
+    downloaded if they are not on this machine yet.
     """
     return tuple(_LOADERS)
 

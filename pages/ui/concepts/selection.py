@@ -30,7 +30,7 @@ __all__ = [
 _LOW, _HIGH = -1, 2  # range of a slider
 MOST_SLIDERS = 4  # largest number that is easy to use
 _TRIED = 48  # images on which the first example is tried
-_FIRST = ("glasses", "smile", "hat", "beard")  # shown first where the data have them
+_FIRST = ("glasses", "smile", "hat", "beard", "bold")  # shown first where the data have them
 
 
 def choose_concepts(space: LatentSpace) -> list[NamedConcept]:

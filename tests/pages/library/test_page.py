@@ -77,6 +77,8 @@ def test_what_is_said_of_shipped_datasets_is_so():
     assert set(ABOUT) < set(dataset_names())
     digits = sum(len(load_dataset("digits", split).images) for split in ("train", "test"))
     assert ABOUT["digits"].startswith(f"{digits:,} ")
+    glyphs = sum(len(load_dataset("glyphs", split).images) for split in ("train", "test"))
+    assert ABOUT["glyphs"].startswith(f"{glyphs:,} ")
     assert ABOUT["fashion"].startswith(f"{len(load_dataset('fashion', 'test').images):,} ")
     faces = sum(count for count, _ in SPLITS.values())
     assert ABOUT["faces"].startswith(f"{faces:,} ")

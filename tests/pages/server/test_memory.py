@@ -20,7 +20,7 @@ PAGES = {  # and what a visitor changes there
     "learn_reparameterisation": "model={model}&image={number}&e1=0.{number}",
     "train": "",
 }
-MODELS = ("digits", "digits-16", "fashion", "faces")
+MODELS = ("digits", "digits-16", "fashion", "faces", "glyphs")
 
 
 def visit(address: str, seed: int, count: int) -> int:
