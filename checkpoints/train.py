@@ -72,13 +72,18 @@ LAB = (
     "--dataset digits --channels 16,32 --epochs 15 --batch-size 64 --learning-rate 2e-3 "
     "--threads 1 --seed 0"
 )
+PLANE = f"{DIGITS} --hidden 512,128 --latent-dim 2"
 # Alike but for noise and KL, for the lesson on autoencoders.
-TWIN = f"{DIGITS} --hidden 128 --latent-dim 16 --epochs 50"
+TWIN = f"{DIGITS} --hidden 128 --latent-dim 16 --epochs 90 --augmentation 0.4"
 MODELS = {
     "digits": Recipe(
-        (f"{DIGITS} --hidden 256,64 --latent-dim 2 --epochs 120 --beta-warmup 5",),
+        (
+            f"{PLANE} --epochs 160 --beta-warmup 5 --augmentation 0.7 --augmented-share 1",
+            f"{PLANE} --epochs 6 --learning-rate 3e-4",
+        ),
         "--quadrature",
         fit="",
+        card={"note": "160 epochs of randomly distorted digits, then 6 of digits as they are"},
     ),
     "digits-16": Recipe(
         (f"{DIGITS} --hidden 256 --latent-dim 16 --epochs 50",), "--elbo-only", fit=""
@@ -125,7 +130,7 @@ MODELS = {
         for kind in ("bernoulli", "continuous_bernoulli", "gaussian")
     },
     "lab/digits-16-autoencoder": Recipe((f"{TWIN} --autoencoder",), measured=False),
-    "lab/digits-16-variational": Recipe((TWIN,), "--elbo-only", measured=False),
+    "lab/digits-16-variational": Recipe((f"{TWIN} --beta 5",), measured=False),
 }
 
 

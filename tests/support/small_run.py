@@ -18,7 +18,7 @@ from vae.training.config import TrainingConfig
 
 MODEL = {"latent_dim": 2, "channels": [], "hidden": [8]}
 CONFIG = RunConfig(
-    "digits", MODEL, TrainingConfig(epochs=2, batch_size=500), threads=1, fit_codes=False
+    "digits", MODEL, TrainingConfig(epochs=2, batch_size=1125), threads=1, fit_codes=False
 )
 QUICK = RunOptions(tsne=False)  # which takes longer than all the rest
 

@@ -15,7 +15,7 @@ __all__ = ["CONFIG", "MODEL", "PAGE", "texts", "visit"]
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "train.py"
 MODEL = {"latent_dim": 3, "channels": [], "hidden": [8]}
 CONFIG = RunConfig(
-    "digits", MODEL, TrainingConfig(epochs=3, batch_size=500), threads=1, fit_codes=False
+    "digits", MODEL, TrainingConfig(epochs=3, batch_size=1125), threads=1, fit_codes=False
 )
 
 

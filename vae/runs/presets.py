@@ -64,10 +64,10 @@ PRESETS = (
     _preset(
         "digits-30-seconds",
         "Digits in 30 seconds",
-        "A small network and 4,000 digits: the classes separate while you watch.",
+        "A small network and 9,000 digits: the classes separate while you watch.",
         "digits",
         {"latent_dim": 8, "likelihood": "bernoulli", "channels": [], "hidden": [400]},
-        {"epochs": 30, "batch_size": 64, "learning_rate": 2e-3},
+        {"epochs": 14, "batch_size": 64, "learning_rate": 2e-3},
     ),
     _preset(
         "digits-plane",
@@ -75,7 +75,7 @@ PRESETS = (
         "Only two latent variables, so the map shows the whole latent space. Half a minute.",
         "digits",
         {"latent_dim": 2, "likelihood": "bernoulli", "channels": [], "hidden": [512, 128]},
-        {"epochs": 60, "learning_rate": 2e-3, "beta_warmup": 3.0},
+        {"epochs": 28, "learning_rate": 2e-3, "beta_warmup": 3.0},
     ),
     _preset(
         "digits-collapse",
@@ -84,7 +84,7 @@ PRESETS = (
         "minute.",
         "digits",
         {"latent_dim": 8, "likelihood": "bernoulli", "channels": [], "hidden": [400]},
-        {"epochs": 30, "batch_size": 64, "learning_rate": 2e-3, "beta": 30.0},
+        {"epochs": 14, "batch_size": 64, "learning_rate": 2e-3, "beta": 30.0},
     ),
     _preset(
         "fashion",

@@ -12,7 +12,7 @@ from vae.datasets import dataset_names
 __all__ = ["ABOUT", "show_shipped"]
 
 ABOUT = {
-    "digits": "5,000 handwritten digits",
+    "digits": "10,000 handwritten digits",
     "fashion": "10,000 pictures of clothes, and 60,000 to train on",
     "faces": "23,000 drawn people",
     "glyphs": "5,304 capital letters of 204 free fonts",

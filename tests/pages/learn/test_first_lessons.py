@@ -116,7 +116,7 @@ def test_beta_trades_distortion_for_rate_until_collapse():
     # Below beta 1 nothing is won on images that training never saw.
     assert distortion[2:] == sorted(distortion[2:])
     assert distortion[0] > distortion[2]
-    assert rate[-1] < 0.1 * rate[2], "at beta 20 the code says next to nothing"
+    assert rate[-1] < 0.12 * rate[2], "at beta 20 the code says next to nothing"
     spread = [float(space.mean.std()) for space in models]
     width = [float(np.sqrt(space.variance).mean()) for space in models]
     assert width == sorted(width) and spread[0] > spread[2] > spread[-1]
@@ -165,20 +165,25 @@ def test_samples_are_judged_and_a_seed_gives_the_same():
 def test_the_twins_differ_in_noise_and_kl_alone():
     plain, variational = (cache.latent_space(name) for name in TWINS)
     assert replace(plain.model.config, variational=True) == variational.model.config
-    assert plain.card["training"] == variational.card["training"]
+    training = variational.card["training"]
+    assert training["beta"] == 5, "as the page says"
+    assert plain.card["training"] | {"beta": 5} == training
 
 
 @always("seed", range(4), [0])
 def test_the_twins_bear_out_what_the_page_says(seed):
     twins = [cache.latent_space(name) for name in TWINS]
     prior = [autoencoder.samples(space, "prior", seed) for space in twins]
-    assert prior[1]["clear"] > 1.5 * prior[0]["clear"]
+    assert prior[1]["clear"] > 700 and prior[0]["clear"] < 100
     assert prior[1]["kinds"] > prior[0]["kinds"] + 1
     fitted = [autoencoder.samples(space, "fitted", seed)["clear"] for space in twins]
     halfway = [autoencoder.halfway(space, seed) for space in twins]
     gained = prior[1]["clear"] - prior[0]["clear"]
-    assert abs(fitted[1] - fitted[0]) < gained / 2, "nearly as well"
-    assert halfway[1] == pytest.approx(halfway[0], rel=0.2), "hardly differ"
+    assert fitted[0] > 5 * prior[0]["clear"], "where its codes lie, it decodes far better"
+    assert fitted[1] == pytest.approx(prior[1]["clear"], rel=0.05), "gains nothing by the fit"
+    apart = [abs(pair[1] - pair[0]) for pair in (fitted, halfway)]
+    assert apart[1] < apart[0] < gained / 2, "differ least"
+    assert 1_000 - halfway[1] > 200, "do not fill all of it"
 
 
 def test_the_page_opens_with_what_the_twins_show():

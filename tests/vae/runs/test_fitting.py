@@ -30,7 +30,7 @@ def test_a_run_ends_with_a_distribution_of_its_codes(data_folder, short):
     status = train(data_folder / "runs" / "one", FITTED, watch=seen.append)
     assert (status.state, status.message) == ("finished", "Finished.")
     learned = load_code_distribution(data_folder / "runs" / "one")
-    assert learned.learned and learned.about["codes"] == 4_000
+    assert learned.learned and learned.about["codes"] == 9_000
     fitting = [s for s in seen if s.state == "fitting"]
     assert any("about" in s.message and "second" in s.message for s in fitting)
     shares = [s.fitted for s in fitting]

@@ -49,7 +49,7 @@ def test_a_killed_run_ends_with_the_same_weights(tmp_path):
 
 def test_a_run_killed_at_any_write_ends_with_the_same_weights(tmp_path):
     """Again and again, before and after files take their names, with a line of metrics torn."""
-    config = replace(CONFIG, training=TrainingConfig(epochs=5, batch_size=500))
+    config = replace(CONFIG, training=TrainingConfig(epochs=5, batch_size=1125))
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert train(whole, config).state == "finished"
     write_json(killed / "config.json", config.to_dict())
@@ -105,7 +105,7 @@ for count in map(int, sys.argv[2].split()):
 @pytest.mark.soak
 def test_a_run_killed_at_random_moments_ends_with_the_same_weights(tmp_path, record_property):
     kills = 50
-    config = replace(CONFIG, training=TrainingConfig(epochs=5 * kills, batch_size=500))
+    config = replace(CONFIG, training=TrainingConfig(epochs=5 * kills, batch_size=1125))
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert train(whole, config).state == "finished"
     write_json(killed / "config.json", config.to_dict())
@@ -197,7 +197,7 @@ def test_a_niceness_that_is_none_is_named(monkeypatch, text):
 
 def test_runs_queue_pause_step_and_stop(data_folder):
     """Real processes, as the app starts them; the second waits for the first."""
-    config = replace(CONFIG, training=TrainingConfig(epochs=100_000, batch_size=500))
+    config = replace(CONFIG, training=TrainingConfig(epochs=100_000, batch_size=1125))
     first = start_run(config, "first")
     until(lambda: read_status(first.folder).step > 0)
     second = start_run(config)
@@ -275,7 +275,7 @@ def torchrun(script: Path, *arguments: str) -> subprocess.CompletedProcess:
 def test_two_processes_reach_what_one_does(tmp_path, precision):
     """The same curve; in 32 bits, where sums of parts are those of the whole, the same weights."""
     training = TrainingConfig(
-        epochs=1, batch_size=501, free_bits=0.5, augmentation=0.3, precision=precision
+        epochs=1, batch_size=1127, free_bits=0.5, augmentation=0.3, precision=precision
     )
     config = replace(CONFIG, training=training, model=MODEL | {"channels": [4]})
     one, two = tmp_path / "one", tmp_path / "two"

@@ -25,7 +25,7 @@ from vae.runs.status import read_status
 from vae.training.config import TrainingConfig
 
 ROOT = Path(__file__).resolve().parents[3]
-LONG = replace(CONFIG, training=TrainingConfig(epochs=100_000, batch_size=500))
+LONG = replace(CONFIG, training=TrainingConfig(epochs=100_000, batch_size=1125))
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Reads /proc.")
 
 
@@ -206,7 +206,7 @@ def test_a_measurement_has_its_turn_and_ends_with_the_block(data_folder):
             assert second.ticket.ahead == 1
             until(lambda: measurement.ended)
         assert second.process.poll() is not None
-        assert measurement.result()["images"] == 4_000
+        assert measurement.result()["images"] == 9_000
     with measure(replace(CONFIG, dataset="nonsense")) as measurement:
         until(lambda: measurement.ended)
         with pytest.raises(RunError, match="no dataset 'nonsense'"):
