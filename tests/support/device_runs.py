@@ -22,7 +22,7 @@ MODELS = {
 def config(model: dict) -> RunConfig:
     training = TrainingConfig(
         epochs=2,
-        batch_size=1000,
+        batch_size=2250,
         learning_rate=5e-3,
         free_bits=0.1,
         sigma_warmup_epochs=1.0,

@@ -17,10 +17,12 @@ import pytest
 import safetensors.numpy
 import torch
 
-from vae import load_checkpoint, load_dataset
+from vae import datasets, load_checkpoint, load_dataset
 from vae.checkpoint import load_codes
 from vae.codes import encode
 from vae.concepts.files import read_vectors
+from vae.datasets.base import Images
+from vae.datasets.digits import load_digits
 from vae.runs import process
 from vae.runs.config import read_config
 from vae.runs.control import control, read_changes
@@ -48,7 +50,14 @@ def test_a_run_is_shown(run):
     assert read_snapshot(run)["originals"].shape == read_snapshot(run, 1)["samples"].shape
 
 
-def test_a_run_goes_on_where_it_was(run):
+def test_a_run_goes_on_where_it_was(run, monkeypatch):
+    def fewer(split, progress=None):  # as many digits as there were
+        data = load_digits(split, progress)
+        if split == "test":
+            return data
+        return replace(data, images=Images(data.images.uint8[:4000]), labels=data.labels[:4000])
+
+    monkeypatch.setitem(datasets._LOADERS, "digits", fewer)
     before = read_metrics(run)[0]
     resume = {"resume": True, "device": "cpu", "options": RunOptions(tsne=False)}
     resume["config"] = replace(read_config(run), fit_codes=False)
@@ -69,6 +78,14 @@ def test_a_run_goes_on_where_it_was(run):
     assert rows[-1]["learning_rate"] == pytest.approx(whole["learning_rate"])
     for name in ("elbo", "heldout_elbo"):  # of about a third of what it was: the noise differs
         assert rows[-1][name] == pytest.approx(whole[name], rel=0.05)
+
+
+def test_a_run_says_that_there_are_more_digits_now(run):
+    options = RunOptions(tsne=False)
+    config = replace(read_config(run), fit_codes=False)
+    status = process.run(run, resume=True, device="cpu", options=options, config=config)
+    assert status.state == "finished" and status.steps == 36
+    assert "changed while this run was stopped" in status.message
 
 
 def test_a_checkpoint_and_its_codes(tmp_path):

@@ -159,6 +159,7 @@ def describe_data(data: Dataset, before: dict[str, Any]) -> dict[str, Any]:
         images changed while the run was stopped.
     """
     changed = before.get("fingerprint", data.fingerprint) != data.fingerprint
+    changed = changed or before.get("images", len(data)) != len(data)  # of a dataset that ships
     changed = changed or bool(before.get("changed_meanwhile"))
     notice = (
         "The pictures changed while this run was stopped: some that are held out now may have "

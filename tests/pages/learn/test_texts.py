@@ -172,8 +172,8 @@ SILENT = {  # fields of messages that nobody reads
     "placement", "shortcut", "query_string", "bytes", "type", "query_param_key", "data_type",
 }  # fmt: skip
 DATA = set(  # names of models, attributes and quantities, the same in every language
-    "autoencoder digits faces fashion Bald Beard Dark Earrings Glasses Grey Hat Long Moustache "
-    "Open Smile Sunglasses glasses hair mouth skin ELBO log float".split()
+    "autoencoder digits faces fashion glyphs Bald Beard Dark Earrings Glasses Grey Hat Long "
+    "Moustache Open Smile Sunglasses glasses hair mouth skin ELBO log float".split()
 )
 READ = {"name", "title", "text", "label", "alt", "caption", "note", "words", "labels"}
 
