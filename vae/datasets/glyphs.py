@@ -27,6 +27,7 @@ ATTRIBUTES = ("bold", "italic", "serif")
 COUNT = 5304  # images in the file
 LICENCE = "Drawn from free fonts; LICENCE-glyphs.txt beside the file names each and its licence"
 
+_COLUMNS = ("letter", "family", *ATTRIBUTES, "test")
 _SIDE = 32  # pixels
 _BOX = 28.0  # pixels that the widest and the highest letter of a font fit into
 _HELD_OUT = 5  # every fifth family with serifs, and without
@@ -42,14 +43,13 @@ def load_glyphs(split: str, progress: Progress | None = None) -> Dataset:
     """Reads the capital letters of fonts, `(N, 1, 32, 32)`, white on black.
 
     Every fifth family is held out with all its letters, so that test letters are of fonts that
-    were never trained with. Letters of one family differ in nothing but boldness and slant: they
-    are real pairs.
+    were never trained with. The same letter of one family differs in nothing but boldness and
+    slant: these are real pairs.
 
     Raises:
         DatasetError: if the shipped file is missing or damaged.
     """
-    columns = ("letter", "family", *ATTRIBUTES, "test")
-    shapes = {name: (COUNT,) for name in columns}
+    shapes = {name: (COUNT,) for name in _COLUMNS}
     arrays = read_arrays(FILE, images=(COUNT, _SIDE, _SIDE), **shapes)
     rows = arrays["test"].astype(bool)
     if split == "train":
@@ -98,13 +98,7 @@ def build(fonts: str | Path, file: str | Path = FILE) -> int:
             test = font["family"] in held_out
             rows += [(k, number, bold, italic, font["serif"], test) for k in range(len(LETTERS))]
     order = np.random.default_rng(0).permutation(len(images))  # so that any slice has all letters
-    columns = dict(
-        zip(
-            ("letter", "family", *ATTRIBUTES, "test"),
-            np.array(rows, np.uint8)[order].T.copy(),
-            strict=True,
-        )
-    )
+    columns = dict(zip(_COLUMNS, np.array(rows, np.uint8)[order].T.copy(), strict=True))
     np.savez_compressed(file, images=np.stack(images)[order], **columns)
     return len(images)
 
