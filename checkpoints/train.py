@@ -119,7 +119,7 @@ MODELS = {
         f"lab/digits-beta-{beta}": Recipe(
             (f"{LAB} --latent-dim 2 --hidden 64 --beta {beta}",), "--elbo-only", measured=False
         )
-        for beta in ("0", "0.1", "1", "4", "20")
+        for beta in ("0", "0.1", "1", "4", "30")
     },
     **{
         f"lab/digits-{kind.replace('_', '-')}": Recipe(

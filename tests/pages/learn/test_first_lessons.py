@@ -116,7 +116,7 @@ def test_beta_trades_distortion_for_rate_until_collapse():
     # Below beta 1 nothing is won on images that training never saw.
     assert distortion[2:] == sorted(distortion[2:])
     assert distortion[0] > distortion[2]
-    assert rate[-1] < 0.12 * rate[2], "at beta 20 the code says next to nothing"
+    assert rate[-1] < 0.1 * rate[2], "at beta 30 the code says next to nothing"
     spread = [float(space.mean.std()) for space in models]
     width = [float(np.sqrt(space.variance).mean()) for space in models]
     assert width == sorted(width) and spread[0] > spread[2] > spread[-1]
